@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "isa.hpp"
+#include "parallel.hpp"
+#include "view.hpp"
+
+// Kernel sums over all pairs of rows, in O(n) memory. T is float or double; inputs must be finite.
+// Every function throws std::invalid_argument on an unknown kernel, wrong parameters or shapes, and
+// returns false when the hook stopped it (its output is then undefined). Results are bit-identical
+// for any number of threads.
+
+namespace fastdiv {
+
+// weight * kernel, added to row `output` of the result.
+struct Term {
+  std::string kernel;          // a name from kernels.hpp
+  std::vector<double> params;  // its parameters, in the order of its formula there
+  double weight = 1;
+  int output = 0;
+};
+
+// Terms that share one pass over the base values.
+struct Group {
+  Base base = Base::sqdist;
+  bool centred = false;       // Base::dot: subtract one common centre from all rows first
+  std::vector<double> scale;  // every feature is multiplied by it first; empty: 1
+  std::vector<Term> terms;
+};
+
+// out[3*o + 0, 1, 2] = sum_{i != j} k_o(x_i, x_j), the same for y, sum_{i, j} k_o(x_i, y_j).
+template <class T>
+bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups, int n_outputs,
+               double* out, const Options& options = {});
+
+// The same triple for each 0/1 labelling of the rows of z (labels: n_labellings x z.rows, 1 = x
+// group): out[3*(o*n_labellings + b) + 0, 1, 2]. Kernel values are rounded to a fixed quantum and
+// summed exactly, so labellings that pick equal entries give equal bits.
+template <class T>
+bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
+                const std::vector<Group>& groups, int n_outputs, double* out,
+                const Options& options = {});
+
+// out[o*at.rows + i] = sum_j k_o(at_i, x_j)
+template <class T>
+bool row_sums(MatrixView<T> at, MatrixView<T> x, const std::vector<Group>& groups, int n_outputs,
+              double* out, const Options& options = {});
+
+// out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
+template <class T>
+void paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
+                   int n_outputs, double* out);
+
+// The median of the distances between rows i < j; the mean of the middle two for an even number of
+// pairs. metric: sqdist (Euclidean) or l1.
+template <class T>
+bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options = {});
+
+// The row-major index of the first NaN or infinity, or -1.
+template <class T>
+std::int64_t first_nonfinite(MatrixView<T> x);
+
+// Peak rates of this machine at the level in use, for rooflines and run-time estimates.
+struct Peaks {
+  double flops;  // multiply-adds from registers, 2 flops each, per second
+  double maps;   // RBF values mapped in place in the cache, per second
+};
+template <class T>
+Peaks measure_peaks(int n_threads, double seconds);
+
+}  // namespace fastdiv

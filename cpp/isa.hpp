@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// What one ISA level offers to the engine: plain structs, pointers and functions, nothing else.
+
+namespace fastdiv {
+
+// All levels share one tile shape. 48 is a multiple of every panel width; 48 x 144 float32 values
+// (27 KiB) stay in a 32 KiB L1 cache, and 9 blocks of 16 columns are as many as an int32 lane can
+// add up in `add_labelled` (see reductions.hpp).
+constexpr int tile_rows = 48;
+constexpr int tile_cols = 144;
+
+enum class Base { sqdist, l1, dot };
+
+// Which entries of a tile count: `rows` x `cols`, and in row r only columns > diagonal + r.
+struct Extent {
+  int rows;
+  int cols;
+  int diagonal;
+};
+constexpr int no_diagonal = -tile_rows;
+
+// Operands of one tile. Both come as panels: `panel` consecutive rows of the sample interleaved
+// feature by feature. The tile is row-major with leading dimension tile_cols.
+template <class T>
+struct TileOperands {
+  const T* x;
+  const T* x_bias;  // sqdist: half squared norms
+  const T* y;
+  const T* y_bias;
+  std::ptrdiff_t dim;
+  int rows;
+  int cols;
+  const T* feature_scale;  // direct and l1: per feature, or null
+  T factor;                // direct and l1: applied to the finished sum
+};
+
+template <class T>
+using FillTile = void (*)(const TileOperands<T>&, T* tile);
+
+// constants: filled by prepare; constants[0] multiplies every sum of the mapped values, whose
+// magnitudes are at most 1.
+constexpr int max_constants = 4;
+constexpr int max_params = 3;
+
+template <class T>
+struct KernelOps {
+  const char* name;
+  Base base;
+  int n_params;
+  // base value = unit * tile value; bound >= every |tile value|
+  void (*prepare)(const double* params, double unit, double bound, double* constants);
+  // an upper bound of |f'/f| over all tile values >= smallest
+  double (*sensitivity)(const double* constants, double smallest);
+  // adds the sum of f over the extent to sums[0], or the sum of row r to sums[r]
+  void (*sum)(const double* constants, const T* tile, Extent, double* sums);
+  void (*row_sums)(const double* constants, const T* tile, Extent, double* sums);
+  // out = coefficient * f(tile), or out += with accumulate; out may be tile
+  void (*map)(const double* constants, const T* tile, T* out, int rows, int cols, T coefficient,
+              bool accumulate);
+};
+
+template <class T>
+struct TileOps {
+  int panel;
+  FillTile<T> sqdist;         // half squared distance from norms and products
+  FillTile<T> sqdist_direct;  // half squared distance from differences
+  FillTile<T> l1;
+  FillTile<T> dot;
+  T (*smallest)(const T* tile, Extent);
+  // counts[digit] += 1 for every non-negative value whose bits above `shift + 16` equal `prefix`
+  void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix, std::uint64_t* counts);
+  // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
+  void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
+  const KernelOps<T>* kernels;
+  int n_kernels;
+  // n vector multiply-adds on independent chains; returns the flops done
+  double (*fma_burst)(std::int64_t n, T* sink);
+};
+
+struct IsaOps {
+  const char* name;
+  TileOps<float> f32;
+  TileOps<double> f64;
+  // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in cols_of[.][b]
+  void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
+                       const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
+                       std::int64_t* totals, void* scratch);
+  std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
+
+  template <class T>
+  const TileOps<T>& ops() const {
+    if constexpr (sizeof(T) == 4) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+};
+
+// The level in use: the best this machine has, or FASTDIV_ISA; chosen at the first call. Throws
+// std::invalid_argument when FASTDIV_ISA names no level of this build or machine.
+const IsaOps& isa();
+// The levels of this build that this machine can run, best last.
+std::vector<std::string> available_isas();
+
+}  // namespace fastdiv

@@ -1,0 +1,245 @@
+#pragma once
+
+#include "isa.hpp"
+#include "simd.hpp"
+
+// One functor per kernel. A functor maps tile values to kernel values in place; its constants come
+// from `prepare`, which sees the unit of the tile (base value = unit * tile value, unit a power of
+// two) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
+// out. That factor is a power of two, so exact kernel values stay exact.
+//
+// `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
+// a tile value it is the relative error of the kernel value, which the engine compares with its
+// tolerance.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+constexpr double log2_e = 1.4426950408889634074;
+constexpr double ln_2 = 0.69314718055994530942;
+
+// Rates beyond this would overflow; any tile value that is not 0 already maps to 0 with it.
+template <class T>
+constexpr double max_rate = sizeof(T) == 4 ? 1e15 : 1e100;
+
+template <class T>
+inline double capped(double rate) {
+  return rate < max_rate<T> ? rate : max_rate<T>;
+}
+
+// The smallest power of two >= x; 1 for x = 0.
+inline double power_of_two_above(double x) {
+  return x > 0 ? __builtin_exp2(__builtin_ceil(__builtin_log2(x))) : 1.0;
+}
+
+// exp(-D / (2 sigma^2))
+template <class T>
+struct Rbf {
+  static constexpr const char* name = "rbf";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    c[0] = 1;
+    c[1] = -capped<T>(unit / p[0] / p[0] * 0.5 * log2_e);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
+  }
+  T rate;
+  explicit Rbf(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+};
+
+// exp(-L / sigma), L the L1 distance
+template <class T>
+struct Laplacian {
+  static constexpr const char* name = "laplacian";
+  static constexpr Base base = Base::l1;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    c[0] = 1;
+    c[1] = -capped<T>(unit / p[0] * log2_e);
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate;
+  explicit Laplacian(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+};
+
+// Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
+template <class T>
+inline void prepare_matern(double two_nu, const double* p, double unit, double* c) {
+  c[0] = 1;
+  c[1] = capped<T>(__builtin_sqrt(two_nu * unit) / p[0]);
+}
+
+template <class T>
+inline bool matern_vanishes(const double* c, double smallest) {
+  return c[1] * __builtin_sqrt(smallest) * log2_e > Simd<T>::smallest_exponent;
+}
+
+template <class T>
+struct Matern12 {
+  static constexpr const char* name = "matern12";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    prepare_matern<T>(1, p, unit, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] / __builtin_sqrt(smallest);
+  }
+  T rate;
+  explicit Matern12(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    return exp2_scaled(sqrt<T>(t) * rate, static_cast<T>(-log2_e));
+  }
+};
+
+template <class T>
+struct Matern32 {
+  static constexpr const char* name = "matern32";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    prepare_matern<T>(3, p, unit, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] * c[1];
+  }
+  T rate;
+  explicit Matern32(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    return (r + T{1}) * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+};
+
+template <class T>
+struct Matern52 {
+  static constexpr const char* name = "matern52";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    prepare_matern<T>(5, p, unit, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : c[1] * c[1] / 6;
+  }
+  T rate;
+  explicit Matern52(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    const Vec<T> factor = (r * static_cast<T>(1.0 / 3) + T{1}) * r + T{1};
+    return factor * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+};
+
+// (1 + D / (2 alpha sigma^2))^-alpha
+template <class T>
+struct RationalQuadratic {
+  static constexpr const char* name = "rational_quadratic";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 2;
+  static void prepare(const double* p, double unit, double, double* c) {
+    c[0] = 1;
+    c[1] = capped<T>(unit / p[1] / p[1] / (2 * p[0]));
+    c[2] = -p[0];
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return -c[2] * c[1] / (1 + c[1] * smallest);
+  }
+  T rate, power;
+  explicit RationalQuadratic(const double* c)
+      : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const { return exp2_scaled<T>(log2<T>(t * rate + T{1}), power); }
+};
+
+// c / (c + D)
+template <class T>
+struct InverseMultiquadric {
+  static constexpr const char* name = "imq";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double, double* c) {
+    c[0] = 1;
+    c[1] = capped<T>(unit / p[0]);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return c[1] / (1 + c[1] * smallest);
+  }
+  T rate;
+  explicit InverseMultiquadric(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return T{1} / (t * rate + T{1}); }
+};
+
+// (gamma x.y + coef0)^degree
+template <class T>
+struct Polynomial {
+  static constexpr const char* name = "polynomial";
+  static constexpr Base base = Base::dot;
+  static constexpr int n_params = 3;
+  static void prepare(const double* p, double unit, double bound, double* c) {
+    const double root = power_of_two_above(p[1] * unit * bound + __builtin_fabs(p[2]));
+    c[0] = __builtin_pow(root, p[0]);
+    c[1] = p[1] * unit / root;
+    c[2] = p[2] / root;
+    c[3] = p[0];
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T slope, offset;
+  int degree;
+  explicit Polynomial(const double* c)
+      : slope(static_cast<T>(c[1])), offset(static_cast<T>(c[2])), degree(static_cast<int>(c[3])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    Vec<T> square = t * slope + offset;
+    Vec<T> power = splat(T{1});
+    for (int rest = degree;;) {
+      if (rest & 1) {
+        power *= square;
+      }
+      rest >>= 1;
+      if (rest == 0) {
+        return power;
+      }
+      square *= square;
+    }
+  }
+};
+
+// x.y
+template <class T>
+struct Linear {
+  static constexpr const char* name = "linear";
+  static constexpr Base base = Base::dot;
+  static constexpr int n_params = 0;
+  static void prepare(const double*, double unit, double bound, double* c) {
+    c[0] = power_of_two_above(unit * bound);
+    c[1] = unit / c[0];
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T slope;
+  explicit Linear(const double* c) : slope(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return t * slope; }
+};
+
+// -D^(beta/2)
+template <class T>
+struct Energy {
+  static constexpr const char* name = "energy";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static void prepare(const double* p, double unit, double bound, double* c) {
+    const double largest = power_of_two_above(__builtin_pow(unit * bound, 0.5 * p[0]));
+    c[0] = -largest;
+    c[1] = unit / __builtin_pow(largest, 2 / p[0]);
+    c[2] = 0.5 * p[0];
+  }
+  static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
+  T slope, power;
+  explicit Energy(const double* c) : slope(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    return power == T{0.5} ? sqrt<T>(t * slope) : pow_unit<T>(t * slope, power);
+  }
+};
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

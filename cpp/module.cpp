@@ -1,0 +1,281 @@
+// The Python module: converts arguments once, releases the GIL, calls the engine.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "engine.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using Progress = std::optional<py::function>;
+using PyTerm = std::tuple<std::string, std::vector<double>, double, int>;
+using PyGroup = std::tuple<std::string, std::optional<std::vector<double>>, std::vector<PyTerm>>;
+using PyGroups = std::vector<PyGroup>;
+using Values = py::array_t<double>;
+
+fastdiv::Group group_from(const PyGroup& from) {
+  const auto& [base, scale, terms] = from;
+  fastdiv::Group group;
+  if (base == "sqdist") {
+    group.base = fastdiv::Base::sqdist;
+  } else if (base == "l1") {
+    group.base = fastdiv::Base::l1;
+  } else if (base == "dot" || base == "centered_dot") {
+    group.base = fastdiv::Base::dot;
+    group.centred = base == "centered_dot";
+  } else {
+    throw std::invalid_argument("unknown base '" + base + "'");
+  }
+  group.scale = scale.value_or(std::vector<double>{});
+  for (const auto& [name, params, weight, output] : terms) {
+    group.terms.push_back({name, params, weight, output});
+  }
+  return group;
+}
+
+std::vector<fastdiv::Group> groups_from(const PyGroups& from) {
+  std::vector<fastdiv::Group> groups;
+  for (const PyGroup& group : from) {
+    groups.push_back(group_from(group));
+  }
+  return groups;
+}
+
+bool is_float32(const py::array& x) {
+  if (x.ndim() != 2) {
+    throw std::invalid_argument("samples must be 2-D");
+  }
+  if (py::isinstance<py::array_t<float>>(x)) {
+    return true;
+  }
+  if (py::isinstance<py::array_t<double>>(x)) {
+    return false;
+  }
+  throw py::type_error("samples must be float32 or float64");
+}
+
+template <class T>
+fastdiv::MatrixView<T> view(const py::array& x) {
+  if (x.ndim() != 2 || !py::isinstance<py::array_t<T>>(x)) {
+    throw py::type_error("samples must be 2-D and of one dtype");
+  }
+  constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
+  if (x.strides(0) % size != 0 || x.strides(1) % size != 0) {
+    throw std::invalid_argument("samples must have strides that are multiples of the item size");
+  }
+  return {static_cast<const T*>(x.data()), x.shape(0), x.shape(1), x.strides(0) / size,
+          x.strides(1) / size};
+}
+
+// Options for a call that looks at `total` pairs of rows. The hook runs between slices of work: it
+// takes the GIL, lets Ctrl-C through and reports progress.
+fastdiv::Options options(int n_threads, const Progress& progress, double total) {
+  fastdiv::Options o;
+  o.n_threads = n_threads;
+  o.hook = [&progress, total](double done) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) {
+      throw py::error_already_set();
+    }
+    if (progress) {
+      (*progress)(static_cast<std::int64_t>(done * total), static_cast<std::int64_t>(total));
+    }
+    return true;
+  };
+  return o;
+}
+
+// Runs call() without the GIL, then reports the end and, once, the missing threads after a fork.
+template <class Call>
+void run(const Progress& progress, double total, const Call& call) {
+  {
+    const py::gil_scoped_release released;
+    call();
+  }
+  if (progress) {
+    (*progress)(static_cast<std::int64_t>(total), static_cast<std::int64_t>(total));
+  }
+  if (fastdiv::take_fork_warning() &&
+      PyErr_WarnEx(PyExc_RuntimeWarning,
+                   "fastdiv: this process was forked, and OpenMP threads do not survive a fork: "
+                   "computing on one thread",
+                   1) != 0) {
+    throw py::error_already_set();
+  }
+}
+
+double count(py::ssize_t n) { return static_cast<double>(n); }
+
+template <class T>
+Values pair_sums_of(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+                    int n_threads, const Progress& progress) {
+  Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
+  const auto groups = groups_from(kernels);
+  const auto vx = view<T>(x);
+  const auto vy = view<T>(y);
+  const double n = count(vx.rows + vy.rows);
+  const double total = n * (n - 1) / 2;
+  double* data = out.mutable_data();
+  run(progress, total, [&] {
+    fastdiv::pair_sums<T>(vx, vy, groups, n_outputs, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+Values quad_forms_of(const py::array& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
+                     const PyGroups& kernels, int n_outputs, int n_threads,
+                     const Progress& progress) {
+  const auto vz = view<T>(z);
+  if (labels.ndim() != 2 || labels.shape(1) != vz.rows) {
+    throw std::invalid_argument("labels must be (B, N) for N rows");
+  }
+  const py::ssize_t n_labellings = labels.shape(0);
+  Values out({py::ssize_t{n_outputs}, n_labellings, py::ssize_t{3}});
+  const auto groups = groups_from(kernels);
+  const double total = count(vz.rows) * count(vz.rows - 1) / 2;
+  double* data = out.mutable_data();
+  const std::uint8_t* bytes = labels.data();
+  run(progress, total, [&] {
+    fastdiv::quad_forms<T>(vz, bytes, n_labellings, groups, n_outputs, data,
+                           options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+Values row_sums_of(const py::array& at, const py::array& x, const PyGroups& kernels, int n_outputs,
+                   int n_threads, const Progress& progress) {
+  const auto vat = view<T>(at);
+  const auto vx = view<T>(x);
+  Values out({py::ssize_t{n_outputs}, vat.rows});
+  const auto groups = groups_from(kernels);
+  const double total = count(vat.rows) * count(vx.rows);
+  double* data = out.mutable_data();
+  run(progress, total, [&] {
+    fastdiv::row_sums<T>(vat, vx, groups, n_outputs, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+Values paired_values_of(const py::array& x, const py::array& y, const PyGroups& kernels,
+                        int n_outputs) {
+  const auto vx = view<T>(x);
+  const auto vy = view<T>(y);
+  Values out({py::ssize_t{n_outputs}, vx.rows});
+  const auto groups = groups_from(kernels);
+  double* data = out.mutable_data();
+  run(Progress{}, 0, [&] { fastdiv::paired_values<T>(vx, vy, groups, n_outputs, data); });
+  return out;
+}
+
+template <class T>
+double median_distance_of(const py::array& x, const std::string& metric, int n_threads,
+                          const Progress& progress) {
+  if (metric != "euclidean" && metric != "cityblock") {
+    throw std::invalid_argument("metric must be 'euclidean' or 'cityblock'");
+  }
+  const auto base = metric == "euclidean" ? fastdiv::Base::sqdist : fastdiv::Base::l1;
+  const auto vx = view<T>(x);
+  const double total = count(vx.rows) * count(vx.rows - 1) / 2;
+  double median = 0;
+  run(progress, total, [&] {
+    fastdiv::median_distance<T>(vx, base, &median, options(n_threads, progress, total));
+  });
+  return median;
+}
+
+template <class T>
+std::int64_t first_nonfinite_of(const py::array& x) {
+  const auto vx = view<T>(x);
+  const py::gil_scoped_release released;
+  return fastdiv::first_nonfinite<T>(vx);
+}
+
+Values pair_sums(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+                 int n_threads, const Progress& progress) {
+  return (is_float32(x) ? pair_sums_of<float> : pair_sums_of<double>)(x, y, kernels, n_outputs,
+                                                                      n_threads, progress);
+}
+
+Values quad_forms(const py::array& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
+                  const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
+  return (is_float32(z) ? quad_forms_of<float> : quad_forms_of<double>)(
+      z, labels, kernels, n_outputs, n_threads, progress);
+}
+
+Values row_sums(const py::array& at, const py::array& x, const PyGroups& kernels, int n_outputs,
+                int n_threads, const Progress& progress) {
+  return (is_float32(at) ? row_sums_of<float> : row_sums_of<double>)(at, x, kernels, n_outputs,
+                                                                     n_threads, progress);
+}
+
+Values paired_values(const py::array& x, const py::array& y, const PyGroups& kernels,
+                     int n_outputs) {
+  return (is_float32(x) ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels,
+                                                                              n_outputs);
+}
+
+double median_distance(const py::array& x, const std::string& metric, int n_threads,
+                       const Progress& progress) {
+  return (is_float32(x) ? median_distance_of<float> : median_distance_of<double>)(
+      x, metric, n_threads, progress);
+}
+
+std::int64_t first_nonfinite(const py::array& x) {
+  return (is_float32(x) ? first_nonfinite_of<float> : first_nonfinite_of<double>)(x);
+}
+
+py::tuple measure_peaks(const std::string& dtype, int n_threads, double seconds) {
+  if (dtype != "float32" && dtype != "float64") {
+    throw std::invalid_argument("dtype must be 'float32' or 'float64'");
+  }
+  fastdiv::Peaks peaks{};
+  {
+    const py::gil_scoped_release released;
+    peaks = dtype == "float32" ? fastdiv::measure_peaks<float>(n_threads, seconds)
+                               : fastdiv::measure_peaks<double>(n_threads, seconds);
+  }
+  return py::make_tuple(peaks.flops, peaks.maps);
+}
+
+py::dict config() {
+  py::dict info;
+  info["version"] = FASTDIV_VERSION;
+  info["isa"] = fastdiv::isa().name;
+  info["isa_available"] = fastdiv::available_isas();
+  info["n_threads"] = fastdiv::get_num_threads();
+  info["openmp"] = fastdiv::openmp_runtime();
+  info["compiler"] = FASTDIV_COMPILER;
+  return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The compiled engine; fastdiv.reference documents each function.";
+  fastdiv::isa();  // a wrong FASTDIV_ISA is an error of the import, not of some later call
+  m.def("pair_sums", &pair_sums, py::arg("x"), py::arg("y"), py::arg("kernels"),
+        py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("quad_forms", &quad_forms, py::arg("z"), py::arg("labels"), py::arg("kernels"),
+        py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("row_sums", &row_sums, py::arg("at"), py::arg("x"), py::arg("kernels"),
+        py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
+        py::arg("n_outputs"), py::pos_only());
+  m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
+        py::arg("progress"), py::pos_only());
+  m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());
+  m.def("set_num_threads", &fastdiv::set_num_threads, py::arg("n"), py::pos_only());
+  m.def("get_num_threads", &fastdiv::get_num_threads);
+  m.def("measure_peaks", &measure_peaks, py::arg("dtype"), py::arg("n_threads"),
+        py::arg("seconds"), py::pos_only());
+  m.def("config", &config);
+}

@@ -1,0 +1,173 @@
+#include "packing.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastdiv {
+namespace {
+
+struct Range {
+  double least = HUGE_VAL;
+  double most = -HUGE_VAL;
+  double sum = 0;
+};
+
+// The power of two that brings `largest` into [1/2, 1).
+double scale_for(double largest) {
+  if (largest == 0) {
+    return 1;
+  }
+  int exponent;
+  std::frexp(largest, &exponent);
+  return std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
+}
+
+// The mean, rounded to an eighth of the range: a centre this close serves as well as the exact
+// mean, and being a short binary number it leaves data on a grid (integers, categories, money) on
+// a grid, whose distances are then exact.
+double rounded_mean(const Range& r, double n) {
+  const double range = r.most - r.least;
+  if (!(range > 0) || !std::isfinite(range)) {
+    return r.least / 2 + r.most / 2;
+  }
+  int exponent;
+  std::frexp(range, &exponent);
+  const double step = std::ldexp(1.0, exponent - 4);
+  const double centre = std::nearbyint(r.sum / n / step) * step;
+  return std::isfinite(centre) ? centre : 0;
+}
+
+template <class T>
+void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, Range* ranges) {
+  for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
+    const std::ptrdiff_t stop = std::min(end, strip + tile_rows);
+    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+      Range r = ranges[k];
+      for (std::ptrdiff_t i = strip; i < stop; ++i) {
+        const double value = static_cast<double>(x(i, k));
+        r.least = std::min(r.least, value);
+        r.most = std::max(r.most, value);
+        r.sum += value;
+      }
+      ranges[k] = r;
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
+                 const std::vector<double>& feature_scale) {
+  const std::ptrdiff_t dim = samples[0].cols;
+  std::vector<Range> total(static_cast<std::size_t>(dim));
+  double n = 0;
+  for (const MatrixView<T>& x : samples) {
+    // A fixed number of parts, merged in order: the same sums for any number of threads.
+    const std::ptrdiff_t most_parts = std::clamp<std::ptrdiff_t>(1000000 / dim, 1, 64);
+    const std::ptrdiff_t strips = (x.rows + tile_rows - 1) / tile_rows;
+    const std::ptrdiff_t parts = std::min(strips, most_parts);
+    const std::ptrdiff_t part_rows = (strips + parts - 1) / parts * tile_rows;
+    std::vector<Range> ranges(static_cast<std::size_t>(parts * dim));
+    workers.for_each(parts, 0, [&](std::int64_t part, int) {
+      measure(x, part * part_rows, std::min(x.rows, (part + 1) * part_rows),
+              ranges.data() + part * dim);
+    });
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      Range& r = total[i % total.size()];
+      r.least = std::min(r.least, ranges[i].least);
+      r.most = std::max(r.most, ranges[i].most);
+      r.sum += ranges[i].sum;
+    }
+    n += static_cast<double>(x.rows);
+  }
+
+  Frame frame;
+  frame.feature_scale = feature_scale;
+  double largest = 0;
+  double largest_raw = 0;
+  for (std::size_t k = 0; k < total.size(); ++k) {
+    const double centre = centred ? rounded_mean(total[k], n) : 0;
+    if (centred) {
+      frame.centre.push_back(centre);
+    }
+    const double weight = feature_scale.empty() ? 1 : feature_scale[k];
+    const double reach = std::max(total[k].most - centre, centre - total[k].least);
+    largest = std::max(largest, reach * weight);
+    largest_raw = std::max({largest_raw, std::abs(total[k].most), std::abs(total[k].least)});
+  }
+  frame.scale = scale_for(largest);
+  frame.raw_scale = scale_for(largest_raw);
+  return frame;
+}
+
+template <class T>
+Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame) {
+  const int panel = isa().ops<T>().panel;
+  Packed<T> packed;
+  packed.rows = x.rows;
+  packed.dim = x.cols;
+  const std::ptrdiff_t strips = packed.strips();
+  packed.centred = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
+  packed.half_norm = Buffer<T>(static_cast<std::size_t>(strips * tile_rows));
+  packed.strip_norm.assign(static_cast<std::size_t>(strips), 0);
+  workers.for_each(strips, 0, [&](std::int64_t strip, int) {
+    const std::ptrdiff_t first = strip * tile_rows;
+    T* out = packed.centred.data() + first * x.cols;
+    double norm[tile_rows] = {};
+    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      const double centre = frame.centre.empty() ? 0 : frame.centre[at];
+      const double scale =
+          frame.feature_scale.empty() ? frame.scale : frame.feature_scale[at] * frame.scale;
+      for (int r = 0; r < tile_rows; ++r) {
+        const T value = first + r < x.rows
+                            ? static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale)
+                            : T{0};
+        out[r / panel * panel * x.cols + k * panel + r % panel] = value;
+        norm[r] += static_cast<double>(value) * static_cast<double>(value);
+      }
+    }
+    double largest = 0;
+    for (int r = 0; r < tile_rows; ++r) {
+      packed.half_norm[static_cast<std::size_t>(first + r)] = static_cast<T>(norm[r] / 2);
+      largest = std::max(largest, norm[r] / 2);
+    }
+    packed.strip_norm[static_cast<std::size_t>(strip)] = largest;
+  });
+  for (const double norm : packed.strip_norm) {
+    packed.max_norm = std::max(packed.max_norm, norm);
+  }
+  return packed;
+}
+
+template <class T>
+void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed) {
+  const int panel = isa().ops<T>().panel;
+  packed.rows = x.rows;
+  packed.dim = x.cols;
+  const std::ptrdiff_t strips = packed.strips();
+  packed.raw = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
+  const T scale = static_cast<T>(frame.raw_scale);
+  workers.for_each(strips, 0, [&](std::int64_t strip, int) {
+    const std::ptrdiff_t first = strip * tile_rows;
+    T* out = packed.raw.data() + first * x.cols;
+    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+      for (int r = 0; r < tile_rows; ++r) {
+        out[r / panel * panel * x.cols + k * panel + r % panel] =
+            first + r < x.rows ? x(first + r, k) * scale : T{0};
+      }
+    }
+  });
+}
+
+template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,
+                          const std::vector<double>&);
+template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, bool,
+                          const std::vector<double>&);
+template Packed<float> pack_centred(Workers&, const MatrixView<float>&, const Frame&);
+template Packed<double> pack_centred(Workers&, const MatrixView<double>&, const Frame&);
+template void pack_raw(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
+template void pack_raw(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
+
+}  // namespace fastdiv

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <vector>
+
+#include "isa.hpp"
+#include "parallel.hpp"
+#include "view.hpp"
+
+namespace fastdiv {
+
+// How the samples of one call are shifted and scaled before they are packed. Scales are powers of
+// two, so they cost no accuracy; they keep squares inside the range of float.
+struct Frame {
+  std::vector<double> centre;         // per feature; empty: 0
+  std::vector<double> feature_scale;  // per feature; empty: 1
+  double scale = 1;                   // of centred, feature-scaled values
+  double raw_scale = 1;               // of the values as given
+};
+
+// A sample in panels of `panel` rows interleaved feature by feature, padded with zero rows to whole
+// strips of tile_rows.
+template <class T>
+struct Packed {
+  std::ptrdiff_t rows = 0;
+  std::ptrdiff_t dim = 0;
+  Buffer<T> centred;    // (x - centre) * feature_scale * scale, rounded once
+  Buffer<T> half_norm;  // |centred|^2 / 2 per row
+  std::vector<double> strip_norm;  // the largest half_norm per strip
+  double max_norm = 0;
+  Buffer<T> raw;  // x * raw_scale, exact: for differences that keep every bit of the data
+
+  std::ptrdiff_t strips() const { return (rows + tile_rows - 1) / tile_rows; }
+};
+
+template <class T>
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
+                 const std::vector<double>& feature_scale);
+
+template <class T>
+Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame);
+
+template <class T>
+void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
+
+}  // namespace fastdiv

@@ -1,0 +1,101 @@
+#include "parallel.hpp"
+
+#include <omp.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+
+namespace fastdiv {
+namespace {
+
+// Below this many multiply-adds (some 50 microseconds) waking the other threads costs more than it
+// saves.
+constexpr double serial_work = 1.5e6;
+// How long a parallel region runs before the hook is asked: a quarter of the promised 0.2 s.
+constexpr auto slice = std::chrono::milliseconds(50);
+
+std::atomic<int> chosen_threads{0};
+std::atomic<bool> forked{false};
+std::atomic<bool> fork_warning{false};
+
+void watch_forks() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+  static_cast<void>(registered);
+}
+
+int threads_from_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const long n = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  return n > 0 && n < 100000 ? static_cast<int>(n) : 0;
+}
+
+}  // namespace
+
+void set_num_threads(int n) { chosen_threads = n; }
+
+int get_num_threads() {
+  if (const int chosen = chosen_threads) {
+    return chosen;
+  }
+  const int from_environment = threads_from_environment();
+  return from_environment > 0 ? from_environment : omp_get_max_threads();
+}
+
+std::string openmp_runtime() { return "OpenMP " + std::to_string(_OPENMP); }
+
+bool take_fork_warning() {
+  if (!fork_warning) {
+    return false;
+  }
+  static std::atomic<bool> warned{false};
+  return !warned.exchange(true);
+}
+
+Workers::Workers(const Options& options, double work) : options_(options), threads_(1) {
+  watch_forks();
+  if (work < serial_work) {
+    return;
+  }
+  const int wanted = options.n_threads > 0 ? options.n_threads : get_num_threads();
+  if (wanted > 1 && forked) {
+    fork_warning = true;
+    return;
+  }
+  threads_ = wanted;
+}
+
+bool Workers::for_each(std::int64_t n, double share,
+                       const std::function<void(std::int64_t unit, int thread)>& work) {
+  using Clock = std::chrono::steady_clock;
+  std::atomic<std::int64_t> next{0};
+  while (!stopped_) {
+    const auto deadline = Clock::now() + slice;
+    const auto work_until_deadline = [&](int thread) {
+      while (Clock::now() < deadline) {
+        const std::int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
+        if (unit >= n) {
+          return;
+        }
+        work(unit, thread);
+      }
+    };
+    if (threads_ == 1 || n == 1) {
+      work_until_deadline(0);
+    } else {
+#pragma omp parallel num_threads(threads_)
+      work_until_deadline(omp_get_thread_num());
+    }
+    const std::int64_t begun = next.load();
+    if (begun >= n) {
+      break;
+    }
+    const double fraction = static_cast<double>(begun) / static_cast<double>(n);
+    stopped_ = options_.hook && !options_.hook(done_ + share * fraction);
+  }
+  done_ += share;
+  return !stopped_;
+}
+
+}  // namespace fastdiv

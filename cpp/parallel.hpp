@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+
+namespace fastdiv {
+
+// Called on the calling thread between slices of work, never inside a parallel region; false stops
+// the call.
+using Hook = std::function<bool(double done)>;  // done: fraction in [0, 1]
+
+struct Options {
+  int n_threads = 0;  // 0: set_num_threads(), else OMP_NUM_THREADS, else the OpenMP run time's own
+  Hook hook = nullptr;
+};
+
+void set_num_threads(int n);
+int get_num_threads();
+std::string openmp_runtime();
+
+// True once, in a forked child that wanted several threads and has to do with one: the OpenMP
+// worker threads did not survive the fork.
+bool take_fork_warning();
+
+// Uninitialised memory aligned to a cache line.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t n)
+      : data_(static_cast<T*>(::operator new[](n * sizeof(T), alignment))), size_(n) {}
+  T* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+  T& operator[](std::size_t i) const { return data_.get()[i]; }
+
+ private:
+  static constexpr std::align_val_t alignment{64};
+  struct Free {
+    void operator()(T* p) const { ::operator delete[](p, alignment); }
+  };
+  std::unique_ptr<T[], Free> data_;
+  std::size_t size_ = 0;
+};
+
+// The threads and the stop hook of one call of the engine.
+class Workers {
+ public:
+  // `work` in multiply-adds; small calls are not worth a parallel region.
+  Workers(const Options& options, double work);
+
+  int threads() const { return threads_; }
+  bool stopped() const { return stopped_; }
+
+  // work(unit, thread) for units [0, n), handed out in order; must not throw. `share` is this
+  // loop's part of the whole call, for progress. Returns false when the hook stopped the call.
+  bool for_each(std::int64_t n, double share,
+                const std::function<void(std::int64_t unit, int thread)>& work);
+
+ private:
+  const Options& options_;
+  int threads_;
+  bool stopped_ = false;
+  double done_ = 0;
+};
+
+}  // namespace fastdiv

@@ -1,0 +1,132 @@
+#pragma once
+
+#include "isa.hpp"
+#include "simd.hpp"
+
+// Fills one tile of half squared distances, L1 distances or dot products.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+// The register block: block_rows x block_vectors accumulators, block_vectors column vectors and
+// one broadcast fill the register file (32 registers with 64-byte vectors, else 16).
+constexpr int block_rows = vector_bytes == 64 ? 8 : 4;
+constexpr int block_vectors = vector_bytes == 16 ? 2 : 3;
+template <class T>
+constexpr int panel_rows = block_vectors * lanes<T>;
+static_assert(tile_rows % panel_rows<float> == 0 && tile_rows % panel_rows<double> == 0);
+static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
+
+// Features per pass: three panels of them stay in the L2 cache together with the tile.
+constexpr std::ptrdiff_t feature_block = 512;
+
+// -1/2 D = x.y - |x|^2/2 - |y|^2/2 with the sign turned, so that the tile holds D/2 >= 0.
+// Cancels when the rows are far from the centre and close to each other: the engine bounds the
+// error and uses DirectSqDist where it would be too large.
+template <class T>
+struct ExpandedSqDist {
+  static Vec<T> start(T x_bias, Vec<T> y_bias) { return y_bias + x_bias; }
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum - x * y; }
+  static Vec<T> finish(Vec<T> sum, T) { return sum > T{0} ? sum : Vec<T>{}; }
+  static constexpr bool biased = true, scaled = false;
+};
+
+template <class T, bool Scaled>
+struct DirectSqDist {
+  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
+    const Vec<T> difference = Scaled ? (x - y) * scale : x - y;
+    return sum + difference * difference;
+  }
+  static Vec<T> finish(Vec<T> sum, T factor) { return sum * factor; }
+  static constexpr bool biased = false, scaled = Scaled;
+};
+
+template <class T, bool Scaled>
+struct L1 {
+  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
+    const Vec<T> difference = abs<T>(x - y);
+    return Scaled ? sum + difference * scale : sum + difference;
+  }
+  static Vec<T> finish(Vec<T> sum, T factor) { return sum * factor; }
+  static constexpr bool biased = false, scaled = Scaled;
+};
+
+template <class T>
+struct Dot {
+  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum + x * y; }
+  static Vec<T> finish(Vec<T> sum, T) { return sum; }
+  static constexpr bool biased = false, scaled = false;
+};
+
+// One register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
+template <class T, class Op>
+inline void fill_block(const TileOperands<T>& t, const T* x, const T* y, const T* scale,
+                       std::ptrdiff_t dim, const T* x_bias, const T* y_bias, bool first, bool last,
+                       T* out) {
+  constexpr int panel = panel_rows<T>;
+  Vec<T> sum[block_rows][block_vectors];
+  for (int i = 0; i < block_rows; ++i) {
+    for (int v = 0; v < block_vectors; ++v) {
+      const std::ptrdiff_t at = v * lanes<T>;
+      if (!first) {
+        sum[i][v] = load(out + i * tile_cols + at);
+      } else if constexpr (Op::biased) {
+        sum[i][v] = Op::start(x_bias[i], load(y_bias + at));
+      } else {
+        sum[i][v] = Op::start(T{0}, Vec<T>{});
+      }
+    }
+  }
+  for (std::ptrdiff_t k = 0; k < dim; ++k, x += panel, y += panel) {
+    const T scale_k = Op::scaled ? scale[k] : T{1};
+    Vec<T> column[block_vectors];
+    for (int v = 0; v < block_vectors; ++v) {
+      column[v] = load(y + v * lanes<T>);
+    }
+    for (int i = 0; i < block_rows; ++i) {
+      const Vec<T> row = splat(x[i]);
+      for (int v = 0; v < block_vectors; ++v) {
+        sum[i][v] = Op::step(sum[i][v], row, column[v], scale_k);
+      }
+    }
+  }
+  for (int i = 0; i < block_rows; ++i) {
+    for (int v = 0; v < block_vectors; ++v) {
+      store(out + i * tile_cols + v * lanes<T>, last ? Op::finish(sum[i][v], t.factor) : sum[i][v]);
+    }
+  }
+}
+
+template <class T, class Op>
+void fill(const TileOperands<T>& t, T* tile) {
+  constexpr int panel = panel_rows<T>;
+  std::ptrdiff_t k = 0;
+  do {
+    const std::ptrdiff_t rest = t.dim - k;
+    const std::ptrdiff_t dim = rest < feature_block ? rest : feature_block;
+    const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
+    for (int j = 0; j < t.cols; j += panel) {
+      for (int i = 0; i < t.rows; i += block_rows) {
+        const std::ptrdiff_t x_panel = i / panel * panel;
+        fill_block<T, Op>(t, t.x + x_panel * t.dim + k * panel + (i - x_panel),
+                          t.y + j * t.dim + k * panel, scale, dim,
+                          Op::biased ? t.x_bias + i : nullptr, Op::biased ? t.y_bias + j : nullptr,
+                          k == 0, k + dim == t.dim, tile + i * tile_cols + j);
+      }
+    }
+    k += dim;
+  } while (k < t.dim);
+}
+
+template <class T, template <class, bool> class Op>
+void fill_maybe_scaled(const TileOperands<T>& t, T* tile) {
+  if (t.feature_scale != nullptr) {
+    fill<T, Op<T, true>>(t, tile);
+  } else {
+    fill<T, Op<T, false>>(t, tile);
+  }
+}
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

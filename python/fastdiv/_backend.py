@@ -1,0 +1,123 @@
+"""The one place that decides who computes: the compiled core or the NumPy reference."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix: TypeAlias = NDArray[Any]
+"""A 2-D float32 or float64 array."""
+
+Values: TypeAlias = NDArray[np.float64]
+
+Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
+"""(name, params, weight, output)"""
+
+Group: TypeAlias = tuple[str, "Values | None", list[Term]]
+"""(base, scale, terms): all terms read the same base values, so one pass serves them."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+class Backend(Protocol):
+    """What a backend offers; `fastdiv.reference` documents each function."""
+
+    def pair_sums(
+        self,
+        x: Matrix,
+        y: Matrix,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def quad_forms(
+        self,
+        z: Matrix,
+        labels: NDArray[np.uint8],
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def row_sums(
+        self,
+        at: Matrix,
+        x: Matrix,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def paired_values(
+        self, x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, /
+    ) -> Values: ...
+
+    def median_distance(
+        self, x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
+    ) -> float: ...
+
+    def first_nonfinite(self, x: Matrix, /) -> int: ...
+
+    def set_num_threads(self, n: int, /) -> None: ...
+
+    def get_num_threads(self) -> int: ...
+
+    def config(self) -> dict[str, object]: ...
+
+
+_MODULES = {"core": "fastdiv._core", "reference": "fastdiv.reference"}
+
+
+def _load(name: str) -> Backend:
+    if name not in _MODULES:
+        raise ValueError(
+            f"FASTDIV_BACKEND must be one of {', '.join(sorted(_MODULES))}; got {name!r}"
+        )
+    try:
+        return cast(Backend, importlib.import_module(_MODULES[name]))
+    except ImportError as error:
+        raise ImportError(
+            f"the compiled part of fastdiv ({_MODULES[name]}) cannot be imported: {error}. "
+            "Install a wheel or build the package with pip; FASTDIV_BACKEND=reference "
+            "selects the slow NumPy implementation."
+        ) from error
+
+
+_default = _load(os.environ.get("FASTDIV_BACKEND") or "core")
+_override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=None)
+
+
+def current() -> Backend:
+    """Return the backend in force."""
+    return _override.get() or _default
+
+
+def current_name() -> str:
+    """Return "core" or "reference"."""
+    module = cast(Any, current()).__name__
+    return next(name for name, path in _MODULES.items() if path == module)
+
+
+@contextmanager
+def use(name: str) -> Iterator[Backend]:
+    """Compute with the named backend inside the block."""
+    backend = _load(name)
+    token = _override.set(backend)
+    try:
+        yield backend
+    finally:
+        _override.reset(token)

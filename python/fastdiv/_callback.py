@@ -1,0 +1,184 @@
+"""
+The reductions for lowered kernels: compiled terms by the backend, `Callback` terms here.
+
+A sum of kernels is linear in its terms, so both parts are simply added. The Python loop
+asks the function for one tile of TILE x TILE values at a time and keeps O(n) memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend
+from fastdiv._backend import Matrix, Progress, Values
+from fastdiv.kernels import Lowered
+
+TILE = 512
+_PAIRED_TILE = 32
+
+_LIMB = 30
+"""Bits per limb: TILE² values below 2^30 have an exact float64 sum."""
+
+_HEADROOM = 8
+"""Bits by which later values may exceed the largest seen before the sums start anew."""
+
+_F: TypeAlias = Callable[[Matrix, Matrix], Any]
+
+
+def pair_sums(
+    x: Matrix, y: Matrix, kernels: Lowered, n_threads: int, progress: Progress | None
+) -> Values:
+    """Sum within x, within y and between them, (n_outputs, 3)."""
+    sums = np.zeros((kernels.n_outputs, 3))
+    if kernels.groups:
+        sums = _backend.current().pair_sums(
+            x, y, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    for f, weight, output in kernels.callbacks:
+        triple = (_within(f, x, progress), _within(f, y, progress), _between(f, x, y, progress))
+        sums[output] += weight * np.array(triple)
+    return sums
+
+
+def quad_forms(
+    z: Matrix,
+    labels: NDArray[np.uint8],
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Compute the sums for every labelling, (n_outputs, B, 3), free of rounding by order."""
+    sums = np.zeros((kernels.n_outputs, len(labels), 3))
+    if kernels.groups:
+        sums = _backend.current().quad_forms(
+            z, labels, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    for f, weight, output in kernels.callbacks:
+        sums[output] += weight * _quad_forms(f, z, labels, progress)
+    return sums
+
+
+def row_sums(
+    at: Matrix, x: Matrix, kernels: Lowered, n_threads: int, progress: Progress | None
+) -> Values:
+    """Sum over the rows of x at each row of `at`, (n_outputs, n_at)."""
+    sums = np.zeros((kernels.n_outputs, len(at)))
+    if kernels.groups:
+        sums = _backend.current().row_sums(
+            at, x, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    for f, weight, output in kernels.callbacks:
+        for i, j in _reported(list(_tiles(len(at), len(x))), progress):
+            sums[output, i] += weight * _evaluate(f, at[i], x[j]).sum(axis=1)
+    return sums
+
+
+def paired_values(x: Matrix, y: Matrix, kernels: Lowered) -> Values:
+    """Evaluate at matching rows, (n_outputs, n)."""
+    values = np.zeros((kernels.n_outputs, len(x)))
+    if kernels.groups:
+        values = _backend.current().paired_values(x, y, kernels.groups, kernels.n_outputs)
+    for f, weight, output in kernels.callbacks:
+        for i in _slices(len(x), _PAIRED_TILE):
+            values[output, i] += weight * np.diagonal(_evaluate(f, x[i], y[i]))
+    return values
+
+
+def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
+    """Return f(x, y) as a checked float64 copy."""
+    block = np.asarray(f(x, y))
+    if block.dtype.kind not in "biuf":
+        raise TypeError(f"f of Callback must return real numbers; got dtype {block.dtype}")
+    if block.shape != (len(x), len(y)):
+        raise ValueError(
+            f"f of Callback must return shape {(len(x), len(y))} for blocks of shapes "
+            f"{x.shape} and {y.shape}; got {block.shape}"
+        )
+    if not np.isfinite(block).all():
+        raise ValueError("f of Callback must return finite numbers; got NaN or infinity")
+    return block.astype(np.float64)
+
+
+def _within(f: _F, x: Matrix, progress: Progress | None) -> float:
+    total = 0.0
+    for i, j in _reported(_upper_tiles(len(x)), progress):
+        total += _tile_off_diagonal(f, x, i, j).sum() * (1 if i == j else 2)
+    return total
+
+
+def _between(f: _F, x: Matrix, y: Matrix, progress: Progress | None) -> float:
+    total = 0.0
+    for i, j in _reported(list(_tiles(len(x), len(y))), progress):
+        total += _evaluate(f, x[i], y[j]).sum()
+    return total
+
+
+def _quad_forms(
+    f: _F,
+    z: Matrix,
+    labels: NDArray[np.uint8],
+    progress: Progress | None,
+    exponent: int = -1074,
+) -> Values:
+    """
+    Sum in fixed point: each value below 2^exponent becomes two integers of _LIMB bits.
+
+    Tiles are summed exactly in float64 and added up as Python integers, so the result
+    depends on the values alone. A value beyond the range starts the pass anew.
+    """
+    q, s, t = (np.zeros(n, dtype=object) for n in (len(labels), len(labels), 1))
+    for i, j in _reported(_upper_tiles(len(z)), progress):
+        tile = _tile_off_diagonal(f, z, i, j)
+        peak = np.abs(tile).max()
+        if peak >= np.ldexp(1.0, exponent):
+            wider = int(np.frexp(peak)[1]) + _HEADROOM
+            return _quad_forms(f, z, labels, progress, wider)
+        times = 1 if i == j else 2
+        rows, columns = labels[:, i].astype(np.float64), labels[:, j].astype(np.float64)
+        scaled = np.ldexp(tile, _LIMB - exponent)
+        high = np.rint(scaled)
+        low = np.rint(np.ldexp(scaled - high, _LIMB))
+        for limb, unit in ((high, 1 << _LIMB), (low, 1)):
+            q += times * unit * _integers(((rows @ limb) * columns).sum(axis=1))
+            s += unit * _integers(rows @ limb.sum(axis=1))
+            if i != j:
+                s += unit * _integers(columns @ limb.sum(axis=0))
+            t += times * unit * _integers(limb.sum(keepdims=True)[0])
+    triples = np.stack([q, t - 2 * s + q, s - q], axis=1)
+    return np.ldexp(triples.astype(np.float64), exponent - 2 * _LIMB)
+
+
+def _integers(exact: Values) -> NDArray[np.object_]:
+    return exact.astype(np.int64).astype(object)
+
+
+def _tile_off_diagonal(f: _F, x: Matrix, i: slice, j: slice) -> Values:
+    tile = _evaluate(f, x[i], x[j])
+    if i == j:
+        np.fill_diagonal(tile, 0.0)
+    return tile
+
+
+def _slices(n: int, step: int = TILE) -> Iterator[slice]:
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
+    return ((i, j) for i in _slices(n) for j in _slices(m))
+
+
+def _upper_tiles(n: int) -> list[tuple[slice, slice]]:
+    return [(i, j) for i, j in _tiles(n, n) if i.start <= j.start]
+
+
+def _reported(
+    tiles: list[tuple[slice, slice]], progress: Progress | None
+) -> Iterator[tuple[slice, slice]]:
+    for done, tile in enumerate(tiles, start=1):
+        yield tile
+        if progress is not None:
+            progress(done, len(tiles))

@@ -1,0 +1,107 @@
+"""Threads and the description of this installation."""
+
+from __future__ import annotations
+
+import platform
+from typing import Literal, overload
+
+import numpy as np
+
+from fastdiv import _backend, _inputs
+
+
+def set_num_threads(n: int) -> None:
+    """
+    Set the number of threads used by calls that do not say ``n_threads=``.
+
+    Order of precedence: ``n_threads=`` of a call, this setting, ``OMP_NUM_THREADS``,
+    the limit set by `threadpoolctl`, all cores. The number of threads never changes a
+    result, not in the last bit.
+
+    Parameters
+    ----------
+    n : int
+        Number of threads, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not an integer from 1 to 1024.
+
+    Examples
+    --------
+    >>> import fastdiv
+    >>> before = fastdiv.get_num_threads()
+    >>> fastdiv.set_num_threads(1)
+    >>> fastdiv.get_num_threads()
+    1
+    >>> fastdiv.set_num_threads(before)
+    """
+    _backend.current().set_num_threads(_inputs.thread_count(n, "n"))
+
+
+def get_num_threads() -> int:
+    """
+    Return the number of threads that a call without ``n_threads=`` uses.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> import fastdiv
+    >>> fastdiv.get_num_threads() >= 1
+    True
+    """
+    return _backend.current().get_num_threads()
+
+
+@overload
+def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
+@overload
+def show_config(mode: Literal["dict"]) -> dict[str, object]: ...
+
+
+def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, object] | None:
+    """
+    Print, or return, how this installation computes.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dict"}, default "stdout"
+        Print one line per entry, or return a dictionary.
+
+    Returns
+    -------
+    dict or None
+        With ``mode="dict"``: backend, instruction set in use and available ones, number
+        of threads, OpenMP runtime, compiler and versions.
+
+    Raises
+    ------
+    ValueError
+        If `mode` is neither of the two.
+
+    Examples
+    --------
+    >>> import fastdiv
+    >>> sorted(fastdiv.show_config(mode="dict"))[:3]
+    ['backend', 'compiler', 'isa']
+    """
+    if mode not in ("stdout", "dict"):
+        raise ValueError(f"mode must be 'stdout' or 'dict'; got {mode!r}")
+    entries: dict[str, object] = {
+        **_backend.current().config(),
+        "backend": _backend.current_name(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    if mode == "dict":
+        return entries
+    for name, value in entries.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        print(f"{name + ':':15} {shown}")
+    return None

@@ -1,0 +1,275 @@
+"""The one door: everything a caller passes is checked and converted here, before any work."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend
+from fastdiv._backend import Matrix
+
+ESTIMATORS = ("unbiased", "biased", "paired")
+NAN_POLICIES = ("raise", "omit")
+MAX_THREADS = 1024
+DEFAULT_RESAMPLES = 999
+
+_FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
+_CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
+
+_HINTS = {
+    "b": "cast it with .astype(float) if 0 and 1 are meant",
+    "c": "pass the real and imaginary parts as separate features",
+    "f": "cast it with .astype(numpy.float64)",
+    "O": "make every column numeric, for example with .astype(float)",
+    "S": "encode text as numbers first",
+    "U": "encode text as numbers first",
+    "M": "subtract a reference time and divide by a unit to get numbers",
+    "m": "divide by a unit such as numpy.timedelta64(1, 's') to get numbers",
+    "V": "pass a plain 2-D array of numbers, one column per feature",
+}
+
+
+# --- samples ---------------------------------------------------------------------------
+
+
+def matrix(value: object, name: str) -> Matrix:
+    """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
+    a = value if type(value) is np.ndarray else _to_array(value, name)
+    if a.dtype not in _FLOATS or not a.flags.aligned:
+        a = _to_float(a, name)
+    if a.ndim == 0:
+        raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
+    if a.shape[0] == 0:
+        raise ValueError(f"{name} has no rows: shape {a.shape}")
+    if a.size == 0:
+        raise ValueError(f"{name} has 0 features: shape {a.shape}")
+    return a if a.ndim == 2 else a.reshape(a.shape[0], -1)
+
+
+def samples(
+    x: object, y: object, nan_policy: object, estimator: str = "biased"
+) -> tuple[Matrix, Matrix]:
+    """Return both samples with one dtype, equal d, finite rows, and enough of them."""
+    a, b = same_space({"x": matrix(x, "x"), "y": matrix(y, "y")})
+    omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
+    if estimator == "paired":
+        if len(a) != len(b):
+            raise ValueError(
+                "x and y must have the same number of rows for estimator='paired'; "
+                f"got {len(a)} and {len(b)}"
+            )
+        if omit:
+            keep = _finite_rows(a) & _finite_rows(b)
+            a, b = a[keep], b[keep]
+    a, b = finite(a, "x", omit=omit), finite(b, "y", omit=omit)
+    least = 1 if estimator == "biased" else 2
+    if len(a) < least or len(b) < least:
+        name, rows = ("x", a) if len(a) < least else ("y", b)
+        after = " after dropping rows with NaN or infinite values" if omit else ""
+        raise ValueError(
+            f"{name} must have at least {least} row{'s' if least > 1 else ''} for "
+            f"estimator={estimator!r}; got {len(rows)}{after}"
+        )
+    return a, b
+
+
+def same_space(arrays: dict[str, Matrix]) -> list[Matrix]:
+    """Check that all have the same number of features and give them one dtype."""
+    (first, a), *others = arrays.items()
+    for name, b in others:
+        if a.shape[1] != b.shape[1]:
+            raise ValueError(
+                f"{first} and {name} must have the same number of features; "
+                f"got {a.shape[1]} and {b.shape[1]}"
+            )
+    if all(b.dtype == a.dtype for _, b in others):
+        return list(arrays.values())
+    return [each.astype(np.float64, copy=False) for each in arrays.values()]
+
+
+def finite(a: Matrix, name: str, *, omit: bool) -> Matrix:
+    """Return `a` if all values are finite; otherwise drop the rows or raise."""
+    first = _backend.current().first_nonfinite(a)
+    if first < 0:
+        return a
+    if omit:
+        return a[_finite_rows(a)]
+    count = a.size - int(np.count_nonzero(np.isfinite(a)))
+    row, column = divmod(first, a.shape[1])
+    raise ValueError(
+        f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
+        f"row {row}, column {column}; clean the data or pass nan_policy='omit' to drop such rows"
+    )
+
+
+def _finite_rows(a: Matrix) -> NDArray[np.bool_]:
+    return cast("NDArray[np.bool_]", np.isfinite(a).all(axis=1))
+
+
+def _to_array(value: Any, name: str) -> NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise TypeError(
+                f"{name} is a masked array with masked entries; pass "
+                f"{name}.filled(numpy.nan) with nan_policy='omit', or drop those rows"
+            )
+        return np.asarray(value.data)
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if value is None or isinstance(value, (str, bytes, dict, set, frozenset, Iterator)):
+        raise TypeError(
+            f"{name} must be an array of numbers with one row per observation; "
+            f"got {type(value).__name__}"
+        )
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
+    device = getattr(value, "__dlpack_device__", None)
+    if device is not None and device()[0] not in _CPU_DEVICES:
+        raise TypeError(f"{name} is not in CPU memory; copy it first, for example {name}.cpu()")
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{name} requires grad, which is not tracked here; pass {name}.detach()")
+    if str(getattr(value, "dtype", None)) == "torch.bfloat16":
+        value = value.float()
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return cast("NDArray[Any]", np.from_dlpack(value))
+        a: NDArray[Any] = np.asarray(value)
+        if a.dtype.kind == "O" and _is_nullable_numeric(value):
+            a = value.to_numpy(dtype=np.float64, na_value=np.nan)
+        return a
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be a rectangular array of numbers; got {type(value).__name__}: {error}"
+        ) from error
+    except Exception as error:
+        raise TypeError(
+            f"{name} cannot be viewed as a NumPy array; got {type(value).__name__}: {error}"
+        ) from error
+
+
+def _is_nullable_numeric(value: Any) -> bool:
+    """Tell whether this is a pandas object whose columns all are (nullable) numbers."""
+    if not hasattr(value, "to_numpy"):
+        return False
+    dtypes = getattr(value, "dtypes", None)  # one per column of a frame, or one alone
+    columns = list(cast(Any, dtypes)) if hasattr(dtypes, "__iter__") else [dtypes]
+    return all(getattr(dtype, "kind", "O") in "iuf" for dtype in columns)
+
+
+def _to_float(a: NDArray[Any], name: str) -> Matrix:
+    kind, size = a.dtype.kind, a.dtype.itemsize
+    target: np.dtype[Any]
+    if a.dtype.name == "bfloat16" or (kind == "f" and size <= 4):
+        target = np.dtype(np.float32)
+    elif kind in "iu" or (kind == "f" and size == 8):
+        target = np.dtype(np.float64)
+    else:
+        raise TypeError(
+            f"{name} must hold real numbers (float16, bfloat16, float32, float64 or integers); "
+            f"got dtype {a.dtype}: {_HINTS[kind]}"
+        )
+    a = a.astype(target, copy=False)
+    return a if a.flags.aligned else a.copy()
+
+
+# --- options ---------------------------------------------------------------------------
+
+
+def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
+    """Return `value` if it is one of the accepted words."""
+    if isinstance(value, str) and value in accepted:
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
+
+
+def integer(value: object, name: str, least: int, most: int | None = None) -> int:
+    """Return `value` as an int within [least, most]."""
+    wanted = f"an integer >= {least}" if most is None else f"an integer from {least} to {most}"
+    try:
+        number = operator.index(cast(Any, value))
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be {wanted}; got {value!r}")
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"{name} must be {wanted}; got {value!r}")
+    return number
+
+
+def real(value: object, name: str) -> float:
+    """Return a finite real number as a float."""
+    a = np.asarray(value)
+    if a.ndim != 0 or a.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a real number; got {value!r}")
+    number = float(a)
+    if not np.isfinite(number):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return number
+
+
+def positive(value: object, name: str) -> float:
+    """Return a finite real number > 0 as a float."""
+    number = real(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be > 0; got {value!r}")
+    return number
+
+
+def thread_count(value: object, name: str = "n_threads") -> int:
+    """Return a number of threads."""
+    return integer(value, name, 1, MAX_THREADS)
+
+
+def threads(n_threads: object) -> int:
+    """Return the backends' form of `n_threads`: 0 stands for the default."""
+    return 0 if n_threads is None else thread_count(n_threads)
+
+
+def generator(rng: object) -> np.random.Generator:
+    """Return the generator that `rng` stands for."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng()
+    try:
+        return np.random.default_rng(integer(rng, "rng", 0))
+    except TypeError:
+        raise TypeError(
+            "rng must be None, an integer >= 0 or a numpy.random.Generator; "
+            f"got {type(rng).__name__}"
+        ) from None
+
+
+def orderings(
+    permutations: object, n_resamples: object, n_rows: int
+) -> tuple[NDArray[np.integer[Any]] | None, int]:
+    """Return the caller's (B, n_rows) orderings, if any, and B."""
+    n = integer(n_resamples, "n_resamples", 1)
+    if permutations is None:
+        return None, n
+    try:
+        a = np.asarray(permutations)
+    except ValueError as error:
+        raise ValueError(f"permutations must be a (B, n + m) integer array: {error}") from error
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"permutations must hold integers; got dtype {a.dtype}")
+    if a.ndim != 2 or len(a) == 0 or a.shape[1] != n_rows:
+        raise ValueError(
+            f"permutations must have shape (B, n + m) = (B, {n_rows}) with B >= 1; "
+            f"got shape {a.shape}"
+        )
+    identity = np.arange(n_rows)
+    for index, row in enumerate(a):
+        if not np.array_equal(np.sort(row), identity):
+            raise ValueError(
+                f"permutations: row {index} is not an ordering of 0, 1, ..., {n_rows - 1}"
+            )
+    if n not in (DEFAULT_RESAMPLES, len(a)):
+        raise ValueError(
+            f"n_resamples must be left out or equal the {len(a)} rows of permutations; got {n}"
+        )
+    return a, len(a)

@@ -1,0 +1,160 @@
+"""A picture of a comparison; needs matplotlib (``pip install 'fastdiv[plot]'``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdiv._tables import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fastdiv.report import Report
+
+_INK = "#26323d"
+_FAINT = "#8794a0"
+_NULL = "#c3ccd4"
+_ACCENT = "#c8553d"
+_DOWN = "#3d6d9e"
+_FEATURES_SHOWN = 20
+_NAME_WIDTH = 28
+_STYLE: Any = {  # matplotlib.typing names every key, in new versions only
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "text.color": _INK,
+    "text.parse_math": False,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _FAINT,
+    "ytick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+}
+
+
+def require() -> None:
+    """Import matplotlib, or fail early.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    import matplotlib.figure  # noqa: F401
+
+
+def draw(report: Report) -> Figure:
+    """Draw the null distribution with the observed value, and the shift of each feature.
+
+    No window is opened and the state of pyplot is not touched.
+
+    Parameters
+    ----------
+    report : Report
+        A finished comparison.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, the histogram of the permuted statistics and the observed one. Right, the
+        Kolmogorov-Smirnov distances of the features that moved most, at most 20 of them, coloured
+        by the direction of the mean shift, which is written at the end of each bar.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    n_bars = min(len(report.features), _FEATURES_SHOWN)
+    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
+    with rc_context(_STYLE):
+        height = max(3.6, 1.5 + 0.27 * n_bars)
+        figure = Figure(figsize=(10, height), layout=layout)
+        null, shifts = figure.subplots(1, 2, width_ratios=[1, 1.1])
+        _draw_null(null, report)
+        _draw_shifts(shifts, report)
+    return figure
+
+
+def save(figure: Figure, path: str) -> None:
+    """Write a figure as PNG, whatever the suffix of the path.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From `draw`.
+    path : str
+        Where to write.
+    """
+    figure.savefig(path, format="png", dpi=150, facecolor="white")
+
+
+def _draw_null(axes: Axes, report: Report) -> None:
+    result = report.result
+    null = np.asarray(result.null_distribution, dtype=np.float64)
+    observed = float(result.statistic)
+    bins = int(np.clip(np.sqrt(len(null)) * 1.3, 5, 60))
+    low, high = float(null.min()), float(null.max())
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        pad = abs(observed - low) or abs(low) or 1.0
+        low, high = low - 0.05 * pad, high + 0.05 * pad
+    axes.hist(null, bins=bins, range=(low, high), color=_NULL, edgecolor="white", linewidth=0.4)
+    axes.axvline(observed, color=_ACCENT, linewidth=2)
+    left, right = min(low, observed), max(high, observed)
+    margin = 0.06 * (right - left)
+    axes.set_xlim(left - margin, right + margin)
+    top = axes.get_ylim()[1]
+    axes.set_ylim(0, 1.18 * top)
+    on_right = observed < (left + right) / 2
+    axes.annotate(
+        f"observed\np = {result.pvalue:.3g}",
+        (observed, 1.16 * top),
+        xytext=(6 if on_right else -6, 0),
+        textcoords="offset points",
+        ha="left" if on_right else "right",
+        va="top",
+        color=_ACCENT,
+        fontweight="bold",
+        linespacing=1.3,
+    )
+    verdict = "The samples differ" if report.differ else "No evidence of a difference"
+    axes.set_title(f"{verdict} (level {report.alpha:g})")
+    axes.set_xlabel(f"MMD² under {len(null)} permutation{'s' if len(null) != 1 else ''}")
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=6)
+
+
+def _draw_shifts(axes: Axes, report: Report) -> None:
+    shown = report.features[:_FEATURES_SHOWN]
+    rows = np.arange(len(shown))
+    ks = np.array([feature.ks for feature in shown])
+    colours = [_ACCENT if feature.shift >= 0 else _DOWN for feature in shown]
+    axes.barh(rows, ks, height=0.62, color=colours, alpha=0.85)
+    for row, feature in enumerate(shown):
+        axes.annotate(
+            f"{feature.shift:+.2f} SD",
+            (feature.ks, row),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
+    axes.set_yticks(rows, [printable(feature.name, _NAME_WIDTH) for feature in shown])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(shown) - 0.4 if len(shown) > 2 else 2.6, -0.6)
+    axes.set_xlim(0, max(1.22 * float(ks.max()), 0.05))
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("Kolmogorov-Smirnov distance; label: shift of the mean")
+    total = len(report.features)
+    which = f"{len(shown)} of {total} features" if total > len(shown) else "By feature"
+    axes.set_title(f"What moved most: {which}" if total > len(shown) else "What moved most")

@@ -1,0 +1,303 @@
+"""
+The definition of every reduction, in plain NumPy.
+
+Short and dense, O(n²) memory, float64 throughout. The compiled core has the same
+functions with the same signatures and is tested against this module.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv.kernels import FORMULAS
+
+_n_threads = 1
+
+
+def pair_sums(
+    x: Matrix,
+    y: Matrix,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Sum every kernel within x, within y and between them.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, d) and (m, d)
+        Samples of one dtype, float32 or float64.
+    kernels : list of (base, scale, terms)
+        Kernels grouped by what they read; see `fastdiv.kernels`.
+    n_outputs : int
+        Rows of the result.
+    n_threads : int
+        0 is the default. One thread serves here.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, 3)
+        Sums over ordered pairs i != j of x, over i != j of y, and over all pairs of x and y.
+    """
+    sums = [
+        _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)).sum(axis=(1, 2)),
+        _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)).sum(axis=(1, 2)),
+        _kernel_matrix(x, y, kernels, n_outputs).sum(axis=(1, 2)),
+    ]
+    _report(progress)
+    return np.stack(sums, axis=-1)
+
+
+def quad_forms(
+    z: Matrix,
+    labels: NDArray[np.uint8],
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Compute the three sums of `pair_sums` for many ways to split the pooled rows.
+
+    Kernel values are rounded to a power of two so fine that all sums are exact in int64:
+    splittings that see equal kernel values give equal bits, whatever the order.
+
+    Parameters
+    ----------
+    z : ndarray, shape (N, d)
+        Pooled rows.
+    labels : ndarray of uint8, shape (B, N)
+        1 where the row belongs to the x group, 0 where it belongs to y.
+    kernels, n_outputs, n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, B, 3)
+        Within x, within y and between them, per splitting.
+    """
+    members = labels.astype(np.int64)
+    result = np.empty((n_outputs, len(labels), 3))
+    for k, out in zip(_off_diagonal(_kernel_matrix(z, z, kernels, n_outputs)), result, strict=True):
+        exponent = int(np.frexp(np.abs(k).max())[1]) + 2 * len(z).bit_length() - 62
+        whole = np.rint(np.ldexp(k, -exponent)).astype(np.int64)
+        q = ((members @ whole) * members).sum(axis=1)
+        s = members @ whole.sum(axis=1)
+        out[:] = np.ldexp(np.stack([q, whole.sum() - 2 * s + q, s - q], axis=1), exponent)
+    _report(progress)
+    return result
+
+
+def row_sums(
+    at: Matrix,
+    x: Matrix,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Sum every kernel over the rows of x, seen from each row of `at`.
+
+    Parameters
+    ----------
+    at, x : ndarray, shapes (n_at, d) and (n, d)
+        Points of view, and sample.
+    kernels, n_outputs, n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, n_at)
+        Sum over j of k(at_i, x_j).
+    """
+    sums: Values = _kernel_matrix(at, x, kernels, n_outputs).sum(axis=2)
+    _report(progress)
+    return sums
+
+
+def paired_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+    """
+    Evaluate every kernel at matching rows.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n, d)
+        Row i of x goes with row i of y.
+    kernels, n_outputs
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, n)
+        k(x_i, y_i).
+    """
+    return kernel_values(x, y, kernels, n_outputs)
+
+
+def median_distance(x: Matrix, metric: str, n_threads: int, progress: Progress | None) -> float:
+    """
+    Compute the median distance between rows of distinct index.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, d)
+        At least two rows.
+    metric : {"euclidean", "cityblock"}
+        L2 or L1.
+    n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    float
+        Median of N(N-1)/2 values; the mean of the middle two if their number is even.
+    """
+    base = "sqdist" if metric == "euclidean" else "l1"
+    values = base_values(base, x[:, None], x[None])[np.triu_indices(len(x), 1)]
+    _report(progress)
+    return float(np.median(np.sqrt(values) if metric == "euclidean" else values))
+
+
+def first_nonfinite(x: Matrix) -> int:
+    """
+    Find the first NaN or infinity.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Any values.
+
+    Returns
+    -------
+    int
+        Index into the flattened array (row by row), or -1.
+    """
+    bad = ~np.isfinite(x)
+    return int(bad.argmax()) if bad.any() else -1
+
+
+def set_num_threads(n: int) -> None:
+    """
+    Remember a number of threads; the reference itself has one.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+    """
+    global _n_threads
+    _n_threads = n
+
+
+def get_num_threads() -> int:
+    """
+    Return the remembered number of threads.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    return _n_threads
+
+
+def config() -> dict[str, object]:
+    """
+    Describe the backend.
+
+    Returns
+    -------
+    dict
+        The keys of the compiled core's description.
+    """
+    return {
+        "version": "reference",
+        "isa": "numpy",
+        "isa_available": ["numpy"],
+        "n_threads": _n_threads,
+        "openmp": "none",
+        "compiler": f"{platform.python_implementation()} on {os.name}",
+    }
+
+
+def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+    """
+    Evaluate every kernel at rows that broadcast against each other.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (..., d)
+        Rows; the leading axes broadcast.
+    kernels, n_outputs
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, ...)
+        Weighted sum of the terms of each output.
+    """
+    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
+    for base, scale, terms in kernels:
+        values = base_values(base, x, y, scale)
+        for name, params, weight, output in terms:
+            result[output] += weight * FORMULAS[name](values, *params)
+    return result
+
+
+def base_values(base: str, x: Matrix, y: Matrix, scale: Values | None = None) -> Values:
+    """
+    Compute what a kernel reads at rows that broadcast against each other.
+
+    Parameters
+    ----------
+    base : {"sqdist", "l1", "dot"}
+        Squared Euclidean distance, L1 distance or inner product.
+    x, y : ndarray, shape (..., d)
+        Rows; the leading axes broadcast.
+    scale : ndarray, shape (d,), optional
+        Factor per feature, applied first.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        One value per pair of rows.
+    """
+    combine = _BASES[base]
+    factor = np.ones(x.shape[-1]) if scale is None else scale
+    total = np.zeros(np.broadcast_shapes(x.shape[:-1], y.shape[:-1]))
+    for k, s in enumerate(factor):
+        total += combine(x[..., k] * s, y[..., k] * s)
+    return total
+
+
+_BASES: dict[str, Callable[[Values, Values], Values]] = {
+    "sqdist": lambda a, b: (a - b) ** 2,
+    "l1": lambda a, b: np.abs(a - b),
+    "dot": lambda a, b: a * b,
+}
+
+
+def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+    return kernel_values(x[:, None], y[None], kernels, n_outputs)
+
+
+def _off_diagonal(k: Values) -> Values:
+    diagonal = np.arange(k.shape[1])
+    k[:, diagonal, diagonal] = 0.0
+    return k
+
+
+def _report(progress: Progress | None) -> None:
+    if progress is not None:
+        progress(1, 1)

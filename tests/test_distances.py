@@ -1,0 +1,98 @@
+"""The median distance."""
+
+import numpy as np
+import pytest
+
+from fastdiv import RBF, distances, median_distance, mmd2, mmd_test
+
+
+def brute(z, metric):
+    difference = z[:, None].astype(np.float64) - z[None]
+    if metric == "euclidean":
+        d = np.sqrt((difference**2).sum(axis=-1))
+    else:
+        d = abs(difference).sum(axis=-1)
+    return np.median(d[np.triu_indices(len(z), 1)])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 1), (3, 2), (4, 1), (5, 17), (30, 3), (101, 8), (257, 65)])
+def test_against_all_pairs(rng, shape, dtype, metric):
+    z = rng.normal(size=shape).astype(dtype)
+    tolerance = 1e-6 if dtype == np.float32 else 1e-13
+    assert median_distance(z, metric=metric) == pytest.approx(brute(z, metric), rel=tolerance)
+    shifted = (z.astype(np.float64) + 1e6).astype(dtype)
+    assert median_distance(shifted, metric=metric) == pytest.approx(
+        brute(shifted, metric), rel=tolerance
+    )
+
+
+def test_pools_both_samples(rng):
+    x, y = rng.normal(size=(13, 2)), rng.normal(size=(8, 2))
+    assert median_distance(x, y) == median_distance(np.concatenate([x, y]))
+    assert median_distance(x, y) == median_distance(y, x)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5, 6])
+def test_even_and_odd_numbers_of_pairs_on_integers(rows):
+    z = np.arange(rows, dtype=float) ** 2
+    assert median_distance(z) == brute(z[:, None], "euclidean")
+
+
+def test_heavy_ties(rng):
+    z = rng.integers(0, 2, size=(50, 1)).astype(float)
+    assert median_distance(z) == brute(z, "euclidean")
+    assert median_distance(np.ones((9, 3)) / 3) == 0.0
+    assert median_distance(np.full((40, 3), 1e6 / 3, np.float32)) == 0.0
+
+
+def test_order_and_threads_do_not_matter(rng):
+    z = rng.normal(size=(150, 5))
+    expected = median_distance(z, n_threads=1)
+    assert {median_distance(z, n_threads=t) for t in (1, 2, 3)} == {expected}
+    assert median_distance(rng.permutation(z)) == expected
+
+
+def test_scale_and_translation(rng):
+    z = rng.normal(size=(60, 4))
+    assert median_distance(8 * z) == 8 * median_distance(z)
+    assert median_distance(z + 0.5) == pytest.approx(median_distance(z), rel=1e-14)
+
+
+class TestBeyondTheExactSize:
+    @pytest.fixture(autouse=True)
+    def small_limit(self, monkeypatch):
+        monkeypatch.setattr(distances, "EXACT_ROWS", 200)
+
+    def test_subsample_is_a_function_of_the_set(self, rng):
+        z = np.round(rng.normal(size=(500, 3)), 1)
+        expected = median_distance(z)
+        for _ in range(5):
+            shuffled = rng.permutation(z)
+            assert median_distance(shuffled) == expected
+            assert median_distance(shuffled[:123], shuffled[123:]) == expected
+
+    def test_subsample_is_close(self, rng):
+        z = rng.normal(size=(1000, 3))
+        assert median_distance(z) == pytest.approx(brute(z, "euclidean"), rel=0.05)
+
+    def test_subsample_has_the_documented_size(self, rng):
+        x, y = rng.normal(size=(300, 2)), rng.normal(size=(150, 2))
+        parts = distances._subsample([x, y])
+        assert sum(map(len, parts)) == 200
+        pooled = {tuple(row) for row in np.concatenate([x, y])}
+        drawn = {tuple(row) for row in np.concatenate(parts)}
+        assert len(drawn) == 200
+        assert drawn <= pooled
+
+    def test_every_function_uses_it(self, rng):
+        x, y = rng.normal(size=(160, 2)), rng.normal(size=(140, 2))
+        kernel = RBF(median_distance(x, y))
+        assert mmd2(x, y) == mmd2(x, y, kernel)
+        assert mmd_test(x, y, n_resamples=9, rng=0).kernel == kernel
+
+
+def test_limit_is_documented():
+    assert distances.EXACT_ROWS == 10_000
+    assert "10 000" in median_distance.__doc__

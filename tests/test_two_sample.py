@@ -1,0 +1,219 @@
+"""The permutation test: exact reproduction, ties, and the result."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fastdiv import (
+    RBF,
+    Callback,
+    Energy,
+    Laplacian,
+    Linear,
+    Polynomial,
+    Sum,
+    TwoSampleResult,
+    mmd2,
+    mmd_test,
+)
+
+ESTIMATORS = ["unbiased", "biased", "paired"]
+each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+KERNELS = [
+    RBF(1.2),
+    Laplacian(1.5),
+    Energy(),
+    Linear(),
+    Polynomial(2),
+    Sum([RBF(1.0), Energy()], [2.0, 0.5]),
+    Callback(lambda a, b: 1.0 / (1.0 + np.abs(a[:, None] - b[None]).max(axis=2))),
+]
+each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
+
+
+def orderings(seed, times, size):
+    rng = np.random.default_rng(seed)
+    return np.array([rng.permutation(size) for _ in range(times)])
+
+
+@pytest.fixture
+def samples(rng):
+    return rng.normal(size=(14, 3)), rng.normal(size=(14, 3)) + 0.4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each_estimator
+@each_kernel
+def test_null_distribution_is_mmd2_of_reordered_rows(rng, kernel, estimator, dtype):
+    n, m = (12, 12) if estimator == "paired" else (12, 7)
+    x, y = rng.normal(size=(n, 3)).astype(dtype), rng.normal(size=(m, 3)).astype(dtype)
+    pooled = np.concatenate([x, y])
+    order = orderings(5, 20, n + m)
+    result = mmd_test(x, y, kernel, estimator=estimator, permutations=order)
+    tolerance = {"rel": 1e-9, "abs": 1e-10} if dtype == np.float64 else {"rel": 1e-4, "abs": 1e-5}
+    assert result.statistic == pytest.approx(mmd2(x, y, kernel, estimator=estimator), **tolerance)
+    expected = [mmd2(pooled[o[:n]], pooled[o[n:]], kernel, estimator=estimator) for o in order]
+    np.testing.assert_allclose(
+        result.null_distribution, expected, rtol=tolerance["rel"], atol=tolerance["abs"]
+    )
+
+
+@each_estimator
+def test_result(samples, estimator):
+    x, y = samples
+    result = mmd_test(x, y, RBF(2.0), estimator=estimator, n_resamples=49, rng=1)
+    assert isinstance(result, TwoSampleResult)
+    assert [f.name for f in dataclasses.fields(result)] == [
+        "statistic",
+        "pvalue",
+        "null_distribution",
+        "n_x",
+        "n_y",
+        "kernel",
+        "estimator",
+        "n_resamples",
+    ]
+    assert (result.n_x, result.n_y, result.n_resamples) == (14, 14, 49)
+    assert (result.kernel, result.estimator) == (RBF(2.0), estimator)
+    assert type(result.statistic) is type(result.pvalue) is float
+    assert result.null_distribution.shape == (49,)
+    assert not result.null_distribution.flags.writeable
+    assert "null_distribution" not in repr(result)
+    reached = np.count_nonzero(result.null_distribution >= result.statistic)
+    assert result.pvalue == (1 + reached) / 50
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.pvalue = 0.0
+    assert result == mmd_test(x, y, RBF(2.0), estimator=estimator, n_resamples=49, rng=1)
+
+
+@each_estimator
+def test_permutations_reproduce_draws(samples, estimator):
+    x, y = samples
+    drawn = mmd_test(x, y, KERNELS, estimator=estimator, n_resamples=30, rng=8)
+    given = mmd_test(x, y, KERNELS, estimator=estimator, permutations=orderings(8, 30, 28))
+    listed = mmd_test(
+        x, y, KERNELS, estimator=estimator, permutations=orderings(8, 30, 28).tolist()
+    )
+    for a, b, c in zip(drawn, given, listed, strict=True):
+        assert a == b == c
+        np.testing.assert_array_equal(a.null_distribution, b.null_distribution)
+        np.testing.assert_array_equal(a.null_distribution, c.null_distribution)
+
+
+def test_rng_forms(samples):
+    x, y = samples
+    options = {"kernel": RBF(1.0), "n_resamples": 20}
+    from_int = mmd_test(x, y, rng=3, **options)
+    assert from_int == mmd_test(x, y, rng=np.random.default_rng(3), **options)
+    assert from_int == mmd_test(x, y, rng=np.int64(3), **options)
+    generator = np.random.default_rng(3)
+    first, second = (mmd_test(x, y, rng=generator, **options) for _ in range(2))
+    assert (first.null_distribution != second.null_distribution).any()
+
+
+def test_global_state_is_left_alone(samples):
+    np.random.seed(7)  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    mmd_test(*samples, RBF(1.0), n_resamples=9)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+@each_estimator
+def test_threads_do_not_change_a_bit(rng, estimator):
+    x, y = rng.normal(size=(2, 150, 4)).astype(np.float32)
+    first, *others = (
+        mmd_test(x, y, KERNELS[:6], estimator=estimator, n_resamples=19, rng=0, n_threads=t)
+        for t in (1, 2, 3)
+    )
+    for other in others:
+        for a, b in zip(first, other, strict=True):
+            assert a == b
+            np.testing.assert_array_equal(a.null_distribution, b.null_distribution)
+
+
+def test_sequence_is_one_result_per_kernel(samples):
+    together = mmd_test(*samples, KERNELS, n_resamples=19, rng=2)
+    assert isinstance(together, list)
+    for kernel, result in zip(KERNELS, together, strict=True):
+        alone = mmd_test(*samples, kernel, n_resamples=19, rng=2)
+        assert result.pvalue == alone.pvalue
+        assert result.statistic == pytest.approx(alone.statistic, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@each_estimator
+@each_kernel
+def test_same_split_gives_same_bits(rng, kernel, estimator, dtype):
+    """Reorderings within the groups, or among equal rows, are ties to the last bit."""
+    n = m = 37
+    x = rng.normal(size=(n, 3)).astype(dtype)
+    y = rng.normal(size=(m, 3)).astype(dtype)
+    y[:9] = x[:9]  # equal rows at the same places, so that pairs survive
+    order = np.tile(np.arange(n + m), (40, 1))
+    for row in order:
+        within = rng.permutation(n)
+        row[:n], row[n:] = row[:n][within], row[n:][within]
+        swap = np.flatnonzero((within < 9) & (rng.random(n) < 0.5))
+        row[swap], row[n + swap] = row[n + swap].copy(), row[swap].copy()
+    result = mmd_test(x, y, kernel, estimator=estimator, permutations=order)
+    np.testing.assert_array_equal(result.null_distribution, result.statistic)
+    assert result.pvalue == 1.0
+
+
+@each_kernel
+def test_swapped_groups_are_ties(rng, kernel):
+    x, y = rng.normal(size=(2, 21, 2))
+    order = np.roll(np.arange(42), 21)[None]
+    result = mmd_test(x, y, kernel, permutations=order)
+    assert result.null_distribution[0] == result.statistic
+
+
+@each_estimator
+def test_identical_rows_everywhere(estimator):
+    result = mmd_test(np.ones((6, 2)), np.ones((6, 2)), RBF(1.0), estimator=estimator, rng=0)
+    assert result.pvalue == 1.0
+    assert result.n_resamples == 999
+
+
+def test_all_splits_of_a_tiny_sample():
+    """3 + 3 separated points: of 20 splits, the observed one and its mirror are extreme."""
+    x, y = np.array([0.0, 0.1, 0.2]), np.array([5.0, 5.1, 5.2])
+    result = mmd_test(x, y, RBF(1.0), n_resamples=1999, rng=0)
+    assert len(np.unique(result.null_distribution)) <= 20
+    assert result.pvalue == pytest.approx(0.1, abs=0.03)
+
+
+def test_power(rng):
+    x, y = rng.normal(size=(60, 3)), rng.normal(size=(40, 3)) + 1.0
+    for result in mmd_test(x, y, [RBF(), Laplacian(), Energy(), Linear()], rng=0):
+        assert result.pvalue == 0.001
+        assert result.null_distribution.max() < result.statistic
+
+
+def test_row_order_within_samples_keeps_the_statistic(samples, rng):
+    x, y = samples
+    first = mmd_test(x, y, RBF(1.0), n_resamples=1, rng=0).statistic
+    again = mmd_test(rng.permutation(x), rng.permutation(y), RBF(1.0), n_resamples=1, rng=0)
+    assert again.statistic == first
+
+
+def test_overflow_is_an_error():
+    x = np.array([[1e150], [2e150]])
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(OverflowError, match="kernel values overflow"),
+    ):
+        mmd_test(x, -x, Polynomial(4), n_resamples=3)
+
+
+def test_inputs_are_not_changed(samples):
+    x, y = samples
+    before = x.copy(), y.copy()
+    order = orderings(0, 5, 28)
+    kept = order.copy()
+    for estimator in ESTIMATORS:
+        mmd_test(x, y, KERNELS, estimator=estimator, permutations=order)
+    np.testing.assert_array_equal(x, before[0])
+    np.testing.assert_array_equal(y, before[1])
+    np.testing.assert_array_equal(order, kept)
