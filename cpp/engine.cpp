@@ -75,8 +75,7 @@ class ReadyGroup {
     for (const Term& term : group.terms) {
       find_kernel<T>(term, base_);
     }
-    const bool centred = base_ != Base::dot || group.centred;
-    const Frame frame = make_frame(workers, samples, centred, group.scale);
+    const Frame frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
     if (!always_direct && base_ != Base::l1) {
       double norm = 0;
       for (const MatrixView<T>& x : samples) {
@@ -128,7 +127,9 @@ class ReadyGroup {
     const bool risky = may_cancel_ && too_inaccurate(norms, 0);
     if (!risky || !direct_hint) {
       ops.sqdist(operands(s, i, t, j, e, false), tile);
-      if (!risky || !too_inaccurate(norms, static_cast<double>(ops.smallest(tile, e)))) {
+      // The smallest value may itself be off by some multiples of the typical error.
+      if (!risky || !too_inaccurate(norms, static_cast<double>(ops.smallest(tile, e)) -
+                                               8 * error_per_norm_ * norms)) {
         return;
       }
       direct_hint = true;
@@ -153,6 +154,7 @@ class ReadyGroup {
   // of d roundings of partial sums of that size.
   bool too_inaccurate(double norms, double smallest) const {
     const double error = error_per_norm_ * norms;
+    smallest = std::max(smallest, 0.0);
     for (const ReadyTerm<T>& term : terms_) {
       if (!(term.ops->sensitivity(term.constants, smallest) * error <= tolerance<T>)) {
         return true;
@@ -450,11 +452,12 @@ void paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
       double value = 0;
       for (ptrdiff_t k = 0; k < x.cols; ++k) {
         const double scale = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
-        const double a = static_cast<double>(x(i, k)) * scale;
-        const double b = static_cast<double>(y(i, k)) * scale;
-        value += group.base == Base::dot  ? a * b
-                 : group.base == Base::l1 ? std::abs(a - b)
-                                          : (a - b) * (a - b);
+        const double a = static_cast<double>(x(i, k));
+        const double b = static_cast<double>(y(i, k));
+        const double difference = (a - b) * scale;
+        value += group.base == Base::dot  ? a * scale * (b * scale)
+                 : group.base == Base::l1 ? std::abs(difference)
+                                          : difference * difference;
       }
       values[static_cast<std::size_t>(i)] = value;
       bound = std::max(bound, std::abs(value));
@@ -629,9 +632,9 @@ void choose_limbs(const ReadyGroup<T>& ready, ptrdiff_t n, int limb_bits,
   }
   for (std::size_t o = 0; o < forms.size(); ++o) {
     const double mean = sums[o] / std::max(pairs, 1.0);
-    // 66 bits are finer than a double: enough for any mean.
-    const double bits = mean > 0 ? -std::log2(tolerance<T> / 4 * mean) - 1 : 66.0;
-    forms[o].limbs = static_cast<int>(std::ceil(std::clamp(bits, 1.0, 66.0) / limb_bits));
+    // 88 bits hold every bit of any entry that matters beside the largest.
+    const double bits = mean > 0 ? -std::log2(tolerance<T> / 4 * mean) - 1 : 88.0;
+    forms[o].limbs = static_cast<int>(std::ceil(std::clamp(bits, 1.0, 88.0) / limb_bits));
   }
 }
 

@@ -26,7 +26,6 @@ struct Term {
 // Terms that share one pass over the base values.
 struct Group {
   Base base = Base::sqdist;
-  bool centred = false;       // Base::dot: subtract one common centre from all rows first
   std::vector<double> scale;  // every feature is multiplied by it first; empty: 1
   std::vector<Term> terms;
 };

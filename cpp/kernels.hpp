@@ -222,7 +222,7 @@ struct Linear {
   Vec<T> operator()(Vec<T> t) const { return t * slope; }
 };
 
-// -D^(beta/2)
+// -D^(beta/2), 0 < beta <= 2
 template <class T>
 struct Energy {
   static constexpr const char* name = "energy";
@@ -238,7 +238,10 @@ struct Energy {
   T slope, power;
   explicit Energy(const double* c) : slope(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
   Vec<T> operator()(Vec<T> t) const {
-    return power == T{0.5} ? sqrt<T>(t * slope) : pow_unit<T>(t * slope, power);
+    if (power == T{0.5}) {
+      return sqrt<T>(t * slope);
+    }
+    return power == T{1} ? t * slope : pow_unit<T>(t * slope, power);
   }
 };
 

@@ -26,9 +26,8 @@ fastdiv::Group group_from(const PyGroup& from) {
     group.base = fastdiv::Base::sqdist;
   } else if (base == "l1") {
     group.base = fastdiv::Base::l1;
-  } else if (base == "dot" || base == "centered_dot") {
+  } else if (base == "dot") {
     group.base = fastdiv::Base::dot;
-    group.centred = base == "centered_dot";
   } else {
     throw std::invalid_argument("unknown base '" + base + "'");
   }

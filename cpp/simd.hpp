@@ -88,8 +88,10 @@ inline Vec<T> as_real(IntVec<T> v) {
   return reinterpret_cast<Vec<T>>(v);
 }
 
+// The square root, 0 below 0.
 template <class T>
 inline Vec<T> sqrt(Vec<T> v) {
+  v = v > T{0} ? v : Vec<T>{};
   Vec<T> r;
   for (int i = 0; i < lanes<T>; ++i) {
     if constexpr (sizeof(T) == 4) {
@@ -116,7 +118,7 @@ inline Vec<T> polynomial(const T (&c)[N], Vec<T> x) {
   return p;
 }
 
-// 2^(rate*t) for t >= 0 and rate <= 0; exactly 1 at t = 0 and exactly 0 once the result would leave
+// 2^(rate*t) for rate <= 0 and t >= 0 up to rounding; exactly 1 at t = 0 and exactly 0 once the result would leave
 // the normal numbers. The product is split into integer and fraction by fused multiply-adds, so r
 // carries no rounding of the product itself. Needs IEEE semantics: under -ffast-math the two
 // additions of `magic` would be simplified away.
@@ -145,7 +147,7 @@ inline Vec<T> log2(Vec<T> x) {
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
 }
 
-// x^y for x > 0 with x^y <= 1 (up to rounding); 0 at x = 0.
+// x^y for y > 0 and x <= 1 (up to rounding); 0 for x <= 0.
 template <class T>
 inline Vec<T> pow_unit(Vec<T> x, T y) {
   constexpr T tiny = sizeof(T) == 4 ? static_cast<T>(0x1p-126) : static_cast<T>(0x1p-1022);

@@ -19,20 +19,19 @@ static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
 // Features per pass: three panels of them stay in the L2 cache together with the tile.
 constexpr std::ptrdiff_t feature_block = 512;
 
-// -1/2 D = x.y - |x|^2/2 - |y|^2/2 with the sign turned, so that the tile holds D/2 >= 0.
+// -1/2 D = x.y - |x|^2/2 - |y|^2/2 with the sign turned, so that the tile holds D/2.
 // Cancels when the rows are far from the centre and close to each other: the engine bounds the
-// error and uses DirectSqDist where it would be too large.
+// error and uses DirectSqDist where it would be too large. Rounding may leave values just below 0.
 template <class T>
 struct ExpandedSqDist {
   static Vec<T> start(T x_bias, Vec<T> y_bias) { return y_bias + x_bias; }
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum - x * y; }
-  static Vec<T> finish(Vec<T> sum, T) { return sum > T{0} ? sum : Vec<T>{}; }
+  static Vec<T> finish(Vec<T> sum, T) { return sum; }
   static constexpr bool biased = true, scaled = false;
 };
 
 template <class T, bool Scaled>
 struct DirectSqDist {
-  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
     const Vec<T> difference = Scaled ? (x - y) * scale : x - y;
     return sum + difference * difference;
@@ -43,7 +42,6 @@ struct DirectSqDist {
 
 template <class T, bool Scaled>
 struct L1 {
-  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
     const Vec<T> difference = abs<T>(x - y);
     return Scaled ? sum + difference * scale : sum + difference;
@@ -54,7 +52,6 @@ struct L1 {
 
 template <class T>
 struct Dot {
-  static Vec<T> start(T, Vec<T>) { return Vec<T>{}; }
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum + x * y; }
   static Vec<T> finish(Vec<T> sum, T) { return sum; }
   static constexpr bool biased = false, scaled = false;
@@ -66,36 +63,47 @@ inline void fill_block(const TileOperands<T>& t, const T* x, const T* y, const T
                        std::ptrdiff_t dim, const T* x_bias, const T* y_bias, bool first, bool last,
                        T* out) {
   constexpr int panel = panel_rows<T>;
+  // The loops over the block are unrolled so that `sum` is registers and not an array.
   Vec<T> sum[block_rows][block_vectors];
-  for (int i = 0; i < block_rows; ++i) {
-    for (int v = 0; v < block_vectors; ++v) {
-      const std::ptrdiff_t at = v * lanes<T>;
-      if (!first) {
-        sum[i][v] = load(out + i * tile_cols + at);
-      } else if constexpr (Op::biased) {
-        sum[i][v] = Op::start(x_bias[i], load(y_bias + at));
-      } else {
-        sum[i][v] = Op::start(T{0}, Vec<T>{});
+  const auto for_each_vector = [&](auto&& visit) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int i = 0; i < block_rows; ++i) {
+#pragma GCC unroll 3
+      for (int v = 0; v < block_vectors; ++v) {
+        visit(sum[i][v], i, v * lanes<T>);
       }
     }
+  };
+  if (!first) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { s = load(out + i * tile_cols + at); });
+  } else if constexpr (Op::biased) {
+    for_each_vector(
+        [&](Vec<T>& s, int i, int at) { s = Op::start(x_bias[i], load(y_bias + at)); });
+  } else {
+    for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
   }
   for (std::ptrdiff_t k = 0; k < dim; ++k, x += panel, y += panel) {
     const T scale_k = Op::scaled ? scale[k] : T{1};
     Vec<T> column[block_vectors];
+#pragma GCC unroll 3
     for (int v = 0; v < block_vectors; ++v) {
       column[v] = load(y + v * lanes<T>);
     }
+#pragma GCC unroll 8
     for (int i = 0; i < block_rows; ++i) {
       const Vec<T> row = splat(x[i]);
+#pragma GCC unroll 3
       for (int v = 0; v < block_vectors; ++v) {
         sum[i][v] = Op::step(sum[i][v], row, column[v], scale_k);
       }
     }
   }
-  for (int i = 0; i < block_rows; ++i) {
-    for (int v = 0; v < block_vectors; ++v) {
-      store(out + i * tile_cols + v * lanes<T>, last ? Op::finish(sum[i][v], t.factor) : sum[i][v]);
-    }
+  if (last) {
+    for_each_vector([&](Vec<T>& s, int i, int at) {
+      store(out + i * tile_cols + at, Op::finish(s, t.factor));
+    });
+  } else {
+    for_each_vector([&](Vec<T>& s, int i, int at) { store(out + i * tile_cols + at, s); });
   }
 }
 

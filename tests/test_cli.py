@@ -198,6 +198,12 @@ def test_standardize_keeps_float32(compare, tmp_path):
     assert mean_and_sd(scaled)[0] == pytest.approx([0, 0, 0], abs=1e-6)
 
 
+def test_standardize_by_few_rows_warns(compare, tmp_path):
+    files = save(tmp_path / "x.npy", X[:12]), save(tmp_path / "y.npy", Y)
+    assert "scaled by only 12 reference rows" in compare(*files, "--standardize")[2]
+    assert compare(*files)[2] == ""
+
+
 def test_standardize_constant_columns(compare, refused, tmp_path):
     x, y = np.column_stack([X, np.ones(40)]), np.column_stack([Y, np.ones(30)])
     files = save(tmp_path / "x.npy", x), save(tmp_path / "y.npy", y)
@@ -437,7 +443,7 @@ def test_omit_drops_both_members_of_a_pair(compare, tmp_path):
     expected = fastdiv.mmd2(
         np.delete(X[:30], gone, axis=0), np.delete(Y, gone, axis=0), estimator="paired"
     )
-    assert as_json(out)["statistic"] == expected
+    assert as_json(out)["statistic"] == pytest.approx(expected, rel=1e-10)
 
 
 def test_no_complete_row(refused, tmp_path):
@@ -722,6 +728,14 @@ def test_plan_in_words():
     ]
 
 
+def test_plan_leaves_out_what_a_call_costs_whatever_its_size(monkeypatch):
+    monkeypatch.setattr(_plan, "_timed", lambda work, rows: 0.05 + 1e-7 * rows**2)
+    assert _plan._extend(print, lambda rows: rows, 100_000) == pytest.approx(1000)
+    monkeypatch.setattr(_plan, "_timed", lambda work, rows: 1e-4 * rows**2)
+    assert _plan._extend(print, lambda rows: rows, 10_000) == pytest.approx(1e4)
+    assert _plan._extend(print, lambda rows: rows, 100) == 0
+
+
 def test_interrupt(compare, pair, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -732,6 +746,7 @@ def test_interrupt(compare, pair, tmp_path, monkeypatch):
     assert not (tmp_path / "o.json").exists()
 
 
+@pytest.mark.skipif(os.environ.get("FASTDIV_BACKEND") == "reference", reason="needs the core")
 def test_interrupt_of_a_process(tmp_path):
     data = RNG.normal(size=(6000, 2))
     file = save(tmp_path / "x.npy", data)

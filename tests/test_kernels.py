@@ -153,7 +153,7 @@ def test_bad_kernels(call, kernel, error, words):
 def test_zero_median(make):
     x = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
     for call in (mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)):
-        with pytest.raises(ValueError, match="bandwidth='median' is zero.*pass a positive"):
+        with pytest.raises(ValueError, match=r"bandwidth='median' is zero.*pass a positive"):
             call(x, x, make())
     assert median_distance(x) == 0.0
 

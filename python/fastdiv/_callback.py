@@ -163,12 +163,12 @@ def _tile_off_diagonal(f: _F, x: Matrix, i: slice, j: slice) -> Values:
     return tile
 
 
-def _slices(n: int, step: int = TILE) -> Iterator[slice]:
+def _slices(n: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
-    return ((i, j) for i in _slices(n) for j in _slices(m))
+    return ((i, j) for i in _slices(n, TILE) for j in _slices(m, TILE))
 
 
 def _upper_tiles(n: int) -> list[tuple[slice, slice]]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fastdiv import Laplacian, distances, median_distance, mmd_test
+from fastdiv import _callback, distances
+from fastdiv.kernels import Kernel, Laplacian, lower
+from fastdiv.two_sample import _splittings
 
-_FIRST_ROWS = 128
-_LONG_ENOUGH = 0.05  # seconds of a calibration run
+_FIRST_ROWS = 256
+_FEW_DRAWS = 20
+_LONG_ENOUGH = 0.25  # seconds of a calibration run
+
+_Work: TypeAlias = Callable[[npt.NDArray[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Plan:
     n_resamples : int
         Permutations, all served by the same pass over the pairs.
     seconds : float
-        Predicted time; 0 for samples too small to be worth a calibration run.
+        Predicted time; 0 for samples too small to be worth calibration runs.
     n_bytes : int
         Predicted memory above the two samples: pooled rows, their packed copy and the labels.
     """
@@ -47,7 +52,7 @@ class Plan:
 def predict(
     x: npt.NDArray[Any],
     y: npt.NDArray[Any],
-    kernel: Any,
+    kernel: Kernel,
     *,
     estimator: str,
     n_resamples: int,
@@ -67,44 +72,68 @@ def predict(
     Returns
     -------
     Plan
-        The prediction. Time grows with the number of pairs, so a run on k rows of each sample is
-        scaled by the ratio of the pairs; k doubles from 128 until a run takes 0.05 s or k reaches
-        an eighth of the larger sample.
+        The prediction. Both passes over the pairs, for the median and for the statistics, are
+        timed on a few rows and grow with the square of the rows; drawing the permutations
+        grows with the rows.
     """
     n_rows = len(x) + len(y)
     itemsize = 4 if x.dtype == y.dtype == np.float32 else 8
     n_bytes = 2 * n_rows * x.shape[1] * itemsize + n_rows * n_resamples
-    seconds = test_seconds = median_seconds = 0.0
-    rows = _FIRST_ROWS
-    while test_seconds < _LONG_ENOUGH and 8 * rows <= max(len(x), len(y)):
-        few_x, few_y = x[:rows], y[:rows]
-        few_rows = len(few_x) + len(few_y)
-        fixed = kernel
-        if getattr(kernel, "bandwidth", None) == "median":
-            metric = "cityblock" if isinstance(kernel, Laplacian) else "euclidean"
-            start = time.perf_counter()
-            sigma = median_distance(few_x, few_y, metric=metric, n_threads=n_threads)
-            took = time.perf_counter() - start
-            median_seconds = took * _pairs(min(n_rows, distances.EXACT_ROWS)) / _pairs(few_rows)
-            fixed = dataclasses.replace(kernel, bandwidth=sigma or 1.0)
-        start = time.perf_counter()
-        mmd_test(
-            few_x,
-            few_y,
-            fixed,
-            estimator=estimator,
-            n_resamples=n_resamples,
-            rng=0,
-            n_threads=n_threads,
-        )
-        test_seconds = time.perf_counter() - start
-        seconds = median_seconds + test_seconds * _pairs(n_rows) / _pairs(few_rows)
-        rows *= 2
-    return Plan(_pairs(n_rows), n_resamples, seconds, n_bytes)
+    pairs = n_rows * (n_rows - 1) // 2
+    if n_rows < 4 * _FIRST_ROWS:
+        return Plan(pairs, n_resamples, 0.0, n_bytes)
+    threads, rng = n_threads or 0, np.random.default_rng(0)
+
+    def few(rows: int) -> npt.NDArray[Any]:
+        n = rows * len(x) // n_rows
+        return np.concatenate([x[:n], y[: rows - n]])
+
+    bandwidth = distances.median_distance(few(_FIRST_ROWS)) or 1.0
+    resolved = kernel._resolve(x.shape[1], lambda metric: bandwidth)
+    lowered = lower([resolved], for_mmd=True)
+
+    def find_median(pooled: npt.NDArray[Any]) -> None:
+        metric = "cityblock" if isinstance(kernel, Laplacian) else "euclidean"
+        distances.median_distance(pooled, metric=metric, n_threads=n_threads)
+
+    def compute(pooled: npt.NDArray[Any]) -> None:
+        labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)
+        _callback.quad_forms(pooled, labels, lowered, threads, None)
+
+    def draw(pooled: npt.NDArray[Any]) -> None:
+        half = len(pooled) // 2
+        draws = (rng.permutation(2 * half) for _ in range(_FEW_DRAWS))
+        _splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator)
+
+    seconds = _extend(compute, few, n_rows)
+    if resolved is not kernel:
+        seconds += _extend(find_median, few, min(n_rows, distances.EXACT_ROWS))
+    some = few(min(n_rows, 4096))
+    seconds += _timed(draw, some) * n_rows / len(some) * n_resamples / _FEW_DRAWS
+    return Plan(pairs, n_resamples, seconds, n_bytes)
 
 
-def _pairs(n: int) -> int:
-    return n * (n - 1) // 2
+def _timed(work: _Work, pooled: npt.NDArray[Any]) -> float:
+    start = time.perf_counter()
+    work(pooled)
+    return time.perf_counter() - start
+
+
+def _extend(work: _Work, few: Callable[[int], npt.NDArray[Any]], n_rows: int) -> float:
+    """
+    Extend the time on a few rows to all rows, as their square.
+
+    The rows double until they are a quarter of all or take long enough; the difference of the
+    last two runs counts, so that what a call costs whatever its size does not.
+    """
+    rows, before, slope = _FIRST_ROWS, 0.0, 0.0
+    while 4 * rows <= n_rows:
+        took = _timed(work, few(rows))
+        slope = max(took - before, 0.0) / (rows**2 - (rows // 2) ** 2 if before else rows**2)
+        if took > _LONG_ENOUGH:
+            break
+        rows, before = 2 * rows, took
+    return slope * n_rows**2
 
 
 def _in_words(seconds: float) -> str:

@@ -38,6 +38,7 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 
 _LONG_RUN = 1.0  # seconds from which the predicted cost is printed
+_FEW_ROWS = 40  # fewer reference rows than this disturb the level of a standardised test
 _KERNELS: dict[str, type] = {
     "rbf": kernels.RBF,
     "laplacian": kernels.Laplacian,
@@ -146,7 +147,7 @@ def _add_compare(commands: Any) -> None:
         help="test whether two tables come from the same distribution",
         description=(
             "Test whether the rows of two tables come from the same distribution: the maximum\n"
-            "mean discrepancy (MMD) with an exact permutation p-value, and what moved most."
+            "mean discrepancy (MMD) with a permutation p-value, and the features that moved most."
         ),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -253,6 +254,11 @@ columns:
   without a name are left out, and named in the report. The columns of one NumPy array are 0, 1,
   2 and so on; in an .npz of several arrays they are NAME for a vector and NAME.0, NAME.1 and so on
   for a matrix.
+
+validity:
+  The p-value is exact for any number of rows. With --standardize the scale depends on which rows
+  are the reference, and the p-value is approximate: at level 0.05 about 0.10, 0.07 and 0.05 of
+  equal samples are found different with 10, 30 and 50 reference rows.
 
 with --json - the table goes to standard error.
 
@@ -362,6 +368,11 @@ def _compare(args: argparse.Namespace) -> int:
     raw_x, raw_y = _complete_rows(reference, current, names, args)
     _check_rows(reference, current, len(raw_x), len(raw_y), args.estimator)
     x, y = _standardize(raw_x, raw_y, names) if args.standardize else (raw_x, raw_y)
+    if args.standardize and len(x) < _FEW_ROWS:
+        _notice(
+            f"note: scaled by only {len(x)} reference rows, the p-value is approximate and tends "
+            "to be too small"
+        )
     result = _test(x, y, kernel, args)
     report = Report(
         reference=args.reference,
@@ -393,7 +404,8 @@ def _test(x: Matrix, y: Matrix, kernel: Any, args: argparse.Namespace) -> Any:
     smallest = 1 / (args.resamples + 1)
     if smallest > args.alpha:
         _notice(
-            f"with B = {args.resamples} no p-value can be below {smallest:.3g}; use more --resamples"
+            f"with {args.resamples} permutations no p-value can be below {smallest:.3g}; "
+            "use more --resamples"
         )
     options: dict[str, Any] = {
         "estimator": args.estimator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _NULL = "#c3ccd4"
 _ACCENT = "#c8553d"
 _DOWN = "#3d6d9e"
 _FEATURES_SHOWN = 20
-_NAME_WIDTH = 28
+_NAME_WIDTH = 32
 _STYLE: Any = {  # matplotlib.typing names every key, in new versions only
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -95,23 +96,25 @@ def save(figure: Figure, path: str) -> None:
     path : str
         Where to write.
     """
-    figure.savefig(path, format="png", dpi=150, facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box is drawn in its place
+        figure.savefig(path, format="png", dpi=150, facecolor="white")
 
 
 def _draw_null(axes: Axes, report: Report) -> None:
     result = report.result
     null = np.asarray(result.null_distribution, dtype=np.float64)
     observed = float(result.statistic)
-    bins = int(np.clip(np.sqrt(len(null)) * 1.3, 5, 60))
     low, high = float(null.min()), float(null.max())
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        pad = abs(observed - low) or abs(low) or 1.0
-        low, high = low - 0.05 * pad, high + 0.05 * pad
-    axes.hist(null, bins=bins, range=(low, high), color=_NULL, edgecolor="white", linewidth=0.4)
-    axes.axvline(observed, color=_ACCENT, linewidth=2)
     left, right = min(low, observed), max(high, observed)
-    margin = 0.06 * (right - left)
-    axes.set_xlim(left - margin, right + margin)
+    extent = right - left or abs(left) or 1.0
+    step = max((high - low) / np.clip(1.3 * np.sqrt(len(null)), 5, 60), extent / 120)
+    count = max(1, int(np.ceil((high - low) / step)))
+    start = (low + high - count * step) / 2
+    edges = start + step * np.arange(count + 1)
+    axes.hist(null, bins=list(edges), histtype="stepfilled", color=_NULL)
+    axes.axvline(observed, color=_ACCENT, linewidth=2)
+    axes.set_xlim(left - 0.06 * extent, right + 0.06 * extent)
     top = axes.get_ylim()[1]
     axes.set_ylim(0, 1.18 * top)
     on_right = observed < (left + right) / 2
@@ -142,7 +145,7 @@ def _draw_shifts(axes: Axes, report: Report) -> None:
     axes.barh(rows, ks, height=0.62, color=colours, alpha=0.85)
     for row, feature in enumerate(shown):
         axes.annotate(
-            f"{feature.shift:+.2f} SD",
+            f"{feature.shift:+.2f} SD".replace("-", "\N{MINUS SIGN}"),
             (feature.ks, row),
             xytext=(5, 0),
             textcoords="offset points",
@@ -151,10 +154,11 @@ def _draw_shifts(axes: Axes, report: Report) -> None:
         )
     axes.set_yticks(rows, [printable(feature.name, _NAME_WIDTH) for feature in shown])
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(shown) - 0.4 if len(shown) > 2 else 2.6, -0.6)
+    middle, half = (len(shown) - 1) / 2, max(len(shown), 3) / 2 + 0.1
+    axes.set_ylim(middle + half, middle - half)
     axes.set_xlim(0, max(1.22 * float(ks.max()), 0.05))
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("Kolmogorov-Smirnov distance; label: shift of the mean")
     total = len(report.features)
-    which = f"{len(shown)} of {total} features" if total > len(shown) else "By feature"
-    axes.set_title(f"What moved most: {which}" if total > len(shown) else "What moved most")
+    which = f": {len(shown)} of {total} features" if total > len(shown) else ""
+    axes.set_title(f"What moved most{which}")

@@ -70,7 +70,8 @@ def quad_forms(
     Compute the three sums of `pair_sums` for many ways to split the pooled rows.
 
     Kernel values are rounded to a power of two so fine that all sums are exact in int64:
-    splittings that see equal kernel values give equal bits, whatever the order.
+    splittings that see equal kernel values give equal bits, whatever the order. Kernel
+    values that overflow give NaN.
 
     Parameters
     ----------
@@ -89,7 +90,11 @@ def quad_forms(
     members = labels.astype(np.int64)
     result = np.empty((n_outputs, len(labels), 3))
     for k, out in zip(_off_diagonal(_kernel_matrix(z, z, kernels, n_outputs)), result, strict=True):
-        exponent = int(np.frexp(np.abs(k).max())[1]) + 2 * len(z).bit_length() - 62
+        peak = np.abs(k).max()
+        if not np.isfinite(peak):
+            out[:] = np.nan
+            continue
+        exponent = int(np.frexp(peak)[1]) + 2 * len(z).bit_length() - 62
         whole = np.rint(np.ldexp(k, -exponent)).astype(np.int64)
         q = ((members @ whole) * members).sum(axis=1)
         s = members @ whole.sum(axis=1)
@@ -266,7 +271,7 @@ def base_values(base: str, x: Matrix, y: Matrix, scale: Values | None = None) ->
     x, y : ndarray, shape (..., d)
         Rows; the leading axes broadcast.
     scale : ndarray, shape (d,), optional
-        Factor per feature, applied first.
+        Factor > 0 per feature.
 
     Returns
     -------
@@ -274,17 +279,18 @@ def base_values(base: str, x: Matrix, y: Matrix, scale: Values | None = None) ->
         One value per pair of rows.
     """
     combine = _BASES[base]
+    x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
     factor = np.ones(x.shape[-1]) if scale is None else scale
     total = np.zeros(np.broadcast_shapes(x.shape[:-1], y.shape[:-1]))
     for k, s in enumerate(factor):
-        total += combine(x[..., k] * s, y[..., k] * s)
+        total += combine(x[..., k], y[..., k], s)
     return total
 
 
-_BASES: dict[str, Callable[[Values, Values], Values]] = {
-    "sqdist": lambda a, b: (a - b) ** 2,
-    "l1": lambda a, b: np.abs(a - b),
-    "dot": lambda a, b: a * b,
+_BASES: dict[str, Callable[[Values, Values, float], Values]] = {
+    "sqdist": lambda a, b, s: ((a - b) * s) ** 2,
+    "l1": lambda a, b, s: np.abs((a - b) * s),
+    "dot": lambda a, b, s: (a * s) * (b * s),
 }
 
 

@@ -24,6 +24,7 @@ Vector = npt.NDArray[np.float64]
 
 _FEATURES_SHOWN = 10
 _NAME_WIDTH = 48
+_HEAD = "what moved most"
 _COLUMNS_PER_BLOCK = 32
 
 
@@ -177,8 +178,8 @@ class Report:
     def _feature_lines(self) -> list[str]:
         shown = self.features[:_FEATURES_SHOWN]
         names = [printable(feature.name, _NAME_WIDTH) for feature in shown]
-        width = max(len("what moved most"), *map(len, names))
-        head = f"{'what moved most':<{width}}  {'reference':>11}  {'current':>11}  {'shift':>9}  {'KS':>4}"
+        width = max(map(len, [_HEAD, *names]))
+        head = f"{_HEAD:<{width}}  {'reference':>11}  {'current':>11}  {'shift':>9}  {'KS':>4}"
         lines = [
             f"{name:<{width}}  {feature.reference_mean:>11.5g}  {feature.current_mean:>11.5g}  "
             f"{feature.shift:>+6.2f} SD  {feature.ks:.2f}"

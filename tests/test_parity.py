@@ -1,0 +1,344 @@
+"""
+The compiled core against the reference, reduction by reduction.
+
+One row per kernel. The sizes are smaller than a tile, odd, or prime; the numbers of
+features leave a rest in every vector width.
+"""
+
+import numpy as np
+import pytest
+
+from fastdiv import (
+    RBF,
+    Callback,
+    Energy,
+    InverseMultiquadric,
+    Laplacian,
+    Linear,
+    Matern,
+    Polynomial,
+    RationalQuadratic,
+    Sum,
+    _backend,
+    mmd2,
+    mmd_test,
+    reference,
+    witness,
+)
+from fastdiv.kernels import lower
+
+KERNELS = {
+    "rbf": lambda d: RBF(0.8),
+    "rbf per feature": lambda d: RBF(np.linspace(0.5, 2.0, d)),
+    "laplacian": lambda d: Laplacian(0.9 * np.sqrt(d)),
+    "matern12": lambda d: Matern(0.5, 0.8),
+    "matern32": lambda d: Matern(1.5, 0.8),
+    "matern52": lambda d: Matern(2.5, 0.8),
+    "rational quadratic": lambda d: RationalQuadratic(1.3, 0.8),
+    "inverse multiquadric": lambda d: InverseMultiquadric(0.7),
+    "polynomial": lambda d: Polynomial(3, gamma=0.6),
+    "polynomial degree 1": lambda d: Polynomial(1, gamma=1.5, coef0=0.0),
+    "polynomial degree 6": lambda d: Polynomial(6, gamma=0.4),
+    "linear": lambda d: Linear(),
+    "linear in an mmd": lambda d: Linear(),
+    "energy": lambda d: Energy(),
+    "energy 0.5": lambda d: Energy(0.5),
+    "energy 1.7": lambda d: Energy(1.7),
+}
+FEATURES = [1, 2, 3, 7, 16, 17, 64, 65, 300]
+SIZES = [(1, 1), (1, 5), (2, 3), (7, 1), (16, 17), (31, 64), (97, 131), (5, 130)]
+SIZES_MANY_FEATURES = [(1, 3), (17, 16), (97, 31)]
+DTYPES = [np.float32, np.float64]
+RTOL = {np.float32: 1e-5, np.float64: 1e-12}
+
+each_kernel = pytest.mark.parametrize("name", KERNELS)
+each_d = pytest.mark.parametrize("d", FEATURES)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+
+
+def groups_of(name, d):
+    return lower([KERNELS[name](d)], for_mmd=name.endswith("mmd")).groups
+
+
+def sample(rng, n, d, dtype):
+    """Rows of squared norm near 1, whatever d, away from the origin."""
+    return ((rng.normal(size=(n, d)) + 0.3) / np.sqrt(d)).astype(dtype)
+
+
+def sizes(d):
+    return SIZES if d < 64 else SIZES_MANY_FEATURES
+
+
+def close(got, expected, bound, dtype):
+    """Compare within the contract: relative to the sum of absolute kernel values."""
+    assert got.dtype == np.float64
+    assert got.shape == expected.shape
+    assert (np.abs(got - expected) <= RTOL[dtype] * bound).all(), (
+        np.abs(got - expected) / np.maximum(bound, 1e-300)
+    ).max()
+
+
+def absolute(x, y, groups, n_outputs=1):
+    return np.abs(reference.kernel_values(x[:, None], y[None], groups, n_outputs))
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_pair_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, m in sizes(d):
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        expected = reference.pair_sums(x, y, groups, 1, 0, None)
+        bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
+        close(core.pair_sums(x, y, groups, 1, 0, None), expected, np.array(bound), dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_quad_forms(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for rows, splits in ((1, 1), (2, 3), (19, 7), (97, 65)):
+        z = sample(rng, rows, d, dtype)
+        labels = (rng.random((splits, rows)) < rng.random((splits, 1))).astype(np.uint8)
+        labels[0] = 0
+        labels[-1] = 1
+        expected = reference.quad_forms(z, labels, groups, 1, 0, None)
+        got = core.quad_forms(z, labels, groups, 1, 0, None)
+        close(got, expected, absolute(z, z, groups).sum(), dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_row_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, m in sizes(d):
+        at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        expected = reference.row_sums(at, x, groups, 1, 0, None)
+        got = core.row_sums(at, x, groups, 1, 0, None)
+        close(got, expected, absolute(at, x, groups).sum(axis=2), dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_paired_values(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n in (1, 2, 17, 131):
+        x, y = sample(rng, n, d, dtype), sample(rng, n, d, dtype)
+        expected = reference.paired_values(x, y, groups, 1)
+        bound = np.maximum(np.abs(expected), np.abs(expected).mean())
+        close(core.paired_values(x, y, groups, 1), expected, bound, dtype)
+        same = core.paired_values(x, x, groups, 1)
+        expected = reference.paired_values(x, x, groups, 1)
+        close(same, expected, np.abs(expected), dtype)
+
+
+@each_kernel
+@each_dtype
+def test_paired_values_do_not_depend_on_the_place(core, rng, name, dtype):
+    """Ties of the paired test rest on this."""
+    groups = groups_of(name, 7)
+    x, y = sample(rng, 67, 7, dtype), sample(rng, 67, 7, dtype)
+    values = core.paired_values(x, y, groups, 1)
+    order = rng.permutation(67)
+    np.testing.assert_array_equal(
+        core.paired_values(x[order], y[order], groups, 1)[0], values[0, order]
+    )
+    np.testing.assert_array_equal(core.paired_values(y, x, groups, 1), values)
+
+
+@each_dtype
+@each_d
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_median_distance(core, rng, metric, d, dtype):
+    for n in (2, 3, 5, 16, 17, 131):
+        z = sample(rng, n, d, dtype)
+        expected = reference.median_distance(z, metric, 0, None)
+        got = core.median_distance(z, metric, 0, None)
+        assert got == pytest.approx(expected, rel=RTOL[dtype])
+        z[:] = z[0]
+        assert core.median_distance(z, metric, 0, None) == 0.0
+
+
+@each_dtype
+def test_many_kernels_in_one_pass(core, rng, dtype):
+    d = 11
+    kernels = [make(d) for make in KERNELS.values()]
+    kernels.append(Sum(kernels, weights=rng.normal(size=len(kernels))))
+    groups = lower(kernels, for_mmd=True).groups
+    n_outputs = len(kernels)
+    x, y = sample(rng, 61, d, dtype), sample(rng, 43, d, dtype)
+    bound = sum(absolute(a, a, [g], n_outputs).sum(axis=(1, 2)) for a in (x, y) for g in groups)
+    bound = bound[:, None] + 43 * 61
+    close(
+        core.pair_sums(x, y, groups, n_outputs, 0, None),
+        reference.pair_sums(x, y, groups, n_outputs, 0, None),
+        bound,
+        dtype,
+    )
+    labels = (rng.random((9, 61)) < 0.5).astype(np.uint8)
+    close(
+        core.quad_forms(x, labels, groups, n_outputs, 0, None),
+        reference.quad_forms(x, labels, groups, n_outputs, 0, None),
+        bound[:, None],
+        dtype,
+    )
+    close(
+        core.row_sums(y, x, groups, n_outputs, 0, None),
+        reference.row_sums(y, x, groups, n_outputs, 0, None),
+        bound,
+        dtype,
+    )
+    close(
+        core.paired_values(x[:43], y, groups, n_outputs),
+        reference.paired_values(x[:43], y, groups, n_outputs),
+        bound,
+        dtype,
+    )
+
+
+VIEWS = {
+    "fortran": np.asfortranarray,
+    "reversed": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
+    "every third": lambda a: np.repeat(a, 3, axis=1)[:, ::3],
+    "zero stride": lambda a: np.broadcast_to(a[:1], a.shape),
+    "transposed": lambda a: np.ascontiguousarray(a.T).T,
+}
+
+
+@each_dtype
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_strides(core, rng, view, dtype):
+    groups = groups_of("rbf per feature", 9)
+    x, y = view(sample(rng, 37, 9, dtype)), sample(rng, 37, 9, dtype)
+    x.flags.writeable = False
+    plain = np.array(x, order="C")
+    labels = (rng.random((5, 37)) < 0.5).astype(np.uint8)
+    wide_labels = np.repeat(labels, 2, axis=1)[:, ::2]
+    calls = [
+        lambda a: core.pair_sums(a, y, groups, 1, 0, None),
+        lambda a: core.pair_sums(y, a, groups, 1, 0, None),
+        lambda a: core.quad_forms(a, labels, groups, 1, 0, None),
+        lambda a: core.quad_forms(a, wide_labels, groups, 1, 0, None),
+        lambda a: core.row_sums(a, y, groups, 1, 0, None),
+        lambda a: core.row_sums(y, a, groups, 1, 0, None),
+        lambda a: core.paired_values(a, y, groups, 1),
+        lambda a: core.median_distance(a, "euclidean", 0, None),
+        lambda a: core.median_distance(a, "cityblock", 0, None),
+        lambda a: core.first_nonfinite(a),
+    ]
+    for call in calls:
+        np.testing.assert_array_equal(call(x), call(plain))
+
+
+@each_dtype
+def test_first_nonfinite(core, rng, dtype):
+    for shape in ((1, 1), (3, 7), (64, 5), (131, 17)):
+        a = rng.normal(size=shape).astype(dtype)
+        a.flat[0] = np.finfo(dtype).max
+        a.flat[-1] = -np.finfo(dtype).tiny / 2
+        assert core.first_nonfinite(a) == -1
+        for bad in (np.nan, np.inf, -np.inf):
+            for place in {0, a.size // 2, a.size - 1}:
+                b = a.copy()
+                b.flat[place] = bad
+                b.flat[-1] = np.nan
+                for layout in (b, np.asfortranarray(b)):
+                    assert core.first_nonfinite(layout) == place
+                    assert reference.first_nonfinite(layout) == place
+
+
+@each_kernel
+@each_dtype
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_a_bit(core, rng, name, dtype, threads):
+    groups = groups_of(name, 5)
+    x, y = sample(rng, 301, 5, dtype), sample(rng, 233, 5, dtype)
+    labels = (rng.random((13, 301)) < 0.5).astype(np.uint8)
+    for call in (
+        lambda t: core.pair_sums(x, y, groups, 1, t, None),
+        lambda t: core.quad_forms(x, labels, groups, 1, t, None),
+        lambda t: core.row_sums(x, y, groups, 1, t, None),
+        lambda t: core.median_distance(x, "euclidean", t, None),
+    ):
+        np.testing.assert_array_equal(call(threads), call(1))
+
+
+@each_kernel
+@each_dtype
+def test_quad_forms_are_free_of_order(core, rng, name, dtype):
+    """Equal rows may trade places, and complements swap, without changing a bit."""
+    groups = groups_of(name, 5)
+    z = sample(rng, 149, 5, dtype)
+    z[70:90] = z[:20]
+    labels = (rng.random((8, 149)) < 0.4).astype(np.uint8)
+    swapped = labels.copy()
+    swapped[:, :20], swapped[:, 70:90] = labels[:, 70:90], labels[:, :20]
+    got = core.quad_forms(z, np.concatenate([labels, swapped, 1 - labels]), groups, 1, 0, None)[0]
+    np.testing.assert_array_equal(got[8:16], got[:8])
+    np.testing.assert_array_equal(got[16:], got[:8][:, [1, 0, 2]])
+    alone = core.quad_forms(z, labels[3:4], groups, 1, 0, None)[0]
+    np.testing.assert_array_equal(alone[0], got[3])
+    order = rng.permutation(149)
+    moved = core.quad_forms(z[order], labels[:, order], groups, 1, 0, None)[0]
+    np.testing.assert_array_equal(moved, got[:8])
+
+
+@each_dtype
+@pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
+@each_kernel
+def test_public_functions(core, rng, name, estimator, dtype):
+    kernel = KERNELS[name](3)
+    n, m = (23, 23) if estimator == "paired" else (23, 14)
+    x, y = sample(rng, n, 3, dtype), sample(rng, m, 3, dtype)
+
+    def both():
+        result = mmd_test(x, y, kernel, estimator=estimator, n_resamples=19, rng=1)
+        return (
+            mmd2(x, y, kernel, estimator=estimator),
+            result.statistic,
+            result.null_distribution,
+            witness(x, y, x[:4], kernel),
+        )
+
+    with _backend.use("core"):
+        compiled = both()
+    with _backend.use("reference"):
+        defined = both()
+    tolerance = 2e-5 if dtype == np.float32 else 1e-11
+    for got, expected in zip(compiled, defined, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_callbacks_add_to_compiled_terms(core, rng):
+    x, y = sample(rng, 9, 2, np.float64), sample(rng, 8, 2, np.float64)
+    kernel = Sum([RBF(1.0), Callback(lambda a, b: a @ b.T)], [1.0, 0.5])
+    with _backend.use("core"):
+        compiled = mmd2(x, y, kernel)
+    with _backend.use("reference"):
+        assert compiled == pytest.approx(mmd2(x, y, kernel), rel=1e-12)
+
+
+def test_progress(core, rng):
+    x, y = sample(rng, 200, 3, np.float32), sample(rng, 100, 3, np.float32)
+    groups = groups_of("rbf", 3)
+    labels = np.ones((2, 200), dtype=np.uint8)
+    for call in (
+        lambda p: core.pair_sums(x, y, groups, 1, 0, p),
+        lambda p: core.quad_forms(x, labels, groups, 1, 0, p),
+        lambda p: core.row_sums(x, y, groups, 1, 0, p),
+        lambda p: core.median_distance(x, "euclidean", 0, p),
+    ):
+        reports = []
+        call(lambda done, total, reports=reports: reports.append((done, total)))
+        assert reports == sorted(reports)
+        assert reports[-1][0] == reports[-1][1] > 0
+        assert len({total for _, total in reports}) == 1
+
+
+def test_config_keys(core):
+    assert set(core.config()) == set(reference.config())
+    assert core.config()["isa"] in core.config()["isa_available"]
