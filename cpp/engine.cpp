@@ -301,20 +301,33 @@ class TileList {
   std::int64_t units_ = 0;
 };
 
+template <class T>
+std::vector<Buffer<T>> buffers(int threads, std::size_t size) {
+  std::vector<Buffer<T>> all;
+  for (int t = 0; t < threads; ++t) {
+    all.emplace_back(size);
+  }
+  return all;
+}
+
 // Runs work(unit, thread, slot) over all units, each with a zeroed slot of doubles, and merges the
 // slots in the order of the units, whoever computed them: the sums depend on neither the number
-// of threads nor their timing.
+// of threads nor their timing. A thread works on a slot of its own and publishes it once: slots of
+// neighbouring units share cache lines, and writing them tile by tile cost 5 % at d = 2.
 template <class Work, class Merge>
 bool run_ordered(Workers& workers, const TileList& tiles, std::size_t slot_size, double share,
                  const Work& work, const Merge& merge) {
   constexpr std::int64_t wave = 4096;  // bounds the memory of the slots
-  std::vector<double> slots;
+  const auto own_slots = buffers<double>(workers.threads(), slot_size);
+  std::vector<double> slots(static_cast<std::size_t>(std::min(wave, tiles.size())) * slot_size);
   for (std::int64_t first = 0; first < tiles.size(); first += wave) {
     const std::int64_t n = std::min(wave, tiles.size() - first);
-    slots.assign(static_cast<std::size_t>(n) * slot_size, 0.0);
     const double part = share * static_cast<double>(n) / static_cast<double>(tiles.size());
     const bool finished = workers.for_each(n, part, [&](std::int64_t unit, int thread) {
-      work(tiles[first + unit], thread, slots.data() + static_cast<std::size_t>(unit) * slot_size);
+      double* slot = own_slots[static_cast<std::size_t>(thread)].data();
+      std::fill(slot, slot + slot_size, 0.0);
+      work(tiles[first + unit], thread, slot);
+      std::copy(slot, slot + slot_size, slots.data() + static_cast<std::size_t>(unit) * slot_size);
     });
     if (!finished) {
       return false;
@@ -324,15 +337,6 @@ bool run_ordered(Workers& workers, const TileList& tiles, std::size_t slot_size,
     }
   }
   return true;
-}
-
-template <class T>
-std::vector<Buffer<T>> buffers(int threads, std::size_t size) {
-  std::vector<Buffer<T>> all;
-  for (int t = 0; t < threads; ++t) {
-    all.emplace_back(size);
-  }
-  return all;
 }
 
 constexpr std::size_t tile_size = static_cast<std::size_t>(tile_rows) * tile_cols;

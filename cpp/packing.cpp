@@ -54,6 +54,14 @@ void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, R
   }
 }
 
+// One feature of a strip goes to the strip's panels, which lie panel * dim apart.
+template <class T>
+void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
+  for (int first = 0; first < tile_rows; first += panel, out += panel * dim) {
+    std::copy(column + first, column + first + panel, out);
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -114,6 +122,8 @@ Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& fr
   workers.for_each(strips, 0, [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.centred.data() + first * x.cols;
+    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    T column[tile_rows];
     double norm[tile_rows] = {};
     for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
       const auto at = static_cast<std::size_t>(k);
@@ -121,12 +131,12 @@ Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& fr
       const double scale =
           frame.feature_scale.empty() ? frame.scale : frame.feature_scale[at] * frame.scale;
       for (int r = 0; r < tile_rows; ++r) {
-        const T value = first + r < x.rows
-                            ? static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale)
-                            : T{0};
-        out[r / panel * panel * x.cols + k * panel + r % panel] = value;
-        norm[r] += static_cast<double>(value) * static_cast<double>(value);
+        column[r] = r < rows
+                        ? static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale)
+                        : T{0};
+        norm[r] += static_cast<double>(column[r]) * static_cast<double>(column[r]);
       }
+      store_column(column, panel, x.cols, out + k * panel);
     }
     double largest = 0;
     for (int r = 0; r < tile_rows; ++r) {
@@ -152,11 +162,13 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
   workers.for_each(strips, 0, [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.raw.data() + first * x.cols;
+    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    T column[tile_rows];
     for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
       for (int r = 0; r < tile_rows; ++r) {
-        out[r / panel * panel * x.cols + k * panel + r % panel] =
-            first + r < x.rows ? x(first + r, k) * scale : T{0};
+        column[r] = r < rows ? x(first + r, k) * scale : T{0};
       }
+      store_column(column, panel, x.cols, out + k * panel);
     }
   });
 }

@@ -76,25 +76,26 @@ class LaneSums {
 constexpr int sum_group = 9;
 
 template <class T, class F>
-[[gnu::always_inline]] inline void sum_row(const F& f, const T* row, int begin, int end, LaneSums<T>& sums) {
-  const auto part = [&](int j, IntVec<T> mask) {
-    sums.add(as_real<T>(as_int<T>(f(load(row + j))) & mask));
-  };
+[[gnu::always_inline]] inline void sum_row(const F& f, const T* row, int begin, int end,
+                                           LaneSums<T>& sums) {
   constexpr int group = sum_group * lanes<T>;
-  for (int j = begin; j < end;) {
-    if (j % lanes<T> == 0 && j + group <= end) {
-      Vec<T> total = f(load(row + j));
+  int j = begin;
+  for (; j % lanes<T> == 0 && j + group <= end; j += group) {
+    Vec<T> total = f(load(row + j));
 #pragma GCC unroll 8
-      for (int v = 1; v < sum_group; ++v) {
-        total += f(load(row + j + v * lanes<T>));
-      }
-      sums.add(total);
-      j += group;
-    } else {
-      const int next = j / lanes<T> * lanes<T> + lanes<T>;
-      for_each_vector<T>(j, next < end ? next : end, [&](int at) { sums.add(f(load(row + at))); }, part);
-      j = next;
+    for (int v = 1; v < sum_group; ++v) {
+      total += f(load(row + j + v * lanes<T>));
     }
+    sums.add(total);
+  }
+  while (j < end) {
+    const int next = j / lanes<T> * lanes<T> + group;
+    Vec<T> total{};
+    for_each_vector<T>(
+        j, next < end ? next : end, [&](int at) { total += f(load(row + at)); },
+        [&](int at, IntVec<T> mask) { total += as_real<T>(as_int<T>(f(load(row + at))) & mask); });
+    sums.add(total);
+    j = next;
   }
 }
 

@@ -59,7 +59,7 @@ struct Dot {
 
 // One register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
 template <class T, class Op>
-inline void fill_block(const TileOperands<T>& t, const T* x, const T* y, const T* scale,
+[[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y, const T* scale,
                        std::ptrdiff_t dim, const T* x_bias, const T* y_bias, bool first, bool last,
                        T* out) {
   constexpr int panel = panel_rows<T>;
@@ -116,12 +116,14 @@ void fill(const TileOperands<T>& t, T* tile) {
     const std::ptrdiff_t dim = rest < feature_block ? rest : feature_block;
     const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
     for (int j = 0; j < t.cols; j += panel) {
-      for (int i = 0; i < t.rows; i += block_rows) {
-        const std::ptrdiff_t x_panel = i / panel * panel;
-        fill_block<T, Op>(t, t.x + x_panel * t.dim + k * panel + (i - x_panel),
-                          t.y + j * t.dim + k * panel, scale, dim,
-                          Op::biased ? t.x_bias + i : nullptr, Op::biased ? t.y_bias + j : nullptr,
-                          k == 0, k + dim == t.dim, tile + i * tile_cols + j);
+      const T* y = t.y + j * t.dim + k * panel;
+      for (int p = 0; p < t.rows; p += panel) {
+        const T* x = t.x + p * t.dim + k * panel;
+        for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
+          fill_block<T, Op>(t, x + (i - p), y, scale, dim, Op::biased ? t.x_bias + i : nullptr,
+                            Op::biased ? t.y_bias + j : nullptr, k == 0, k + dim == t.dim,
+                            tile + i * tile_cols + j);
+        }
       }
     }
     k += dim;

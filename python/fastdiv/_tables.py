@@ -315,8 +315,10 @@ def _from_array(path: str, array: Matrix) -> Table:
     """One array, whose columns are numbered from 0."""
     if array.ndim == 0:
         raise TableError(f"{path} holds a single number, not a sample of rows")
-    if array.dtype.kind not in "iuf":
-        raise TableError(f"{path} holds {array.dtype} values; integers or floats are needed")
+    if not _is_numeric(array):
+        raise TableError(
+            f"{path} holds {array.dtype} values; integers, or floats of up to 64 bits, are needed"
+        )
     matrix = _as_matrix(array)
     if matrix.shape[1] == 0:
         raise TableError(f"{path} has no columns (shape {array.shape})")
@@ -340,9 +342,7 @@ def _from_arrays(path: str, arrays: Mapping[str, Matrix]) -> Table:
     if len({*rows.values()}) > 1:
         listed = ", ".join(f"{printable(name)} {n}" for name, n in list(rows.items())[:8])
         raise TableError(f"{path} holds arrays of different numbers of rows: {listed}")
-    unusable = {
-        name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind not in "iuf"
-    }
+    unusable = {name: str(array.dtype) for name, array in arrays.items() if not _is_numeric(array)}
     parts = [
         (name if array.ndim == 1 else f"{name}.{index}", part)
         for name, array in arrays.items()
@@ -356,6 +356,10 @@ def _from_arrays(path: str, arrays: Mapping[str, Matrix]) -> Table:
         return np.column_stack([columns[name] for name in wanted])
 
     return Table(path, next(iter(rows.values())), tuple(columns), load, unusable)
+
+
+def _is_numeric(array: Matrix) -> bool:
+    return array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
 
 
 def _as_matrix(array: Matrix) -> Matrix:
