@@ -17,9 +17,10 @@ namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 constexpr double log2_e = 1.4426950408889634074;
 constexpr double ln_2 = 0.69314718055994530942;
 
-// Rates beyond this would overflow; any tile value that is not 0 already maps to 0 with it.
+// Rates beyond this could overflow when multiplied by a tile value. One that large means
+// distances 1e15 (double: 1e100) times the bandwidth, or none.
 template <class T>
-constexpr double max_rate = sizeof(T) == 4 ? 1e15 : 1e100;
+constexpr double max_rate = sizeof(T) == 4 ? 1e30 : 1e200;
 
 template <class T>
 inline double capped(double rate) {
@@ -69,7 +70,7 @@ struct Laplacian {
 template <class T>
 inline void prepare_matern(double two_nu, const double* p, double unit, double* c) {
   c[0] = 1;
-  c[1] = capped<T>(__builtin_sqrt(two_nu * unit) / p[0]);
+  c[1] = __builtin_sqrt(capped<T>(two_nu * unit / p[0] / p[0]));
 }
 
 template <class T>
