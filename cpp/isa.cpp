@@ -7,9 +7,9 @@
 
 namespace fastdiv {
 
-#define FASTDIV_DECLARE(name) \
-  namespace isa_##name {      \
-  extern const IsaOps table;  \
+#define FASTDIV_DECLARE(name)  \
+  namespace isa_##name {       \
+    extern const IsaOps table; \
   }
 FASTDIV_FOR_EACH_ISA(FASTDIV_DECLARE)
 #undef FASTDIV_DECLARE
@@ -37,8 +37,8 @@ bool supported(const std::string& name) {
 
 std::vector<const IsaOps*> available() {
   std::vector<const IsaOps*> levels;
-#define FASTDIV_APPEND(name)          \
-  if (supported(#name)) {             \
+#define FASTDIV_APPEND(name)              \
+  if (supported(#name)) {                 \
     levels.push_back(&isa_##name::table); \
   }
   FASTDIV_FOR_EACH_ISA(FASTDIV_APPEND)

@@ -74,7 +74,8 @@ struct TileOps {
   FillTile<T> dot;
   T (*smallest)(const T* tile, Extent);
   // counts[digit] += 1 for every non-negative value whose bits above `shift + 16` equal `prefix`
-  void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix, std::uint64_t* counts);
+  void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix,
+                       std::uint64_t* counts);
   // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
   void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
   const KernelOps<T>* kernels;
@@ -87,7 +88,8 @@ struct IsaOps {
   const char* name;
   TileOps<float> f32;
   TileOps<double> f64;
-  // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in cols_of[.][b]
+  // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in
+  // cols_of[.][b]
   void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
                        const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
                        std::int64_t* totals, void* scratch);

@@ -14,17 +14,22 @@ namespace {
 template <class T, class F>
 constexpr KernelOps<T> kernel() {
   static_assert(F::n_params <= max_params);
-  return {F::name,   F::base,    F::n_params,       F::prepare,
+  return {F::name,        F::base,   F::n_params,    F::prepare,
           F::sensitivity, sum<T, F>, row_sums<T, F>, map<T, F>};
 }
 
 template <class T>
 constexpr KernelOps<T> kernels[] = {
-    kernel<T, Rbf<T>>(),        kernel<T, Laplacian<T>>(),
-    kernel<T, Matern12<T>>(),   kernel<T, Matern32<T>>(),
-    kernel<T, Matern52<T>>(),   kernel<T, RationalQuadratic<T>>(),
-    kernel<T, InverseMultiquadric<T>>(), kernel<T, Polynomial<T>>(),
-    kernel<T, Linear<T>>(),     kernel<T, Energy<T>>(),
+    kernel<T, Rbf<T>>(),
+    kernel<T, Laplacian<T>>(),
+    kernel<T, Matern12<T>>(),
+    kernel<T, Matern32<T>>(),
+    kernel<T, Matern52<T>>(),
+    kernel<T, RationalQuadratic<T>>(),
+    kernel<T, InverseMultiquadric<T>>(),
+    kernel<T, Polynomial<T>>(),
+    kernel<T, Linear<T>>(),
+    kernel<T, Energy<T>>(),
 };
 
 template <class T>

@@ -109,7 +109,9 @@ void run(const Progress& progress, double total, const Call& call) {
   }
 }
 
-double count(py::ssize_t n) { return static_cast<double>(n); }
+double count(py::ssize_t n) {
+  return static_cast<double>(n);
+}
 
 template <class T>
 Values pair_sums_of(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
@@ -128,7 +130,8 @@ Values pair_sums_of(const py::array& x, const py::array& y, const PyGroups& kern
 }
 
 template <class T>
-Values quad_forms_of(const py::array& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
+Values quad_forms_of(const py::array& z,
+                     const py::array_t<std::uint8_t, py::array::c_style>& labels,
                      const PyGroups& kernels, int n_outputs, int n_threads,
                      const Progress& progress) {
   const auto vz = view<T>(z);
@@ -185,9 +188,8 @@ double median_distance_of(const py::array& x, const std::string& metric, int n_t
   const auto vx = view<T>(x);
   const double total = count(vx.rows) * count(vx.rows - 1) / 2;
   double median = 0;
-  run(progress, total, [&] {
-    fastdiv::median_distance<T>(vx, base, &median, options(n_threads, progress, total));
-  });
+  run(progress, total,
+      [&] { fastdiv::median_distance<T>(vx, base, &median, options(n_threads, progress, total)); });
   return median;
 }
 
@@ -206,8 +208,9 @@ Values pair_sums(const py::array& x, const py::array& y, const PyGroups& kernels
 
 Values quad_forms(const py::array& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
                   const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
-  return (is_float32(z) ? quad_forms_of<float> : quad_forms_of<double>)(
-      z, labels, kernels, n_outputs, n_threads, progress);
+  return (is_float32(z) ? quad_forms_of<float> : quad_forms_of<double>)(z, labels, kernels,
+                                                                        n_outputs, n_threads,
+                                                                        progress);
 }
 
 Values row_sums(const py::array& at, const py::array& x, const PyGroups& kernels, int n_outputs,
@@ -224,8 +227,8 @@ Values paired_values(const py::array& x, const py::array& y, const PyGroups& ker
 
 double median_distance(const py::array& x, const std::string& metric, int n_threads,
                        const Progress& progress) {
-  return (is_float32(x) ? median_distance_of<float> : median_distance_of<double>)(
-      x, metric, n_threads, progress);
+  return (is_float32(x) ? median_distance_of<float>
+                        : median_distance_of<double>)(x, metric, n_threads, progress);
 }
 
 std::int64_t first_nonfinite(const py::array& x) {
@@ -274,7 +277,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());
   m.def("set_num_threads", &fastdiv::set_num_threads, py::arg("n"), py::pos_only());
   m.def("get_num_threads", &fastdiv::get_num_threads);
-  m.def("measure_peaks", &measure_peaks, py::arg("dtype"), py::arg("n_threads"),
-        py::arg("seconds"), py::pos_only());
+  m.def("measure_peaks", &measure_peaks, py::arg("dtype"), py::arg("n_threads"), py::arg("seconds"),
+        py::pos_only());
   m.def("config", &config);
 }

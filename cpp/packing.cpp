@@ -110,9 +110,8 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
 }
 
 template <class T>
-Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame) {
+void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed) {
   const int panel = isa().ops<T>().panel;
-  Packed<T> packed;
   packed.rows = x.rows;
   packed.dim = x.cols;
   const std::ptrdiff_t strips = packed.strips();
@@ -148,7 +147,6 @@ Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& fr
   for (const double norm : packed.strip_norm) {
     packed.max_norm = std::max(packed.max_norm, norm);
   }
-  return packed;
 }
 
 template <class T>
@@ -177,8 +175,8 @@ template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,
                           const std::vector<double>&);
 template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, bool,
                           const std::vector<double>&);
-template Packed<float> pack_centred(Workers&, const MatrixView<float>&, const Frame&);
-template Packed<double> pack_centred(Workers&, const MatrixView<double>&, const Frame&);
+template void pack_centred(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
+template void pack_centred(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
 template void pack_raw(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
 template void pack_raw(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
 

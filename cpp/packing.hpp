@@ -23,8 +23,8 @@ template <class T>
 struct Packed {
   std::ptrdiff_t rows = 0;
   std::ptrdiff_t dim = 0;
-  Buffer<T> centred;    // (x - centre) * feature_scale * scale, rounded once
-  Buffer<T> half_norm;  // |centred|^2 / 2 per row
+  Buffer<T> centred;               // (x - centre) * feature_scale * scale, rounded once
+  Buffer<T> half_norm;             // |centred|^2 / 2 per row
   std::vector<double> strip_norm;  // the largest half_norm per strip
   double max_norm = 0;
   Buffer<T> raw;  // x * raw_scale, exact: for differences that keep every bit of the data
@@ -37,7 +37,7 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
                  const std::vector<double>& feature_scale);
 
 template <class T>
-Packed<T> pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame);
+void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
 
 template <class T>
 void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);

@@ -33,7 +33,9 @@ int threads_from_environment() {
 
 }  // namespace
 
-void set_num_threads(int n) { chosen_threads = n; }
+void set_num_threads(int n) {
+  chosen_threads = n;
+}
 
 int get_num_threads() {
   if (const int chosen = chosen_threads) {
@@ -43,7 +45,9 @@ int get_num_threads() {
   return from_environment > 0 ? from_environment : omp_get_max_threads();
 }
 
-std::string openmp_runtime() { return "OpenMP " + std::to_string(_OPENMP); }
+std::string openmp_runtime() {
+  return "OpenMP " + std::to_string(_OPENMP);
+}
 
 bool take_fork_warning() {
   if (!fork_warning) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <vector>
 
 namespace fastdiv {
 
@@ -44,6 +45,15 @@ class Buffer {
   std::unique_ptr<T[], Free> data_;
   std::size_t size_ = 0;
 };
+
+template <class T>
+std::vector<Buffer<T>> buffers(int n, std::size_t size) {
+  std::vector<Buffer<T>> all;
+  for (int i = 0; i < n; ++i) {
+    all.emplace_back(size);
+  }
+  return all;
+}
 
 // The threads and the stop hook of one call of the engine.
 class Workers {

@@ -140,7 +140,8 @@ void map(const double* constants, const T* tile, T* out, int rows, int cols, T c
 
 template <class T>
 T smallest(const T* tile, Extent e) {
-  const Vec<T> largest = splat(sizeof(T) == 4 ? static_cast<T>(__FLT_MAX__) : static_cast<T>(__DBL_MAX__));
+  const Vec<T> largest =
+      splat(sizeof(T) == 4 ? static_cast<T>(__FLT_MAX__) : static_cast<T>(__DBL_MAX__));
   Vec<T> least = largest;
   for (int r = 0; r < e.rows; ++r) {
     const T* row = tile + r * tile_cols;

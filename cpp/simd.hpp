@@ -43,15 +43,15 @@ struct Simd<double> {
   static constexpr double magic = 0x1.8p52;
   static constexpr double smallest_exponent = 1021;
   // as above; relative errors 2.2e-16 and 1.1e-18
-  static constexpr double exp2_poly[] = {
-      0.69314718055994917559,     0.24022650695909101753,     0.05550410866448181747,
-      0.0096181291079830764869,   0.0013333558225800579242,   0.0001540352999431864203,
-      0.000015252659427543006695, 1.3215653559334622262e-6,   1.0208323022992079771e-7,
-      7.0381856153349017224e-9};
-  static constexpr double log2_poly[] = {
-      2.8853900817779268114,  0.96179669392598982026, 0.57707801634547042499,
-      0.41219858585106456814, 0.32059853392646233611, 0.26233440174514829724,
-      0.22091186685788852995, 0.21367077946267186606};
+  static constexpr double exp2_poly[] = {0.69314718055994917559,     0.24022650695909101753,
+                                         0.05550410866448181747,     0.0096181291079830764869,
+                                         0.0013333558225800579242,   0.0001540352999431864203,
+                                         0.000015252659427543006695, 1.3215653559334622262e-6,
+                                         1.0208323022992079771e-7,   7.0381856153349017224e-9};
+  static constexpr double log2_poly[] = {2.8853900817779268114,  0.96179669392598982026,
+                                         0.57707801634547042499, 0.41219858585106456814,
+                                         0.32059853392646233611, 0.26233440174514829724,
+                                         0.22091186685788852995, 0.21367077946267186606};
 };
 
 template <class T>
@@ -118,10 +118,10 @@ inline Vec<T> polynomial(const T (&c)[N], Vec<T> x) {
   return p;
 }
 
-// 2^(rate*t) for rate <= 0 and t >= 0 up to rounding; exactly 1 at t = 0 and exactly 0 once the result would leave
-// the normal numbers. The product is split into integer and fraction by fused multiply-adds, so r
-// carries no rounding of the product itself. Needs IEEE semantics: under -ffast-math the two
-// additions of `magic` would be simplified away.
+// 2^(rate*t) for rate <= 0 and t >= 0 up to rounding; exactly 1 at t = 0 and exactly 0 once the
+// result would leave the normal numbers. The product is split into integer and fraction by fused
+// multiply-adds, so r carries no rounding of the product itself. Needs IEEE semantics: under
+// -ffast-math the two additions of `magic` would be simplified away.
 template <class T>
 inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   using S = Simd<T>;
@@ -138,7 +138,8 @@ template <class T>
 inline Vec<T> log2(Vec<T> x) {
   using S = Simd<T>;
   using Int = typename S::Int;
-  constexpr Int sqrt_half = sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
+  constexpr Int sqrt_half =
+      sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   // Taking sqrt(1/2)'s bits off first centres the mantissa on 1, so s stays below 0.172.
   const IntVec<T> bits = as_int<T>(x) - sqrt_half;
   const IntVec<T> exponent = bits >> S::mantissa_bits;

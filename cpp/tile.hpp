@@ -59,9 +59,9 @@ struct Dot {
 
 // One register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
 template <class T, class Op>
-[[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y, const T* scale,
-                       std::ptrdiff_t dim, const T* x_bias, const T* y_bias, bool first, bool last,
-                       T* out) {
+[[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
+                                              const T* scale, std::ptrdiff_t dim, const T* x_bias,
+                                              const T* y_bias, bool first, bool last, T* out) {
   constexpr int panel = panel_rows<T>;
   // The loops over the block are unrolled so that `sum` is registers and not an array.
   Vec<T> sum[block_rows][block_vectors];
@@ -77,8 +77,7 @@ template <class T, class Op>
   if (!first) {
     for_each_vector([&](Vec<T>& s, int i, int at) { s = load(out + i * tile_cols + at); });
   } else if constexpr (Op::biased) {
-    for_each_vector(
-        [&](Vec<T>& s, int i, int at) { s = Op::start(x_bias[i], load(y_bias + at)); });
+    for_each_vector([&](Vec<T>& s, int i, int at) { s = Op::start(x_bias[i], load(y_bias + at)); });
   } else {
     for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
   }

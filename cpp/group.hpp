@@ -1,0 +1,80 @@
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "engine.hpp"
+#include "packing.hpp"
+
+namespace fastdiv {
+
+// The accuracy contract for sums of kernel values, relative.
+template <class T>
+constexpr double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
+
+// Throws std::invalid_argument for what engine.hpp says is wrong with samples or groups.
+template <class T>
+void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& groups,
+           int n_outputs);
+
+// Multiply-adds to a call over `pairs` pairs, counting a kernel value as 10.
+double total_work(const std::vector<Group>& groups, std::ptrdiff_t dim, double pairs);
+
+template <class T>
+const KernelOps<T>& find_kernel(const std::string& name);
+
+// A term whose constants are known.
+template <class T>
+struct ReadyTerm {
+  const KernelOps<T>* ops;
+  double constants[max_constants];
+  double weight;  // of the mapped values: the term's weight times constants[0]
+  int output;
+};
+
+template <class T>
+ReadyTerm<T> make_ready(const Term& term, double unit, double bound);
+
+// A group whose samples are packed: fills tiles of base values for its terms to map, and decides
+// tile by tile which formula is accurate enough.
+template <class T>
+class ReadyGroup {
+ public:
+  // always_direct: exact differences for every tile, whatever the terms could bear.
+  ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples, const Group& group,
+             bool always_direct = false);
+
+  const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
+  double unit() const { return unit_; }  // base value = unit * tile value
+  double pair_work() const;
+
+  // From here on all tiles come from one formula, so that equal pairs give equal values.
+  void fix_formula() { direct_ = direct_ || may_cancel_; }
+
+  // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
+  // `direct_hint` carries from tile to tile: after one tile had to be done again by differences,
+  // its neighbours start there.
+  void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
+            bool& direct_hint) const;
+
+ private:
+  bool too_inaccurate(double norms, double smallest) const;
+  double largest_norm(int sample, std::ptrdiff_t first, int rows) const;
+  void scale_differences(const Frame& frame);
+  TileOperands<T> operands(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
+                           bool raw) const;
+
+  Base base_;
+  std::ptrdiff_t dim_;
+  std::vector<Packed<T>> packed_;
+  std::vector<ReadyTerm<T>> terms_;
+  double unit_ = 1;
+  double bound_ = 0;           // of every |tile value|
+  double error_per_norm_ = 0;  // rounding error of an expanded tile value per half squared norm
+  bool may_cancel_ = false;
+  bool direct_ = false;
+  std::vector<T> feature_scale_;  // of differences
+  T factor_ = 1;
+};
+
+}  // namespace fastdiv
