@@ -61,7 +61,12 @@ const KernelOps<T>& find_kernel(const std::string& name) {
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double unit, double bound) {
   ReadyTerm<T> ready{&find_kernel<T>(term.kernel), {}, 0, term.output};
-  ready.ops->prepare(term.params.data(), unit, bound, ready.constants);
+  if (!ready.ops->prepare(term.params.data(), unit, bound, ready.constants)) {
+    throw std::invalid_argument(
+        sizeof(T) == 4 ? "the bandwidth is below 1e-15 of the range of the data (a fill value or "
+                         "an outlier?), too little for float32: clean the data or pass float64"
+                       : "the bandwidth is below 1e-100 of the range of the data");
+  }
   ready.weight = term.weight * ready.constants[0];
   return ready;
 }

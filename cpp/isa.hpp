@@ -53,8 +53,9 @@ struct KernelOps {
   const char* name;
   Base base;
   int n_params;
-  // base value = unit * tile value; bound >= every |tile value|
-  void (*prepare)(const double* params, double unit, double bound, double* constants);
+  // base value = unit * tile value; bound >= every |tile value|. False when the data spread too far
+  // for T to resolve the kernel's own scale.
+  bool (*prepare)(const double* params, double unit, double bound, double* constants);
   // an upper bound of |f'/f| over all tile values >= smallest
   double (*sensitivity)(const double* constants, double smallest);
   // adds the sum of f over the extent to sums[0], or the sum of row r to sums[r]

@@ -17,15 +17,10 @@ namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 constexpr double log2_e = 1.4426950408889634074;
 constexpr double ln_2 = 0.69314718055994530942;
 
-// Rates beyond this could overflow when multiplied by a tile value. One that large means
-// distances 1e15 (double: 1e100) times the bandwidth, or none.
+// A tile value at which a kernel has changed by a factor e is about 1 / rate. Beyond this rate that
+// value nears the bottom of T's range: the spread of the data is 1e15 (double: 1e100) bandwidths.
 template <class T>
 constexpr double max_rate = sizeof(T) == 4 ? 1e30 : 1e200;
-
-template <class T>
-inline double capped(double rate) {
-  return rate < max_rate<T> ? rate : max_rate<T>;
-}
 
 // The smallest power of two >= x; 1 for x = 0.
 inline double power_of_two_above(double x) {
@@ -38,9 +33,10 @@ struct Rbf {
   static constexpr const char* name = "rbf";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
+  static bool prepare(const double* p, double unit, double, double* c) {
     c[0] = 1;
-    c[1] = -capped<T>(unit / p[0] / p[0] * 0.5 * log2_e);
+    c[1] = -unit / p[0] / p[0] * 0.5 * log2_e;
+    return -c[1] <= max_rate<T>;
   }
   static double sensitivity(const double* c, double smallest) {
     return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
@@ -56,9 +52,10 @@ struct Laplacian {
   static constexpr const char* name = "laplacian";
   static constexpr Base base = Base::l1;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
+  static bool prepare(const double* p, double unit, double, double* c) {
     c[0] = 1;
-    c[1] = -capped<T>(unit / p[0] * log2_e);
+    c[1] = -unit / p[0] * log2_e;
+    return -c[1] <= max_rate<T>;
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate;
@@ -68,9 +65,11 @@ struct Laplacian {
 
 // Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
 template <class T>
-inline void prepare_matern(double two_nu, const double* p, double unit, double* c) {
+inline bool prepare_matern(double two_nu, const double* p, double unit, double* c) {
   c[0] = 1;
-  c[1] = __builtin_sqrt(capped<T>(two_nu * unit / p[0] / p[0]));
+  const double rate = two_nu * unit / p[0] / p[0];
+  c[1] = __builtin_sqrt(rate);
+  return rate <= max_rate<T>;
 }
 
 template <class T>
@@ -83,8 +82,8 @@ struct Matern12 {
   static constexpr const char* name = "matern12";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
-    prepare_matern<T>(1, p, unit, c);
+  static bool prepare(const double* p, double unit, double, double* c) {
+    return prepare_matern<T>(1, p, unit, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] / __builtin_sqrt(smallest);
@@ -101,8 +100,8 @@ struct Matern32 {
   static constexpr const char* name = "matern32";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
-    prepare_matern<T>(3, p, unit, c);
+  static bool prepare(const double* p, double unit, double, double* c) {
+    return prepare_matern<T>(3, p, unit, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] * c[1];
@@ -120,8 +119,8 @@ struct Matern52 {
   static constexpr const char* name = "matern52";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
-    prepare_matern<T>(5, p, unit, c);
+  static bool prepare(const double* p, double unit, double, double* c) {
+    return prepare_matern<T>(5, p, unit, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : c[1] * c[1] / 6;
@@ -141,10 +140,11 @@ struct RationalQuadratic {
   static constexpr const char* name = "rational_quadratic";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 2;
-  static void prepare(const double* p, double unit, double, double* c) {
+  static bool prepare(const double* p, double unit, double, double* c) {
     c[0] = 1;
-    c[1] = capped<T>(unit / p[1] / p[1] / (2 * p[0]));
+    c[1] = unit / p[1] / p[1] / (2 * p[0]);
     c[2] = -p[0];
+    return c[1] <= max_rate<T>;
   }
   static double sensitivity(const double* c, double smallest) {
     return -c[2] * c[1] / (1 + c[1] * smallest);
@@ -161,9 +161,10 @@ struct InverseMultiquadric {
   static constexpr const char* name = "imq";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double, double* c) {
+  static bool prepare(const double* p, double unit, double, double* c) {
     c[0] = 1;
-    c[1] = capped<T>(unit / p[0]);
+    c[1] = unit / p[0];
+    return c[1] <= max_rate<T>;
   }
   static double sensitivity(const double* c, double smallest) {
     return c[1] / (1 + c[1] * smallest);
@@ -179,12 +180,13 @@ struct Polynomial {
   static constexpr const char* name = "polynomial";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 3;
-  static void prepare(const double* p, double unit, double bound, double* c) {
+  static bool prepare(const double* p, double unit, double bound, double* c) {
     const double root = power_of_two_above(p[1] * unit * bound + __builtin_fabs(p[2]));
     c[0] = __builtin_pow(root, p[0]);
     c[1] = p[1] * unit / root;
     c[2] = p[2] / root;
     c[3] = p[0];
+    return true;
   }
   static double sensitivity(const double*, double) { return 0; }
   T slope, offset;
@@ -213,9 +215,10 @@ struct Linear {
   static constexpr const char* name = "linear";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 0;
-  static void prepare(const double*, double unit, double bound, double* c) {
+  static bool prepare(const double*, double unit, double bound, double* c) {
     c[0] = power_of_two_above(unit * bound);
     c[1] = unit / c[0];
+    return true;
   }
   static double sensitivity(const double*, double) { return 0; }
   T slope;
@@ -229,11 +232,12 @@ struct Energy {
   static constexpr const char* name = "energy";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static void prepare(const double* p, double unit, double bound, double* c) {
+  static bool prepare(const double* p, double unit, double bound, double* c) {
     const double largest = power_of_two_above(__builtin_pow(unit * bound, 0.5 * p[0]));
     c[0] = -largest;
     c[1] = unit / __builtin_pow(largest, 2 / p[0]);
     c[2] = 0.5 * p[0];
+    return true;
   }
   static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
   T slope, power;

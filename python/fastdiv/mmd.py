@@ -245,7 +245,8 @@ def witness(
     lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=False)
     from_x = _callback.row_sums(points, a, lowered, threads, report)
     from_y = _callback.row_sums(points, b, lowered, threads, report)
-    values = _finite(from_x / len(a) - from_y / len(b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = _finite(from_x / len(a) - from_y / len(b))
     return values[0] if single else values
 
 
@@ -323,8 +324,9 @@ def statistic(sums: Values, n: int, m: int, estimator: str) -> Values:
         counts = (n * n, m * m, n * m)
     else:
         counts = (n * (n - 1),) * 3
-    means = sums / counts
-    return _finite(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = sums / counts
+        return _finite(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
 
 
 def _finite(values: Values) -> Values:
