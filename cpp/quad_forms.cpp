@@ -57,44 +57,49 @@ int limb_bits_for(ptrdiff_t n) {
   return std::clamp(62 - 2 * log2_n, 4, 22);
 }
 
+template <class T>
+double mean_magnitude(const T* tile, Extent e) {
+  double total = 0;
+  double count = 0;
+  for (int r = 0; r < e.rows; ++r) {
+    for (int c = std::max(0, e.diagonal + r + 1); c < e.cols; ++c) {
+      total += std::abs(static_cast<double>(tile[r * tile_cols + c]));
+      count += 1;
+    }
+  }
+  return count > 0 ? total / count : 0;
+}
+
 // How many limbs make the rounding of the entries harmless for their sum: estimated from the tiles
 // among four strips spread evenly over the sample.
 template <class T>
 void choose_limbs(const ReadyGroup<T>& ready, ptrdiff_t n, int limb_bits,
                   std::vector<Form<T>>& forms) {
-  constexpr ptrdiff_t sampled = 4;
   const ptrdiff_t strips = (n + tile_rows - 1) / tile_rows;
-  const ptrdiff_t step = std::max<ptrdiff_t>(1, strips / sampled);
+  const ptrdiff_t sampled = std::min<ptrdiff_t>(strips, 4);
+  const ptrdiff_t step = strips / sampled * tile_rows;
   Buffer<T> tile(tile_size);
   Buffer<T> mapped(tile_size);
-  std::vector<double> sums(forms.size());
-  double pairs = 0;
+  std::vector<double> means(forms.size());
   bool direct_hint = false;
-  for (ptrdiff_t a = 0; a < std::min(strips, sampled); ++a) {
-    for (ptrdiff_t b = a; b < std::min(strips, sampled); ++b) {
-      const ptrdiff_t i = a * step * tile_rows;
-      const ptrdiff_t j = b * step * tile_rows;
+  for (ptrdiff_t i = 0; i < sampled * step; i += step) {
+    for (ptrdiff_t j = i; j < sampled * step; j += step) {
       const Extent e{static_cast<int>(std::min<ptrdiff_t>(tile_rows, n - i)),
                      static_cast<int>(std::min<ptrdiff_t>(tile_rows, n - j)),
-                     a == b ? 0 : no_diagonal};
+                     i == j ? 0 : no_diagonal};
       ready.fill(0, i, 0, j, e, tile.data(), direct_hint);
       for (std::size_t o = 0; o < forms.size(); ++o) {
-        map_form(ready.terms(), forms[o], tile.data(), mapped.data(), e);
-        for (int r = 0; r < e.rows; ++r) {
-          for (int c = std::max(0, e.diagonal + r + 1); c < e.cols && !forms[o].terms.empty();
-               ++c) {
-            sums[o] +=
-                std::abs(static_cast<double>(mapped[static_cast<std::size_t>(r * tile_cols + c)]));
-            pairs += o == 0 ? 1 : 0;
-          }
+        if (!forms[o].terms.empty()) {
+          map_form(ready.terms(), forms[o], tile.data(), mapped.data(), e);
+          means[o] +=
+              mean_magnitude(mapped.data(), e) * 2 / static_cast<double>(sampled * (sampled + 1));
         }
       }
     }
   }
   for (std::size_t o = 0; o < forms.size(); ++o) {
-    const double mean = sums[o] / std::max(pairs, 1.0);
     // 88 bits hold every bit of any entry that matters beside the largest.
-    const double bits = mean > 0 ? -std::log2(tolerance<T> / 4 * mean) - 1 : 88.0;
+    const double bits = means[o] > 0 ? -std::log2(tolerance<T> / 4 * means[o]) - 1 : 88.0;
     forms[o].limbs = static_cast<int>(std::ceil(std::clamp(bits, 1.0, 88.0) / limb_bits));
   }
 }
