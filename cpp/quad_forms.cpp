@@ -58,16 +58,14 @@ int limb_bits_for(ptrdiff_t n) {
 }
 
 template <class T>
-double mean_magnitude(const T* tile, Extent e) {
+double sum_of_magnitudes(const T* tile, Extent e) {
   double total = 0;
-  double count = 0;
   for (int r = 0; r < e.rows; ++r) {
     for (int c = std::max(0, e.diagonal + r + 1); c < e.cols; ++c) {
       total += std::abs(static_cast<double>(tile[r * tile_cols + c]));
-      count += 1;
     }
   }
-  return count > 0 ? total / count : 0;
+  return total;
 }
 
 // How many limbs make the rounding of the entries harmless for their sum: estimated from the tiles
@@ -80,7 +78,8 @@ void choose_limbs(const ReadyGroup<T>& ready, ptrdiff_t n, int limb_bits,
   const ptrdiff_t step = strips / sampled * tile_rows;
   Buffer<T> tile(tile_size);
   Buffer<T> mapped(tile_size);
-  std::vector<double> means(forms.size());
+  std::vector<double> sums(forms.size());
+  double pairs = 0;
   bool direct_hint = false;
   for (ptrdiff_t i = 0; i < sampled * step; i += step) {
     for (ptrdiff_t j = i; j < sampled * step; j += step) {
@@ -88,18 +87,18 @@ void choose_limbs(const ReadyGroup<T>& ready, ptrdiff_t n, int limb_bits,
                      static_cast<int>(std::min<ptrdiff_t>(tile_rows, n - j)),
                      i == j ? 0 : no_diagonal};
       ready.fill(0, i, 0, j, e, tile.data(), direct_hint);
+      pairs += i == j ? 0.5 * e.rows * (e.rows - 1) : 1.0 * e.rows * e.cols;
       for (std::size_t o = 0; o < forms.size(); ++o) {
         if (!forms[o].terms.empty()) {
           map_form(ready.terms(), forms[o], tile.data(), mapped.data(), e);
-          means[o] +=
-              mean_magnitude(mapped.data(), e) * 2 / static_cast<double>(sampled * (sampled + 1));
+          sums[o] += sum_of_magnitudes(mapped.data(), e);
         }
       }
     }
   }
   for (std::size_t o = 0; o < forms.size(); ++o) {
     // 88 bits hold every bit of any entry that matters beside the largest.
-    const double bits = means[o] > 0 ? -std::log2(tolerance<T> / 4 * means[o]) - 1 : 88.0;
+    const double bits = sums[o] > 0 ? -std::log2(tolerance<T> / 4 * sums[o] / pairs) - 1 : 88.0;
     forms[o].limbs = static_cast<int>(std::ceil(std::clamp(bits, 1.0, 88.0) / limb_bits));
   }
 }
