@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 
 #include "engine.hpp"
@@ -12,46 +14,92 @@ using std::ptrdiff_t;
 
 namespace {
 
-// The value of the given rank (from 0) among all tile values, by 16-bit digits of their bits.
 template <class T>
-bool select(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles, std::uint64_t rank,
-            double share, T* value) {
-  constexpr std::size_t digits = 1 << 16;
-  constexpr int passes = sizeof(T) / 2;
-  const auto memory = buffers<T>(workers.threads(), tile_size);
-  std::vector<std::vector<std::uint64_t>> counts(static_cast<std::size_t>(workers.threads()));
-  std::uint64_t prefix = 0;
-  for (int pass = passes - 1; pass >= 0; --pass) {
-    for (auto& c : counts) {
-      c.assign(digits, 0);
+T from_bits(std::uint64_t bits) {
+  T value;
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+
+// The tile values of ranks `rank` (from 0) and, with `next`, rank + 1, by 16-bit digits of their
+// bits: one pass over all pairs per digit.
+template <class T>
+class Selection {
+ public:
+  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles)
+      : workers_(workers),
+        ready_(ready),
+        tiles_(tiles),
+        memory_(buffers<T>(workers.threads(), tile_size)),
+        counts_(static_cast<std::size_t>(workers.threads())) {}
+
+  bool find(std::uint64_t rank, T* value, T* next) {
+    std::uint64_t prefix = 0;
+    std::uint64_t rest = rank;
+    std::size_t digit = 0;
+    for (int pass = passes - 1; pass >= 0; --pass) {
+      if (!count(16 * pass, prefix)) {
+        return false;
+      }
+      for (digit = 0; rest >= total_[digit]; ++digit) {
+        rest -= total_[digit];
+      }
+      prefix = prefix << 16 | digit;
+    }
+    *value = from_bits<T>(prefix);
+    if (next == nullptr) {
+      return true;
+    }
+    // Mostly the next value differs from this one in the last digit at most.
+    if (rest + 1 < total_[digit]) {
+      *next = *value;
+      return true;
+    }
+    const auto other = std::find_if(total_.begin() + static_cast<ptrdiff_t>(digit) + 1,
+                                    total_.end(), [](std::uint64_t n) { return n > 0; });
+    if (other == total_.end()) {
+      return find(rank + 1, next, nullptr);
+    }
+    *next = from_bits<T>((prefix >> 16 << 16) + static_cast<std::uint64_t>(other - total_.begin()));
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t digits = 1 << 16;
+  static constexpr int passes = sizeof(T) / 2;
+
+  // total_[digit]: how many values have `prefix` above `shift` + 16 and `digit` above `shift`.
+  bool count(int shift, std::uint64_t prefix) {
+    for (auto& counts : counts_) {
+      counts.assign(digits, 0);
     }
     const auto work = [&](const TileList::Unit& unit, int thread, double*) {
       const auto id = static_cast<std::size_t>(thread);
       bool direct_hint = false;
-      tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        ready.fill(0, unit.row, 0, col, e, memory[id].data(), direct_hint);
-        isa().ops<T>().count_digits(memory[id].data(), e, 16 * pass, prefix, counts[id].data());
+      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+        ready_.fill(0, unit.row, 0, col, e, memory_[id].data(), direct_hint);
+        isa().ops<T>().count_digits(memory_[id].data(), e, shift, prefix, counts_[id].data());
       });
     };
-    if (!run_ordered(workers, tiles, 0, share / passes, work,
-                     [](const TileList::Unit&, double*) {})) {
+    const auto nothing = [](const TileList::Unit&, double*) {};
+    if (!run_ordered(workers_, tiles_, 0, 1.0 / passes, work, nothing)) {
       return false;
     }
-    for (std::size_t digit = 0;; ++digit) {
-      std::uint64_t count = 0;
-      for (const auto& c : counts) {
-        count += c[digit];
-      }
-      if (rank < count) {
-        prefix = prefix << 16 | digit;
-        break;
-      }
-      rank -= count;
+    total_ = counts_[0];
+    for (std::size_t t = 1; t < counts_.size(); ++t) {
+      std::transform(total_.begin(), total_.end(), counts_[t].begin(), total_.begin(),
+                     std::plus<>());
     }
+    return true;
   }
-  std::memcpy(value, &prefix, sizeof(T));
-  return true;
-}
+
+  Workers& workers_;
+  const ReadyGroup<T>& ready_;
+  const TileList& tiles_;
+  std::vector<Buffer<T>> memory_;
+  std::vector<std::vector<std::uint64_t>> counts_;  // per thread
+  std::vector<std::uint64_t> total_;
+};
 
 }  // namespace
 
@@ -68,20 +116,18 @@ bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& o
   const ReadyGroup<T> ready(workers, {x}, group, true);
   const TileList tiles({block}, ready.pair_work());
   const auto pairs = static_cast<std::uint64_t>(block.pairs());
-  T low, high;
+  T low{};
+  T high{};
   const bool even = pairs % 2 == 0;
-  if (!select(workers, ready, tiles, (pairs - 1) / 2, even ? 0.5 : 1.0, &low)) {
-    return false;
-  }
-  high = low;
-  if (even && !select(workers, ready, tiles, pairs / 2, 0.5, &high)) {
+  Selection<T> selection(workers, ready, tiles);
+  if (!selection.find((pairs - 1) / 2, &low, even ? &high : nullptr)) {
     return false;
   }
   const auto distance = [&](T value) {
     const double base = ready.unit() * static_cast<double>(value);
     return metric == Base::l1 ? base : std::sqrt(base);
   };
-  *out = 0.5 * (distance(low) + distance(high));
+  *out = even ? 0.5 * (distance(low) + distance(high)) : distance(low);
   return true;
 }
 

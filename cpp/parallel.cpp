@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -96,7 +97,7 @@ bool Workers::for_each(std::int64_t n, double share,
       break;
     }
     const double fraction = static_cast<double>(begun) / static_cast<double>(n);
-    stopped_ = options_.hook && !options_.hook(done_ + share * fraction);
+    stopped_ = options_.hook && !options_.hook(std::min(done_ + share * fraction, 1.0));
   }
   done_ += share;
   return !stopped_;
