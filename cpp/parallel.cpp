@@ -1,5 +1,6 @@
 #include "parallel.hpp"
 
+#include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
 
