@@ -48,7 +48,11 @@ int get_num_threads() {
 }
 
 std::string openmp_runtime() {
-  return "OpenMP " + std::to_string(_OPENMP);
+  // Whichever library was loaded first serves the whole process: torch may bring its own.
+  Dl_info info{};
+  const bool found = dladdr(reinterpret_cast<void*>(&omp_get_max_threads), &info) != 0;
+  return (found ? std::string(info.dli_fname) : "linked in") + ", OpenMP " +
+         std::to_string(_OPENMP);
 }
 
 bool take_fork_warning() {
