@@ -37,6 +37,12 @@ double rounded_mean(const Range& r, double n) {
   return std::isfinite(centre) ? centre : 0;
 }
 
+// A pass over a sample in multiply-adds: below 250 000 values it is not worth a parallel region.
+template <class T>
+double cost(const MatrixView<T>& x) {
+  return 6.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
+}
+
 template <class T>
 void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, Range* ranges) {
   for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
@@ -77,10 +83,11 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
     const std::ptrdiff_t parts = std::min(strips, most_parts);
     const std::ptrdiff_t part_rows = (strips + parts - 1) / parts * tile_rows;
     std::vector<Range> ranges(static_cast<std::size_t>(parts * dim));
-    workers.for_each(parts, 0, [&](std::int64_t part, int) {
+    const auto measure_part = [&](std::int64_t part, int) {
       measure(x, part * part_rows, std::min(x.rows, (part + 1) * part_rows),
               ranges.data() + part * dim);
-    });
+    };
+    workers.for_each(parts, 0, measure_part, cost(x));
     for (std::size_t i = 0; i < ranges.size(); ++i) {
       Range& r = total[i % total.size()];
       r.least = std::min(r.least, ranges[i].least);
@@ -118,7 +125,7 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
   packed.centred = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
   packed.half_norm = Buffer<T>(static_cast<std::size_t>(strips * tile_rows));
   packed.strip_norm.assign(static_cast<std::size_t>(strips), 0);
-  workers.for_each(strips, 0, [&](std::int64_t strip, int) {
+  const auto pack_strip = [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.centred.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
@@ -143,7 +150,8 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
       largest = std::max(largest, norm[r] / 2);
     }
     packed.strip_norm[static_cast<std::size_t>(strip)] = largest;
-  });
+  };
+  workers.for_each(strips, 0, pack_strip, cost(x));
   for (const double norm : packed.strip_norm) {
     packed.max_norm = std::max(packed.max_norm, norm);
   }
@@ -157,7 +165,7 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
   const std::ptrdiff_t strips = packed.strips();
   packed.raw = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
   const T scale = static_cast<T>(frame.raw_scale);
-  workers.for_each(strips, 0, [&](std::int64_t strip, int) {
+  const auto pack_strip = [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.raw.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
@@ -168,7 +176,8 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
       }
       store_column(column, panel, x.cols, out + k * panel);
     }
-  });
+  };
+  workers.for_each(strips, 0, pack_strip, cost(x));
 }
 
 template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,

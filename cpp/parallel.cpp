@@ -77,7 +77,8 @@ Workers::Workers(const Options& options, double work) : options_(options), threa
 }
 
 bool Workers::for_each(std::int64_t n, double share,
-                       const std::function<void(std::int64_t unit, int thread)>& work) {
+                       const std::function<void(std::int64_t unit, int thread)>& work,
+                       double cost) {
   using Clock = std::chrono::steady_clock;
   std::atomic<std::int64_t> next{0};
   while (!stopped_) {
@@ -91,7 +92,7 @@ bool Workers::for_each(std::int64_t n, double share,
         work(unit, thread);
       }
     };
-    if (threads_ == 1 || n == 1) {
+    if (threads_ == 1 || n == 1 || cost < serial_work) {
       work_until_deadline(0);
     } else {
 #pragma omp parallel num_threads(threads_)

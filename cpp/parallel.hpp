@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -65,9 +66,11 @@ class Workers {
   bool stopped() const { return stopped_; }
 
   // work(unit, thread) for units [0, n), handed out in order; must not throw. `share` is this
-  // loop's part of the whole call, for progress. Returns false when the hook stopped the call.
+  // loop's part of the whole call, for progress; `cost` its multiply-adds, if the loop may be too
+  // small for a parallel region of its own. Returns false when the hook stopped the call.
   bool for_each(std::int64_t n, double share,
-                const std::function<void(std::int64_t unit, int thread)>& work);
+                const std::function<void(std::int64_t unit, int thread)>& work,
+                double cost = HUGE_VAL);
 
  private:
   const Options& options_;
