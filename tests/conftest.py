@@ -1,6 +1,10 @@
 """Fixtures shared by the suite."""
 
 import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -20,3 +24,28 @@ def core() -> ModuleType:
     import fastdiv._core
 
     return fastdiv._core
+
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run_python() -> RunPython:
+    """Return a function that runs code in a new interpreter, with changes to the environment."""
+
+    def run(
+        code: str, *, timeout: float = 120, check: bool = True, **environment: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        changed = {**os.environ, **environment}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={name: value for name, value in changed.items() if value is not None},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

@@ -1,8 +1,8 @@
-// GCC's OpenMP run time is not built for ThreadSanitizer: its fork and join are invisible, and every
-// value handed over there looks like a race. This file tells the sanitizer about the two edges that
-// OpenMP promises, by standing in front of the run time's one entry point that the engine uses:
-// what came before a parallel region happens before its body, and the body before what follows.
-// Nothing is suppressed, so a race inside a region is reported (race.cpp plants one).
+// GCC's OpenMP run time is not built for ThreadSanitizer: its fork and join are invisible, and
+// every value handed over there looks like a race. This file tells the sanitizer about the two
+// edges that OpenMP promises, by standing in front of the run time's one entry point that the
+// engine uses: what came before a parallel region happens before its body, and the body before what
+// follows. Nothing is suppressed, so a race inside a region is reported (race.cpp plants one).
 
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>

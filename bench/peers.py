@@ -1,0 +1,371 @@
+"""
+fastdiv side by side with other ways to the same result: same run, same threads, answers compared.
+
+Prints Markdown. ``--update bench/README.md`` puts it between the markers of that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tables import peers_table, spread_cell, table, time_cell
+
+if TYPE_CHECKING:
+    from measure import Samples
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths")
+
+Args = argparse.Namespace
+Result = dict[str, Any]
+Report = tuple[str, list[Result]]
+
+
+def arguments(argv: Sequence[str] | None = None) -> Args:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rows", type=int, default=10_000, help="n = m of pairs and bandwidths")
+    parser.add_argument("--d", type=int, nargs="+", default=[2, 16, 64, 256, 768])
+    parser.add_argument("--keops-max-d", type=int, default=64, help="KeOps takes minutes beyond")
+    parser.add_argument("--test-rows", type=int, default=5000, help="n = m of the larger test")
+    parser.add_argument("--memory-rows", type=int, default=100_000, help="n = m; half in the test")
+    parser.add_argument("--executables", type=Path, help="folder of bench_peak and the others")
+    parser.add_argument("--json", type=Path, help="write all measurements to this file")
+    parser.add_argument("--update", type=Path, help="rewrite the results in this Markdown file")
+    return parser.parse_args(argv)
+
+
+def as_results(case: Result, times: dict[str, Samples]) -> list[Result]:
+    return [{**case, "name": name, "seconds": each.as_dict()} for name, each in times.items()]
+
+
+def engine(args: Args) -> Report:
+    import engine_tables
+
+    if args.executables is None:
+        return "Not run: `--executables` says where they are.\n", []
+    sizes: dict[str, list[object]] = {
+        "bench_peak": ["--threads", 1, args.threads],
+        "bench_pairs": ["--n", args.rows, "--d", *args.d, "--threads", args.threads],
+        "bench_permutations": ["--rows", 2000, 2 * args.test_rows, "--threads", args.threads],
+    }
+    lines: list[Result] = []
+    for name, options in sizes.items():
+        done = subprocess.run(
+            [args.executables / name, *map(str, options), "--repeats", str(args.rounds)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        lines += map(json.loads, done.stdout.splitlines())
+    return engine_tables.markdown(lines), lines
+
+
+def pairs(args: Args) -> Report:
+    import implementations as other
+    import measure
+    import numpy as np
+
+    import fastdiv
+
+    text, results = "", []
+    for dtype in ("float32", "float64"):
+        rows: list[tuple[str, dict[str, Samples]]] = []
+        roofs = []
+        peers: dict[str, other.MMD2] = {}
+        for d in args.d:
+            peers = {
+                "NumPy in blocks": other.NumpyBlocks(symmetric=False),
+                "NumPy in blocks, halved": other.NumpyBlocks(symmetric=True),
+                "torch": other.torch_cdist,
+                "scikit-learn": other.sklearn_rbf,
+                "KeOps": other.keops,
+            }
+            rng = np.random.default_rng(0)
+            x = rng.standard_normal((args.rows, d)).astype(dtype)
+            y = (rng.standard_normal((args.rows, d)) + 0.2).astype(dtype)
+            sigma = float(np.sqrt(d))
+            kernel = fastdiv.RBF(sigma)
+
+            ours = partial(fastdiv.mmd2, x, y, kernel, n_threads=args.threads)
+            calls: dict[str, Callable[[], float]] = {"fastdiv": ours}
+            for name, peer in peers.items():
+                if name == "KeOps" and d > args.keops_max_d:
+                    continue
+                try:
+                    value = peer(x, y, sigma)
+                except Exception as error:
+                    if name != "KeOps":
+                        raise
+                    print(f"KeOps left out, it cannot compile: {error}", file=sys.stderr)
+                    continue
+                # of kernel means, which are between 0.1 and 0.5
+                measure.agree(name, value, ours(), 1e-5 if dtype == "float32" else 1e-11)
+                calls[name] = partial(peer, x, y, sigma)
+            roofline = measure.Roofline(dtype, args.threads)
+            times = measure.interleaved(calls, args.rounds, roofline.measure)
+            count = args.rows * (2 * args.rows - 1)
+            fraction = roofline.seconds(count * 2 * d, count).over(times["fastdiv"])
+            rows.append((str(d), times))
+            roofs.append([str(d), time_cell(times["fastdiv"]), spread_cell(fraction)])
+            case = {"table": "pairs", "dtype": dtype, "n": args.rows, "d": d}
+            results += as_results(case, times)
+            results.append({**case, "name": "roofline", "fraction": fraction.as_dict()})
+            results.append(
+                {**case, "name": "peaks", "flops": roofline.flops, "maps": roofline.maps}
+            )
+        text += f"{dtype}, n = m = {args.rows}:\n\n"
+        text += table(["d", "fastdiv", "roofline fraction"], roofs) + "\n"
+        text += peers_table("d", list(peers), rows) + "\n"
+    return text, results
+
+
+def permutations(args: Args) -> Report:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    n, d = args.test_rows, 10
+    x = rng.standard_normal((n, d), dtype=np.float32)
+    y = rng.standard_normal((n, d), dtype=np.float32) + np.float32(0.01)
+    stored, results = stored_kernel(args, x, y, 999)
+    n = 1000
+    small_stored, more = stored_kernel(args, x[:n], y[:n], 1000)
+    results += more
+    try:
+        import hyppo.ksample  # noqa: F401
+    except ImportError as error:
+        return stored + small_stored + f"hyppo is absent: {error}\n", results
+    text, more = hyppo_test(args, x[:n].astype(np.float64), y[:n].astype(np.float64), 1000)
+    return stored + small_stored + text, results + more
+
+
+def stored_kernel(args: Args, x: Any, y: Any, resamples: int) -> Report:
+    import implementations as other
+    import measure
+    import numpy as np
+
+    import fastdiv
+    from fastdiv import _core
+
+    n, d = x.shape
+    sigma = float(np.sqrt(d))
+    pooled = np.concatenate([x, y])
+    group = [("sqdist", None, [("rbf", (sigma,), 1.0, 0)])]
+    bytes_drawn = other.draw_labels(n, 2 * n, resamples, 0, np.uint8)
+    floats_drawn = bytes_drawn.astype(x.dtype)
+
+    def test() -> fastdiv.TwoSampleResult:
+        return fastdiv.mmd_test(
+            x, y, fastdiv.RBF(sigma), n_resamples=resamples, rng=0, n_threads=args.threads
+        )
+
+    def peer() -> tuple[Any, float]:
+        labels = other.draw_labels(n, 2 * n, resamples, 0, x.dtype)
+        return other.stored_kernel_test(x, y, sigma, labels)
+
+    result, (null, pvalue) = test(), peer()
+    measure.agree("the null distribution of NumPy", null, result.null_distribution, 1e-5)
+    measure.agree("the p-value of NumPy", pvalue, result.pvalue, 2 / (1 + resamples))
+    times = measure.interleaved(
+        {
+            "fastdiv": test,
+            "NumPy, kernel stored": peer,
+            "fastdiv, labels given": lambda: _core.quad_forms(
+                pooled, bytes_drawn, group, 1, args.threads, None
+            ),
+            "NumPy, kernel stored, labels given": lambda: other.stored_kernel_test(
+                x, y, sigma, floats_drawn
+            ),
+        },
+        args.rounds,
+    )
+    text = f"{x.dtype}, n = m = {n}, d = {d}, B = {resamples}, bandwidth given; "
+    text += f"p = {result.pvalue:.3f} and {pvalue:.3f}:\n\n"
+    whole, alone = (
+        {"fastdiv": times[f"fastdiv{case}"], name: times[f"NumPy, kernel stored{case}"]}
+        for name, case in (("NumPy, kernel stored", ""), ("NumPy, kernel stored", ", labels given"))
+    )
+    rows = [("whole test, with drawing", whole), ("labels given", alone)]
+    text += peers_table("", ["NumPy, kernel stored"], rows) + "\n"
+    case = {"table": "permutations", "n": n, "d": d, "n_resamples": resamples}
+    return text, as_results(case, times)
+
+
+def hyppo_test(args: Args, x: Any, y: Any, resamples: int, few: int = 20) -> Report:
+    """Compare in float64, to which hyppo converts all."""
+    import warnings
+
+    import measure
+    import numpy as np
+    from hyppo.ksample import MMD
+
+    import fastdiv
+
+    def ours() -> object:
+        return fastdiv.mmd_test(x, y, n_resamples=resamples, rng=0, n_threads=args.threads)
+
+    def theirs() -> object:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # so few resamplings give no useful p-value
+            return MMD().test(x, y, reps=few, workers=args.threads, auto=False)
+
+    # hyppo's biased statistic is the square root of ours over the Frobenius norm of the centred
+    # kernel matrix, up to a constant.
+    pooled = np.concatenate([x, y])
+    sigma = fastdiv.median_distance(pooled)
+    square = np.einsum("ij,ij->i", pooled, pooled)
+    kernel = np.exp((pooled @ pooled.T - square / 2 - square[:, None] / 2) / sigma**2)
+    centred = kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+    statistic = MMD(bias=True).statistic(x, y) ** 2 * 256 * np.linalg.norm(centred) / len(pooled)
+    expected = fastdiv.mmd2(x, y, estimator="biased")
+    measure.agree("the statistic of hyppo", statistic / expected, 1.0, 1e-6)
+
+    theirs()  # compiles
+    ours()
+    times = measure.interleaved({"fastdiv": ours, "hyppo": theirs}, min(args.rounds, 3))
+    factor = (1 + resamples) / (1 + few)
+    times["hyppo"] = measure.Samples(tuple(t * factor for t in times["hyppo"].values))
+    text = (
+        f"{x.dtype}, n = m = {len(x)}, d = {x.shape[1]}, B = {resamples}, median bandwidth; hyppo "
+        f"ran B = {few} on {args.threads} workers, and its time is scaled by "
+        f"{1 + resamples}/{1 + few}:\n\n"
+    )
+    text += peers_table("", ["hyppo"], [("whole test", times)]) + "\n"
+    case = {"table": "hyppo", "n": len(x), "n_resamples": resamples, "ran": few}
+    return text, as_results(case, times)
+
+
+def memory(args: Args) -> Report:
+    script = Path(__file__).with_name("memory.py")
+    rows, results = [], []
+    for name, n, resamples in (
+        ("mmd2", args.memory_rows, 0),
+        ("mmd_test", args.memory_rows // 2, 199),
+    ):
+        done = subprocess.run(
+            [sys.executable, script, name, str(n), "16", str(resamples)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        result = json.loads(done.stdout)
+        results.append({"table": "memory", "function": name, "n": n, "d": 16, **result})
+        label = f"`{name}`, n = m = {n}, d = 16" + (f", B = {resamples}" if resamples else "")
+        megabytes = [f"{result[key] / 1e6:.1f} MB" for key in ("inputs", "bytes")]
+        rows.append([label, *megabytes, f"{result['seconds']:.3g} s"])
+    return table(["float32, median bandwidth", "inputs", "above them", "time"], rows), results
+
+
+def small(args: Args) -> Report:
+    import implementations as other
+    import measure
+    import numpy as np
+
+    import fastdiv
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, 8), dtype=np.float32)
+    y = rng.standard_normal((100, 8), dtype=np.float32)
+    sigma = float(np.sqrt(8))
+    kernel = fastdiv.RBF(sigma)
+    calls: dict[str, Callable[[], float]] = {
+        "fastdiv": lambda: fastdiv.mmd2(x, y, kernel, n_threads=args.threads),
+        "torch": lambda: other.torch_cdist(x, y, sigma),
+        "NumPy": lambda: other.numpy_whole(x, y, sigma),
+    }
+    for name, call in calls.items():
+        measure.agree(name, call(), calls["fastdiv"](), 1e-5)
+    times = measure.interleaved(calls, args.rounds, at_least=0.3)
+    text = peers_table("float32", ["torch", "NumPy"], [("`mmd2`, 100 + 100 × 8", times)])
+    return text, as_results({"table": "small"}, times)
+
+
+def bandwidths(args: Args) -> Report:
+    import measure
+    import numpy as np
+
+    import fastdiv
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((args.rows, 64), dtype=np.float32)
+    y = rng.standard_normal((args.rows, 64), dtype=np.float32) + np.float32(0.1)
+    kernels = [fastdiv.RBF(float(s)) for s in np.geomspace(2, 32, 10)]
+    total = fastdiv.Sum(kernels)
+    threads = args.threads
+    calls: dict[str, Callable[[], Any]] = {
+        "one": lambda: fastdiv.mmd2(x, y, kernels[5], n_threads=threads),
+        "ten in a sequence": lambda: fastdiv.mmd2(x, y, kernels, n_threads=threads),
+        "ten in a `Sum`": lambda: fastdiv.mmd2(x, y, total, n_threads=threads),
+    }
+    values = calls["ten in a sequence"]()
+    measure.agree("one of ten bandwidths", values[5], calls["one"](), 1e-6)
+    measure.agree("the sum of ten bandwidths", calls["ten in a `Sum`"](), values.sum(), 1e-5)
+    times = measure.interleaved(calls, args.rounds)
+    rows = [
+        [name, time_cell(each), spread_cell(each.over(times["one"])) + "×"]
+        for name, each in times.items()
+    ]
+    header = [f"RBF bandwidths, float32, n = m = {args.rows}, d = 64", "time", "over one"]
+    return table(header, rows), as_results({"table": "bandwidths", "n": args.rows}, times)
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
+    "engine": ("The engine", engine),
+    "pairs": ("Unbiased MMD² against other ways to it", pairs),
+    "permutations": ("Permutation test", permutations),
+    "memory": ("Memory", memory),
+    "small": ("Small calls", small),
+    "bandwidths": ("Ten bandwidths", bandwidths),
+}
+
+
+def limit_threads(threads: int) -> None:
+    """Give every library the same number of threads; to be called before they are imported."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    import threadpoolctl
+    import torch
+
+    torch.set_num_threads(threads)
+    threadpoolctl.threadpool_limits(threads)
+
+
+def main() -> None:
+    args = arguments()
+    if args.update is not None and BEGIN not in args.update.read_text(encoding="utf-8"):
+        raise SystemExit(f"{args.update} has no line {BEGIN}")
+    limit_threads(args.threads)
+    import measure
+
+    host = measure.machine(args.threads)
+    text = table(["machine", ""], list(host.items()))
+    results: list[Result] = []
+    print(text, flush=True)
+    for name in args.tables:
+        title, section = SECTIONS[name]
+        body, more = section(args)
+        part = f"\n### {title}\n\n{body.rstrip()}\n"
+        print(part, flush=True)
+        text += part
+        results += more
+    if args.json is not None:
+        whole = {"machine": host, "rounds": args.rounds, "results": results}
+        args.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    if args.update is not None:
+        page = args.update.read_text(encoding="utf-8")
+        head, tail = page.split(BEGIN)[0], page.split(END)[1]
+        args.update.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+// Runs everything that the engine offers, at sizes around every edge, and compares it with loops
+// over single pairs. Made for sanitizers and emulators; tests/ checks accuracy far more thoroughly.
+//
+//   exercise [LEVEL]   fails unless the level in use is LEVEL
+//
+// Exit status 77: FASTDIV_ISA names a level that this machine lacks.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "engine.hpp"
+
+namespace {
+
+using fastdiv::Base;
+using fastdiv::Group;
+using fastdiv::MatrixView;
+using std::ptrdiff_t;
+
+int checks = 0;
+int failures = 0;
+const char* where = "";
+
+void check(bool ok, const char* what) {
+  ++checks;
+  if (!ok) {
+    ++failures;
+    std::printf("FAILED: %s: %s\n", where, what);
+  }
+}
+
+template <class T>
+void check_close(const std::vector<double>& got, const std::vector<double>& expected,
+                 const std::vector<double>& bound, const char* what) {
+  const double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const bool close = std::abs(got[i] - expected[i]) <= tolerance * bound[i];
+    check(close, what);
+    if (!close) {
+      std::printf("  entry %zu: %.17g, expected %.17g\n", i, got[i], expected[i]);
+    }
+  }
+}
+
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+template <class T>
+struct Sample {
+  std::vector<T> values;
+  MatrixView<T> view;
+
+  Sample(ptrdiff_t rows, ptrdiff_t cols, unsigned seed, double shift = 0, double spread = 0)
+      : values(static_cast<std::size_t>(rows * cols)), view{values.data(), rows, cols, cols, 1} {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> normal(0.2, 1 / std::sqrt(static_cast<double>(cols)));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto cluster = static_cast<double>(static_cast<ptrdiff_t>(i) / cols % 3);
+      values[i] = static_cast<T>(normal(random) + shift + spread * cluster);
+    }
+  }
+  Sample(const Sample&) = delete;
+  Sample& operator=(const Sample&) = delete;
+};
+
+// All kernels of the level, one output each, those of a base in one group.
+std::vector<Group> all_kernels(double first_param, ptrdiff_t dim, bool scaled) {
+  std::vector<Group> groups;
+  for (const Base base : {Base::sqdist, Base::l1, Base::dot}) {
+    Group group;
+    group.base = base;
+    for (ptrdiff_t k = 0; scaled && k < dim; ++k) {
+      group.scale.push_back(0.5 + 0.3 * static_cast<double>(k % 4));
+    }
+    const auto& ops = fastdiv::isa().f32;
+    for (int k = 0; k < ops.n_kernels; ++k) {
+      if (ops.kernels[k].base == base) {
+        std::vector<double> params = {first_param, 0.7, 0.9};
+        params.resize(static_cast<std::size_t>(ops.kernels[k].n_params));
+        group.terms.push_back({ops.kernels[k].name, params, k % 2 == 0 ? 1.0 : -0.25, k});
+      }
+    }
+    groups.push_back(group);
+  }
+  return groups;
+}
+
+std::vector<Group> one_kernel(const char* name, Base base, std::vector<double> params) {
+  Group group;
+  group.base = base;
+  group.terms = {{name, std::move(params), 1.0, 0}};
+  return {group};
+}
+
+// [output][i][j], pair by pair.
+template <class T>
+class Matrix {
+ public:
+  Matrix(const MatrixView<T>& x, const MatrixView<T>& y, const std::vector<Group>& groups,
+         int n_outputs)
+      : rows_(x.rows), cols_(y.rows) {
+    const auto size = static_cast<std::size_t>(n_outputs * cols_);
+    for (ptrdiff_t i = 0; i < rows_; ++i) {
+      const MatrixView<T> row{x.data + i * x.row_stride, cols_, x.cols, 0, x.col_stride};
+      values_.emplace_back(size);
+      fastdiv::paired_values<T>(row, y, groups, n_outputs, values_.back().data());
+    }
+  }
+  double operator()(int output, ptrdiff_t i, ptrdiff_t j) const {
+    return values_[static_cast<std::size_t>(i)][static_cast<std::size_t>(output * cols_ + j)];
+  }
+  // Sum of the values, or of their magnitudes, over the pairs of rows [first, last) and all columns
+  // that count.
+  template <class Counts>
+  double sum(int output, bool magnitudes, ptrdiff_t first, ptrdiff_t last,
+             const Counts& counts) const {
+    double total = 0;
+    for (ptrdiff_t i = first; i < last; ++i) {
+      for (ptrdiff_t j = 0; j < cols_; ++j) {
+        const double value = (*this)(output, i, j);
+        total += counts(i, j) ? (magnitudes ? std::abs(value) : value) : 0;
+      }
+    }
+    return total;
+  }
+  template <class Counts>
+  double sum(int output, bool magnitudes, const Counts& counts) const {
+    return sum(output, magnitudes, 0, rows_, counts);
+  }
+
+ private:
+  ptrdiff_t rows_, cols_;
+  std::vector<std::vector<double>> values_;
+};
+
+constexpr int thread_counts[] = {1, 2, 3, 5};
+
+// compute(options, out) for several numbers of threads: the same bits each time.
+template <class Compute>
+std::vector<double> with_threads(std::size_t size, const Compute& compute) {
+  std::vector<double> first;
+  for (const int threads : thread_counts) {
+    std::vector<double> out(size, std::numeric_limits<double>::quiet_NaN());
+    fastdiv::Options options;
+    options.n_threads = threads;
+    check(compute(options, out.data()), "the call finishes");
+    if (first.empty()) {
+      first = out;
+    }
+    check(same_bits(first, out), "the same bits for any number of threads");
+  }
+  return first;
+}
+
+template <class T>
+void compare_sums(const MatrixView<T>& x, const MatrixView<T>& y, const std::vector<Group>& groups,
+                  int n_outputs) {
+  const auto outputs = static_cast<std::size_t>(n_outputs);
+  const Matrix<T> xx(x, x, groups, n_outputs);
+  const Matrix<T> yy(y, y, groups, n_outputs);
+  const Matrix<T> xy(x, y, groups, n_outputs);
+  const auto off_diagonal = [](ptrdiff_t i, ptrdiff_t j) { return i != j; };
+  const auto all = [](ptrdiff_t, ptrdiff_t) { return true; };
+
+  std::vector<double> expected, bound;
+  for (int o = 0; o < n_outputs; ++o) {
+    for (const bool magnitudes : {false, true}) {
+      auto& to = magnitudes ? bound : expected;
+      to.push_back(xx.sum(o, magnitudes, off_diagonal));
+      to.push_back(yy.sum(o, magnitudes, off_diagonal));
+      to.push_back(xy.sum(o, magnitudes, all));
+    }
+  }
+  check_close<T>(with_threads(3 * outputs,
+                              [&](const fastdiv::Options& options, double* out) {
+                                return fastdiv::pair_sums<T>(x, y, groups, n_outputs, out, options);
+                              }),
+                 expected, bound, "pair_sums");
+
+  expected.clear();
+  bound.clear();
+  for (int o = 0; o < n_outputs; ++o) {
+    for (ptrdiff_t i = 0; i < x.rows; ++i) {
+      expected.push_back(xy.sum(o, false, i, i + 1, all));
+      bound.push_back(xy.sum(o, true, i, i + 1, all));
+    }
+  }
+  check_close<T>(with_threads(outputs * static_cast<std::size_t>(x.rows),
+                              [&](const fastdiv::Options& options, double* out) {
+                                return fastdiv::row_sums<T>(x, y, groups, n_outputs, out, options);
+                              }),
+                 expected, bound, "row_sums");
+
+  constexpr int labellings = 3;  // none, all, some
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>(labellings * x.rows));
+  for (ptrdiff_t i = 0; i < x.rows; ++i) {
+    labels[static_cast<std::size_t>(x.rows + i)] = 1;
+    labels[static_cast<std::size_t>(2 * x.rows + i)] = i * i % 7 < 3;
+  }
+  expected.clear();
+  bound.clear();
+  for (int o = 0; o < n_outputs; ++o) {
+    for (ptrdiff_t b = 0; b < labellings; ++b) {
+      const auto label = [&](ptrdiff_t i) {
+        return labels[static_cast<std::size_t>(b * x.rows + i)] != 0;
+      };
+      const auto in_x = [&](ptrdiff_t i, ptrdiff_t j) { return i != j && label(i) && label(j); };
+      const auto in_y = [&](ptrdiff_t i, ptrdiff_t j) { return i != j && !label(i) && !label(j); };
+      const auto between = [&](ptrdiff_t i, ptrdiff_t j) { return label(i) && !label(j); };
+      expected.push_back(xx.sum(o, false, in_x));
+      expected.push_back(xx.sum(o, false, in_y));
+      expected.push_back(xx.sum(o, false, between));
+      bound.insert(bound.end(), 3, xx.sum(o, true, off_diagonal));
+    }
+  }
+  check_close<T>(with_threads(3 * outputs * labellings,
+                              [&](const fastdiv::Options& options, double* out) {
+                                return fastdiv::quad_forms<T>(x, labels.data(), labellings, groups,
+                                                              n_outputs, out, options);
+                              }),
+                 expected, bound, "quad_forms");
+}
+
+template <class T>
+void compare_median(const MatrixView<T>& x) {
+  for (const Base metric : {Base::sqdist, Base::l1}) {
+    std::vector<double> distances;
+    for (ptrdiff_t i = 0; i < x.rows; ++i) {
+      for (ptrdiff_t j = i + 1; j < x.rows; ++j) {
+        double sum = 0;
+        for (ptrdiff_t k = 0; k < x.cols; ++k) {
+          const double difference = static_cast<double>(x(i, k)) - static_cast<double>(x(j, k));
+          sum += metric == Base::l1 ? std::abs(difference) : difference * difference;
+        }
+        distances.push_back(metric == Base::l1 ? sum : std::sqrt(sum));
+      }
+    }
+    std::sort(distances.begin(), distances.end());
+    const std::size_t n = distances.size();
+    const std::vector<double> expected = {0.5 * (distances[(n - 1) / 2] + distances[n / 2])};
+    check_close<T>(with_threads(1,
+                                [&](const fastdiv::Options& options, double* out) {
+                                  return fastdiv::median_distance<T>(x, metric, out, options);
+                                }),
+                   expected, expected, "median_distance");
+  }
+}
+
+template <class T>
+void sizes_and_kernels() {
+  const int kernels = fastdiv::isa().f32.n_kernels;
+  const ptrdiff_t sizes[][2] = {{1, 1}, {1, 2}, {2, 47}, {48, 5}, {49, 144}, {145, 7}};
+  for (const ptrdiff_t dim : {1, 3, 16, 17, 65}) {
+    for (const auto& [n, m] : sizes) {
+      const Sample<T> x(n, dim, 1), y(m, dim, 2);
+      compare_sums<T>(x.view, y.view, all_kernels(1, dim, false), kernels);
+      compare_sums<T>(x.view, y.view, all_kernels(2, dim, true), kernels);
+      if (n > 1) {
+        compare_median<T>(x.view);
+      }
+    }
+  }
+  // Large enough for several threads.
+  const Sample<T> x(301, 64, 3), y(203, 64, 4);
+  compare_sums<T>(x.view, y.view, all_kernels(1, 64, false), kernels);
+  compare_median<T>(x.view);
+}
+
+template <class T>
+void fall_back() {
+  for (const ptrdiff_t dim : {2, 33}) {
+    for (const double shift : {0.0, 1e6}) {
+      const double spread = sizeof(T) == 4 ? 1e3 : 1e7;
+      const Sample<T> x(290, dim, 5, shift, spread), y(151, dim, 6, shift, spread);
+      compare_sums<T>(x.view, y.view, one_kernel("rbf", Base::sqdist, {1.5}), 1);
+      compare_sums<T>(x.view, y.view, one_kernel("energy", Base::sqdist, {1.0}), 1);
+      compare_median<T>(x.view);
+    }
+  }
+}
+
+template <class T>
+void layouts() {
+  const Sample<T> x(100, 7, 7), y(60, 7, 8);
+  const auto groups = one_kernel("laplacian", Base::l1, {10.0});
+  const MatrixView<T> transposed{x.values.data(), 7, 100, 1, 7};
+  const MatrixView<T> reversed{x.values.data() + 7 * 100 - 1, 100, 7, -7, -1};
+  const MatrixView<T> thinned{x.values.data(), 50, 4, 14, 2};
+  const MatrixView<T> repeated{x.values.data(), 20, 7, 0, 1};
+  const MatrixView<T> some{y.values.data(), 30, 4, 7, 1};
+  compare_sums<T>(transposed, transposed, groups, 1);
+  compare_sums<T>(reversed, y.view, groups, 1);
+  compare_sums<T>(thinned, some, groups, 1);
+  compare_sums<T>(repeated, y.view, groups, 1);
+
+  check(fastdiv::first_nonfinite<T>(x.view) == -1, "all finite");
+  Sample<T> bad(9, 5, 9);
+  bad.values[17] = std::numeric_limits<T>::quiet_NaN();
+  bad.values[31] = std::numeric_limits<T>::infinity();
+  check(fastdiv::first_nonfinite<T>(bad.view) == 17, "the first of two that are not finite");
+}
+
+template <class T>
+void stop_and_progress() {
+  const Sample<T> x(20000, 64, 10);
+  const auto groups = one_kernel("rbf", Base::sqdist, {1.0});
+  for (const int threads : thread_counts) {
+    double sums[3];
+    int calls = 0;
+    double last = -1;
+    fastdiv::Options options;
+    options.n_threads = threads;
+    options.hook = [&](double done) {
+      check(done >= last && done <= 1, "progress grows to 1");
+      last = done;
+      return ++calls < 2;
+    };
+    check(!fastdiv::pair_sums<T>(x.view, x.view, groups, 1, sums, options),
+          "the hook stops a call");
+    check(calls == 2, "and is not called again");
+  }
+}
+
+void errors() {
+  const Sample<float> x(4, 3, 11), y(4, 2, 12);
+  double out[12];
+  const auto refused = [&](const MatrixView<float>& other, const std::vector<Group>& groups) {
+    try {
+      fastdiv::pair_sums<float>(x.view, other, groups, 1, out);
+    } catch (const std::invalid_argument&) {
+      return true;
+    }
+    return false;
+  };
+  check(refused(x.view, one_kernel("no such kernel", Base::sqdist, {1.0})), "an unknown kernel");
+  check(refused(x.view, one_kernel("rbf", Base::l1, {1.0})), "a kernel of another base");
+  check(refused(x.view, one_kernel("rbf", Base::sqdist, {})), "missing parameters");
+  check(refused(y.view, one_kernel("rbf", Base::sqdist, {1.0})), "another number of features");
+}
+
+void callers_at_once() {
+  const Sample<double> x(300, 40, 13), y(200, 40, 14);
+  const auto groups = one_kernel("matern52", Base::sqdist, {1.0});
+  std::vector<std::vector<double>> sums(4, std::vector<double>(3));
+  std::vector<std::thread> callers;
+  for (std::vector<double>& out : sums) {
+    callers.emplace_back([&] {
+      fastdiv::Options options;
+      options.n_threads = 2;
+      for (int repeat = 0; repeat < 5; ++repeat) {
+        fastdiv::pair_sums<double>(x.view, y.view, groups, 1, out.data(), options);
+      }
+    });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  for (const std::vector<double>& out : sums) {
+    check(same_bits(out, sums[0]), "several callers at once");
+  }
+}
+
+template <class T>
+void everything(const char* name) {
+  where = name;
+  sizes_and_kernels<T>();
+  fall_back<T>();
+  layouts<T>();
+  stop_and_progress<T>();
+  const fastdiv::Peaks peaks = fastdiv::measure_peaks<T>(2, 0.01);
+  check(peaks.flops > 0 && peaks.maps > 0, "peaks");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    fastdiv::isa();
+  } catch (const std::invalid_argument& error) {
+    std::printf("skipped: %s\n", error.what());
+    return 77;
+  }
+  const char* level = fastdiv::isa().name;
+  if (argc > 1 && std::strcmp(argv[1], level) != 0) {
+    std::printf("FAILED: the level in use is %s, not %s\n", level, argv[1]);
+    return 1;
+  }
+  everything<float>("float32");
+  everything<double>("float64");
+  where = "in general";
+  errors();
+  callers_at_once();
+  std::printf("level %s: %d checks, %d failed\n", level, checks, failures);
+  return failures == 0 ? 0 : 1;
+}
