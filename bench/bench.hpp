@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine.hpp"
+#include <fastdiv/engine.hpp>
 
 // What the benchmarks share: options, timing, data, and one JSON object per line as output.
 

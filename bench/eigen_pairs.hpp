@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "view.hpp"
+#include <fastdiv/view.hpp>
 
 namespace bench {
 

@@ -96,18 +96,20 @@ bool row_sums(MatrixView<T> at, MatrixView<T> x, const std::vector<Group>& group
 
 namespace {
 
-// The base value of row i of x and row i of y, from differences, in double precision.
+// The base value of row i of x and row i of y in units of length, from differences, in double
+// precision.
 template <class T>
-double base_value(const Group& group, const MatrixView<T>& x, const MatrixView<T>& y, ptrdiff_t i) {
+double tile_value(const Group& group, const MatrixView<T>& x, const MatrixView<T>& y, ptrdiff_t i,
+                  double length) {
   double value = 0;
   for (ptrdiff_t k = 0; k < x.cols; ++k) {
-    const double scale = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
+    const double weight = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
     const double a = static_cast<double>(x(i, k));
     const double b = static_cast<double>(y(i, k));
-    const double difference = (a - b) * scale;
-    value += group.base == Base::dot  ? a * scale * (b * scale)
+    const double difference = (a - b) * weight / length;
+    value += group.base == Base::dot  ? a * weight / length * (b * weight / length)
              : group.base == Base::l1 ? std::abs(difference)
-                                      : difference * difference;
+                                      : 0.5 * difference * difference;
   }
   return value;
 }
@@ -123,17 +125,20 @@ void paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
   }
   const auto n = static_cast<std::size_t>(x.rows);
   std::fill(out, out + static_cast<std::size_t>(n_outputs) * n, 0.0);
+  const Options serial;
+  Workers workers(serial, 0);
   std::vector<double> values(n);
   Buffer<double> tile(tile_cols);
   for (const Group& group : groups) {
-    for (ptrdiff_t i = 0; i < x.rows; ++i) {
-      values[static_cast<std::size_t>(i)] = base_value(group, x, y, i);
+    const Frame frame = make_frame<T>(workers, {x, y}, group.base != Base::dot, group.scale);
+    const double length = 1 / frame.scale;
+    double bound = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      values[i] = tile_value(group, x, y, static_cast<ptrdiff_t>(i), length);
+      bound = std::max(bound, std::abs(values[i]));
     }
-    const double bound =
-        std::abs(*std::max_element(values.begin(), values.end(),
-                                   [](double a, double b) { return std::abs(a) < std::abs(b); }));
     for (const Term& term : group.terms) {
-      const ReadyTerm<double> ready = make_ready<double>(term, 1, bound);
+      const ReadyTerm<double> ready = make_ready<double>(term, length, bound);
       double* to = out + static_cast<std::size_t>(term.output) * n;
       for (std::size_t i = 0; i < n; i += tile_cols) {
         const std::size_t cols = std::min<std::size_t>(tile_cols, n - i);

@@ -59,13 +59,11 @@ const KernelOps<T>& find_kernel(const std::string& name) {
 }
 
 template <class T>
-ReadyTerm<T> make_ready(const Term& term, double unit, double bound) {
+ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
   ReadyTerm<T> ready{&find_kernel<T>(term.kernel), {}, 0, term.output};
-  if (!ready.ops->prepare(term.params.data(), unit, bound, ready.constants)) {
-    throw std::invalid_argument(
-        sizeof(T) == 4 ? "the bandwidth is below 1e-15 of the range of the data (a fill value or "
-                         "an outlier?), too little for float32: clean the data or pass float64"
-                       : "the bandwidth is below 1e-100 of the range of the data");
+  const char* problem = ready.ops->prepare(term.params.data(), length, bound, ready.constants);
+  if (problem != nullptr) {
+    throw std::invalid_argument(problem);
   }
   ready.weight = term.weight * ready.constants[0];
   return ready;
@@ -77,27 +75,22 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
     : base_(group.base), dim_(samples[0].cols), packed_(samples.size()) {
   const Frame frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
   direct_ = base_ == Base::l1 || always_direct;
-  if (direct_) {
-    bound_ = 2 * static_cast<double>(dim_);  // scaled differences are below 2
-  } else {
+  double bound = 2 * static_cast<double>(dim_);  // scaled differences are below 2
+  double error = 0;
+  if (!direct_) {
     double norm = 0;
     for (std::size_t s = 0; s < samples.size(); ++s) {
       pack_centred(workers, samples[s], frame, packed_[s]);
       norm = std::max(norm, packed_[s].max_norm);
+      error = std::max(error, packed_[s].max_error);
     }
-    bound_ = 2 * norm * (base_ == Base::sqdist ? 2 : 1);
+    bound = 2 * norm * (base_ == Base::sqdist ? 2 : 1);
   }
-  unit_ = base_ == Base::l1       ? 1 / frame.scale
-          : base_ == Base::sqdist ? 2 / frame.scale / frame.scale
-                                  : 1 / frame.scale / frame.scale;
+  length_ = 1 / frame.scale;
   for (const Term& term : group.terms) {
-    terms_.push_back(make_ready<T>(term, unit_, bound_));
+    terms_.push_back(make_ready<T>(term, length_, bound));
   }
-
-  // Rounded inputs and norms, and a random walk of d roundings of partial sums of that size.
-  error_per_norm_ =
-      std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(static_cast<double>(dim_)));
-  may_cancel_ = base_ == Base::sqdist && !direct_ && too_inaccurate(bound_ / 2, 0);
+  may_cancel_ = base_ == Base::sqdist && !direct_ && too_inaccurate(2 * error, 0);
   if (may_cancel_ || direct_) {
     for (std::size_t s = 0; s < samples.size(); ++s) {
       pack_raw(workers, samples[s], frame, packed_[s]);
@@ -121,13 +114,12 @@ void ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   if (direct_) {
     return (base_ == Base::l1 ? ops.l1 : ops.sqdist_direct)(operands(s, i, t, j, e, true), tile);
   }
-  const double norms = may_cancel_ ? largest_norm(s, i, e.rows) + largest_norm(t, j, e.cols) : 0;
-  const bool risky = may_cancel_ && too_inaccurate(norms, 0);
+  const double error = may_cancel_ ? largest_error(s, i, e.rows) + largest_error(t, j, e.cols) : 0;
+  const bool risky = may_cancel_ && too_inaccurate(error, 0);
   if (!risky || !direct_hint) {
     ops.sqdist(operands(s, i, t, j, e, false), tile);
     // The smallest value may itself be off by some multiples of the typical error.
-    if (!risky || !too_inaccurate(norms, static_cast<double>(ops.smallest(tile, e)) -
-                                             8 * error_per_norm_ * norms)) {
+    if (!risky || !too_inaccurate(error, static_cast<double>(ops.smallest(tile, e)) - 8 * error)) {
       return;
     }
     direct_hint = true;
@@ -135,11 +127,10 @@ void ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   ops.sqdist_direct(operands(s, i, t, j, e, true), tile);
 }
 
-// Whether some term's relative error could exceed the tolerance, for tile values >= smallest
-// computed from half squared norms that add up to `norms`.
+// Whether some term's relative error could exceed the tolerance, for tile values >= smallest that
+// are off by `error`.
 template <class T>
-bool ReadyGroup<T>::too_inaccurate(double norms, double smallest) const {
-  const double error = error_per_norm_ * norms;
+bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   return std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
     return !(term.ops->sensitivity(term.constants, std::max(smallest, 0.0)) * error <=
              tolerance<T>);
@@ -147,24 +138,32 @@ bool ReadyGroup<T>::too_inaccurate(double norms, double smallest) const {
 }
 
 template <class T>
-double ReadyGroup<T>::largest_norm(int sample, ptrdiff_t first, int rows) const {
+double ReadyGroup<T>::largest_error(int sample, ptrdiff_t first, int rows) const {
   const auto begin =
-      packed_[static_cast<std::size_t>(sample)].strip_norm.begin() + first / tile_rows;
+      packed_[static_cast<std::size_t>(sample)].strip_error.begin() + first / tile_rows;
   return *std::max_element(begin, begin + (rows + tile_rows - 1) / tile_rows);
 }
 
+// Brings differences of raw values to the unit of the frame.
 template <class T>
 void ReadyGroup<T>::scale_differences(const Frame& frame) {
-  int exponent = 0;
-  if (!frame.feature_scale.empty()) {
-    std::frexp(*std::max_element(frame.feature_scale.begin(), frame.feature_scale.end()),
-               &exponent);
-    for (const double weight : frame.feature_scale) {
-      feature_scale_.push_back(static_cast<T>(std::ldexp(weight, -exponent)));
-    }
+  std::vector<double> ratio(frame.raw_scale.size());
+  for (std::size_t k = 0; k < ratio.size(); ++k) {
+    const double weight = frame.feature_scale.empty() ? 1 : frame.feature_scale[k];
+    // A constant feature differs nowhere, however large it is.
+    ratio[k] = frame.constant[k] ? 0 : weight * frame.scale / frame.raw_scale[k];
   }
-  const double ratio = std::ldexp(frame.scale / frame.raw_scale, exponent);
-  factor_ = static_cast<T>(base_ == Base::l1 ? ratio : 0.5 * ratio * ratio);
+  const double largest = *std::max_element(ratio.begin(), ratio.end());
+  if (!(largest <= std::numeric_limits<T>::max())) {
+    throw std::invalid_argument("the data are too far from 0 for their range");
+  }
+  const bool equal =
+      std::all_of(ratio.begin(), ratio.end(), [&](double r) { return r == largest || r == 0; });
+  if (!equal) {
+    feature_scale_.assign(ratio.begin(), ratio.end());
+  }
+  const double common = equal ? largest : 1;
+  factor_ = static_cast<T>(base_ == Base::l1 ? common : 0.5 * common * common);
 }
 
 template <class T>

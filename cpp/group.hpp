@@ -33,7 +33,7 @@ struct ReadyTerm {
 };
 
 template <class T>
-ReadyTerm<T> make_ready(const Term& term, double unit, double bound);
+ReadyTerm<T> make_ready(const Term& term, double length, double bound);
 
 // A group whose samples are packed: fills tiles of base values for its terms to map, and decides
 // tile by tile which formula is accurate enough.
@@ -45,7 +45,7 @@ class ReadyGroup {
              bool always_direct = false);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
-  double unit() const { return unit_; }  // base value = unit * tile value
+  double length() const { return length_; }  // of the tile's unit, see isa.hpp
   double pair_work() const;
 
   // From here on all tiles come from one formula, so that equal pairs give equal values.
@@ -58,8 +58,8 @@ class ReadyGroup {
             bool& direct_hint) const;
 
  private:
-  bool too_inaccurate(double norms, double smallest) const;
-  double largest_norm(int sample, std::ptrdiff_t first, int rows) const;
+  bool too_inaccurate(double error, double smallest) const;
+  double largest_error(int sample, std::ptrdiff_t first, int rows) const;
   void scale_differences(const Frame& frame);
   TileOperands<T> operands(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
                            bool raw) const;
@@ -68,12 +68,10 @@ class ReadyGroup {
   std::ptrdiff_t dim_;
   std::vector<Packed<T>> packed_;
   std::vector<ReadyTerm<T>> terms_;
-  double unit_ = 1;
-  double bound_ = 0;           // of every |tile value|
-  double error_per_norm_ = 0;  // rounding error of an expanded tile value per half squared norm
+  double length_ = 1;
   bool may_cancel_ = false;
   bool direct_ = false;
-  std::vector<T> feature_scale_;  // of differences
+  std::vector<T> feature_scale_;  // of differences; empty: 1
   T factor_ = 1;
 };
 

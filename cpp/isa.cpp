@@ -19,6 +19,18 @@ namespace {
 bool supported(const std::string& name) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+  if (name == "v2") {
+    return __builtin_cpu_supports("x86-64-v2");
+  }
+  if (name == "v3") {
+    return __builtin_cpu_supports("x86-64-v3");
+  }
+  if (name == "v4") {
+    return __builtin_cpu_supports("x86-64-v4");
+  }
+#else
+  // The features that these compilers know by name; no processor has them without the rest.
   if (name == "v2") {
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
   }
@@ -31,6 +43,7 @@ bool supported(const std::string& name) {
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   }
+#endif
 #endif
   return name == "baseline";
 }

@@ -53,9 +53,10 @@ struct KernelOps {
   const char* name;
   Base base;
   int n_params;
-  // base value = unit * tile value; bound >= every |tile value|. False when the data spread too far
-  // for T to resolve the kernel's own scale.
-  bool (*prepare)(const double* params, double unit, double bound, double* constants);
+  // A tile holds half squared distances, L1 distances or dot products in units of length:
+  // D = 2 length^2 t, L = length t, x.y = length^2 t; bound >= every |t|. Returns null, or what is
+  // wrong with the parameters for these data.
+  const char* (*prepare)(const double* params, double length, double bound, double* constants);
   // an upper bound of |f'/f| over all tile values >= smallest
   double (*sensitivity)(const double* constants, double smallest);
   // adds the sum of f over the extent to sums[0], or the sum of row r to sums[r]

@@ -4,9 +4,10 @@
 #include "simd.hpp"
 
 // One functor per kernel. A functor maps tile values to kernel values in place; its constants come
-// from `prepare`, which sees the unit of the tile (base value = unit * tile value, unit a power of
-// two) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
-// out. That factor is a power of two, so exact kernel values stay exact.
+// from `prepare`, which sees the length of the tile's unit (a power of two; isa.hpp has the base
+// values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
+// out, a power of two wherever exact kernel values exist, so that they stay exact. It returns what
+// is wrong with the parameters for these data, or null.
 //
 // `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
 // a tile value it is the relative error of the kernel value, which the engine compares with its
@@ -17,10 +18,22 @@ namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 constexpr double log2_e = 1.4426950408889634074;
 constexpr double ln_2 = 0.69314718055994530942;
 
-// A tile value at which a kernel has changed by a factor e is about 1 / rate. Beyond this rate that
-// value nears the bottom of T's range: the spread of the data is 1e15 (double: 1e100) bandwidths.
+// A kernel changes by a factor e over a tile value of about 1 / rate. Beyond the largest rate that
+// value nears the bottom of T's range.
 template <class T>
-constexpr double max_rate = sizeof(T) == 4 ? 1e30 : 1e200;
+inline const char* check_rate(double rate) {
+  if (sizeof(T) == 4) {
+    return rate <= 1e30
+               ? nullptr
+               : "the bandwidth is below 1e-15 of the range of the data (a fill value or an "
+                 "outlier?), too little for float32: clean the data or pass float64";
+  }
+  return rate <= 1e200 ? nullptr : "the bandwidth is below 1e-100 of the range of the data";
+}
+
+inline double square(double x) {
+  return x * x;
+}
 
 // The smallest power of two >= x; 1 for x = 0.
 inline double power_of_two_above(double x) {
@@ -33,10 +46,10 @@ struct Rbf {
   static constexpr const char* name = "rbf";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
+  static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
-    c[1] = -unit / p[0] / p[0] * 0.5 * log2_e;
-    return -c[1] <= max_rate<T>;
+    c[1] = -square(length / p[0]) * log2_e;
+    return check_rate<T>(-c[1]);
   }
   static double sensitivity(const double* c, double smallest) {
     return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
@@ -52,10 +65,10 @@ struct Laplacian {
   static constexpr const char* name = "laplacian";
   static constexpr Base base = Base::l1;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
+  static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
-    c[1] = -unit / p[0] * log2_e;
-    return -c[1] <= max_rate<T>;
+    c[1] = -length / p[0] * log2_e;
+    return check_rate<T>(-c[1]);
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate;
@@ -65,11 +78,10 @@ struct Laplacian {
 
 // Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
 template <class T>
-inline bool prepare_matern(double two_nu, const double* p, double unit, double* c) {
+inline const char* prepare_matern(double two_nu, const double* p, double length, double* c) {
   c[0] = 1;
-  const double rate = two_nu * unit / p[0] / p[0];
-  c[1] = __builtin_sqrt(rate);
-  return rate <= max_rate<T>;
+  c[1] = __builtin_sqrt(2 * two_nu) * (length / p[0]);
+  return check_rate<T>(square(c[1]));
 }
 
 template <class T>
@@ -82,8 +94,8 @@ struct Matern12 {
   static constexpr const char* name = "matern12";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
-    return prepare_matern<T>(1, p, unit, c);
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(1, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] / __builtin_sqrt(smallest);
@@ -100,8 +112,8 @@ struct Matern32 {
   static constexpr const char* name = "matern32";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
-    return prepare_matern<T>(3, p, unit, c);
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(3, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] * c[1];
@@ -119,8 +131,8 @@ struct Matern52 {
   static constexpr const char* name = "matern52";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
-    return prepare_matern<T>(5, p, unit, c);
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(5, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
     return matern_vanishes<T>(c, smallest) ? 0 : c[1] * c[1] / 6;
@@ -140,11 +152,11 @@ struct RationalQuadratic {
   static constexpr const char* name = "rational_quadratic";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 2;
-  static bool prepare(const double* p, double unit, double, double* c) {
+  static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
-    c[1] = unit / p[1] / p[1] / (2 * p[0]);
+    c[1] = square(length / p[1]) / p[0];
     c[2] = -p[0];
-    return c[1] <= max_rate<T>;
+    return check_rate<T>(c[1]);
   }
   static double sensitivity(const double* c, double smallest) {
     return -c[2] * c[1] / (1 + c[1] * smallest);
@@ -152,7 +164,10 @@ struct RationalQuadratic {
   T rate, power;
   explicit RationalQuadratic(const double* c)
       : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
-  Vec<T> operator()(Vec<T> t) const { return exp2_scaled<T>(log2<T>(t * rate + T{1}), power); }
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> u = t * rate;
+    return exp2_scaled<T>(log2<T>(u + T{1}, u), power);
+  }
 };
 
 // c / (c + D)
@@ -161,10 +176,10 @@ struct InverseMultiquadric {
   static constexpr const char* name = "imq";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double, double* c) {
+  static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
-    c[1] = unit / p[0];
-    return c[1] <= max_rate<T>;
+    c[1] = 2 * square(length / __builtin_sqrt(p[0]));
+    return check_rate<T>(c[1]);
   }
   static double sensitivity(const double* c, double smallest) {
     return c[1] / (1 + c[1] * smallest);
@@ -180,13 +195,23 @@ struct Polynomial {
   static constexpr const char* name = "polynomial";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 3;
-  static bool prepare(const double* p, double unit, double bound, double* c) {
-    const double root = power_of_two_above(p[1] * unit * bound + __builtin_fabs(p[2]));
-    c[0] = __builtin_pow(root, p[0]);
-    c[1] = p[1] * unit / root;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    // Values are taken relative to the largest that norms allow; beyond these degrees most would
+    // leave T's range.
+    constexpr double most = sizeof(T) == 4 ? 20 : 100;
+    const double degree = p[0];
+    if (!(degree >= 1 && degree <= most && degree == __builtin_floor(degree))) {
+      return sizeof(T) == 4
+                 ? "the degree of a polynomial kernel must be an integer from 1 to 20 for "
+                   "float32 data, to 100 for float64"
+                 : "the degree of a polynomial kernel must be an integer from 1 to 100";
+    }
+    const double root = power_of_two_above(p[1] * square(length) * bound + __builtin_fabs(p[2]));
+    c[0] = __builtin_pow(root, degree);
+    c[1] = p[1] * square(length) / root;
     c[2] = p[2] / root;
-    c[3] = p[0];
-    return true;
+    c[3] = degree;
+    return nullptr;
   }
   static double sensitivity(const double*, double) { return 0; }
   T slope, offset;
@@ -215,10 +240,10 @@ struct Linear {
   static constexpr const char* name = "linear";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 0;
-  static bool prepare(const double*, double unit, double bound, double* c) {
-    c[0] = power_of_two_above(unit * bound);
-    c[1] = unit / c[0];
-    return true;
+  static const char* prepare(const double*, double length, double bound, double* c) {
+    c[1] = 1 / power_of_two_above(bound);
+    c[0] = square(length) / c[1];
+    return nullptr;
   }
   static double sensitivity(const double*, double) { return 0; }
   T slope;
@@ -232,12 +257,13 @@ struct Energy {
   static constexpr const char* name = "energy";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static bool prepare(const double* p, double unit, double bound, double* c) {
-    const double largest = power_of_two_above(__builtin_pow(unit * bound, 0.5 * p[0]));
-    c[0] = -largest;
-    c[1] = unit / __builtin_pow(largest, 2 / p[0]);
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    // An even power of two, so that its root is one too: for exponent 1 integers stay integers.
+    const double root = square(power_of_two_above(__builtin_sqrt(2 * bound)));
+    c[0] = -__builtin_pow(length, p[0]) * __builtin_pow(root, 0.5 * p[0]);
+    c[1] = 2 / root;
     c[2] = 0.5 * p[0];
-    return true;
+    return nullptr;
   }
   static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
   T slope, power;

@@ -123,9 +123,22 @@ bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& o
   if (!selection.find((pairs - 1) / 2, &low, even ? &high : nullptr)) {
     return false;
   }
+  if constexpr (sizeof(T) == 4) {
+    // Squares this small, or none, may have left float's range beside one far outlier.
+    if (low < 0x1p-80F) {
+      std::vector<double> wide;
+      for (ptrdiff_t i = 0; i < x.rows; ++i) {
+        for (ptrdiff_t k = 0; k < x.cols; ++k) {
+          wide.push_back(static_cast<double>(x(i, k)));
+        }
+      }
+      const MatrixView<double> view{wide.data(), x.rows, x.cols, x.cols, 1};
+      return median_distance(view, metric, out, options);
+    }
+  }
   const auto distance = [&](T value) {
-    const double base = ready.unit() * static_cast<double>(value);
-    return metric == Base::l1 ? base : std::sqrt(base);
+    const double t = static_cast<double>(value);
+    return ready.length() * (metric == Base::l1 ? t : std::sqrt(2 * t));
   };
   *out = even ? 0.5 * (distance(low) + distance(high)) : distance(low);
   return true;

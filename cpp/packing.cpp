@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace fastdiv {
 namespace {
@@ -68,6 +69,36 @@ void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
   }
 }
 
+// Rounding error of a half squared distance per half norm of either row: rounded inputs and norms,
+// and a random walk of dim roundings of partial sums of that size.
+template <class T>
+double typical_error(std::ptrdiff_t dim) {
+  return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(static_cast<double>(dim)));
+}
+
+// The largest half squared distance of a row of the strip to itself, by norms and products. It
+// should be 0; rows of repeating values, whose roundings all go one way, show here how far off they
+// are.
+template <class T>
+double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptrdiff_t dim) {
+  double largest = 0;
+  for (int first = 0; first < tile_rows; first += panel, strip += panel * dim) {
+    T rest[tile_rows];
+    for (int r = 0; r < panel; ++r) {
+      rest[r] = half_norm[first + r] + half_norm[first + r];
+    }
+    for (std::ptrdiff_t k = 0; k < dim; ++k) {
+      for (int r = 0; r < panel; ++r) {
+        rest[r] -= strip[k * panel + r] * strip[k * panel + r];
+      }
+    }
+    for (int r = 0; r < panel; ++r) {
+      largest = std::max(largest, std::abs(static_cast<double>(rest[r])));
+    }
+  }
+  return largest;
+}
+
 }  // namespace
 
 template <class T>
@@ -100,7 +131,6 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
   Frame frame;
   frame.feature_scale = feature_scale;
   double largest = 0;
-  double largest_raw = 0;
   for (std::size_t k = 0; k < total.size(); ++k) {
     const double centre = centred ? rounded_mean(total[k], n) : 0;
     if (centred) {
@@ -109,10 +139,17 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
     const double weight = feature_scale.empty() ? 1 : feature_scale[k];
     const double reach = std::max(total[k].most - centre, centre - total[k].least);
     largest = std::max(largest, reach * weight);
-    largest_raw = std::max({largest_raw, std::abs(total[k].most), std::abs(total[k].least)});
+    frame.raw_scale.push_back(
+        scale_for(std::max(std::abs(total[k].most), std::abs(total[k].least))));
+    frame.constant.push_back(total[k].most == total[k].least);
   }
   frame.scale = scale_for(largest);
-  frame.raw_scale = scale_for(largest_raw);
+  // One scale for all features saves a multiplication per difference: wherever they are of similar
+  // size, or at least leave the squares far inside the range of float.
+  const auto [least, most] = std::minmax_element(frame.raw_scale.begin(), frame.raw_scale.end());
+  if (*most / *least <= 0x1p24) {
+    frame.raw_scale.assign(frame.raw_scale.size(), *least);
+  }
   return frame;
 }
 
@@ -124,7 +161,8 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
   const std::ptrdiff_t strips = packed.strips();
   packed.centred = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
   packed.half_norm = Buffer<T>(static_cast<std::size_t>(strips * tile_rows));
-  packed.strip_norm.assign(static_cast<std::size_t>(strips), 0);
+  packed.strip_error.assign(static_cast<std::size_t>(strips), 0);
+  std::vector<double> strip_norm(static_cast<std::size_t>(strips));
   const auto pack_strip = [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.centred.data() + first * x.cols;
@@ -144,17 +182,17 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
       }
       store_column(column, panel, x.cols, out + k * panel);
     }
-    double largest = 0;
-    for (int r = 0; r < tile_rows; ++r) {
-      packed.half_norm[static_cast<std::size_t>(first + r)] = static_cast<T>(norm[r] / 2);
-      largest = std::max(largest, norm[r] / 2);
-    }
-    packed.strip_norm[static_cast<std::size_t>(strip)] = largest;
+    T* half_norm = packed.half_norm.data() + first;
+    std::transform(norm, norm + tile_rows, half_norm,
+                   [](double value) { return static_cast<T>(value / 2); });
+    strip_norm[static_cast<std::size_t>(strip)] = *std::max_element(norm, norm + tile_rows) / 2;
+    packed.strip_error[static_cast<std::size_t>(strip)] =
+        typical_error<T>(x.cols) * strip_norm[static_cast<std::size_t>(strip)] +
+        error_with_itself(out, half_norm, panel, x.cols);
   };
   workers.for_each(strips, 0, pack_strip, cost(x));
-  for (const double norm : packed.strip_norm) {
-    packed.max_norm = std::max(packed.max_norm, norm);
-  }
+  packed.max_norm = *std::max_element(strip_norm.begin(), strip_norm.end());
+  packed.max_error = *std::max_element(packed.strip_error.begin(), packed.strip_error.end());
 }
 
 template <class T>
@@ -164,15 +202,15 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
   packed.dim = x.cols;
   const std::ptrdiff_t strips = packed.strips();
   packed.raw = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
-  const T scale = static_cast<T>(frame.raw_scale);
   const auto pack_strip = [&](std::int64_t strip, int) {
     const std::ptrdiff_t first = strip * tile_rows;
     T* out = packed.raw.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
     T column[tile_rows];
     for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+      const double scale = frame.raw_scale[static_cast<std::size_t>(k)];
       for (int r = 0; r < tile_rows; ++r) {
-        column[r] = r < rows ? x(first + r, k) * scale : T{0};
+        column[r] = r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
       }
       store_column(column, panel, x.cols, out + k * panel);
     }

@@ -14,7 +14,8 @@ struct Frame {
   std::vector<double> centre;         // per feature; empty: 0
   std::vector<double> feature_scale;  // per feature; empty: 1
   double scale = 1;                   // of centred, feature-scaled values
-  double raw_scale = 1;               // of the values as given
+  std::vector<double> raw_scale;      // per feature, of the values as given
+  std::vector<bool> constant;         // per feature
 };
 
 // A sample in panels of `panel` rows interleaved feature by feature, padded with zero rows to whole
@@ -23,10 +24,13 @@ template <class T>
 struct Packed {
   std::ptrdiff_t rows = 0;
   std::ptrdiff_t dim = 0;
-  Buffer<T> centred;               // (x - centre) * feature_scale * scale, rounded once
-  Buffer<T> half_norm;             // |centred|^2 / 2 per row
-  std::vector<double> strip_norm;  // the largest half_norm per strip
-  double max_norm = 0;
+  Buffer<T> centred;    // (x - centre) * feature_scale * scale, rounded once
+  Buffer<T> half_norm;  // |centred|^2 / 2 per row
+  double max_norm = 0;  // the largest of them
+  // Largest rounding error per strip, of a half squared distance from half norms and products: this
+  // strip's part of it.
+  std::vector<double> strip_error;
+  double max_error = 0;
   Buffer<T> raw;  // x * raw_scale, exact: for differences that keep every bit of the data
 
   std::ptrdiff_t strips() const { return (rows + tile_rows - 1) / tile_rows; }

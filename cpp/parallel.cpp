@@ -22,11 +22,6 @@ std::atomic<int> chosen_threads{0};
 std::atomic<bool> forked{false};
 std::atomic<bool> fork_warning{false};
 
-void watch_forks() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
-  static_cast<void>(registered);
-}
-
 int threads_from_environment() {
   const char* text = std::getenv("OMP_NUM_THREADS");
   const long n = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
@@ -34,6 +29,11 @@ int threads_from_environment() {
 }
 
 }  // namespace
+
+void watch_forks() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+  static_cast<void>(registered);
+}
 
 void set_num_threads(int n) {
   chosen_threads = n;

@@ -23,8 +23,11 @@ void set_num_threads(int n);
 int get_num_threads();
 std::string openmp_runtime();
 
-// True once, in a forked child that wanted several threads and has to do with one: the OpenMP
-// worker threads did not survive the fork.
+// Notes forks from now on: OpenMP's worker threads do not survive them, so a child computes on one
+// thread. The first call of the engine does it too.
+void watch_forks();
+
+// True once, in a forked child that wanted several threads.
 bool take_fork_warning();
 
 // Uninitialised memory aligned to a cache line.

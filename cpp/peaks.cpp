@@ -35,7 +35,7 @@ Peaks measure_peaks(int n_threads, double seconds) {
   for (const Buffer<T>& tile : memory) {
     std::fill(tile.data(), tile.data() + tile_size, T{1} / 2);
   }
-  const ReadyTerm<T> rbf = make_ready<T>({"rbf", {1.0}, 1, 0}, 2, 1);
+  const ReadyTerm<T> rbf = make_ready<T>({"rbf", {1.0}, 1, 0}, 1, 1);
   Peaks peaks{};
   peaks.flops = rate([&](int thread) {
     return ops.fma_burst(200000, memory[static_cast<std::size_t>(thread)].data());

@@ -133,18 +133,18 @@ inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   return t < S::smallest_exponent / -rate ? scaled : Vec<T>{};
 }
 
-// log2 of positive normal numbers.
+// log2(x) of positive normal numbers, given x - 1 too: near x = 1 it is all that matters, and the
+// caller may know it better than x tells.
 template <class T>
-inline Vec<T> log2(Vec<T> x) {
+inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
   using S = Simd<T>;
   using Int = typename S::Int;
   constexpr Int sqrt_half =
       sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   // Taking sqrt(1/2)'s bits off first centres the mantissa on 1, so s stays below 0.172.
-  const IntVec<T> bits = as_int<T>(x) - sqrt_half;
-  const IntVec<T> exponent = bits >> S::mantissa_bits;
+  const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
   const Vec<T> m = as_real<T>(as_int<T>(x) - (exponent << S::mantissa_bits));
-  const Vec<T> s = (m - T{1}) / (m + T{1});
+  const Vec<T> s = (exponent == 0 ? x_less_1 : m - T{1}) / (m + T{1});
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
 }
 
@@ -152,7 +152,8 @@ inline Vec<T> log2(Vec<T> x) {
 template <class T>
 inline Vec<T> pow_unit(Vec<T> x, T y) {
   constexpr T tiny = sizeof(T) == 4 ? static_cast<T>(0x1p-126) : static_cast<T>(0x1p-1022);
-  const Vec<T> p = exp2_scaled<T>(-log2<T>(x >= tiny ? x : splat(tiny)), -y);
+  const Vec<T> positive = x >= tiny ? x : splat(tiny);
+  const Vec<T> p = exp2_scaled<T>(-log2<T>(positive, positive - T{1}), -y);
   return x >= tiny ? p : Vec<T>{};
 }
 
