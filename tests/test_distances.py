@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastdiv import RBF, distances, median_distance, mmd2, mmd_test
+from fastdiv import RBF, distances, median_distance, mmd2, mmd_test, witness
 
 
 def brute(z, metric):
@@ -73,16 +73,39 @@ class TestBeyondTheExactSize:
             assert median_distance(shuffled) == expected
             assert median_distance(shuffled[:123], shuffled[123:]) == expected
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("d", [1, 2, 9, 130])
+    def test_subsample_does_not_depend_on_order_layout_or_split(self, rng, d, dtype):
+        z = rng.normal(size=(601, d)).astype(dtype) * 10.0 ** rng.integers(-5, 5, size=d)
+        z = z.astype(dtype)
+        expected = distances._subsample([z])
+        for split in (1, 77, 600):
+            shuffled = rng.permutation(z)
+            parts = [np.asfortranarray(shuffled[:split]), shuffled[split:][:, ::-1][:, ::-1]]
+            np.testing.assert_array_equal(distances._subsample(parts), expected)
+
+    def test_rows_of_equal_projection_are_put_in_order(self, rng, monkeypatch):
+        """Only the columns can tell these rows apart: their keys all round to the same."""
+        z = np.column_stack([np.full(500, 1e30), 1e30 + np.arange(500.0) * 2.0**60 / 1e3])
+        z = np.column_stack([z, rng.integers(0, 40, 500) * 1e-18, np.ones(500)])
+        expected = distances._subsample([z])
+        for _ in range(5):
+            np.testing.assert_array_equal(distances._subsample([rng.permutation(z)]), expected)
+
+    def test_zero_columns(self, rng):
+        z = np.column_stack([np.zeros(300), rng.normal(size=300)])
+        assert 0 < median_distance(z) == median_distance(rng.permutation(z))
+
     def test_subsample_is_close(self, rng):
         z = rng.normal(size=(1000, 3))
         assert median_distance(z) == pytest.approx(brute(z, "euclidean"), rel=0.05)
 
     def test_subsample_has_the_documented_size(self, rng):
         x, y = rng.normal(size=(300, 2)), rng.normal(size=(150, 2))
-        parts = distances._subsample([x, y])
-        assert sum(map(len, parts)) == 200
+        sample = distances._subsample([x, y])
+        assert sample.shape == (200, 2)
         pooled = {tuple(row) for row in np.concatenate([x, y])}
-        drawn = {tuple(row) for row in np.concatenate(parts)}
+        drawn = {tuple(row) for row in sample}
         assert len(drawn) == 200
         assert drawn <= pooled
 
@@ -91,6 +114,29 @@ class TestBeyondTheExactSize:
         kernel = RBF(median_distance(x, y))
         assert mmd2(x, y) == mmd2(x, y, kernel)
         assert mmd_test(x, y, n_resamples=9, rng=0).kernel == kernel
+
+
+def test_columns_of_very_different_scale(rng):
+    z = np.column_stack([np.full(12_000, 1e17), rng.normal(size=12_000) * 100.0])
+    expected = median_distance(z)
+    assert expected == pytest.approx(95.4, rel=0.02)
+    assert {median_distance(rng.permutation(z)) for _ in range(3)} == {expected}
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_overflow_is_an_error(metric):
+    z = np.array([-1.7e308, 1.7e308, -1.7e308, 1.7e308])
+    with pytest.raises(OverflowError, match="median distance overflows in float64"):
+        median_distance(z, metric=metric)
+    single = np.array([-3e38, 3e38, -3e38, 3e38], dtype=np.float32)
+    assert median_distance(single, metric=metric) == pytest.approx(6e38)
+
+
+def test_overflow_of_a_median_bandwidth_is_an_error():
+    x = np.array([-1.7e308, 1.7e308])
+    for call in (mmd2, mmd_test, lambda x, y: witness(x, y, x)):
+        with pytest.raises(OverflowError, match="median distance overflows"):
+            call(x, x)
 
 
 def test_limit_is_documented():

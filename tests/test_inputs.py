@@ -102,6 +102,8 @@ def test_refused_at(case):
     if case == "generator":
         bad = iter([1.0])
         words = []
+    if case == "nan":
+        words = ["row 2, column 0", "leave out"]
     refuse(lambda x, y, at=None: witness(x, y, at, K), "x", None, TypeError)
     with pytest.raises(error, match=r"^at ") as caught:
         witness(GOOD, GOOD, bad, K)
@@ -521,7 +523,44 @@ def test_backend_choice_is_never_silent(monkeypatch):
     with pytest.raises(ValueError, match="FASTDIV_BACKEND must be one of core, reference"):
         _backend._load("fast")
     monkeypatch.setitem(_backend._MODULES, "core", "fastdiv._no_such_module")
-    with pytest.raises(ImportError, match="compiled part of fastdiv"):
+    with pytest.raises(ImportError, match=r"compiled part of fastdiv.*Install a wheel"):
         _backend._load("core")
     with _backend.use("reference"):
         assert _backend.current_name() == "reference"
+
+
+FAULTS = {
+    "instruction set": ({"FASTDIV_ISA": "v9", "FASTDIV_BACKEND": None}, "FASTDIV_ISA is 'v9'"),
+    "backend": ({"FASTDIV_BACKEND": "fast"}, "FASTDIV_BACKEND must be one of core, reference"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_environment_is_an_error_of_the_first_call(core, run_python, fault):
+    environment, words = FAULTS[fault]
+    code = """
+        import fastdiv
+        for _ in range(2):
+            try:
+                fastdiv.mmd2([1.0, 2.0], [3.0, 4.0])
+            except (ImportError, ValueError) as error:
+                print(error)
+    """
+    lines = run_python(code, **environment).stdout.splitlines()
+    assert len(lines) == 2
+    assert all(words in line and "wheel" not in line for line in lines)
+
+
+def test_points_of_a_witness_must_be_finite_whatever_the_policy():
+    with pytest.raises(ValueError, match=r"^at holds 1 NaN .* row 1, column 0") as caught:
+        witness(GOOD, GOOD, [[0.0, 1.0], [np.nan, 1.0]], K, nan_policy="omit")
+    assert "nan_policy" not in str(caught.value)
+
+
+def test_variable_width_strings():
+    dtypes = pytest.importorskip("numpy.dtypes")
+    if not hasattr(dtypes, "StringDType"):
+        pytest.skip("needs NumPy 2")
+    words = np.array(["a", "b"], dtype=dtypes.StringDType())
+    with pytest.raises(TypeError, match=r"^x must hold real numbers.*encode text"):
+        mmd2(words, words)

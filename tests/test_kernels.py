@@ -11,6 +11,7 @@ from fastdiv import (
     Callback,
     Energy,
     InverseMultiquadric,
+    Kernel,
     Laplacian,
     Linear,
     Matern,
@@ -93,6 +94,9 @@ BAD = [
     (lambda: RBF([[1.0, 2.0]]), ValueError, "bandwidth"),
     (lambda: RBF([]), ValueError, "bandwidth"),
     (lambda: RBF(["a", "b"]), TypeError, "bandwidth"),
+    (lambda: RBF([[1.0], [1.0, 2.0]]), ValueError, "bandwidth must not be ragged"),
+    (lambda: RBF.from_gamma([[1.0], [1.0, 2.0]]), ValueError, "gamma must not be ragged"),
+    (lambda: Laplacian([[1.0], [1.0, 2.0]]), ValueError, "bandwidth must not be ragged"),
     (lambda: RBF.from_gamma(0), ValueError, "gamma"),
     (lambda: RBF.from_gamma("1"), TypeError, "gamma"),
     (lambda: RBF.from_width(-1), ValueError, "width"),
@@ -105,7 +109,12 @@ BAD = [
     (lambda: RationalQuadratic(1.0, "mean"), ValueError, "bandwidth"),
     (lambda: InverseMultiquadric(0), ValueError, "c"),
     (lambda: InverseMultiquadric(), TypeError, "c"),
-    (lambda: Polynomial(0), ValueError, "degree"),
+    (lambda: InverseMultiquadric([[1.0], [1.0, 2.0]]), ValueError, "c must not be ragged"),
+    (lambda: Polynomial(0), ValueError, "degree must be an integer from 1 to 100; got 0"),
+    (lambda: Polynomial(101), ValueError, "degree must be an integer from 1 to 100; got 101"),
+    (lambda: Polynomial(10**400), ValueError, "degree must be an integer from 1 to 100"),
+    (lambda: Polynomial(-(10**5000)), ValueError, "degree must be an integer from 1 to 100"),
+    (lambda: Polynomial(True), TypeError, "degree"),
     (lambda: Polynomial(1.5), TypeError, "degree"),
     (lambda: Polynomial(gamma=-1), ValueError, "gamma"),
     (lambda: Polynomial(coef0=-0.1), ValueError, "coef0"),
@@ -118,6 +127,10 @@ BAD = [
     (lambda: Sum([RBF()], weights=[1, 2]), ValueError, "weights"),
     (lambda: Sum([RBF()], weights=[math.nan]), ValueError, "weights"),
     (lambda: Sum([RBF()], weights=["1"]), TypeError, "weights"),
+    (lambda: Sum([RBF()], weights=2.0), TypeError, "weights of Sum must be a sequence"),
+    (lambda: Sum([RBF()], weights=np.array(2.0)), TypeError, "weights of Sum must be a sequence"),
+    (lambda: Sum(3), TypeError, "kernels must be"),
+    (lambda: Sum([Kernel()]), TypeError, "kernels must be"),
     (lambda: Callback(3), TypeError, "f"),
 ]
 
@@ -135,6 +148,9 @@ def test_bad_parameters(build, error, name):
         (None, TypeError, "kernel must be"),
         (RBF, TypeError, r"did you mean RBF\(\)"),
         (np.dot, TypeError, r"Callback\(f\)"),
+        (Kernel(), TypeError, "kernel must be .* the base class of all kernels"),
+        (Kernel, TypeError, "kernel must be .* the base class of all kernels"),
+        ([RBF(1.0), Kernel()], TypeError, "kernel must be .* the base class of all kernels"),
         ([RBF(1.0), "rbf"], TypeError, "kernel must be"),
         ([], ValueError, "kernel must hold at least one"),
         ({RBF(1.0)}, TypeError, "kernel must be"),
@@ -156,6 +172,21 @@ def test_zero_median(make):
         with pytest.raises(ValueError, match=r"bandwidth='median' is zero.*pass a positive"):
             call(x, x, make())
     assert median_distance(x) == 0.0
+
+
+def test_own_subclass_is_sent_to_callback():
+    class Own(Kernel):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Own has no compiled form.*Callback\(f\)"):
+        mmd2([1.0, 2.0], [3.0, 4.0], Own())
+
+
+def test_highest_degree():
+    x, y = np.array([0.5, 0.25]), np.array([1.0, 0.75])
+    kernel = Polynomial(100, gamma=1.0, coef0=0.25)
+    expected = (0.375**100 - 0.5 * sum((a * b + 0.25) ** 100 for a in x for b in y)) + 1.0
+    assert mmd2(x, y, kernel) == pytest.approx(expected, rel=1e-12)
 
 
 def test_value_semantics():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, TwoSampleResult
-from fastdiv.report import FeatureShift, Report
+from fastdiv.report import FeatureShift, Report, Samples
 
 pytest.importorskip("matplotlib")
 from fastdiv import plots
@@ -16,7 +16,8 @@ def report(statistic=3.0, null=None, features=None, pvalue=0.01):
     null = RNG.normal(size=99) if null is None else np.array(null, dtype=float)
     result = TwoSampleResult(statistic, pvalue, null, 9, 8, RBF(1.0), "unbiased", len(null))
     shifts = features or [("a", 0.0, 1.0, 1.0, 0.5), ("b", 0.0, -0.5, -0.5, 0.25)]
-    return Report("r", "c", result, tuple(FeatureShift(*shift) for shift in shifts), 0.05, 0)
+    samples = Samples("r", "c", 9, 8, len(shifts))
+    return Report(samples, result, tuple(FeatureShift(*shift) for shift in shifts), 0.05, 0)
 
 
 def texts(axes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -90,6 +91,8 @@ def _load(name: str) -> Backend:
     try:
         return cast(Backend, importlib.import_module(_MODULES[name]))
     except ImportError as error:
+        if "FASTDIV_ISA" in str(error):
+            raise
         raise ImportError(
             f"the compiled part of fastdiv ({_MODULES[name]}) cannot be imported: {error}. "
             "Install a wheel or build the package with pip; FASTDIV_BACKEND=reference "
@@ -97,13 +100,17 @@ def _load(name: str) -> Backend:
         ) from error
 
 
-_default = _load(os.environ.get("FASTDIV_BACKEND") or "core")
 _override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=None)
 
 
+@functools.cache
+def _default() -> Backend:
+    return _load(os.environ.get("FASTDIV_BACKEND") or "core")
+
+
 def current() -> Backend:
-    """Return the backend in force."""
-    return _override.get() or _default
+    """Return the backend in force, loaded at the first use."""
+    return _override.get() or _default()
 
 
 def current_name() -> str:

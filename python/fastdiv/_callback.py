@@ -89,8 +89,8 @@ def paired_values(x: Matrix, y: Matrix, kernels: Lowered) -> Values:
 
 
 def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
-    """Return f(x, y) as a checked float64 copy."""
-    block = np.asarray(f(x, y))
+    """Return f(x, y) as a checked float64 copy; f cannot write to the data."""
+    block = np.asarray(f(_read_only(x), _read_only(y)))
     if block.dtype.kind not in "biuf":
         raise TypeError(f"f of Callback must return real numbers; got dtype {block.dtype}")
     if block.shape != (len(x), len(y)):
@@ -101,6 +101,12 @@ def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
     if not np.isfinite(block).all():
         raise ValueError("f of Callback must return finite numbers; got NaN or infinity")
     return block.astype(np.float64)
+
+
+def _read_only(rows: Matrix) -> Matrix:
+    view: Matrix = rows.view()
+    view.flags.writeable = False
+    return view
 
 
 def _within(f: _F, x: Matrix, progress: Progress | None) -> float:

@@ -27,6 +27,7 @@ _HINTS = {
     "O": "make every column numeric, for example with .astype(float)",
     "S": "encode text as numbers first",
     "U": "encode text as numbers first",
+    "T": "encode text as numbers first",
     "M": "subtract a reference time and divide by a unit to get numbers",
     "m": "divide by a unit such as numpy.timedelta64(1, 's') to get numbers",
     "V": "pass a plain 2-D array of numbers, one column per feature",
@@ -91,7 +92,13 @@ def same_space(arrays: dict[str, Matrix]) -> list[Matrix]:
     return [each.astype(np.float64, copy=False) for each in arrays.values()]
 
 
-def finite(a: Matrix, name: str, *, omit: bool) -> Matrix:
+def finite(
+    a: Matrix,
+    name: str,
+    *,
+    omit: bool = False,
+    advice: str = "clean the data or pass nan_policy='omit' to drop such rows",
+) -> Matrix:
     """Return `a` if all values are finite; otherwise drop the rows or raise."""
     first = _backend.current().first_nonfinite(a)
     if first < 0:
@@ -102,7 +109,7 @@ def finite(a: Matrix, name: str, *, omit: bool) -> Matrix:
     row, column = divmod(first, a.shape[1])
     raise ValueError(
         f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
-        f"row {row}, column {column}; clean the data or pass nan_policy='omit' to drop such rows"
+        f"row {row}, column {column}; {advice}"
     )
 
 
@@ -170,7 +177,7 @@ def _to_float(a: NDArray[Any], name: str) -> Matrix:
     else:
         raise TypeError(
             f"{name} must hold real numbers (float16, bfloat16, float32, float64 or integers); "
-            f"got dtype {a.dtype}: {_HINTS[kind]}"
+            f"got dtype {a.dtype}: {_HINTS.get(kind, 'convert it with .astype(numpy.float64)')}"
         )
     a = a.astype(target, copy=False)
     return a if a.flags.aligned else a.copy()
@@ -196,13 +203,22 @@ def integer(value: object, name: str, least: int, most: int | None = None) -> in
     if number is None or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be {wanted}; got {value!r}")
     if number < least or (most is not None and number > most):
-        raise ValueError(f"{name} must be {wanted}; got {value!r}")
+        shown = f"{number}" if number.bit_length() <= 64 else f"one of {number.bit_length()} bits"
+        raise ValueError(f"{name} must be {wanted}; got {shown}")
     return number
+
+
+def plain_array(value: object, name: str) -> NDArray[Any]:
+    """Return a number or a list of numbers as an array of any dtype."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must not be ragged; got {value!r}") from error
 
 
 def real(value: object, name: str) -> float:
     """Return a finite real number as a float."""
-    a = np.asarray(value)
+    a = plain_array(value, name)
     if a.ndim != 0 or a.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be a real number; got {value!r}")
     number = float(a)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-import zipfile
-import zlib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -286,17 +285,10 @@ def _first_line(error: BaseException) -> str:
 
 def _read_numpy(path: str) -> Table:
     try:
-        with open(path, "rb") as stream:
-            zipped = stream.read(2) == b"PK"
-            stream.seek(0)
-            if zipped:
-                loaded = np.load(stream, allow_pickle=False)
-                arrays = {name: loaded[name] for name in loaded.files}
-        if not zipped:
-            return _from_array(path, np.load(path, mmap_mode="r", allow_pickle=False))
-    except TableError:
+        arrays = _load_arrays(path)
+    except MemoryError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a broken file can make NumPy raise almost anything
         text = str(error)
         if "pickle" in text.lower() or "python objects" in text.lower():
             raise TableError(
@@ -306,9 +298,23 @@ def _read_numpy(path: str) -> Table:
         raise TableError(f"{path} is not a readable NumPy file: {_first_line(error)}") from error
     if not arrays:
         raise TableError(f"{path} holds no array")
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise TableError(f"{path} is not a readable NumPy file: {name!r} is not an array")
     if len(arrays) == 1:
         return _from_array(path, next(iter(arrays.values())))
     return _from_arrays(path, arrays)
+
+
+def _load_arrays(path: str) -> dict[str, Matrix]:
+    with warnings.catch_warnings(), open(path, "rb") as stream:
+        warnings.simplefilter("ignore")
+        zipped = stream.read(2) == b"PK"
+        stream.seek(0)
+        if not zipped:
+            return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
+        loaded = np.load(stream, allow_pickle=False)
+        return {name: loaded[name] for name in loaded.files}
 
 
 def _from_array(path: str, array: Matrix) -> Table:

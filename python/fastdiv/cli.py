@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 import numpy as np
 
 import fastdiv
-from fastdiv import _plan, kernels
+from fastdiv import _backend, _plan, kernels
 from fastdiv._tables import (
     Matrix,
     Table,
@@ -30,7 +30,7 @@ from fastdiv._tables import (
     read_table,
     row_blocks,
 )
-from fastdiv.report import Report, feature_shifts, mean_and_sd
+from fastdiv.report import Report, Samples, feature_shifts, mean_and_sd
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = _parser().parse_args(argv)
+        _check_installation()
         status: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -351,6 +352,14 @@ def _with_bandwidth(kernel: Any, bandwidth: float | str | None) -> Any:
 # ---------------------------------------------------------------- commands
 
 
+def _check_installation() -> None:
+    """Load what computes: a wrong FASTDIV_ISA or a broken build is told before any work."""
+    try:
+        _backend.current().config()
+    except (ImportError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
 def _info(args: argparse.Namespace) -> int:
     fastdiv.show_config()
     return 0
@@ -373,19 +382,24 @@ def _compare(args: argparse.Namespace) -> int:
             f"note: scaled by only {len(x)} reference rows, the p-value is approximate and tends "
             "to be too small"
         )
-    result = _test(x, y, kernel, args)
-    report = Report(
+    samples = Samples(
         reference=args.reference,
         current=args.current,
-        result=result,
-        features=feature_shifts(raw_x, raw_y, names),
-        alpha=args.alpha,
-        seed=args.seed,
-        bandwidth_rule="median" if getattr(kernel, "bandwidth", None) == "median" else "",
+        n_x=len(x),
+        n_y=len(y),
+        n_features=len(names),
         standardized=args.standardize,
         left_out=left_out,
         omitted_reference=reference.n_rows - len(raw_x),
         omitted_current=current.n_rows - len(raw_y),
+    )
+    report = Report(
+        samples=samples,
+        result=_test(x, y, kernel, samples, args),
+        features=feature_shifts(raw_x, raw_y, names),
+        alpha=args.alpha,
+        seed=args.seed,
+        bandwidth_rule="median" if getattr(kernel, "bandwidth", None) == "median" else "",
     )
     as_json = json.dumps(report.to_json(), indent=2, allow_nan=False) if args.json else ""
     with contextlib.ExitStack() as staged:
@@ -400,7 +414,8 @@ def _compare(args: argparse.Namespace) -> int:
     return EXIT_DIFFERENT if args.exit_code and report.differ else 0
 
 
-def _test(x: Matrix, y: Matrix, kernel: Any, args: argparse.Namespace) -> Any:
+def _test(x: Matrix, y: Matrix, kernel: Any, samples: Samples, args: argparse.Namespace) -> Any:
+    """Run the test; before a long run, say on standard error what is compared at what cost."""
     smallest = 1 / (args.resamples + 1)
     if smallest > args.alpha:
         _notice(
@@ -415,7 +430,7 @@ def _test(x: Matrix, y: Matrix, kernel: Any, args: argparse.Namespace) -> Any:
     try:
         plan = _plan.predict(x, y, kernel, **options)
         if plan.seconds >= _LONG_RUN:
-            _notice(f"plan: {plan}")
+            _notice(f"{samples.to_text()}\nplan       {plan}")
         progress = plan.seconds >= _LONG_RUN and sys.stderr.isatty()
         return fastdiv.mmd_test(x, y, kernel, rng=args.seed, progress=progress, **options)
     except (ValueError, TypeError, OverflowError) as error:
@@ -487,6 +502,9 @@ def _standardize(x: Matrix, y: Matrix, names: Sequence[str]) -> tuple[Matrix, Ma
     if len(x) < 2:
         raise UsageError("--standardize needs at least 2 rows in REFERENCE")
     mean, sd = mean_and_sd(x)
+    wild = [printable(names[j]) for j in np.flatnonzero(~np.isfinite(sd)).tolist()]
+    if wild:
+        raise UsageError(f"--standardize: values of REFERENCE are too large: {', '.join(wild[:8])}")
     flat = sd == 0
     moved = [names[j] for j in np.flatnonzero(flat).tolist() if (y[:, j] != x[0, j]).any()]
     if moved:

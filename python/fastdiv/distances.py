@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _progress
-from fastdiv._backend import Matrix, Progress
+from fastdiv._backend import Matrix, Progress, Values
 from fastdiv.kernels import Median
 
 EXACT_ROWS = 10_000
 """Pooled rows up to which the median is taken over all pairs."""
 
 _METRICS = ("euclidean", "cityblock")
+_BLOCK = 4096
 
 
 def median_distance(
@@ -59,6 +63,8 @@ def median_distance(
     ------
     TypeError, ValueError
         If an argument is not as described.
+    OverflowError
+        If the distances are too large for their floating-point type.
 
     References
     ----------
@@ -102,7 +108,8 @@ def median_bandwidth(parts: list[Matrix], n_threads: int, progress: Progress | N
     Returns
     -------
     callable
-        Metric -> median distance; raises ValueError if that is zero.
+        Metric -> median distance; raises ValueError if that is zero, OverflowError if it is
+        not finite.
     """
     known: dict[str, float] = {}
 
@@ -123,21 +130,57 @@ def _pooled_median(
     parts: list[Matrix], metric: str, n_threads: int, progress: Progress | None
 ) -> float:
     if sum(map(len, parts)) > EXACT_ROWS:
-        parts = _subsample(parts)
-    pooled = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return _backend.current().median_distance(pooled, metric, n_threads, progress)
+        pooled = _subsample(parts)
+    else:
+        pooled = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        median = _backend.current().median_distance(pooled, metric, n_threads, progress)
+    if not np.isfinite(median):
+        raise OverflowError(
+            f"the median distance overflows in {pooled.dtype}; scale the data or pass a bandwidth"
+        )
+    return median
 
 
-def _subsample(parts: list[Matrix]) -> list[Matrix]:
+def _subsample(parts: list[Matrix]) -> Matrix:
     """Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows."""
     rng = np.random.default_rng(0)
-    direction = rng.standard_normal(parts[0].shape[1])
-    order = np.argsort(
-        np.concatenate([np.einsum("ij,j->i", part, direction) for part in parts]), kind="stable"
-    )
-    chosen = np.sort(order[rng.choice(len(order), EXACT_ROWS, replace=False)])
-    starts = np.cumsum([0, *map(len, parts)])
-    return [
-        part[chosen[(chosen >= start) & (chosen < start + len(part))] - start]
-        for part, start in zip(parts, starts, strict=False)
-    ]
+    order = _canonical_order(parts, rng.standard_normal(parts[0].shape[1:]))
+    return _take(parts, order[np.sort(rng.choice(len(order), EXACT_ROWS, replace=False))])
+
+
+def _canonical_order(parts: list[Matrix], direction: Values) -> NDArray[np.intp]:
+    """
+    Order the pooled rows by their values alone.
+
+    They are projected on a direction, each column in units of its largest absolute value;
+    different rows of equal projection are compared column by column.
+    """
+    peaks = np.max([np.maximum(part.max(axis=0), -part.min(axis=0)) for part in parts], axis=0)
+    scale = np.where(peaks == 0, 1.0, peaks.astype(np.float64))
+    keys = np.concatenate([(b / scale * direction).sum(axis=1) for b in _row_blocks(parts)])
+    order = np.argsort(keys, kind="stable")
+    equal = np.diff(keys[order]) == 0
+    tied = np.append(equal, False) | np.append(False, equal)
+    if tied.any():
+        among = order[tied]
+        order[tied] = among[np.lexsort((*_take(parts, among).T, keys[among]))]
+    return order
+
+
+def _row_blocks(parts: list[Matrix]) -> Iterator[Values]:
+    """Yield C-ordered float64 copies, so that the sum of a row never depends on its place."""
+    for part in parts:
+        for start in range(0, len(part), _BLOCK):
+            yield np.array(part[start : start + _BLOCK], dtype=np.float64, order="C")
+
+
+def _take(parts: list[Matrix], rows: NDArray[np.intp]) -> Matrix:
+    """Gather rows by their index in the pool."""
+    out = np.empty((len(rows), parts[0].shape[1]), dtype=parts[0].dtype)
+    start = 0
+    for part in parts:
+        here = (rows >= start) & (rows < start + len(part))
+        out[here] = part[rows[here] - start]
+        start += len(part)
+    return out

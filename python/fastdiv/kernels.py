@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +71,9 @@ class Kernel:
         yield 1.0, self
 
     def _term(self) -> Term:
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has no compiled form; wrap its formula as Callback(f)"
+        )
 
     def _mmd_term(self) -> Term:
         """Return a term with the same MMD; differs from `_term` where that is more exact."""
@@ -142,7 +144,7 @@ class RBF(_Radial):
 
     def __post_init__(self) -> None:
         bandwidth = self.bandwidth
-        if isinstance(bandwidth, str) or np.ndim(bandwidth) == 0:
+        if isinstance(bandwidth, str) or _inputs.plain_array(bandwidth, "bandwidth").ndim == 0:
             self._set_bandwidth(_scalar_bandwidth(bandwidth))
         else:
             self._set_bandwidth(_vector_bandwidth(bandwidth))
@@ -397,7 +399,7 @@ class Polynomial(Kernel):
     Parameters
     ----------
     degree : int, default 3
-        At least 1.
+        From 1 to 100.
     gamma : float or None, default None
         γ > 0, in inverse squared units of the data; None stands for 1/d.
     coef0 : float, default 1.0
@@ -429,7 +431,7 @@ class Polynomial(Kernel):
     }
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", _inputs.integer(self.degree, "degree", 1))
+        object.__setattr__(self, "degree", _inputs.integer(self.degree, "degree", 1, most=100))
         if self.gamma is not None:
             object.__setattr__(self, "gamma", _inputs.positive(self.gamma, "gamma"))
         coef0 = _inputs.real(self.coef0, "coef0")
@@ -556,7 +558,13 @@ class Sum(Kernel):
         kernels, single = as_kernels(self.kernels, "kernels")
         if single:
             raise TypeError(f"kernels of Sum must be a list or tuple; got {self.kernels!r}")
-        weights = [1.0] * len(kernels) if self.weights is None else list(self.weights)
+        try:
+            weights = [1.0] * len(kernels) if self.weights is None else list(self.weights)
+        except TypeError:
+            raise TypeError(
+                f"weights of Sum must be a sequence of numbers, one per kernel; "
+                f"got {self.weights!r}"
+            ) from None
         if len(weights) != len(kernels):
             raise ValueError(
                 f"weights of Sum must have one number per kernel, {len(kernels)}; "
@@ -582,8 +590,8 @@ class Callback(Kernel):
     Parameters
     ----------
     f : callable
-        ``f(x_block, y_block)`` gets arrays of shapes (a, d) and (b, d) in the dtype of the
-        data, which it must not change, and returns finite real numbers of shape (a, b).
+        ``f(x_block, y_block)`` gets read-only arrays of shapes (a, d) and (b, d) in the
+        dtype of the data and returns finite real numbers of shape (a, b).
         It must be symmetric, k(x, y) = k(y, x): only one half of the pairs within a sample
         is evaluated. Memory stays O(n); exceptions of `f` reach the caller unchanged.
 
@@ -627,14 +635,14 @@ def as_kernels(kernel: object, name: str = "kernel") -> tuple[tuple[Kernel, ...]
     tuple of Kernel, bool
         The kernels, and True for a single one.
     """
-    if isinstance(kernel, Kernel):
+    if _is_kernel(kernel):
         return (kernel,), True
     if not isinstance(kernel, (list, tuple)):
         raise TypeError(_not_a_kernel(kernel, name))
     if not kernel:
         raise ValueError(f"{name} must hold at least one kernel; got an empty sequence")
     for each in kernel:
-        if not isinstance(each, Kernel):
+        if not _is_kernel(each):
             raise TypeError(_not_a_kernel(each, name))
     return tuple(kernel), False
 
@@ -671,9 +679,15 @@ def lower(kernels: Sequence[Kernel], *, for_mmd: bool) -> Lowered:
     return Lowered(list(groups.values()), callbacks, len(kernels))
 
 
+def _is_kernel(value: object) -> TypeGuard[Kernel]:
+    return isinstance(value, Kernel) and type(value) is not Kernel
+
+
 def _not_a_kernel(value: object, name: str) -> str:
     hint = ""
-    if isinstance(value, type) and issubclass(value, Kernel):
+    if value is Kernel or isinstance(value, Kernel):
+        hint = ", the base class of all kernels"
+    elif isinstance(value, type) and issubclass(value, Kernel):
         hint = f"; did you mean {value.__name__}()?"
     elif callable(value):
         hint = "; wrap a Python function as Callback(f)"
@@ -688,7 +702,7 @@ def _scalar_bandwidth(value: object) -> float | str:
         if value != "median":
             raise ValueError(f"bandwidth must be a number > 0 or 'median'; got {value!r}")
         return value
-    shape = np.asarray(value).shape
+    shape = _inputs.plain_array(value, "bandwidth").shape
     if shape:
         raise ValueError(f"bandwidth of this kernel must be one number; got shape {shape}")
     return _inputs.positive(value, "bandwidth")
@@ -702,7 +716,7 @@ def _vector_bandwidth(value: object) -> tuple[float, ...]:
 
 
 def _positive_array(value: object, name: str) -> Values:
-    a = np.asarray(value)
+    a = _inputs.plain_array(value, name)
     if a.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be made of real numbers; got dtype {a.dtype}")
     a = a.astype(np.float64)

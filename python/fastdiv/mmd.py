@@ -237,7 +237,7 @@ def witness(
     """
     kernels, single = as_kernels(kernel)
     a, b = _inputs.samples(x, y, nan_policy)
-    points = _inputs.finite(_inputs.matrix(at, "at"), "at", omit=False)
+    points = _inputs.finite(_inputs.matrix(at, "at"), "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)

@@ -56,13 +56,68 @@ class FeatureShift:
 
 
 @dataclass(frozen=True)
-class Report:
-    """A finished comparison: the test, how it was set up, and the features that moved.
+class Samples:
+    """What is compared: known, and worth saying, before a long run.
 
     Attributes
     ----------
     reference, current : str
         Names of the two samples.
+    n_x, n_y : int
+        Their rows, without those dropped.
+    n_features : int
+        Columns compared.
+    standardized : bool
+        Whether the features are scaled by the mean and standard deviation of the reference.
+    left_out : mapping of str to str
+        Columns that are not compared, and why.
+    omitted_reference, omitted_current : int
+        Rows dropped because of missing values.
+    """
+
+    reference: str
+    current: str
+    n_x: int
+    n_y: int
+    n_features: int
+    standardized: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    omitted_reference: int = 0
+    omitted_current: int = 0
+
+    def to_text(self) -> str:
+        """Describe the samples, one line each, and their features.
+
+        Returns
+        -------
+        str
+            Lines of text without an ending newline.
+
+        Examples
+        --------
+        >>> print(Samples("a.csv", "b.csv", 1200, 1, 3, left_out={"sex": "text"}).to_text())
+        reference  a.csv: 1 200 rows
+        current    b.csv: 1 row
+        features   3
+        left out   sex: text
+        """
+        rule = ", standardised by the mean and standard deviation of the reference"
+        return _labelled(
+            ("reference", _sample(self.reference, self.n_x, self.omitted_reference)),
+            ("current", _sample(self.current, self.n_y, self.omitted_current)),
+            ("features", str(self.n_features) + (rule if self.standardized else "")),
+            *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished comparison: the test, how it was set up, and the features that moved.
+
+    Attributes
+    ----------
+    samples : Samples
+        What was compared.
     result : TwoSampleResult
         What `fastdiv.mmd_test` returned.
     features : tuple of FeatureShift
@@ -73,25 +128,14 @@ class Report:
         Seed of the permutations.
     bandwidth_rule : str
         "median" if the bandwidth was chosen from the data, "" otherwise.
-    standardized : bool
-        Whether the features were scaled by the mean and standard deviation of the reference.
-    left_out : mapping of str to str
-        Columns that were not compared, and why.
-    omitted_reference, omitted_current : int
-        Rows dropped because of missing values.
     """
 
-    reference: str
-    current: str
+    samples: Samples
     result: TwoSampleResult
     features: tuple[FeatureShift, ...]
     alpha: float
     seed: int
     bandwidth_rule: str = ""
-    standardized: bool = False
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    omitted_reference: int = 0
-    omitted_current: int = 0
 
     @property
     def differ(self) -> bool:
@@ -109,18 +153,13 @@ class Report:
         result = self.result
         sign = "≤" if self.differ else ">"
         verdict = "the samples differ" if self.differ else "no evidence of a difference"
-        rows = [
-            ("reference", self._sample(self.reference, result.n_x, self.omitted_reference)),
-            ("current", self._sample(self.current, result.n_y, self.omitted_current)),
-            ("features", str(len(self.features)) + self._scaling()),
-            *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
+        outcome = _labelled(
             ("kernel", describe_kernel(result.kernel, self.bandwidth_rule)),
             ("MMD²", f"{result.statistic:.6g} ({result.estimator})"),
             ("p-value", f"{result.pvalue:.4g} ({self._resampling()})"),
             ("decision", f"p {sign} {self.alpha:g}: {verdict}"),
-        ]
-        lines = [f"{label:<10} {text}" for label, text in rows]
-        return "\n".join([*lines, "", *self._feature_lines(), ""])
+        )
+        return "\n".join([self.samples.to_text(), outcome, "", *self._feature_lines(), ""])
 
     def to_json(self) -> dict[str, Any]:
         """Render the report as an object that `json.dumps` accepts.
@@ -132,7 +171,7 @@ class Report:
             `null_distribution` as a list), then the set-up and `features`. Numbers that JSON does
             not have (infinite shifts) become None.
         """
-        result = self.result
+        result, samples = self.result, self.samples
         kernel = {
             key: list(value) if isinstance(value, tuple | np.ndarray) else value
             for key, value in _fields(result.kernel).items()
@@ -148,12 +187,12 @@ class Report:
             "estimator": result.estimator,
             "n_resamples": result.n_resamples,
             "seed": self.seed,
-            "reference": self.reference,
-            "current": self.current,
-            "standardized": self.standardized,
-            "omitted_reference": self.omitted_reference,
-            "omitted_current": self.omitted_current,
-            "left_out": dict(self.left_out),
+            "reference": samples.reference,
+            "current": samples.current,
+            "standardized": samples.standardized,
+            "omitted_reference": samples.omitted_reference,
+            "omitted_current": samples.omitted_current,
+            "left_out": dict(samples.left_out),
             "features": [
                 {
                     key: value if isinstance(value, str) or math.isfinite(value) else None
@@ -163,14 +202,6 @@ class Report:
             ],
             "null_distribution": [float(value) for value in result.null_distribution],
         }
-
-    def _sample(self, name: str, rows: int, omitted: int) -> str:
-        note = f" ({omitted} with missing values dropped)" if omitted else ""
-        return f"{printable(name)}: {_count(rows, 'row')}{note}"
-
-    def _scaling(self) -> str:
-        rule = ", standardised by the mean and standard deviation of the reference"
-        return rule if self.standardized else ""
 
     def _resampling(self) -> str:
         return f"{_count(self.result.n_resamples, 'permutation')}, seed {self.seed}"
@@ -196,6 +227,7 @@ class Report:
         ]
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def feature_shifts(
     reference: Matrix, current: Matrix, names: Sequence[str]
 ) -> tuple[FeatureShift, ...]:
@@ -243,8 +275,7 @@ def feature_shifts(
     mean_y, sd_y = mean_and_sd(current)
     gap = mean_y - mean_x
     spread = np.sqrt((np.square(sd_x) + np.square(sd_y)) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(gap == 0, 0.0, gap / spread)
+    shift = np.where(gap == 0, 0.0, gap / spread)
     ks = np.concatenate(
         [
             _ks_distances(
@@ -261,6 +292,7 @@ def feature_shifts(
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def mean_and_sd(x: Matrix) -> tuple[Vector, Vector]:
     """Mean and standard deviation (ddof = 1) of each column, in two passes and float64.
 
@@ -273,6 +305,7 @@ def mean_and_sd(x: Matrix) -> tuple[Vector, Vector]:
     -------
     mean, sd : ndarray of shape (d,), float64
         A column whose values are all equal has sd exactly 0; so has every column if n = 1.
+        Values too large for float64 give infinity or NaN.
 
     Examples
     --------
@@ -320,6 +353,15 @@ def describe_kernel(kernel: object, bandwidth_rule: str = "") -> str:
 
 def _fields(kernel: Any) -> dict[str, Any]:
     return {f.name: getattr(kernel, f.name) for f in dataclasses.fields(kernel)}
+
+
+def _labelled(*rows: tuple[str, str]) -> str:
+    return "\n".join(f"{label:<10} {text}" for label, text in rows)
+
+
+def _sample(name: str, rows: int, omitted: int) -> str:
+    note = f" ({omitted} with missing values dropped)" if omitted else ""
+    return f"{printable(name)}: {_count(rows, 'row')}{note}"
 
 
 def _ks_distances(x: Matrix, y: Matrix) -> Vector:

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine.hpp"
+#include <fastdiv/engine.hpp>
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "parallel.hpp"
+#include <fastdiv/parallel.hpp>
 
 int main() {
   fastdiv::Options options;

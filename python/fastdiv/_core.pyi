@@ -1,0 +1,45 @@
+"""The compiled engine; fastdiv.reference documents each function."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._backend import Group, Matrix, Progress, Values
+
+def config() -> dict[str, object]: ...
+def first_nonfinite(x: Matrix, /) -> int: ...
+def get_num_threads() -> int: ...
+def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
+def median_distance(
+    x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
+) -> float: ...
+def pair_sums(
+    x: Matrix,
+    y: Matrix,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
+def paired_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, /) -> Values: ...
+def quad_forms(
+    z: Matrix,
+    labels: NDArray[np.uint8],
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
+def row_sums(
+    at: Matrix,
+    x: Matrix,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
+def set_num_threads(n: int, /) -> None: ...

@@ -1,0 +1,192 @@
+"""
+Ctrl-C, progress reports, and exceptions raised in them.
+
+The promise is 0.2 s from the signal to the exception. The engine asks for signals every
+50 ms; what remains is for the units of work in flight and for a busy machine. The time is
+taken inside the process, from the sending of the signal to the `except` clause, and the
+median of five tries has to keep the promise.
+"""
+
+import os
+import signal
+import statistics
+import threading
+
+import numpy as np
+import pytest
+
+import fastdiv
+from fastdiv import RBF, Callback
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference does not stop early"
+)
+
+# Each takes many seconds when left alone.
+LONG_CALLS = {
+    "mmd2": "mmd2(big, big, RBF(9.0))",
+    "mmd2, one thread": "mmd2(big, big, RBF(9.0), n_threads=1)",
+    "mmd2, differences": "mmd2(far, far, RBF(1e-3))",
+    "mmd2, ten kernels": "mmd2(big, big, [RBF(k) for k in range(1, 11)])",
+    "mmd2, progress": "mmd2(big, big, RBF(9.0), progress=lambda done, total: None)",
+    "energy_distance": "energy_distance(big, big)",
+    "mmd_test": "mmd_test(big[:20000], big[20000:40000], RBF(9.0), n_resamples=99)",
+    "witness": "witness(big, big, big, RBF(9.0))",
+    "median_distance": "median_distance(wide)",
+    "callback": "mmd2(big, big, Callback(lambda a, b: a @ b.T))",
+}
+SETUP = """
+    import os, signal, threading, time
+    import numpy as np
+    from fastdiv import *
+
+    rng = np.random.default_rng(0)
+    big = rng.normal(size=(150_000, 64)).astype(np.float32)
+    far = big + 1e6
+    wide = rng.normal(size=(10_000, 1000))
+    expected = mmd2(big[:500], big[500:900], RBF(9.0))
+
+    def interrupted(call):
+        sent = []
+
+        def send():
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Timer(0.4, send).start()
+        try:
+            call()
+        except KeyboardInterrupt:
+            return time.perf_counter() - sent[0]
+        raise SystemExit("the call ended before the signal")
+"""
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(run_python, name):
+    done = run_python(
+        SETUP
+        + f"""
+    for _ in range(5):
+        print(interrupted(lambda: {LONG_CALLS[name]}))
+        assert mmd2(big[:500], big[500:900], RBF(9.0)) == expected
+    """
+    )
+    seconds = [float(line) for line in done.stdout.split()]
+    assert len(seconds) == 5
+    assert statistics.median(seconds) < 0.2, seconds
+
+
+def test_ctrl_c_from_another_process_ends_the_interpreter_as_usual(run_python):
+    done = run_python(
+        SETUP
+        + """
+    if os.fork() == 0:
+        time.sleep(0.5)
+        os.kill(os.getppid(), signal.SIGINT)
+        os._exit(0)
+    mmd2(big, big, RBF(9.0))
+    """,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in done.stderr
+
+
+def test_a_handler_that_does_not_raise_lets_the_call_finish(run_python):
+    done = run_python(
+        SETUP
+        + """
+    caught = []
+    signal.signal(signal.SIGUSR1, lambda *_: caught.append(time.perf_counter()))
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    x = big[:40_000]
+    value = mmd2(x, x, RBF(9.0))
+    ended = time.perf_counter()
+    print(len(caught), caught[0] < ended, value == mmd2(x, x, RBF(9.0)))
+    """
+    )
+    assert done.stdout.split() == ["1", "True", "True"]
+
+
+# --- progress --------------------------------------------------------------------------
+
+CALLS = {
+    "mmd2": lambda x, progress: fastdiv.mmd2(x, x, RBF(2.0), progress=progress),
+    "mmd_test": lambda x, progress: fastdiv.mmd_test(
+        x, x, RBF(2.0), n_resamples=19, progress=progress
+    ),
+    "witness": lambda x, progress: fastdiv.witness(x, x, x, RBF(2.0), progress=progress),
+    "median_distance": lambda x, progress: fastdiv.median_distance(x, progress=progress),
+    "callback": lambda x, progress: fastdiv.mmd2(
+        x, x, Callback(lambda a, b: a @ b.T), progress=progress
+    ),
+}
+each_call = pytest.mark.parametrize("name", CALLS)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(9_000, 16))
+
+
+@each_call
+def test_progress_counts_up_to_the_total(name, x):
+    passes = [[]]
+
+    def progress(done, total):
+        assert isinstance(done, int)
+        assert isinstance(total, int)
+        assert 0 <= done <= total
+        passes[-1].append((done, total))
+        if done == total:
+            passes.append([])
+
+    CALLS[name](x, progress)
+    assert passes.pop() == []  # the last report was the end
+    assert passes
+    for reports in passes:
+        assert reports == sorted(reports)
+        assert len({total for _, total in reports}) == 1
+
+
+@each_call
+def test_an_exception_in_progress_ends_the_call(name, x):
+    calls = []
+
+    class Enough(Exception):
+        pass
+
+    def progress(done, total):
+        calls.append(done)
+        raise Enough(f"at {done} of {total}")
+
+    with pytest.raises(Enough):
+        CALLS[name](x, progress)
+    assert len(calls) == 1
+    CALLS[name](x[:100], None)
+
+
+def test_progress_is_called_on_the_calling_thread_before_the_end(x):
+    reports = []
+    x = np.concatenate([x, x])
+    fastdiv.mmd2(
+        x, x, RBF(2.0), progress=lambda *report: reports.append((threading.get_ident(), *report))
+    )
+    assert {thread for thread, *_ in reports} == {threading.get_ident()}
+    assert 0 < reports[0][1] < reports[0][2]
+
+
+@each_call
+def test_the_bar_is_not_on_standard_output(name, x, capfd):
+    CALLS[name](x, True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "100%" in err
+    assert err.endswith("\n")
+
+
+def test_a_call_leaves_the_handler_of_ctrl_c_alone(x):
+    before = signal.getsignal(signal.SIGINT)
+    fastdiv.mmd2(x[:2000], x, RBF(2.0))
+    assert signal.getsignal(signal.SIGINT) is before
