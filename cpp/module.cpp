@@ -263,7 +263,7 @@ py::dict config() {
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled engine; fastdiv.reference documents each function.";
-  fastdiv::isa();  // a wrong FASTDIV_ISA is an error of the import, not of some later call
+  fastdiv::isa();  // a wrong FASTDIV_ISA is an error here, not in the middle of some call
   fastdiv::watch_forks();
   m.def("pair_sums", &pair_sums, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());

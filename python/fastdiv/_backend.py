@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -103,14 +102,24 @@ def _load(name: str) -> Backend:
 _override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=None)
 
 
-@functools.cache
-def _default() -> Backend:
-    return _load(os.environ.get("FASTDIV_BACKEND") or "core")
+def _load_default() -> Backend | ImportError | ValueError:
+    # At import, so that the core knows of every later fork; a failure waits for the first use, so
+    # that the command line can report it in one line.
+    try:
+        return _load(os.environ.get("FASTDIV_BACKEND") or "core")
+    except (ImportError, ValueError) as error:
+        return error
+
+
+_default = _load_default()
 
 
 def current() -> Backend:
-    """Return the backend in force, loaded at the first use."""
-    return _override.get() or _default()
+    """Return the backend in force, or raise what went wrong when it was loaded."""
+    backend = _override.get() or _default
+    if isinstance(backend, Exception):
+        raise backend
+    return backend
 
 
 def current_name() -> str:
