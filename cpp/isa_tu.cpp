@@ -18,22 +18,18 @@ constexpr KernelOps<T> kernel() {
           F::sensitivity, sum<T, F>, row_sums<T, F>, map<T, F>};
 }
 
-template <class T>
-constexpr KernelOps<T> kernels[] = {
-    kernel<T, Rbf<T>>(),
-    kernel<T, Laplacian<T>>(),
-    kernel<T, Matern12<T>>(),
-    kernel<T, Matern32<T>>(),
-    kernel<T, Matern52<T>>(),
-    kernel<T, RationalQuadratic<T>>(),
-    kernel<T, InverseMultiquadric<T>>(),
-    kernel<T, Polynomial<T>>(),
-    kernel<T, Linear<T>>(),
-    kernel<T, Energy<T>>(),
+template <class T, class List>
+struct KernelTable;
+
+template <class T, class... F>
+struct KernelTable<T, KernelList<F...>> {
+  static constexpr KernelOps<T> rows[] = {kernel<T, F>()...};
+  static constexpr int size = sizeof...(F);
 };
 
 template <class T>
 constexpr TileOps<T> tile_ops() {
+  using Kernels = KernelTable<T, AllKernels<T>>;
   return {panel_rows<T>,
           fill<T, ExpandedSqDist<T>>,
           fill_maybe_scaled<T, DirectSqDist>,
@@ -42,8 +38,8 @@ constexpr TileOps<T> tile_ops() {
           smallest<T>,
           count_digits<T>,
           take_limb<T>,
-          kernels<T>,
-          sizeof(kernels<T>) / sizeof(kernels<T>[0]),
+          Kernels::rows,
+          Kernels::size,
           fma_burst<T>};
 }
 

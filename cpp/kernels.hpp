@@ -276,4 +276,12 @@ struct Energy {
   }
 };
 
+template <class... F>
+struct KernelList {};
+
+template <class T>
+using AllKernels =
+    KernelList<Rbf<T>, Laplacian<T>, Matern12<T>, Matern32<T>, Matern52<T>, RationalQuadratic<T>,
+               InverseMultiquadric<T>, Polynomial<T>, Linear<T>, Energy<T>>;
+
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE
