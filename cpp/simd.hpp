@@ -19,6 +19,7 @@ template <>
 struct Simd<float> {
   typedef float V __attribute__((vector_size(vector_bytes)));
   typedef std::int32_t I __attribute__((vector_size(vector_bytes)));
+  typedef std::uint32_t U __attribute__((vector_size(vector_bytes)));
   using Int = std::int32_t;
   static constexpr int mantissa_bits = 23;
   static constexpr int exponent_bias = 127;
@@ -37,6 +38,7 @@ template <>
 struct Simd<double> {
   typedef double V __attribute__((vector_size(vector_bytes)));
   typedef std::int64_t I __attribute__((vector_size(vector_bytes)));
+  typedef std::uint64_t U __attribute__((vector_size(vector_bytes)));
   using Int = std::int64_t;
   static constexpr int mantissa_bits = 52;
   static constexpr int exponent_bias = 1023;
@@ -58,6 +60,8 @@ template <class T>
 using Vec = typename Simd<T>::V;
 template <class T>
 using IntVec = typename Simd<T>::I;
+template <class T>
+using BitsVec = typename Simd<T>::U;  // for sums and shifts that may wrap
 template <class T>
 constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
 
@@ -84,7 +88,17 @@ inline IntVec<T> as_int(Vec<T> v) {
 }
 
 template <class T>
+inline BitsVec<T> as_bits(Vec<T> v) {
+  return reinterpret_cast<BitsVec<T>>(v);
+}
+
+template <class T>
 inline Vec<T> as_real(IntVec<T> v) {
+  return reinterpret_cast<Vec<T>>(v);
+}
+
+template <class T>
+inline Vec<T> as_real(BitsVec<T> v) {
   return reinterpret_cast<Vec<T>>(v);
 }
 
@@ -129,7 +143,7 @@ inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   const Vec<T> n = z - S::magic;
   const Vec<T> r = t * rate - n;
   const Vec<T> p = polynomial(S::exp2_poly, r) * r + T{1};
-  const Vec<T> scaled = as_real<T>(as_int<T>(p) + (as_int<T>(z) << S::mantissa_bits));
+  const Vec<T> scaled = as_real<T>(as_bits<T>(p) + (as_bits<T>(z) << S::mantissa_bits));
   return t < S::smallest_exponent / -rate ? scaled : Vec<T>{};
 }
 
@@ -143,7 +157,8 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
       sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   // Taking sqrt(1/2)'s bits off first centres the mantissa on 1, so s stays below 0.172.
   const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
-  const Vec<T> m = as_real<T>(as_int<T>(x) - (exponent << S::mantissa_bits));
+  const Vec<T> m =
+      as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
   const Vec<T> s = (exponent == 0 ? x_less_1 : m - T{1}) / (m + T{1});
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
 }
