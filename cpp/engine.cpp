@@ -117,39 +117,51 @@ double tile_value(const Group& group, const MatrixView<T>& x, const MatrixView<T
 }  // namespace
 
 template <class T>
-void paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
-                   int n_outputs, double* out) {
+bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
+                   int n_outputs, double* out, const Options& options) {
   check<T>({x, y}, groups, n_outputs);
   if (x.rows != y.rows) {
     throw std::invalid_argument("paired samples need the same number of rows");
   }
-  const auto n = static_cast<std::size_t>(x.rows);
-  std::fill(out, out + static_cast<std::size_t>(n_outputs) * n, 0.0);
-  const Options serial;
-  Workers workers(serial, 0);
-  std::vector<double> values(n);
-  Buffer<double> tile(tile_cols);
+  const ptrdiff_t n = x.rows;
+  std::fill(out, out + n_outputs * n, 0.0);
+  Workers workers(options, total_work(groups, x.cols, static_cast<double>(n)));
+  std::vector<double> values(static_cast<std::size_t>(n));
+  // Runs visit(begin, end) on parts of the rows, each as long as a row of a tile.
+  const auto for_each_part = [&](double share, const auto& visit) {
+    return workers.for_each((n + tile_cols - 1) / tile_cols, share, [&](std::int64_t part, int) {
+      visit(part * tile_cols, std::min(n, (part + 1) * tile_cols));
+    });
+  };
+  const double share = 1.0 / static_cast<double>(groups.size());
   for (const Group& group : groups) {
     const Frame frame = make_frame<T>(workers, {x, y}, group.base != Base::dot, group.scale);
     const double length = 1 / frame.scale;
+    for_each_part(share, [&](ptrdiff_t begin, ptrdiff_t end) {
+      for (ptrdiff_t i = begin; i < end; ++i) {
+        values[static_cast<std::size_t>(i)] = tile_value(group, x, y, i, length);
+      }
+    });
+    if (workers.stopped()) {
+      return false;
+    }
     double bound = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      values[i] = tile_value(group, x, y, static_cast<ptrdiff_t>(i), length);
-      bound = std::max(bound, std::abs(values[i]));
+    for (const double value : values) {
+      bound = std::max(bound, std::abs(value));
     }
     for (const Term& term : group.terms) {
       const ReadyTerm<double> ready = make_ready<double>(term, length, bound);
-      double* to = out + static_cast<std::size_t>(term.output) * n;
-      for (std::size_t i = 0; i < n; i += tile_cols) {
-        const std::size_t cols = std::min<std::size_t>(tile_cols, n - i);
-        std::fill(tile.data(), tile.data() + tile_cols, 0.0);
-        std::copy_n(values.data() + i, cols, tile.data());
-        ready.ops->map(ready.constants, tile.data(), tile.data(), 1, static_cast<int>(cols),
-                       ready.weight, false);
-        std::transform(tile.data(), tile.data() + cols, to + i, to + i, std::plus<>());
-      }
+      double* to = out + term.output * n;
+      for_each_part(0, [&](ptrdiff_t begin, ptrdiff_t end) {
+        double tile[tile_cols] = {};
+        std::copy(values.data() + begin, values.data() + end, tile);
+        ready.ops->map(ready.constants, tile, tile, 1, static_cast<int>(end - begin), ready.weight,
+                       false);
+        std::transform(to + begin, to + end, tile, to + begin, std::plus<>());
+      });
     }
   }
+  return !workers.stopped();
 }
 
 template <class T>
@@ -177,8 +189,8 @@ std::int64_t first_nonfinite(MatrixView<T> x) {
                           const Options&);                                                       \
   template bool row_sums(MatrixView<T>, MatrixView<T>, const std::vector<Group>&, int, double*,  \
                          const Options&);                                                        \
-  template void paired_values(MatrixView<T>, MatrixView<T>, const std::vector<Group>&, int,      \
-                              double*);                                                          \
+  template bool paired_values(MatrixView<T>, MatrixView<T>, const std::vector<Group>&, int,      \
+                              double*, const Options&);                                          \
   template std::int64_t first_nonfinite(MatrixView<T>);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)

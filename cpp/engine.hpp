@@ -50,8 +50,8 @@ bool row_sums(MatrixView<T> at, MatrixView<T> x, const std::vector<Group>& group
 
 // out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
 template <class T>
-void paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
-                   int n_outputs, double* out);
+bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
+                   int n_outputs, double* out, const Options& options = {});
 
 // The median of the distances between rows i < j; the mean of the middle two for an even number of
 // pairs. metric: sqdist (Euclidean) or l1.

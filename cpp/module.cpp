@@ -168,13 +168,16 @@ Values row_sums_of(const py::array& at, const py::array& x, const PyGroups& kern
 
 template <class T>
 Values paired_values_of(const py::array& x, const py::array& y, const PyGroups& kernels,
-                        int n_outputs) {
+                        int n_outputs, int n_threads) {
   const auto vx = view<T>(x);
   const auto vy = view<T>(y);
   Values out({py::ssize_t{n_outputs}, vx.rows});
   const auto groups = groups_from(kernels);
   double* data = out.mutable_data();
-  run(Progress{}, 0, [&] { fastdiv::paired_values<T>(vx, vy, groups, n_outputs, data); });
+  const Progress none;
+  run(none, 0, [&] {
+    fastdiv::paired_values<T>(vx, vy, groups, n_outputs, data, options(n_threads, none, 0));
+  });
   return out;
 }
 
@@ -219,10 +222,10 @@ Values row_sums(const py::array& at, const py::array& x, const PyGroups& kernels
                                                                      n_threads, progress);
 }
 
-Values paired_values(const py::array& x, const py::array& y, const PyGroups& kernels,
-                     int n_outputs) {
+Values paired_values(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+                     int n_threads) {
   return (is_float32(x) ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels,
-                                                                              n_outputs);
+                                                                              n_outputs, n_threads);
 }
 
 double median_distance(const py::array& x, const std::string& metric, int n_threads,
@@ -272,7 +275,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("row_sums", &row_sums, py::arg("at"), py::arg("x"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
-        py::arg("n_outputs"), py::pos_only());
+        py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
   m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());

@@ -44,11 +44,19 @@ double cost(const MatrixView<T>& x) {
   return 6.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
 }
 
+// Features to a unit of work: a million features would outlast the stop hook's patience.
+constexpr std::ptrdiff_t feature_step = 4096;
+
+std::ptrdiff_t feature_steps(std::ptrdiff_t dim) {
+  return (dim + feature_step - 1) / feature_step;
+}
+
 template <class T>
-void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, Range* ranges) {
+void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
+             Range* ranges) {
   for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
     const std::ptrdiff_t stop = std::min(end, strip + tile_rows);
-    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+    for (std::ptrdiff_t k = first; k < std::min(x.cols, first + feature_step); ++k) {
       Range r = ranges[k];
       for (std::ptrdiff_t i = strip; i < stop; ++i) {
         const double value = static_cast<double>(x(i, k));
@@ -114,11 +122,13 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
     const std::ptrdiff_t parts = std::min(strips, most_parts);
     const std::ptrdiff_t part_rows = (strips + parts - 1) / parts * tile_rows;
     std::vector<Range> ranges(static_cast<std::size_t>(parts * dim));
-    const auto measure_part = [&](std::int64_t part, int) {
+    const std::ptrdiff_t steps = feature_steps(dim);
+    const auto measure_part = [&](std::int64_t unit, int) {
+      const std::ptrdiff_t part = unit / steps;
       measure(x, part * part_rows, std::min(x.rows, (part + 1) * part_rows),
-              ranges.data() + part * dim);
+              unit % steps * feature_step, ranges.data() + part * dim);
     };
-    workers.for_each(parts, 0, measure_part, cost(x));
+    workers.for_each(parts * steps, 0, measure_part, cost(x));
     for (std::size_t i = 0; i < ranges.size(); ++i) {
       Range& r = total[i % total.size()];
       r.least = std::min(r.least, ranges[i].least);
@@ -162,14 +172,16 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
   packed.centred = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
   packed.half_norm = Buffer<T>(static_cast<std::size_t>(strips * tile_rows));
   packed.strip_error.assign(static_cast<std::size_t>(strips), 0);
-  std::vector<double> strip_norm(static_cast<std::size_t>(strips));
-  const auto pack_strip = [&](std::int64_t strip, int) {
-    const std::ptrdiff_t first = strip * tile_rows;
+  const std::ptrdiff_t steps = feature_steps(x.cols);
+  std::vector<double> norms(static_cast<std::size_t>(strips * steps * tile_rows));
+  const auto pack = [&](std::int64_t unit, int) {
+    const std::ptrdiff_t first = unit / steps * tile_rows;
+    const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.centred.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
     T column[tile_rows];
     double norm[tile_rows] = {};
-    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+    for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const auto at = static_cast<std::size_t>(k);
       const double centre = frame.centre.empty() ? 0 : frame.centre[at];
       const double scale =
@@ -182,15 +194,26 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
       }
       store_column(column, panel, x.cols, out + k * panel);
     }
-    T* half_norm = packed.half_norm.data() + first;
+    std::copy(norm, norm + tile_rows, norms.data() + unit * tile_rows);
+  };
+  workers.for_each(strips * steps, 0, pack, cost(x));
+
+  std::vector<double> strip_norm(static_cast<std::size_t>(strips));
+  const auto finish_strip = [&](std::int64_t strip, int) {
+    double norm[tile_rows] = {};
+    for (std::ptrdiff_t i = 0; i < steps * tile_rows; ++i) {
+      norm[i % tile_rows] += norms[static_cast<std::size_t>(strip * steps * tile_rows + i)];
+    }
+    T* half_norm = packed.half_norm.data() + strip * tile_rows;
     std::transform(norm, norm + tile_rows, half_norm,
                    [](double value) { return static_cast<T>(value / 2); });
-    strip_norm[static_cast<std::size_t>(strip)] = *std::max_element(norm, norm + tile_rows) / 2;
-    packed.strip_error[static_cast<std::size_t>(strip)] =
-        typical_error<T>(x.cols) * strip_norm[static_cast<std::size_t>(strip)] +
-        error_with_itself(out, half_norm, panel, x.cols);
+    const auto at = static_cast<std::size_t>(strip);
+    strip_norm[at] = *std::max_element(norm, norm + tile_rows) / 2;
+    packed.strip_error[at] = typical_error<T>(x.cols) * strip_norm[at] +
+                             error_with_itself(packed.centred.data() + strip * tile_rows * x.cols,
+                                               half_norm, panel, x.cols);
   };
-  workers.for_each(strips, 0, pack_strip, cost(x));
+  workers.for_each(strips, 0, finish_strip, cost(x));
   packed.max_norm = *std::max_element(strip_norm.begin(), strip_norm.end());
   packed.max_error = *std::max_element(packed.strip_error.begin(), packed.strip_error.end());
 }
@@ -202,12 +225,14 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
   packed.dim = x.cols;
   const std::ptrdiff_t strips = packed.strips();
   packed.raw = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
-  const auto pack_strip = [&](std::int64_t strip, int) {
-    const std::ptrdiff_t first = strip * tile_rows;
+  const std::ptrdiff_t steps = feature_steps(x.cols);
+  const auto pack = [&](std::int64_t unit, int) {
+    const std::ptrdiff_t first = unit / steps * tile_rows;
+    const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.raw.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
     T column[tile_rows];
-    for (std::ptrdiff_t k = 0; k < x.cols; ++k) {
+    for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const double scale = frame.raw_scale[static_cast<std::size_t>(k)];
       for (int r = 0; r < tile_rows; ++r) {
         column[r] = r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
@@ -215,7 +240,7 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
       store_column(column, panel, x.cols, out + k * panel);
     }
   };
-  workers.for_each(strips, 0, pack_strip, cost(x));
+  workers.for_each(strips * steps, 0, pack, cost(x));
 }
 
 template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,

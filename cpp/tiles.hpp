@@ -38,9 +38,10 @@ class TileList {
 
   TileList(const std::vector<Block>& blocks, double pair_work) : blocks_(blocks) {
     // 2e7 multiply-adds take a millisecond or less: short against the stop hook's 50 ms, long
-    // against handing out a unit.
+    // against handing out a unit. With a hundred thousand features and more it takes narrow tiles.
     const double tiles = 2e7 / (pair_work * tile_rows * tile_cols);
-    segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, 64.0)) * tile_cols;
+    step_ = tiles < 0.02 ? tile_rows : tile_cols;
+    segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, 64.0)) * step_;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       for (std::ptrdiff_t row = 0; row < blocks[b].rows; row += tile_rows) {
         strips_.push_back({static_cast<int>(b), row, units_});
@@ -75,8 +76,8 @@ class TileList {
   template <class Visit>
   void for_each_tile(const Unit& unit, const Visit& visit) const {
     const bool symmetric = blocks_[static_cast<std::size_t>(unit.block)].symmetric;
-    for (std::ptrdiff_t col = unit.col; col < unit.end_col; col += tile_cols) {
-      const int cols = static_cast<int>(std::min<std::ptrdiff_t>(tile_cols, unit.end_col - col));
+    for (std::ptrdiff_t col = unit.col; col < unit.end_col; col += step_) {
+      const int cols = static_cast<int>(std::min(step_, unit.end_col - col));
       const bool on_diagonal = symmetric && col < unit.row + tile_rows;
       visit(col,
             Extent{unit.rows, cols, on_diagonal ? static_cast<int>(unit.row - col) : no_diagonal});
@@ -95,7 +96,8 @@ class TileList {
 
   std::vector<Block> blocks_;
   std::vector<Strip> strips_;
-  std::ptrdiff_t segment_;
+  std::ptrdiff_t step_;     // columns to a tile
+  std::ptrdiff_t segment_;  // columns to a unit
   std::int64_t units_ = 0;
 };
 

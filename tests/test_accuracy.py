@@ -145,7 +145,7 @@ def test_kernel_sums(case, name, dtype):
         rows = np.abs(direct).sum(axis=1)
         within(got, direct.sum(axis=1), rows + rows.mean(), dtype)
 
-        got = backend.paired_values(x[:M], y, groups, 1)[0]
+        got = backend.paired_values(x[:M], y, groups, 1, 0)[0]
         pairs = np.diagonal(direct[:M])
         within(got, pairs, np.abs(pairs) + np.abs(direct).mean(), dtype)
 

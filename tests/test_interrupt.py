@@ -33,6 +33,7 @@ LONG_CALLS = {
     "mmd_test": "mmd_test(big[:20000], big[20000:40000], RBF(9.0), n_resamples=99)",
     "witness": "witness(big, big, big, RBF(9.0))",
     "median_distance": "median_distance(wide)",
+    "half a million features": "mmd_test(huge, huge, RBF(700.0), n_resamples=99)",
     "callback": "mmd2(big, big, Callback(lambda a, b: a @ b.T))",
 }
 SETUP = """
@@ -44,6 +45,7 @@ SETUP = """
     big = rng.normal(size=(150_000, 64)).astype(np.float32)
     far = big + 1e6
     wide = rng.normal(size=(10_000, 1000))
+    huge = np.broadcast_to(big[:800, :1], (800, 500_000))
     expected = mmd2(big[:500], big[500:900], RBF(9.0))
 
     def interrupted(call):
@@ -120,6 +122,13 @@ CALLS = {
     "median_distance": lambda x, progress: fastdiv.median_distance(x, progress=progress),
     "callback": lambda x, progress: fastdiv.mmd2(
         x, x, Callback(lambda a, b: a @ b.T), progress=progress
+    ),
+    "callback that grows": lambda x, progress: fastdiv.mmd_test(
+        (x * np.geomspace(1, 1e12, len(x))[:, None])[:2000],
+        x[:1000],
+        Callback(lambda a, b: a @ b.T),
+        n_resamples=9,
+        progress=progress,
     ),
 }
 each_call = pytest.mark.parametrize("name", CALLS)

@@ -128,11 +128,11 @@ def test_paired_values(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n in (1, 2, 17, 131):
         x, y = sample(rng, n, d, dtype), sample(rng, n, d, dtype)
-        expected = reference.paired_values(x, y, groups, 1)
+        expected = reference.paired_values(x, y, groups, 1, 0)
         bound = np.maximum(np.abs(expected), np.abs(expected).mean())
-        close(core.paired_values(x, y, groups, 1), expected, bound, dtype)
-        same = core.paired_values(x, x, groups, 1)
-        expected = reference.paired_values(x, x, groups, 1)
+        close(core.paired_values(x, y, groups, 1, 0), expected, bound, dtype)
+        same = core.paired_values(x, x, groups, 1, 0)
+        expected = reference.paired_values(x, x, groups, 1, 0)
         close(same, expected, np.abs(expected), dtype)
 
 
@@ -142,12 +142,12 @@ def test_paired_values_do_not_depend_on_the_place(core, rng, name, dtype):
     """Ties of the paired test rest on this."""
     groups = groups_of(name, 7)
     x, y = sample(rng, 67, 7, dtype), sample(rng, 67, 7, dtype)
-    values = core.paired_values(x, y, groups, 1)
+    values = core.paired_values(x, y, groups, 1, 0)
     order = rng.permutation(67)
     np.testing.assert_array_equal(
-        core.paired_values(x[order], y[order], groups, 1)[0], values[0, order]
+        core.paired_values(x[order], y[order], groups, 1, 0)[0], values[0, order]
     )
-    np.testing.assert_array_equal(core.paired_values(y, x, groups, 1), values)
+    np.testing.assert_array_equal(core.paired_values(y, x, groups, 1, 0), values)
 
 
 @each_dtype
@@ -193,8 +193,8 @@ def test_many_kernels_in_one_pass(core, rng, dtype):
         dtype,
     )
     close(
-        core.paired_values(x[:43], y, groups, n_outputs),
-        reference.paired_values(x[:43], y, groups, n_outputs),
+        core.paired_values(x[:43], y, groups, n_outputs, 0),
+        reference.paired_values(x[:43], y, groups, n_outputs, 0),
         bound,
         dtype,
     )
@@ -225,7 +225,7 @@ def test_strides(core, rng, view, dtype):
         lambda a: core.quad_forms(a, wide_labels, groups, 1, 0, None),
         lambda a: core.row_sums(a, y, groups, 1, 0, None),
         lambda a: core.row_sums(y, a, groups, 1, 0, None),
-        lambda a: core.paired_values(a, y, groups, 1),
+        lambda a: core.paired_values(a, y, groups, 1, 0),
         lambda a: core.median_distance(a, "euclidean", 0, None),
         lambda a: core.median_distance(a, "cityblock", 0, None),
         lambda a: core.first_nonfinite(a),

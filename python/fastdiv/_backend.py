@@ -63,7 +63,7 @@ class Backend(Protocol):
     ) -> Values: ...
 
     def paired_values(
-        self, x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, /
+        self, x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
     ) -> Values: ...
 
     def median_distance(

@@ -77,11 +77,13 @@ def row_sums(
     return sums
 
 
-def paired_values(x: Matrix, y: Matrix, kernels: Lowered) -> Values:
+def paired_values(x: Matrix, y: Matrix, kernels: Lowered, n_threads: int) -> Values:
     """Evaluate at matching rows, (n_outputs, n)."""
     values = np.zeros((kernels.n_outputs, len(x)))
     if kernels.groups:
-        values = _backend.current().paired_values(x, y, kernels.groups, kernels.n_outputs)
+        values = _backend.current().paired_values(
+            x, y, kernels.groups, kernels.n_outputs, n_threads
+        )
     for f, weight, output in kernels.callbacks:
         for i in _slices(len(x), _PAIRED_TILE):
             values[output, i] += weight * np.diagonal(_evaluate(f, x[i], y[i]))
@@ -129,6 +131,7 @@ def _quad_forms(
     labels: NDArray[np.uint8],
     progress: Progress | None,
     exponent: int = -1074,
+    reported: int = 0,
 ) -> Values:
     """
     Sum in fixed point: each value below 2^exponent becomes two integers of _LIMB bits.
@@ -137,12 +140,12 @@ def _quad_forms(
     depends on the values alone. A value beyond the range starts the pass anew.
     """
     q, s, t = (np.zeros(n, dtype=object) for n in (len(labels), len(labels), 1))
-    for i, j in _reported(_upper_tiles(len(z)), progress):
+    for done, (i, j) in enumerate(_reported(_upper_tiles(len(z)), progress, reported)):
         tile = _tile_off_diagonal(f, z, i, j)
         peak = np.abs(tile).max()
         if peak >= np.ldexp(1.0, exponent):
             wider = int(np.frexp(peak)[1]) + _HEADROOM
-            return _quad_forms(f, z, labels, progress, wider)
+            return _quad_forms(f, z, labels, progress, wider, max(done, reported))
         times = 1 if i == j else 2
         rows, columns = labels[:, i].astype(np.float64), labels[:, j].astype(np.float64)
         scaled = np.ldexp(tile, _LIMB - exponent)
@@ -182,9 +185,9 @@ def _upper_tiles(n: int) -> list[tuple[slice, slice]]:
 
 
 def _reported(
-    tiles: list[tuple[slice, slice]], progress: Progress | None
+    tiles: list[tuple[slice, slice]], progress: Progress | None, reported: int = 0
 ) -> Iterator[tuple[slice, slice]]:
     for done, tile in enumerate(tiles, start=1):
         yield tile
-        if progress is not None:
+        if progress is not None and done > reported:
             progress(done, len(tiles))

@@ -23,7 +23,9 @@ def pair_sums(
     progress: Progress | None,
     /,
 ) -> Values: ...
-def paired_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, /) -> Values: ...
+def paired_values(
+    x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+) -> Values: ...
 def quad_forms(
     z: Matrix,
     labels: NDArray[np.uint8],

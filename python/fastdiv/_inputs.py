@@ -17,6 +17,9 @@ NAN_POLICIES = ("raise", "omit")
 MAX_THREADS = 1024
 DEFAULT_RESAMPLES = 999
 
+_AT_ONCE = 1 << 24
+"""Values read before Ctrl-C is heard again: some 20 ms."""
+
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
 
@@ -100,7 +103,7 @@ def finite(
     advice: str = "clean the data or pass nan_policy='omit' to drop such rows",
 ) -> Matrix:
     """Return `a` if all values are finite; otherwise drop the rows or raise."""
-    first = _backend.current().first_nonfinite(a)
+    first = _first_nonfinite(a)
     if first < 0:
         return a
     if omit:
@@ -111,6 +114,32 @@ def finite(
         f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
         f"row {row}, column {column}; {advice}"
     )
+
+
+def _first_nonfinite(a: Matrix) -> int:
+    for rows in _row_parts(a):
+        first = _backend.current().first_nonfinite(a[rows])
+        if first >= 0:
+            return rows.start * a.shape[1] + first
+    return -1
+
+
+def _row_parts(a: Matrix) -> Iterator[slice]:
+    step = max(1, _AT_ONCE // a.shape[1])
+    return (slice(start, start + step) for start in range(0, len(a), step))
+
+
+def pool(parts: list[Matrix]) -> Matrix:
+    """Concatenate samples of one dtype; a single one is not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    pooled = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype)
+    start = 0
+    for part in parts:
+        for rows in _row_parts(part):
+            pooled[start : start + len(part)][rows] = part[rows]
+        start += len(part)
+    return pooled
 
 
 def _finite_rows(a: Matrix) -> NDArray[np.bool_]:

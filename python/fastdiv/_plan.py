@@ -103,7 +103,7 @@ def predict(
     def draw(pooled: npt.NDArray[Any]) -> None:
         half = len(pooled) // 2
         draws = (rng.permutation(2 * half) for _ in range(_FEW_DRAWS))
-        _splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator)
+        _splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
 
     seconds = _extend(compute, few, n_rows)
     if resolved is not kernel:

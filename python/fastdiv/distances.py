@@ -132,7 +132,7 @@ def _pooled_median(
     if sum(map(len, parts)) > EXACT_ROWS:
         pooled = _subsample(parts)
     else:
-        pooled = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        pooled = _inputs.pool(parts)
     with np.errstate(over="ignore", invalid="ignore"):
         median = _backend.current().median_distance(pooled, metric, n_threads, progress)
     if not np.isfinite(median):

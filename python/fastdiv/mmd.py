@@ -114,7 +114,7 @@ def mmd2(
     lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=True)
     sums = _callback.pair_sums(a, b, lowered, threads, report)
     if estimator != "unbiased":
-        sums = sums + diagonal_terms(a, b, lowered, estimator)
+        sums = sums + diagonal_terms(a, b, lowered, estimator, threads)
     values = statistic(sums, len(a), len(b), estimator)
     return float(values[0]) if single else values
 
@@ -250,7 +250,9 @@ def witness(
     return values[0] if single else values
 
 
-def diagonal_terms(x: Matrix, y: Matrix, kernels: Lowered, estimator: str) -> Values:
+def diagonal_terms(
+    x: Matrix, y: Matrix, kernels: Lowered, estimator: str, n_threads: int
+) -> Values:
     """
     Return what an estimator adds to the sums over pairs.
 
@@ -262,6 +264,8 @@ def diagonal_terms(x: Matrix, y: Matrix, kernels: Lowered, estimator: str) -> Va
         Kernels.
     estimator : {"biased", "paired"}
         "biased" adds the diagonals of x and y; "paired" takes k(x_i, y_i) away.
+    n_threads : int
+        Number of threads; 0 for the default.
 
     Returns
     -------
@@ -270,10 +274,10 @@ def diagonal_terms(x: Matrix, y: Matrix, kernels: Lowered, estimator: str) -> Va
     """
     terms = np.zeros((kernels.n_outputs, 3))
     if estimator == "biased":
-        terms[:, 0] = ordered_sum(_callback.paired_values(x, x, kernels))
-        terms[:, 1] = ordered_sum(_callback.paired_values(y, y, kernels))
+        terms[:, 0] = ordered_sum(_callback.paired_values(x, x, kernels, n_threads))
+        terms[:, 1] = ordered_sum(_callback.paired_values(y, y, kernels, n_threads))
     else:
-        terms[:, 2] = -ordered_sum(_callback.paired_values(x, y, kernels))
+        terms[:, 2] = -ordered_sum(_callback.paired_values(x, y, kernels, n_threads))
     return terms
 
 

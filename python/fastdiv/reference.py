@@ -131,7 +131,9 @@ def row_sums(
     return sums
 
 
-def paired_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+def paired_values(
+    x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int
+) -> Values:
     """
     Evaluate every kernel at matching rows.
 
@@ -139,7 +141,7 @@ def paired_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int
     ----------
     x, y : ndarray, shape (n, d)
         Row i of x goes with row i of y.
-    kernels, n_outputs
+    kernels, n_outputs, n_threads
         As in `pair_sums`.
 
     Returns

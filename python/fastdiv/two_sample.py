@@ -172,14 +172,16 @@ def mmd_test(
     generator = _inputs.generator(rng)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
 
-    pooled = np.concatenate([a, b])
+    pooled = _inputs.pool([a, b])
     median = distances.median_bandwidth([pooled], threads, report)
     d = pooled.shape[1]
     resolved = [each._resolve(d, median) for each in kernels]
     lowered = lower(resolved, for_mmd=True)
 
     draws = given if given is not None else _draws(generator, n + m, n_resamples)
-    labels, diagonals = _splittings(pooled, n, draws, n_resamples, lowered, estimator)
+    labels, diagonals = _splittings(
+        pooled, n, draws, n_resamples, lowered, estimator, threads
+    )
     sums = _callback.quad_forms(pooled, labels, lowered, threads, report) + diagonals
     values = statistic(sums, n, m, estimator)
     results = [
@@ -199,6 +201,7 @@ def _splittings(
     n_resamples: int,
     kernels: Lowered,
     estimator: str,
+    n_threads: int,
 ) -> tuple[NDArray[np.uint8], Values]:
     """
     Return labels (1 + B, N) and diagonal terms (n_outputs, 1 + B, 3).
@@ -209,7 +212,7 @@ def _splittings(
     labels = np.zeros((1 + n_resamples, len(pooled)), dtype=np.uint8)
     terms = np.zeros((kernels.n_outputs, 1 + n_resamples, 3))
     if estimator == "biased":
-        diagonal = _callback.paired_values(pooled, pooled, kernels)
+        diagonal = _callback.paired_values(pooled, pooled, kernels, n_threads)
     labels[0, :n] = 1
     order = np.arange(len(pooled))
     draws = iter(draws)
@@ -222,7 +225,9 @@ def _splittings(
             terms[:, index, 0] = ordered_sum(diagonal[:, first])
             terms[:, index, 1] = ordered_sum(diagonal[:, second])
         elif estimator == "paired":
-            terms[:, index] = diagonal_terms(pooled[first], pooled[second], kernels, estimator)
+            terms[:, index] = diagonal_terms(
+                pooled[first], pooled[second], kernels, estimator, n_threads
+            )
     return labels, terms
 
 
