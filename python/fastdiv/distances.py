@@ -129,10 +129,8 @@ def median_bandwidth(parts: list[Matrix], n_threads: int, progress: Progress | N
 def _pooled_median(
     parts: list[Matrix], metric: str, n_threads: int, progress: Progress | None
 ) -> float:
-    if sum(map(len, parts)) > EXACT_ROWS:
-        pooled = _subsample(parts)
-    else:
-        pooled = _inputs.pool(parts)
+    exact = sum(map(len, parts)) <= EXACT_ROWS
+    pooled = _inputs.pool(parts) if exact else _subsample(parts)
     with np.errstate(over="ignore", invalid="ignore"):
         median = _backend.current().median_distance(pooled, metric, n_threads, progress)
     if not np.isfinite(median):

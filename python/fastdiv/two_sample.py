@@ -179,9 +179,7 @@ def mmd_test(
     lowered = lower(resolved, for_mmd=True)
 
     draws = given if given is not None else _draws(generator, n + m, n_resamples)
-    labels, diagonals = _splittings(
-        pooled, n, draws, n_resamples, lowered, estimator, threads
-    )
+    labels, diagonals = _splittings(pooled, n, draws, n_resamples, lowered, estimator, threads)
     sums = _callback.quad_forms(pooled, labels, lowered, threads, report) + diagonals
     values = statistic(sums, n, m, estimator)
     results = [
