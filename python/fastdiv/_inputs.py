@@ -120,7 +120,8 @@ def _first_nonfinite(a: Matrix) -> int:
     for rows in _row_parts(a):
         first = _backend.current().first_nonfinite(a[rows])
         if first >= 0:
-            return int(rows.start) * a.shape[1] + first
+            index: int = rows.start * a.shape[1] + first
+            return index
     return -1
 
 
