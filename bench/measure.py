@@ -124,7 +124,7 @@ def machine(threads: int) -> dict[str, str]:
         "cores": f"{len(os.sched_getaffinity(0))}, {threads} threads used",
         "instruction set": str(config["isa"]),
         "compiler": str(config["compiler"]),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
         "versions": ", ".join(
             f"{name} {_version(name)}"

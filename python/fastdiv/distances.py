@@ -15,7 +15,8 @@ EXACT_ROWS = 10_000
 """Pooled rows up to which the median is taken over all pairs."""
 
 _METRICS = ("euclidean", "cityblock")
-_BLOCK = 4096
+_BLOCK = 1 << 20
+"""Values projected at a time."""
 
 
 def median_distance(
@@ -169,8 +170,9 @@ def _canonical_order(parts: list[Matrix], direction: Values) -> NDArray[np.intp]
 def _row_blocks(parts: list[Matrix]) -> Iterator[Values]:
     """Yield C-ordered float64 copies, so that the sum of a row never depends on its place."""
     for part in parts:
-        for start in range(0, len(part), _BLOCK):
-            yield np.array(part[start : start + _BLOCK], dtype=np.float64, order="C")
+        step = max(1, _BLOCK // part.shape[1])
+        for start in range(0, len(part), step):
+            yield np.array(part[start : start + step], dtype=np.float64, order="C")
 
 
 def _take(parts: list[Matrix], rows: NDArray[np.intp]) -> Matrix:
