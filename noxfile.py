@@ -55,6 +55,7 @@ STUB_WORDS = {
     r"collections\.abc\.Callable \| None": "Progress | None",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.uint8\]": "NDArray[np.uint8]",
     r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
+    r"numpy\.typing\.NDArray\[numpy\.uint8\]": "NDArray[np.uint8]",
     r"numpy\.ndarray": "Matrix",
     r"typing\.SupportsInt \| typing\.SupportsIndex": "int",
     r"typing\.SupportsFloat \| typing\.SupportsIndex": "float",

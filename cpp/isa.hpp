@@ -86,10 +86,55 @@ struct TileOps {
   double (*fma_burst)(std::int64_t n, T* sink);
 };
 
+// How a Gaussian's covariance is given: see gaussian.hpp.
+enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision };
+constexpr bool is_diagonal(Scale scale) {
+  return scale < Scale::cov;
+}
+
+// One Gaussian; strides in elements. A diagonal parameter has no column stride.
+template <class T>
+struct GaussianItem {
+  const T* mean;
+  const T* parameter;
+  std::ptrdiff_t mean_stride;
+  std::ptrdiff_t row_stride;
+  std::ptrdiff_t col_stride;
+  Scale scale;
+};
+
+// What is wrong with a matrix.
+enum MatrixStatus : std::uint8_t {
+  matrix_is_fine = 0,
+  not_finite = 1,
+  not_symmetric = 2,
+  not_positive_definite = 3,
+  not_lower_triangular = 4,
+  zero_on_diagonal = 5,
+};
+
+template <class T>
+struct GaussianOps {
+  int items;  // that the functions for matrices take side by side
+  // KL(p || q) of two diagonal Gaussians
+  double (*diagonal_kl)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim);
+  // out[i] = KL(p[i] || q[i]) for i < count <= items, NaN where a matrix is not positive definite.
+  // `scratch` holds scratch_size(dim) doubles. All p have one scale, so have all q.
+  void (*full_kl)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
+                  double* scratch, double* out);
+  // status[i] of p[i].parameter; scratch as above
+  void (*matrix_status)(const GaussianItem<T>* p, int count, int dim, double* scratch,
+                        std::uint8_t* status);
+  std::size_t (*scratch_size)(int dim);
+};
+constexpr int max_items = 8;
+
 struct IsaOps {
   const char* name;
   TileOps<float> f32;
   TileOps<double> f64;
+  GaussianOps<float> gaussian_f32;
+  GaussianOps<double> gaussian_f64;
   // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in
   // cols_of[.][b]
   void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
@@ -103,6 +148,14 @@ struct IsaOps {
       return f32;
     } else {
       return f64;
+    }
+  }
+  template <class T>
+  const GaussianOps<T>& gaussian() const {
+    if constexpr (sizeof(T) == 4) {
+      return gaussian_f32;
+    } else {
+      return gaussian_f64;
     }
   }
 };

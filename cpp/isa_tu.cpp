@@ -1,6 +1,7 @@
 // Compiled once per ISA level: instantiates the tile, kernel and reduction templates and exports
 // one table of them. No static initialisers, no inline functions shared between levels.
 
+#include "gaussian.hpp"
 #include "kernels.hpp"
 #include "reductions.hpp"
 #include "tile.hpp"
@@ -43,10 +44,20 @@ constexpr TileOps<T> tile_ops() {
           fma_burst<T>};
 }
 
+template <class T>
+constexpr GaussianOps<T> gaussian_ops() {
+  return {items_at_once, diagonal_kl<T>, full_kl<T>, matrix_status<T>, gaussian_scratch_size};
+}
+
 }  // namespace
 
 extern const IsaOps table;
-constexpr IsaOps table = {FASTDIV_STRING(FASTDIV_ISA_NAME), tile_ops<float>(), tile_ops<double>(),
-                          add_labelled, labelled_scratch_bytes};
+constexpr IsaOps table = {FASTDIV_STRING(FASTDIV_ISA_NAME),
+                          tile_ops<float>(),
+                          tile_ops<double>(),
+                          gaussian_ops<float>(),
+                          gaussian_ops<double>(),
+                          add_labelled,
+                          labelled_scratch_bytes};
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -4,9 +4,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
+#include "distributions.hpp"
 #include "engine.hpp"
 
 namespace py = pybind11;
@@ -107,6 +110,65 @@ void run(const Progress& progress, double total, const Call& call) {
                    1) != 0) {
     throw py::error_already_set();
   }
+}
+
+fastdiv::Scale scale_from(const std::string& name) {
+  using fastdiv::Scale;
+  constexpr std::pair<const char*, Scale> scales[] = {{"std", Scale::std},
+                                                      {"var", Scale::var},
+                                                      {"logstd", Scale::logstd},
+                                                      {"logvar", Scale::logvar},
+                                                      {"cov", Scale::cov},
+                                                      {"scale_tril", Scale::scale_tril},
+                                                      {"precision", Scale::precision}};
+  for (const auto& [known, scale] : scales) {
+    if (name == known) {
+      return scale;
+    }
+  }
+  throw std::invalid_argument("unknown parametrisation '" + name + "'");
+}
+
+// Shapes (*batch, d), and (*batch, d) or (*batch, d, d); all of dtype T.
+template <class T>
+fastdiv::Gaussians<T> gaussians(const py::array& mean, const std::string& name,
+                                const py::array& parameter) {
+  const fastdiv::Scale scale = scale_from(name);
+  const bool diagonal = fastdiv::is_diagonal(scale);
+  const auto strides = [](const py::array& a) {
+    if (!py::isinstance<py::array_t<T>>(a)) {
+      throw py::type_error("parameters must be of one dtype");
+    }
+    std::vector<std::ptrdiff_t> in_elements;
+    for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
+      if (a.strides(axis) % static_cast<py::ssize_t>(sizeof(T)) != 0) {
+        throw std::invalid_argument("strides must be multiples of the item size");
+      }
+      in_elements.push_back(a.strides(axis) / static_cast<py::ssize_t>(sizeof(T)));
+    }
+    return in_elements;
+  };
+  if (mean.ndim() < 1 || parameter.ndim() != mean.ndim() + (diagonal ? 0 : 1) ||
+      !std::equal(mean.shape(), mean.shape() + mean.ndim(), parameter.shape()) ||
+      parameter.shape(parameter.ndim() - 1) != mean.shape(mean.ndim() - 1)) {
+    throw std::invalid_argument("mean and parameter do not fit");
+  }
+  return {static_cast<const T*>(mean.data()), strides(mean),
+          static_cast<const T*>(parameter.data()), strides(parameter), scale};
+}
+
+std::vector<std::ptrdiff_t> batch_shape(const py::array& mean) {
+  return {mean.shape(), mean.shape() + mean.ndim() - 1};
+}
+
+bool is_float32_batch(const py::array& mean) {
+  if (py::isinstance<py::array_t<float>>(mean)) {
+    return true;
+  }
+  if (py::isinstance<py::array_t<double>>(mean)) {
+    return false;
+  }
+  throw py::type_error("parameters must be float32 or float64");
 }
 
 double count(py::ssize_t n) {
@@ -238,6 +300,64 @@ std::int64_t first_nonfinite(const py::array& x) {
   return (is_float32(x) ? first_nonfinite_of<float> : first_nonfinite_of<double>)(x);
 }
 
+template <class T>
+Values gaussian_kl_of(const py::array& p_mean, const std::string& p_name,
+                      const py::array& p_parameter, const py::array& q_mean,
+                      const std::string& q_name, const py::array& q_parameter, int n_threads,
+                      const Progress& progress) {
+  const auto p = gaussians<T>(p_mean, p_name, p_parameter);
+  const auto q = gaussians<T>(q_mean, q_name, q_parameter);
+  const auto shape = batch_shape(p_mean);
+  if (p_mean.ndim() != q_mean.ndim() ||
+      !std::equal(p_mean.shape(), p_mean.shape() + p_mean.ndim(), q_mean.shape())) {
+    throw std::invalid_argument("p and q must have one shape");
+  }
+  Values out(shape);
+  const double total = count(out.size());
+  double* data = out.mutable_data();
+  const std::ptrdiff_t dim = p_mean.shape(p_mean.ndim() - 1);
+  run(progress, total, [&] {
+    fastdiv::gaussian_kl<T>(shape, dim, p, q, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
+                   const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
+                   int n_threads, const Progress& progress) {
+  return (is_float32_batch(p_mean) ? gaussian_kl_of<float>
+                                   : gaussian_kl_of<double>)(p_mean, p_name, p_parameter, q_mean,
+                                                             q_name, q_parameter, n_threads,
+                                                             progress);
+}
+
+template <class T>
+py::array_t<std::uint8_t> matrix_status_of(const py::array& matrices, const std::string& name,
+                                           int n_threads) {
+  if (matrices.ndim() < 2) {
+    throw std::invalid_argument("matrices must have shape (..., d, d)");
+  }
+  const std::vector<py::ssize_t> mean_shape(matrices.shape(),
+                                            matrices.shape() + matrices.ndim() - 1);
+  const py::array_t<T> mean(mean_shape, std::vector<py::ssize_t>(mean_shape.size(), 0),
+                            static_cast<const T*>(matrices.data()), matrices);
+  const auto p = gaussians<T>(mean, name, matrices);
+  const auto shape = batch_shape(mean);
+  py::array_t<std::uint8_t> out(shape);
+  std::uint8_t* data = out.mutable_data();
+  const std::ptrdiff_t dim = matrices.shape(matrices.ndim() - 1);
+  const Progress none;
+  run(none, 0,
+      [&] { fastdiv::matrix_status<T>(shape, dim, p, data, options(n_threads, none, 0)); });
+  return out;
+}
+
+py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::string& name,
+                                        int n_threads) {
+  return (is_float32_batch(matrices) ? matrix_status_of<float>
+                                     : matrix_status_of<double>)(matrices, name, n_threads);
+}
+
 py::tuple measure_peaks(const std::string& dtype, int n_threads, double seconds) {
   if (dtype != "float32" && dtype != "float64") {
     throw std::invalid_argument("dtype must be 'float32' or 'float64'");
@@ -278,6 +398,11 @@ PYBIND11_MODULE(_core, m) {
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
   m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
+  m.def("gaussian_kl", &gaussian_kl, py::arg("p_mean"), py::arg("p_name"), py::arg("p_parameter"),
+        py::arg("q_mean"), py::arg("q_name"), py::arg("q_parameter"), py::arg("n_threads"),
+        py::arg("progress"), py::pos_only());
+  m.def("matrix_status", &matrix_status, py::arg("matrices"), py::arg("name"), py::arg("n_threads"),
+        py::pos_only());
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());
   m.def("set_num_threads", &fastdiv::set_num_threads, py::arg("n"), py::pos_only());
   m.def("get_num_threads", &fastdiv::get_num_threads);

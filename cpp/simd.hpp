@@ -32,6 +32,16 @@ struct Simd<float> {
   // log2(m) = s*q(s^2), s = (m-1)/(m+1), sqrt(1/2) <= m <= sqrt(2), minimax, 6.9e-10
   static constexpr float log2_poly[] = {2.885390079788952386f, 0.96179884763437883516f,
                                         0.57671438423392881564f, 0.43173587849357752602f};
+  // (log(m) - 2s) / s^3 in u = s^2, on the same m; 1.7e-9
+  static constexpr float log_rest_poly[] = {0.66666666554497091551f, 0.40000121839806126714f,
+                                            0.28550820815960663296f, 0.23330467216303836299f};
+  // (exp(r) - 1 - r) / r^2 on |r| <= log(2)/2; 2.9e-9
+  static constexpr float exp_rest_poly[] = {0.50000000134658092001f,  0.16666666681623231402f,
+                                            0.041666464925285905408f, 0.0083333109254809008349f,
+                                            0.001393364999630925043f, 0.00019890990824673653848f};
+  // log(2) in two parts; products of the first with exponents are exact
+  static constexpr float log_2_high = 0x1.62e4p-1f, log_2_low = 0x1.7f7d1cp-20f;
+  static constexpr float largest_log = 88.37f, smallest_log = -87.33f;  // exp stays normal
 };
 
 template <>
@@ -54,6 +64,18 @@ struct Simd<double> {
                                          0.57707801634547042499, 0.41219858585106456814,
                                          0.32059853392646233611, 0.26233440174514829724,
                                          0.22091186685788852995, 0.21367077946267186606};
+  // as above; 2.1e-20 and 3.7e-20
+  static constexpr double log_rest_poly[] = {
+      0.66666666666666666668, 0.39999999999999992501, 0.28571428571435359104,
+      0.22222222219858735141, 0.18181818593656763045, 0.15384575132330097304,
+      0.13335638669839822195, 0.11688123642863110896, 0.11881997202961458257};
+  static constexpr double exp_rest_poly[] = {
+      0.49999999999999999998,     0.16666666666666666667,   0.041666666666666676774,
+      0.008333333333333334007,    0.0013888888888879073994, 0.00019841269841263299129,
+      0.000024801587336442237861, 2.7557319247218730776e-6, 2.7557263278088496905e-7,
+      2.5052071094293546753e-8,   2.0918137737642736429e-9, 1.6086627956780368844e-10};
+  static constexpr double log_2_high = 0x1.62e42feep-1, log_2_low = 0x1.a39ef35793c76p-33;
+  static constexpr double largest_log = 709.43, smallest_log = -708.39;
 };
 
 template <class T>
@@ -100,6 +122,39 @@ inline Vec<T> as_real(IntVec<T> v) {
 template <class T>
 inline Vec<T> as_real(BitsVec<T> v) {
   return reinterpret_cast<Vec<T>>(v);
+}
+
+// The lanes of the lower (upper) halves of a and b in turn.
+template <class T, int half>
+inline Vec<T> zip(Vec<T> a, Vec<T> b) {
+  IntVec<T> order;
+  for (int i = 0; i < lanes<T>; ++i) {
+    order[i] = static_cast<typename Simd<T>::Int>((i + half * lanes<T>) / 2 + i % 2 * lanes<T>);
+  }
+#if defined(__clang__)
+  Vec<T> v;
+  for (int i = 0; i < lanes<T>; ++i) {
+    v[i] = order[i] < lanes<T> ? a[order[i]] : b[order[i] - lanes<T>];
+  }
+  return v;
+#else
+  return __builtin_shuffle(a, b, order);
+#endif
+}
+
+// Row i becomes lane i.
+template <class T>
+inline void transpose(Vec<T> (&rows)[lanes<T>]) {
+  for (int step = 1; step < lanes<T>; step *= 2) {
+    Vec<T> zipped[lanes<T>];
+    for (int i = 0; i < lanes<T> / 2; ++i) {
+      zipped[2 * i] = zip<T, 0>(rows[i], rows[i + lanes<T> / 2]);
+      zipped[2 * i + 1] = zip<T, 1>(rows[i], rows[i + lanes<T> / 2]);
+    }
+    for (int i = 0; i < lanes<T>; ++i) {
+      rows[i] = zipped[i];
+    }
+  }
 }
 
 // The square root, 0 below 0.
@@ -161,6 +216,66 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
   const Vec<T> s = (exponent == 0 ? x_less_1 : m - T{1}) / (m + T{1});
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
+}
+
+// t - log(1 + t) for t > -1, without cancellation near 0: there t - 2s is t*s, s = t/(2 + t).
+// NaN for t <= -1, infinity for infinity.
+template <class T>
+inline Vec<T> less_log1p(Vec<T> t) {
+  using S = Simd<T>;
+  using Int = typename S::Int;
+  constexpr Int sqrt_half =
+      sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
+  constexpr T huge = sizeof(T) == 4 ? static_cast<T>(0x1p126) : static_cast<T>(0x1p1022);
+  const Vec<T> x = t + T{1};
+  const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
+  const Vec<T> m =
+      as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
+  const Vec<T> above = exponent == 0 ? t : m - T{1};
+  const Vec<T> s = above / (above + T{2});
+  const Vec<T> rest = polynomial(S::log_rest_poly, s * s) * (s * s * s);
+  const Vec<T> e = __builtin_convertvector(exponent, Vec<T>);
+  const Vec<T> far = t - e * S::log_2_high - (e * S::log_2_low + (s + s + rest));
+  const Vec<T> value = exponent == 0 ? t * s - rest : far;
+  const Vec<T> positive = x < huge ? value : t;
+  return x > T{0} ? positive : splat(static_cast<T>(__builtin_nan("")));
+}
+
+// exp(a) = scale * (1 + r + r^2 rest), with n the exponent of scale; only for a within the range of
+// normal results.
+template <class T>
+struct ExpParts {
+  Vec<T> n, r, rest, scale;
+  explicit ExpParts(Vec<T> a) {
+    using S = Simd<T>;
+    const Vec<T> z = a * static_cast<T>(1.4426950408889634074) + S::magic;
+    n = z - S::magic;
+    r = a - n * S::log_2_high - n * S::log_2_low;
+    rest = polynomial(S::exp_rest_poly, r);
+    constexpr typename S::Int one = typename S::Int{S::exponent_bias} << S::mantissa_bits;
+    scale = as_real<T>((as_bits<T>(z) << S::mantissa_bits) + static_cast<decltype(one)>(one));
+  }
+};
+
+// exp(a): 0 below the normal numbers, infinity above them, NaN for NaN.
+template <class T>
+inline Vec<T> exp(Vec<T> a) {
+  using S = Simd<T>;
+  const ExpParts<T> e(a);
+  const Vec<T> value = e.scale * (e.r * e.r * e.rest + e.r + T{1});
+  const Vec<T> bounded = a < S::smallest_log ? Vec<T>{} : value;
+  return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
+}
+
+// exp(a) - 1 - a, without cancellation near 0; infinity above the range, NaN for NaN.
+template <class T>
+inline Vec<T> exp_less_1(Vec<T> a) {
+  using S = Simd<T>;
+  const ExpParts<T> e(a);
+  const Vec<T> square = e.r * e.r * e.rest;
+  const Vec<T> value = e.n == T{0} ? square : e.scale * (square + e.r + T{1}) - T{1} - a;
+  const Vec<T> bounded = a < S::smallest_log ? T{-1} - a : value;
+  return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
 }
 
 // x^y for y > 0 and x <= 1 (up to rounding); 0 for x <= 0.

@@ -1,9 +1,11 @@
-"""Distances between samples: exact, on the CPU, in memory that grows with n and not with n²."""
+"""Statistical divergences on the CPU: between samples, and between distributions."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
 from fastdiv.distances import median_distance
+from fastdiv.divergences import cross_entropy, jeffreys, kl
+from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.kernels import (
     RBF,
     Callback,
@@ -29,6 +31,7 @@ __all__ = [
     "RBF",
     "Callback",
     "Energy",
+    "Gaussian",
     "InverseMultiquadric",
     "Kernel",
     "Laplacian",
@@ -39,8 +42,12 @@ __all__ = [
     "Sum",
     "TwoSampleResult",
     "__version__",
+    "cross_entropy",
     "energy_distance",
+    "fit_gaussian",
     "get_num_threads",
+    "jeffreys",
+    "kl",
     "median_distance",
     "mmd2",
     "mmd_test",

@@ -70,6 +70,23 @@ class Backend(Protocol):
         self, x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
     ) -> float: ...
 
+    def gaussian_kl(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def matrix_status(
+        self, matrices: Matrix, name: str, n_threads: int, /
+    ) -> NDArray[np.uint8]: ...
+
     def first_nonfinite(self, x: Matrix, /) -> int: ...
 
     def set_num_threads(self, n: int, /) -> None: ...

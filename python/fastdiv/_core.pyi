@@ -9,7 +9,19 @@ from fastdiv._backend import Group, Matrix, Progress, Values
 
 def config() -> dict[str, object]: ...
 def first_nonfinite(x: Matrix, /) -> int: ...
+def gaussian_kl(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
 def get_num_threads() -> int: ...
+def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
 def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
 def median_distance(
     x: Matrix, metric: str, n_threads: int, progress: Progress | None, /

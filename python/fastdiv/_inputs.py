@@ -42,9 +42,7 @@ _HINTS = {
 
 def matrix(value: object, name: str) -> Matrix:
     """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
-    a = value if type(value) is np.ndarray else _to_array(value, name)
-    if a.dtype not in _FLOATS or not a.flags.aligned:
-        a = _to_float(a, name)
+    a = array(value, name)
     if a.ndim == 0:
         raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
     if a.shape[0] == 0:
@@ -52,6 +50,12 @@ def matrix(value: object, name: str) -> Matrix:
     if a.size == 0:
         raise ValueError(f"{name} has 0 features: shape {a.shape}")
     return a if a.ndim == 2 else a.reshape(a.shape[0], -1)
+
+
+def array(value: object, name: str) -> Matrix:
+    """Return `value` as a float32 or float64 array of any shape, without a copy where possible."""
+    a = value if type(value) is np.ndarray else _to_array(value, name)
+    return a if a.dtype in _FLOATS and a.flags.aligned else _to_float(a, name)
 
 
 def samples(
@@ -211,6 +215,44 @@ def _to_float(a: NDArray[Any], name: str) -> Matrix:
         )
     a = a.astype(target, copy=False)
     return a if a.flags.aligned else a.copy()
+
+
+# --- distributions ---------------------------------------------------------------------
+
+
+def mask(value: object, name: str, batch_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a boolean mask broadcast to a batch shape."""
+    a = plain_array(value, name)
+    if a.dtype != np.bool_:
+        raise TypeError(f"{name} must be a boolean mask; got dtype {a.dtype}")
+    try:
+        return np.broadcast_to(a, batch_shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} must broadcast to the batch shape {batch_shape}; got shape {a.shape}"
+        ) from None
+
+
+def points(value: object, name: str, batch_shape: tuple[int, ...], dim: int) -> Matrix:
+    """Return finite points of `dim` features whose leading axes fit a batch shape."""
+    a = array(value, name)
+    if a.ndim == 0 or a.shape[-1] != dim:
+        raise ValueError(f"{name} must have shape (..., {dim}); got shape {a.shape}")
+    broadcast_batches({name: a.shape[:-1], "the distribution": batch_shape})
+    if not np.isfinite(a).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity")
+    return a
+
+
+def broadcast_batches(shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the broadcast of named batch shapes."""
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        raise ValueError(
+            f"the batch shapes of {' and '.join(shapes)} must broadcast; "
+            f"got {' and '.join(map(str, shapes.values()))}"
+        ) from None
 
 
 # --- options ---------------------------------------------------------------------------

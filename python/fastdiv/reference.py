@@ -296,6 +296,106 @@ _BASES: dict[str, Callable[[Values, Values, float], Values]] = {
 }
 
 
+def gaussian_kl(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Compute Kullback-Leibler divergences between Gaussians.
+
+    Parameters
+    ----------
+    p_mean, q_mean : ndarray, shape (..., d)
+        Means of one dtype and one shape.
+    p_name, q_name : str
+        What the parameters are: an argument of `fastdiv.Gaussian`.
+    p_parameter, q_parameter : ndarray, shape (..., d) or (..., d, d)
+        Parameters of the same dtype and batch shape.
+    n_threads : int
+        0 is the default. One thread serves here.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        With M = L_q⁻¹ L_p and z = L_q⁻¹ (mean_p − mean_q):
+        ½ (Σᵢ (Mᵢᵢ² − 1 − 2 log Mᵢᵢ) + Σ_{i>j} Mᵢⱼ² + |z|²); NaN where a matrix is not positive
+        definite.
+    """
+    l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
+    m = np.tril(np.linalg.inv(l_q) @ l_p)
+    z = np.linalg.inv(l_q) @ (p_mean.astype(np.float64) - q_mean)[..., None]
+    log_det = np.log(np.diagonal(m, axis1=-2, axis2=-1)).sum(axis=-1)
+    twice = (m**2).sum(axis=(-2, -1)) - m.shape[-1] - 2 * log_det + (z**2).sum(axis=(-2, -1))
+    _report(progress)
+    return np.asarray(twice / 2)
+
+
+def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uint8]:
+    """
+    Say what is wrong with the parameter matrices of Gaussians.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (..., d, d)
+        Parameters.
+    name : {"cov", "scale_tril", "precision"}
+        What they are.
+    n_threads : int
+        0 is the default. One thread serves here.
+
+    Returns
+    -------
+    ndarray of uint8, shape (...)
+        0 for nothing, 1 not finite, 2 not symmetric, 3 not positive definite, 4 not lower
+        triangular, 5 a zero on the diagonal.
+    """
+    status = np.zeros(matrices.shape[:-2], dtype=np.uint8)
+    tolerance = 2.0**-11 if matrices.dtype == np.float32 else 2.0**-26
+    for index in np.ndindex(status.shape):
+        a = matrices[index].astype(np.float64)
+        diagonal = np.abs(np.diagonal(a))
+        if not np.isfinite(a).all():
+            status[index] = 1
+        elif name == "scale_tril":
+            status[index] = 4 if np.triu(a, 1).any() else 5 * (not diagonal.all())
+        elif (np.abs(a - a.T) > tolerance * diagonal.max()).any():
+            status[index] = 2
+        else:
+            status[index] = 3 * bool(np.isnan(_cholesky(a)).any())
+    return status
+
+
+def _factors(name: str, parameter: Matrix) -> Values:
+    """Return lower triangular L with Σ = L Lᵀ and a positive diagonal; NaN where there is none."""
+    a = parameter.astype(np.float64)
+    if name in ("cov", "precision"):
+        sigma = a if name == "cov" else np.linalg.inv(a)
+        return np.array([_cholesky(each) for each in sigma.reshape(-1, *a.shape[-2:])]).reshape(
+            a.shape
+        )
+    if name == "scale_tril":
+        return np.asarray(a * np.sign(np.diagonal(a, axis1=-2, axis2=-1))[..., None, :])
+    std = {"std": a, "var": np.sqrt(a)}.get(name)
+    if std is None:
+        std = np.exp(a if name == "logstd" else a / 2)
+    return np.asarray(std[..., None] * np.eye(a.shape[-1]))
+
+
+def _cholesky(a: Values) -> Values:
+    try:
+        return np.asarray(np.linalg.cholesky(a), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.full(a.shape, np.nan)
+
+
 def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
 

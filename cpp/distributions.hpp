@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "isa.hpp"
+#include "parallel.hpp"
+
+// Divergences between distributions, batched. As in engine.hpp, a function returns false when the
+// hook stopped it, and results are bit-identical for any number of threads.
+
+namespace fastdiv {
+
+// Gaussians over the axes of a batch; strides in elements, those of the batch first, then those of
+// the features (mean and diagonal parameters) or of rows and columns (matrices). A stride may be 0.
+template <class T>
+struct Gaussians {
+  const T* mean;
+  std::vector<std::ptrdiff_t> mean_strides;
+  const T* parameter;
+  std::vector<std::ptrdiff_t> parameter_strides;
+  Scale scale;
+};
+
+// out[i] = KL(p_i || q_i) for the items of the batch in C order; NaN where a matrix is not positive
+// definite.
+template <class T>
+bool gaussian_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                 const Gaussians<T>& p, const Gaussians<T>& q, double* out,
+                 const Options& options = {});
+
+// status[i] of the parameter matrices of the items.
+template <class T>
+bool matrix_status(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                   const Gaussians<T>& p, std::uint8_t* status, const Options& options = {});
+
+}  // namespace fastdiv

@@ -1,0 +1,104 @@
+"""Two Gaussians side by side: the step between the public functions and the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend, _inputs
+from fastdiv._backend import Matrix, Progress, Values
+from fastdiv.gaussian import DIAGONAL, Gaussian, at, distinct
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Gaussians of one dimension whose batch shapes broadcast to `batch_shape`."""
+
+    p: Gaussian
+    q: Gaussian
+    batch_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, p: object, q: object) -> Pair:
+        """Check that p and q fit."""
+        for name, value in (("p", p), ("q", q)):
+            if not isinstance(value, Gaussian):
+                raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}")
+        assert isinstance(p, Gaussian)
+        assert isinstance(q, Gaussian)
+        if p.dim != q.dim:
+            raise ValueError(f"p and q must have the same dimension; got {p.dim} and {q.dim}")
+        return cls(p, q, _inputs.broadcast_batches({"p": p.batch_shape, "q": q.batch_shape}))
+
+    def mask(self, where: object) -> NDArray[np.bool_] | None:
+        """Return the items to compute: `where`, or what is not padding of p or q."""
+        own = [
+            (name, np.broadcast_to(each.where, self.batch_shape))
+            for name, each in (("p", self.p), ("q", self.q))
+            if each.where is not None
+        ]
+        if where is None:
+            chosen = np.logical_and.reduce([mask for _, mask in own]) if own else None
+        else:
+            chosen = _inputs.mask(where, "where", self.batch_shape)
+            for name, mask in own:
+                if (chosen & ~mask).any():
+                    index = tuple(map(int, np.argwhere(chosen & ~mask)[0]))
+                    raise ValueError(f"where selects padding of {name}{at(index)}")
+        if chosen is not None and not chosen.any():
+            raise ValueError("where must select at least one item; got an empty mask")
+        return chosen
+
+    def kl(
+        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return KL(p || q) of the chosen items and 0 elsewhere."""
+        with np.errstate(all="ignore"):  # padding may hold anything
+            values = _backend.current().gaussian_kl(*self.lowered(), n_threads, progress)
+        if chosen is not None:
+            values[~chosen] = 0.0
+        if not np.isfinite(values).all():
+            index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+            if np.isnan(values[index]):
+                raise ValueError(
+                    f"the covariance of p or q is not positive definite{at(index)}; one that was "
+                    "fitted to no more rows than features is singular"
+                )
+            raise OverflowError(f"the divergence overflows{at(index)}; use float64 or rescale")
+        return values
+
+    def lowered(self) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
+        """Return what the backends take: arrays of one dtype and batch shape."""
+        p, q = self.p, self.q
+        name, parameter = q.parametrisation, q.parameter
+        if q._is_standard and p.is_diagonal:
+            # N(0, I) in the words of p: a small divergence keeps its digits, none is converted.
+            name = p.parametrisation
+            parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
+        same = p.dtype == q.dtype or q._is_standard
+        dtype: np.dtype[Any] = p.dtype if same else np.dtype(np.float64)
+        return (
+            *self._broadcast(p.mean, p.parametrisation, p.parameter, dtype),
+            *self._broadcast(q.mean, name, parameter, dtype),
+        )
+
+    def _broadcast(
+        self, mean: Matrix, name: str, parameter: Matrix, dtype: np.dtype[Any]
+    ) -> tuple[Matrix, str, Matrix]:
+        d = mean.shape[-1]
+        event = (d,) if name in DIAGONAL else (d, d)
+        return (
+            np.broadcast_to(_typed(mean, dtype), (*self.batch_shape, d)),
+            name,
+            np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
+        )
+
+
+def _typed(a: Matrix, dtype: np.dtype[Any]) -> Matrix:
+    """Convert without repeating what a stride of 0 repeats."""
+    if a.dtype == dtype:
+        return a
+    return np.broadcast_to(distinct(a).astype(dtype), a.shape)

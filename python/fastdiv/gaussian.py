@@ -1,0 +1,668 @@
+"""Gaussian distributions: batched, in the parametrisation they were given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend, _inputs
+from fastdiv._backend import Matrix, Values
+
+DIAGONAL = ("std", "var", "logstd", "logvar")
+FULL = ("cov", "scale_tril", "precision")
+
+LOG_2PI = math.log(2 * math.pi)
+
+_ROWS = 1 << 16
+"""Rows of a sample centred at a time by `fit_gaussian`."""
+
+
+class Gaussian:
+    """
+    Gaussian distributions N(mean, Σ), one per batch index.
+
+    Exactly one of the keyword arguments gives Σ, in the words of the field:
+
+    ============== ==================== ===================================
+    name           shape                Σ
+    ============== ==================== ===================================
+    ``std``        (..., d) or scalar   diag(std²)
+    ``var``        (..., d) or scalar   diag(var)
+    ``logstd``     (..., d) or scalar   diag(exp(2 logstd))
+    ``logvar``     (..., d) or scalar   diag(exp(logvar))
+    ``cov``        (..., d, d)          cov
+    ``scale_tril`` (..., d, d)          scale_tril scale_trilᵀ
+    ``precision``  (..., d, d)          precision⁻¹
+    ============== ==================== ===================================
+
+    The batch shapes of mean and parameter broadcast as in NumPy; their last axes must agree
+    (a scalar parameter serves every feature). Nothing is copied or converted: diagonal
+    distributions stay diagonal.
+
+    Parameters
+    ----------
+    mean : array_like, shape (..., d)
+        Means. float32 stays float32 if the other parameter is float32 too; half types become
+        float32, integers float64.
+    std, var : array_like, optional
+        Positive standard deviations or variances.
+    logstd, logvar : array_like, optional
+        Natural logarithms of standard deviations or variances.
+    cov, precision : array_like, optional
+        Symmetric positive definite matrices. Symmetric up to √ε of the largest diagonal entry
+        (ε of the dtype); the lower triangle is used.
+    scale_tril : array_like, optional
+        Lower triangular factors. Entries of the diagonal may be negative (the factor is as
+        valid as the one with the sign of that column turned, which `scale_tril()` returns),
+        but not 0.
+    where : array_like of bool, optional
+        Mask that broadcasts to the batch shape. What it leaves out is padding: its values are
+        not looked at and may be anything, NaN included. See `kl`.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (..., d)
+        Means, broadcast to the batch shape; read-only.
+    parametrisation : str
+        Name of the argument that gave Σ.
+    parameter : ndarray, shape (..., d) or (..., d, d)
+        Its values, broadcast to the batch shape; read-only.
+    where : ndarray of bool or None
+        The mask, broadcast to the batch shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not exactly one parameter is given, shapes do not fit, or a value is not as described;
+        the message names the argument and the batch index.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, kl
+    >>> q = Gaussian([[0.0, 0.0], [1.0, 2.0]], logvar=[[0.0, 0.0], [0.5, -0.5]])
+    >>> q
+    Gaussian(batch_shape=(2,), dim=2, parametrisation='logvar', dtype=float64)
+    >>> kl(q, Gaussian.standard(2)).round(6)
+    array([0.      , 2.627626])
+    """
+
+    mean: Matrix
+    parametrisation: str
+    parameter: Matrix
+    where: NDArray[np.bool_] | None
+
+    def __init__(
+        self,
+        mean: object,
+        *,
+        std: object = None,
+        var: object = None,
+        logstd: object = None,
+        logvar: object = None,
+        cov: object = None,
+        scale_tril: object = None,
+        precision: object = None,
+        where: object = None,
+    ) -> None:
+        parameters = {
+            "std": std,
+            "var": var,
+            "logstd": logstd,
+            "logvar": logvar,
+            "cov": cov,
+            "scale_tril": scale_tril,
+            "precision": precision,
+        }
+        given = [name for name, value in parameters.items() if value is not None]
+        if len(given) != 1:
+            raise TypeError(
+                f"exactly one of {', '.join(parameters)} must be given; "
+                f"got {' and '.join(given) or 'none'}"
+            )
+        (name,) = given
+        self._set(mean, name, parameters[name], where)
+        self._check()
+
+    def _set(self, mean: object, name: str, value: object, where: object = None) -> None:
+        m, parameter = _inputs.array(mean, "mean"), _inputs.array(value, name)
+        if m.ndim == 0 or m.shape[-1] == 0:
+            raise ValueError(
+                f"mean must have shape (..., d) with d >= 1; got shape {m.shape}"
+                + ("; pass [mean] for one feature" if m.ndim == 0 else "")
+            )
+        d = m.shape[-1]
+        event = (d,) if name in DIAGONAL else (d, d)
+        if parameter.ndim == 0 and name in DIAGONAL:
+            parameter = np.broadcast_to(parameter, event)
+        if parameter.shape[-len(event) :] != event:
+            dims = ", ".join(map(str, event))
+            raise ValueError(
+                f"{name} must have shape (..., {dims}) for a mean of shape {m.shape}; "
+                f"got shape {parameter.shape}"
+            )
+        batch = _inputs.broadcast_batches(
+            {"mean": m.shape[:-1], name: parameter.shape[: -len(event)]}
+        )
+        if m.dtype != parameter.dtype:
+            m, parameter = m.astype(np.float64), parameter.astype(np.float64)
+        self._given_shapes = (m.shape, parameter.shape)
+        self.mean = np.broadcast_to(m, (*batch, d))
+        self.parametrisation = name
+        self.parameter = np.broadcast_to(parameter, (*batch, *event))
+        self._is_standard = False
+        self.where = None if where is None else _inputs.mask(where, "where", batch)
+
+    def _check(self) -> None:
+        name, parameter = self.parametrisation, self.parameter
+        # np.min and np.max hand NaN on, read each value once and need no memory.
+        _check_range("mean", self.mean, self.where)
+        if name in DIAGONAL:
+            _check_range(name, parameter, self.where, positive=name in ("std", "var"))
+            return
+        status = _backend.current().matrix_status(distinct(parameter, 2), name, 0)
+        if not status.any():
+            return
+        bad = np.broadcast_to(status, self.batch_shape) != 0
+        if self.where is not None:
+            bad = bad & self.where
+        if bad.any():
+            index = tuple(map(int, np.argwhere(bad)[0]))
+            reason = MATRIX_STATUS[int(np.broadcast_to(status, self.batch_shape)[index])]
+            raise ValueError(f"{name} {reason}{at(index)}")
+
+    @classmethod
+    def standard(cls, d: int) -> Gaussian:
+        """
+        Return the standard Gaussian N(0, I), with empty batch shape.
+
+        Parameters
+        ----------
+        d : int
+            Number of dimensions, at least 1.
+
+        Returns
+        -------
+        Gaussian
+            Float32 in the company of float32 distributions.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> round(Gaussian.standard(2).entropy().item(), 6)
+        2.837877
+        """
+        shape = (_inputs.integer(d, "d", 1),)
+        self = cls(np.broadcast_to(np.float32(0), shape), std=np.float32(1))
+        self._is_standard = True
+        return self
+
+    @classmethod
+    def _fitted(cls, mean: Matrix, cov: Matrix) -> Gaussian:
+        """Return Gaussians whose covariances are semidefinite by construction, maybe singular."""
+        self = cls.__new__(cls)
+        self._set(mean, "cov", cov)
+        return self
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch: () for a single distribution."""
+        return self.mean.shape[:-1]
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d."""
+        d: int = self.mean.shape[-1]
+        return d
+
+    @property
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
+        """Type of the parameters, float32 or float64."""
+        return self.mean.dtype
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the features are independent by parametrisation."""
+        return self.parametrisation in DIAGONAL
+
+    def __repr__(self) -> str:
+        return (
+            f"Gaussian(batch_shape={self.batch_shape}, dim={self.dim}, "
+            f"parametrisation={self.parametrisation!r}, dtype={self.dtype})"
+        )
+
+    def entropy(self) -> Values:
+        """
+        Return the differential entropies ½ d (1 + log 2π) + ½ log|Σ|.
+
+        Returns
+        -------
+        ndarray of float64, shape batch_shape
+            Entropies in nats.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> Gaussian([0.0], var=[[1.0], [4.0]]).entropy().round(6)
+        array([1.418939, 2.112086])
+        """
+        return item(0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self))
+
+    def log_prob(self, x: object) -> Values:
+        """
+        Return the log densities −½ (d log 2π + log|Σ| + (x − mean)ᵀ Σ⁻¹ (x − mean)).
+
+        Parameters
+        ----------
+        x : array_like, shape (..., d)
+            Points; their leading axes broadcast against the batch shape.
+
+        Returns
+        -------
+        ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``
+            Log densities in nats.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit or is not finite.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> Gaussian([0.0, 0.0], cov=[[2.0, 0.0], [0.0, 1.0]]).log_prob([[0.0, 0.0], [2.0, 0.0]])
+        array([-2.18445066, -3.18445066])
+        """
+        points = _inputs.points(x, "x", self.batch_shape, self.dim)
+        z = whiten(self, points)
+        return item(-0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(self))
+
+    def sample(self, n: int, *, rng: object = None) -> Matrix:
+        """
+        Draw n points from every distribution.
+
+        Parameters
+        ----------
+        n : int
+            Points per distribution, at least 1.
+        rng : None, int or numpy.random.Generator, optional
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (n, *batch_shape, d)
+            mean + L z, with z standard normal and L the factor of `scale_tril`.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> Gaussian([[0.0], [5.0]], std=0.1).sample(3, rng=0).shape
+        (3, 2, 1)
+        """
+        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        z = generator.standard_normal((count, *self.batch_shape, self.dim))
+        if self.is_diagonal:
+            z *= np.exp(log_std(self))
+        else:
+            z = apply(factor(self), z)
+        z += self.mean
+        return z.astype(self.dtype, copy=False)
+
+    def cov(self) -> Matrix:
+        """
+        Return the covariance matrices Σ.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (*batch_shape, d, d)
+            Dense, also for diagonal distributions.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> Gaussian([0.0, 0.0], std=[1.0, 3.0]).cov()
+        array([[1., 0.],
+               [0., 9.]])
+        """
+        if self.parametrisation == "cov":
+            lower: Matrix = np.tril(self.parameter)
+            symmetric: Matrix = lower + np.tril(lower, -1).swapaxes(-1, -2)
+            return symmetric
+        if self.is_diagonal:
+            return self._typed(_dense(np.exp(2 * log_std(self))))
+        lower = factor(self)
+        return self._typed(lower @ lower.swapaxes(-1, -2))
+
+    def scale_tril(self) -> Matrix:
+        """
+        Return the Cholesky factors L: lower triangular, Σ = L Lᵀ, with a positive diagonal.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (*batch_shape, d, d)
+            Dense, also for diagonal distributions.
+
+        Raises
+        ------
+        ValueError
+            If a fitted covariance is singular.
+
+        Examples
+        --------
+        >>> from fastdiv import Gaussian
+        >>> Gaussian([0.0, 0.0], cov=[[4.0, 2.0], [2.0, 2.0]]).scale_tril()
+        array([[2., 0.],
+               [1., 1.]])
+        """
+        return self._typed(_dense(np.exp(log_std(self))) if self.is_diagonal else factor(self))
+
+    def _typed(self, a: Values) -> Matrix:
+        return a.astype(self.dtype, copy=False)
+
+
+MATRIX_STATUS = {
+    1: "must be finite; got NaN or infinity",
+    2: "must be symmetric",
+    3: "must be positive definite",
+    4: "must be lower triangular",
+    5: "must not have zeros on its diagonal",
+}
+"""What `matrix_status` of the backends finds."""
+
+
+def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
+    """
+    Fit Gaussians to samples by their mean and covariance: maximum likelihood for ddof = 0.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d)
+        Samples of n rows; leading axes become the batch shape.
+    ddof : int, default 0
+        The sums of squares are divided by n − ddof.
+
+    Returns
+    -------
+    Gaussian
+        With float64 parameters. With n ≤ d rows the covariance is singular: `wasserstein2`,
+        `mean` and `cov` are defined, densities and divergences are an error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is not as described or not finite, or n ≤ ddof.
+
+    Examples
+    --------
+    >>> from fastdiv import fit_gaussian
+    >>> fit_gaussian([[0.0, 1.0], [2.0, 1.0], [1.0, 4.0]]).cov().round(3)
+    array([[0.667, 0.   ],
+           [0.   , 2.   ]])
+    """
+    a = _inputs.array(x, "x")
+    if a.ndim < 2:
+        raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")
+    n, d = a.shape[-2:]
+    minus = _inputs.integer(ddof, "ddof", 0)
+    if n <= minus or d == 0:
+        raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
+    _check_range("x", a, None)
+    mean = a.mean(axis=-2, dtype=np.float64)
+    cov = np.zeros((*a.shape[:-2], d, d))
+    for start in range(0, n, _ROWS):
+        centred = a[..., start : start + _ROWS, :] - mean[..., None, :]
+        cov += centred.swapaxes(-1, -2) @ centred
+    return Gaussian._fitted(mean, cov / (n - minus))
+
+
+# --- what the divergences need of a Gaussian, in float64 --------------------------------
+
+
+def item(values: Values) -> Values:
+    """
+    Return an array of shape () as the NumPy scalar that it is, other arrays unchanged.
+
+    Parameters
+    ----------
+    values : ndarray
+        Results, one per batch index.
+
+    Returns
+    -------
+    ndarray or numpy.float64
+        Both have the shape of `values`.
+    """
+    return values[()]
+
+
+def log_std(p: Gaussian) -> Values:
+    """
+    Return the log standard deviations of diagonal Gaussians.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Diagonal.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d)
+        log σ.
+    """
+    value = p.parameter.astype(np.float64)
+    if p.parametrisation in ("std", "var"):
+        value = np.log(value)
+    return 0.5 * value if p.parametrisation in ("var", "logvar") else value
+
+
+def factor(p: Gaussian) -> Values:
+    """
+    Return the Cholesky factors of full Gaussians.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Not diagonal.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d, d)
+        L, lower triangular with a positive diagonal, Σ = L Lᵀ.
+
+    Raises
+    ------
+    ValueError
+        If a matrix is singular.
+    """
+    a = p.parameter.astype(np.float64)
+    if p.parametrisation == "scale_tril":
+        diagonal = np.diagonal(a, axis1=-2, axis2=-1)
+        return a * np.sign(diagonal)[..., None, :]
+    if p.parametrisation == "cov":
+        return _cholesky(p, a)
+    return cast(Values, np.tril(np.linalg.inv(_precision_factor(p, a))))
+
+
+def whitener(p: Gaussian) -> Values:
+    """
+    Return the inverse Cholesky factors of full Gaussians.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Not diagonal.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d, d)
+        L⁻¹, lower triangular.
+    """
+    if p.parametrisation == "precision":
+        return _precision_factor(p, p.parameter.astype(np.float64))
+    return cast(Values, np.tril(np.linalg.inv(factor(p))))
+
+
+def whiten(p: Gaussian, x: Matrix) -> Values:
+    """
+    Return L⁻¹ (x − mean).
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+    x : ndarray, shape (..., d)
+        Points that broadcast against the batch shape.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d)
+        Standard normal if x is a draw of p.
+    """
+    difference = x.astype(np.float64) - p.mean
+    if p.is_diagonal:
+        return difference * np.exp(-log_std(p))
+    return apply(whitener(p), difference)
+
+
+def half_log_det(p: Gaussian) -> Values:
+    """
+    Return ½ log|Σ|.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    ndarray of float64, shape batch_shape
+        Sums of log Lᵢᵢ.
+    """
+    if p.is_diagonal:
+        return cast(Values, log_std(p).sum(axis=-1))
+    a = p.parameter.astype(np.float64)
+    if p.parametrisation == "precision":
+        return -_log_diagonal(_cholesky(p, a))
+    return _log_diagonal(a if p.parametrisation == "scale_tril" else _cholesky(p, a))
+
+
+def apply(matrices: Values, x: Values) -> Values:
+    """
+    Multiply vectors by the matrices of their batch index.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (*batch_shape, d, d)
+        One per batch index.
+    x : ndarray, shape (..., d)
+        Vectors; the leading axes broadcast against the batch shape.
+
+    Returns
+    -------
+    ndarray, shape (..., d)
+        Products.
+    """
+    batch = matrices.ndim - 2
+    extra = x.shape[: max(0, x.ndim - 1 - batch)]
+    if not extra:
+        return (matrices @ x[..., None])[..., 0]
+    rows = np.moveaxis(x.reshape(-1, *x.shape[len(extra) :]), 0, -2)
+    product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
+    return cast(Values, product.reshape(*extra, *product.shape[1:]))
+
+
+def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
+    """
+    Take the first of what a stride of 0 repeats.
+
+    Parameters
+    ----------
+    a : ndarray
+        Maybe a broadcast view.
+    event_ndim : int, default 0
+        Last axes to leave as they are.
+
+    Returns
+    -------
+    ndarray
+        A view of as many axes that broadcasts to `a`.
+    """
+    strides = a.strides[: a.ndim - event_ndim]
+    return a[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in strides)]
+
+
+def at(index: tuple[int, ...]) -> str:
+    """
+    Say where in a batch something is.
+
+    Parameters
+    ----------
+    index : tuple of int
+        Batch index, () for a single distribution.
+
+    Returns
+    -------
+    str
+        To be appended to an error message.
+    """
+    return f" at batch index {index}" if index else ""
+
+
+def _precision_factor(p: Gaussian, precision: Values) -> Values:
+    # With U upper triangular and precision = U Uᵀ, Σ = (Uᵀ)⁻¹ (Uᵀ)⁻ᵀ, so Uᵀ is L⁻¹.
+    # U is the Cholesky factor with the order of the features reversed.
+    reverse = (..., slice(None, None, -1), slice(None, None, -1))
+    return cast(Values, _cholesky(p, precision[reverse])[reverse].swapaxes(-1, -2))
+
+
+def _cholesky(p: Gaussian, a: Values) -> Values:
+    try:
+        return cast(Values, np.linalg.cholesky(a))
+    except np.linalg.LinAlgError:
+        for index in np.ndindex(p.batch_shape):
+            try:
+                np.linalg.cholesky(a[index])
+            except np.linalg.LinAlgError:
+                raise ValueError(
+                    f"{p.parametrisation} is not positive definite{at(index)}; a covariance "
+                    "fitted to no more rows than features is singular"
+                ) from None
+        raise
+
+
+def _log_diagonal(a: Values) -> Values:
+    return cast(Values, np.log(np.abs(np.diagonal(a, axis1=-2, axis2=-1))).sum(axis=-1))
+
+
+def _dense(diagonal: Values) -> Values:
+    return diagonal[..., None] * np.eye(diagonal.shape[-1])
+
+
+def _check_range(
+    name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
+) -> None:
+    values = distinct(a)
+    if values.size == 0:
+        return
+    low, high = values.min(), values.max()
+    if np.isfinite(low) and np.isfinite(high) and (low > 0 or not positive):
+        return
+    for index in _bad_values(a, where, positive):
+        wanted = "finite and > 0" if positive else "finite"
+        raise ValueError(
+            f"{name} must be {wanted}; got {a[index]}{at(index[:-1])}, feature {index[-1]}"
+        )
+
+
+def _bad_values(
+    a: Matrix, where: NDArray[np.bool_] | None, positive: bool
+) -> Iterator[tuple[int, ...]]:
+    bad = ~np.isfinite(a)
+    if positive:
+        bad |= ~(a > 0)
+    if where is not None:
+        bad &= where[..., None]
+    return (tuple(map(int, index)) for index in np.argwhere(bad))
