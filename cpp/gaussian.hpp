@@ -214,8 +214,14 @@ inline void with_sizes(int rows, int cols, const Visit& visit) {
 // The block of a Cholesky factor on the diagonal at j, all columns before it being done.
 template <int N>
 void factor_diagonal_block(const Matrices& a, int j, double* reciprocals) {
-  Lane acc[N][N];
+  // Below this, a pivot is the rounding error of its subtractions: the matrix is singular.
+  const double noise = 0x1p-52 * a.dim;
+  Lane acc[N][N], least[N];
   for_each_entry<N, N>([&](int r, int c) { acc[r][c] = a.get(j + r, j + c); });
+#pragma GCC unroll 4
+  for (int c = 0; c < N; ++c) {
+    least[c] = abs<double>(acc[c][c]) * noise;
+  }
   subtract_products<N, N, false>(acc, a, j, a, j, 0, j);
 #pragma GCC unroll 4
   for (int c = 0; c < N; ++c) {
@@ -224,7 +230,7 @@ void factor_diagonal_block(const Matrices& a, int j, double* reciprocals) {
       acc[c][c] -= acc[c][k] * acc[c][k];
     }
     const Lane root = sqrt<double>(acc[c][c]);
-    acc[c][c] = acc[c][c] > 0.0 ? root : splat(__builtin_nan(""));
+    acc[c][c] = acc[c][c] > least[c] ? root : splat(__builtin_nan(""));
     const Lane reciprocal = 1.0 / acc[c][c];
     store(reciprocals + (j + c) * items_at_once, reciprocal);
 #pragma GCC unroll 4
@@ -338,11 +344,14 @@ inline Lane load_entries(const T* from, std::ptrdiff_t stride, int n) {
 
 // Entries [begin, begin + n) of every item, `stride` apart, to n lanes from `to` on. Each cache
 // line of an item is read once, wherever it lies: items a power of two apart share cache sets.
+// `ahead` bytes away lie the items of the next call, which the processor would not guess.
 template <class T>
 inline void load_lanes(const T* const (&from)[items_at_once], std::ptrdiff_t begin,
-                       std::ptrdiff_t stride, int n, double* to) {
+                       std::ptrdiff_t stride, int n, std::ptrdiff_t ahead, double* to) {
   Lane block[items_at_once];
   for (int lane = 0; lane < items_at_once; ++lane) {
+    const auto address = reinterpret_cast<std::intptr_t>(from[lane] + begin * stride);
+    __builtin_prefetch(reinterpret_cast<const void*>(address + ahead), 0, 2);
     block[lane] = load_entries(from[lane] + begin * stride, stride, n);
   }
   transpose<double>(block);
@@ -365,10 +374,13 @@ void load_matrices(const GaussianItem<T>* items, int count, bool whole, const Ma
     row = col;  // symmetric, so either order of the axes will do
     col = 1;
   }
-  if (row == dim && col == 1 && dim < 2 * items_at_once) {
+  // Only while the next items fit into the cache beside these.
+  const std::ptrdiff_t ahead =
+      dim <= 32 ? (from[1] - from[0]) * static_cast<std::ptrdiff_t>(items_at_once * sizeof(T)) : 0;
+  if (row == dim && col == 1 && dim <= items_at_once) {
     const int size = dim * dim;
     for (int k = 0; k < size; k += items_at_once) {
-      load_lanes(from, k, 1, size - k < items_at_once ? size - k : items_at_once,
+      load_lanes(from, k, 1, size - k < items_at_once ? size - k : items_at_once, ahead,
                  to.data + k * items_at_once);
     }
     return;
@@ -377,7 +389,8 @@ void load_matrices(const GaussianItem<T>* items, int count, bool whole, const Ma
     // Blocks on the diagonal are read whole.
     const int end = whole || i + block_dim > dim ? dim : i + block_dim;
     for (int j = 0; j < end; j += items_at_once) {
-      load_lanes(from, j, col, dim - j < items_at_once ? dim - j : items_at_once, to.at(i, j));
+      load_lanes(from, j, col, dim - j < items_at_once ? dim - j : items_at_once, ahead,
+                 to.at(i, j));
     }
     for (const T*& each : from) {
       each += row;

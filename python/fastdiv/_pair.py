@@ -56,6 +56,8 @@ class Pair:
         self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
     ) -> Values:
         """Return KL(p || q) of the chosen items and 0 elsewhere."""
+        self.p._require_definite()
+        self.q._require_definite()
         with np.errstate(all="ignore"):  # padding may hold anything
             values = _backend.current().gaussian_kl(*self.lowered(), n_threads, progress)
         if chosen is not None:
@@ -64,8 +66,7 @@ class Pair:
             index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
             if np.isnan(values[index]):
                 raise ValueError(
-                    f"the covariance of p or q is not positive definite{at(index)}; one that was "
-                    "fitted to no more rows than features is singular"
+                    f"p or q is no longer a Gaussian{at(index)}: its arrays have changed"
                 )
             raise OverflowError(f"the divergence overflows{at(index)}; use float64 or rescale")
         return values

@@ -154,6 +154,7 @@ class Gaussian:
         self.parametrisation = name
         self.parameter = np.broadcast_to(parameter, (*batch, *event))
         self._is_standard = False
+        self._singular: NDArray[np.bool_] | None = None
         self.where = None if where is None else _inputs.mask(where, "where", batch)
 
     def _check(self) -> None:
@@ -163,16 +164,16 @@ class Gaussian:
         if name in DIAGONAL:
             _check_range(name, parameter, self.where, positive=name in ("std", "var"))
             return
-        status = _backend.current().matrix_status(distinct(parameter, 2), name, 0)
-        if not status.any():
-            return
-        bad = np.broadcast_to(status, self.batch_shape) != 0
-        if self.where is not None:
-            bad = bad & self.where
+        status = self._matrix_status()
+        bad = status != 0 if self.where is None else (status != 0) & self.where
         if bad.any():
             index = tuple(map(int, np.argwhere(bad)[0]))
-            reason = MATRIX_STATUS[int(np.broadcast_to(status, self.batch_shape)[index])]
-            raise ValueError(f"{name} {reason}{at(index)}")
+            raise ValueError(f"{name} {MATRIX_STATUS[int(status[index])]}{at(index)}")
+
+    def _matrix_status(self) -> NDArray[np.uint8]:
+        matrices = distinct(self.parameter, 2)
+        status = _backend.current().matrix_status(matrices, self.parametrisation, 0)
+        return np.broadcast_to(status, self.batch_shape)
 
     @classmethod
     def standard(cls, d: int) -> Gaussian:
@@ -205,7 +206,16 @@ class Gaussian:
         """Return Gaussians whose covariances are semidefinite by construction, maybe singular."""
         self = cls.__new__(cls)
         self._set(mean, "cov", cov)
+        self._singular = self._matrix_status() != 0
         return self
+
+    def _require_definite(self) -> None:
+        if self._singular is not None and self._singular.any():
+            index = tuple(map(int, np.argwhere(self._singular)[0]))
+            raise ValueError(
+                f"the fitted cov is singular{at(index)}: it has no density. Fit more rows than "
+                "features, and leave out features that are constant or follow from others"
+            )
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -482,8 +492,9 @@ def factor(p: Gaussian) -> Values:
         diagonal = np.diagonal(a, axis1=-2, axis2=-1)
         return a * np.sign(diagonal)[..., None, :]
     if p.parametrisation == "cov":
-        return _cholesky(p, a)
-    return cast(Values, np.tril(np.linalg.inv(_precision_factor(p, a))))
+        p._require_definite()
+        return cast(Values, np.linalg.cholesky(a))
+    return cast(Values, np.tril(np.linalg.inv(_precision_factor(a))))
 
 
 def whitener(p: Gaussian) -> Values:
@@ -501,7 +512,7 @@ def whitener(p: Gaussian) -> Values:
         L⁻¹, lower triangular.
     """
     if p.parametrisation == "precision":
-        return _precision_factor(p, p.parameter.astype(np.float64))
+        return _precision_factor(p.parameter.astype(np.float64))
     return cast(Values, np.tril(np.linalg.inv(factor(p))))
 
 
@@ -543,10 +554,9 @@ def half_log_det(p: Gaussian) -> Values:
     """
     if p.is_diagonal:
         return cast(Values, log_std(p).sum(axis=-1))
-    a = p.parameter.astype(np.float64)
-    if p.parametrisation == "precision":
-        return -_log_diagonal(_cholesky(p, a))
-    return _log_diagonal(a if p.parametrisation == "scale_tril" else _cholesky(p, a))
+    lower = whitener(p) if p.parametrisation == "precision" else factor(p)
+    log_diagonal = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    return cast(Values, -log_diagonal if p.parametrisation == "precision" else log_diagonal)
 
 
 def apply(matrices: Values, x: Values) -> Values:
@@ -611,30 +621,11 @@ def at(index: tuple[int, ...]) -> str:
     return f" at batch index {index}" if index else ""
 
 
-def _precision_factor(p: Gaussian, precision: Values) -> Values:
+def _precision_factor(precision: Values) -> Values:
     # With U upper triangular and precision = U Uᵀ, Σ = (Uᵀ)⁻¹ (Uᵀ)⁻ᵀ, so Uᵀ is L⁻¹.
     # U is the Cholesky factor with the order of the features reversed.
     reverse = (..., slice(None, None, -1), slice(None, None, -1))
-    return cast(Values, _cholesky(p, precision[reverse])[reverse].swapaxes(-1, -2))
-
-
-def _cholesky(p: Gaussian, a: Values) -> Values:
-    try:
-        return cast(Values, np.linalg.cholesky(a))
-    except np.linalg.LinAlgError:
-        for index in np.ndindex(p.batch_shape):
-            try:
-                np.linalg.cholesky(a[index])
-            except np.linalg.LinAlgError:
-                raise ValueError(
-                    f"{p.parametrisation} is not positive definite{at(index)}; a covariance "
-                    "fitted to no more rows than features is singular"
-                ) from None
-        raise
-
-
-def _log_diagonal(a: Values) -> Values:
-    return cast(Values, np.log(np.abs(np.diagonal(a, axis1=-2, axis2=-1))).sum(axis=-1))
+    return cast(Values, np.linalg.cholesky(precision[reverse])[reverse].swapaxes(-1, -2))
 
 
 def _dense(diagonal: Values) -> Values:

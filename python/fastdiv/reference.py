@@ -390,10 +390,13 @@ def _factors(name: str, parameter: Matrix) -> Values:
 
 
 def _cholesky(a: Values) -> Values:
+    """Return the factor, or NaN if a pivot is not positive beyond rounding."""
     try:
-        return np.asarray(np.linalg.cholesky(a), dtype=np.float64)
+        factor = np.asarray(np.linalg.cholesky(a), dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.full(a.shape, np.nan)
+    noise = len(a) * 2.0**-52 * np.diagonal(a)
+    return factor if (np.diagonal(factor) ** 2 > noise).all() else np.full(a.shape, np.nan)
 
 
 def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
