@@ -54,6 +54,7 @@ STUB_WORDS = {
     r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[Group]",
     r"collections\.abc\.Callable \| None": "Progress | None",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.uint8\]": "NDArray[np.uint8]",
+    r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.uint8\]": "NDArray[np.uint8]",
     r"numpy\.ndarray": "Matrix",

@@ -6,6 +6,7 @@
 
 #include "isa.hpp"
 #include "parallel.hpp"
+#include "view.hpp"
 
 // Divergences between distributions, batched. As in engine.hpp, a function returns false when the
 // hook stopped it, and results are bit-identical for any number of threads.
@@ -34,5 +35,12 @@ bool gaussian_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t 
 template <class T>
 bool matrix_status(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                    const Gaussians<T>& p, std::uint8_t* status, const Options& options = {});
+
+// out[i*b.rows + j] = (a_i . b_j + a_offset[i] + b_offset[j]) / 2, or NaN where the rounding of its
+// terms may exceed `tolerance` times the value. All pairs of Gaussians in one matrix product: see
+// python/fastdiv/pairwise.py for the features.
+bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* a_offset,
+                      const double* b_offset, double tolerance, double* out,
+                      const Options& options = {});
 
 }  // namespace fastdiv

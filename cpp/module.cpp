@@ -331,6 +331,28 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
                                                              progress);
 }
 
+Values kl_from_products(const py::array& a, const py::array& b, const Values& a_offset,
+                        const Values& b_offset, double tolerance, int n_threads,
+                        const Progress& progress) {
+  const auto va = view<double>(a);
+  const auto vb = view<double>(b);
+  if (a_offset.ndim() != 1 || b_offset.ndim() != 1 || a_offset.shape(0) != va.rows ||
+      b_offset.shape(0) != vb.rows || a_offset.strides(0) != sizeof(double) ||
+      b_offset.strides(0) != sizeof(double)) {
+    throw std::invalid_argument("offsets must be contiguous, one per row");
+  }
+  Values out({va.rows, vb.rows});
+  const double total = count(out.size());
+  double* data = out.mutable_data();
+  const double* of_a = a_offset.data();
+  const double* of_b = b_offset.data();
+  run(progress, total, [&] {
+    fastdiv::kl_from_products(va, vb, of_a, of_b, tolerance, data,
+                              options(n_threads, progress, total));
+  });
+  return out;
+}
+
 template <class T>
 py::array_t<std::uint8_t> matrix_status_of(const py::array& matrices, const std::string& name,
                                            int n_threads) {
@@ -401,6 +423,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("gaussian_kl", &gaussian_kl, py::arg("p_mean"), py::arg("p_name"), py::arg("p_parameter"),
         py::arg("q_mean"), py::arg("q_name"), py::arg("q_parameter"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
+  m.def("kl_from_products", &kl_from_products, py::arg("a"), py::arg("b"), py::arg("a_offset"),
+        py::arg("b_offset"), py::arg("tolerance"), py::arg("n_threads"), py::arg("progress"),
+        py::pos_only());
   m.def("matrix_status", &matrix_status, py::arg("matrices"), py::arg("name"), py::arg("n_threads"),
         py::pos_only());
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());

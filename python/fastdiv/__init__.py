@@ -6,6 +6,7 @@ from fastdiv._config import get_num_threads, set_num_threads, show_config
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, kl
 from fastdiv.gaussian import Gaussian, fit_gaussian
+from fastdiv.gradients import kl_and_grad
 from fastdiv.kernels import (
     RBF,
     Callback,
@@ -20,6 +21,9 @@ from fastdiv.kernels import (
     Sum,
 )
 from fastdiv.mmd import energy_distance, mmd2, witness
+from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
+from fastdiv.pairwise import kl_matrix
+from fastdiv.transport import wasserstein2
 from fastdiv.two_sample import TwoSampleResult, mmd_test
 
 try:
@@ -42,16 +46,23 @@ __all__ = [
     "Sum",
     "TwoSampleResult",
     "__version__",
+    "bhattacharyya",
     "cross_entropy",
     "energy_distance",
     "fit_gaussian",
     "get_num_threads",
+    "hellinger",
+    "hellinger2",
     "jeffreys",
     "kl",
+    "kl_and_grad",
+    "kl_matrix",
     "median_distance",
     "mmd2",
     "mmd_test",
+    "renyi",
     "set_num_threads",
     "show_config",
+    "wasserstein2",
     "witness",
 ]

@@ -83,6 +83,18 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
+    def kl_from_products(
+        self,
+        a: Matrix,
+        b: Matrix,
+        a_offset: Values,
+        b_offset: Values,
+        tolerance: float,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def matrix_status(
         self, matrices: Matrix, name: str, n_threads: int, /
     ) -> NDArray[np.uint8]: ...

@@ -21,6 +21,16 @@ def gaussian_kl(
     /,
 ) -> Values: ...
 def get_num_threads() -> int: ...
+def kl_from_products(
+    a: Matrix,
+    b: Matrix,
+    a_offset: Values,
+    b_offset: Values,
+    tolerance: float,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
 def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
 def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
 def median_distance(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,9 @@ from numpy.typing import NDArray
 from fastdiv import _backend, _inputs
 from fastdiv._backend import Matrix, Progress, Values
 from fastdiv.gaussian import DIAGONAL, Gaussian, at, distinct
+
+_BLOCK = 1 << 19
+"""Matrix entries at a time where NumPy computes: 4 MB for each temporary."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,8 @@ class Pair:
     batch_shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, p: object, q: object) -> Pair:
-        """Check that p and q fit."""
+    def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
+        """Check that p and q fit; their batch shapes only if they go `together`."""
         for name, value in (("p", p), ("q", q)):
             if not isinstance(value, Gaussian):
                 raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}")
@@ -31,7 +36,8 @@ class Pair:
         assert isinstance(q, Gaussian)
         if p.dim != q.dim:
             raise ValueError(f"p and q must have the same dimension; got {p.dim} and {q.dim}")
-        return cls(p, q, _inputs.broadcast_batches({"p": p.batch_shape, "q": q.batch_shape}))
+        shapes = {"p": p.batch_shape, "q": q.batch_shape}
+        return cls(p, q, _inputs.broadcast_batches(shapes) if together else ())
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
         """Return the items to compute: `where`, or what is not padding of p or q."""
@@ -71,6 +77,17 @@ class Pair:
             raise OverflowError(f"the divergence overflows{at(index)}; use float64 or rescale")
         return values
 
+    def map(self, function: Callable[[Pair], Values]) -> Values:
+        """Apply a function to flat blocks of pairs, so that its temporaries stay small."""
+        n = math.prod(self.batch_shape)
+        step = max(1, _BLOCK // self.p.dim**2)
+        flat = np.empty(n)
+        for start in range(0, n, step):
+            block = np.unravel_index(np.arange(start, min(n, start + step)), (1, *self.batch_shape))
+            p, q = (each[_own_index(each, block)] for each in (self.p, self.q))
+            flat[start : start + step] = function(Pair(p, q, (len(flat[start : start + step]),)))
+        return flat.reshape(self.batch_shape)
+
     def lowered(self) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
         """Return what the backends take: arrays of one dtype and batch shape."""
         p, q = self.p, self.q
@@ -96,6 +113,15 @@ class Pair:
             name,
             np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
         )
+
+
+def _own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
+    """Turn an index of the common batch into one of a batch that broadcasts to it."""
+    own = index[len(index) - len(each.batch_shape) :]
+    return tuple(
+        axis if size > 1 else np.zeros_like(axis)
+        for axis, size in zip(own, each.batch_shape, strict=True)
+    )
 
 
 def _typed(a: Matrix, dtype: np.dtype[Any]) -> Matrix:

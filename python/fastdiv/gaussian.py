@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +137,7 @@ class Gaussian:
             )
         d = m.shape[-1]
         event = (d,) if name in DIAGONAL else (d, d)
+        self._given_shapes = (m.shape, parameter.shape)
         if parameter.ndim == 0 and name in DIAGONAL:
             parameter = np.broadcast_to(parameter, event)
         if parameter.shape[-len(event) :] != event:
@@ -149,7 +151,6 @@ class Gaussian:
         )
         if m.dtype != parameter.dtype:
             m, parameter = m.astype(np.float64), parameter.astype(np.float64)
-        self._given_shapes = (m.shape, parameter.shape)
         self.mean = np.broadcast_to(m, (*batch, d))
         self.parametrisation = name
         self.parameter = np.broadcast_to(parameter, (*batch, *event))
@@ -243,6 +244,18 @@ class Gaussian:
             f"Gaussian(batch_shape={self.batch_shape}, dim={self.dim}, "
             f"parametrisation={self.parametrisation!r}, dtype={self.dtype})"
         )
+
+    def __getitem__(self, index: Any) -> Gaussian:
+        """Return the distributions at an index of the batch, as NumPy indexes arrays."""
+        batch = index if isinstance(index, tuple) else (index,)
+        features = (slice(None),)
+        part = copy.copy(self)
+        part.mean = self.mean[batch + features]
+        part.parameter = self.parameter[batch + features * (1 if self.is_diagonal else 2)]
+        part.where = None if self.where is None else self.where[batch]
+        part._singular = None if self._singular is None else self._singular[batch]
+        part._given_shapes = (part.mean.shape, part.parameter.shape)
+        return part
 
     def entropy(self) -> Values:
         """
@@ -367,7 +380,7 @@ class Gaussian:
         array([[2., 0.],
                [1., 1.]])
         """
-        return self._typed(_dense(np.exp(log_std(self))) if self.is_diagonal else factor(self))
+        return self._typed(factor(self))
 
     def _typed(self, a: Values) -> Matrix:
         return a.astype(self.dtype, copy=False)
@@ -470,12 +483,12 @@ def log_std(p: Gaussian) -> Values:
 
 def factor(p: Gaussian) -> Values:
     """
-    Return the Cholesky factors of full Gaussians.
+    Return the Cholesky factors.
 
     Parameters
     ----------
     p : Gaussian
-        Not diagonal.
+        Any.
 
     Returns
     -------
@@ -487,6 +500,8 @@ def factor(p: Gaussian) -> Values:
     ValueError
         If a matrix is singular.
     """
+    if p.is_diagonal:
+        return _dense(np.exp(log_std(p)))
     a = p.parameter.astype(np.float64)
     if p.parametrisation == "scale_tril":
         diagonal = np.diagonal(a, axis1=-2, axis2=-1)
@@ -499,18 +514,20 @@ def factor(p: Gaussian) -> Values:
 
 def whitener(p: Gaussian) -> Values:
     """
-    Return the inverse Cholesky factors of full Gaussians.
+    Return the inverse Cholesky factors.
 
     Parameters
     ----------
     p : Gaussian
-        Not diagonal.
+        Any.
 
     Returns
     -------
     ndarray of float64, shape (..., d, d)
         L⁻¹, lower triangular.
     """
+    if p.is_diagonal:
+        return _dense(np.exp(-log_std(p)))
     if p.parametrisation == "precision":
         return _precision_factor(p.parameter.astype(np.float64))
     return cast(Values, np.tril(np.linalg.inv(factor(p))))

@@ -338,6 +338,44 @@ def gaussian_kl(
     return np.asarray(twice / 2)
 
 
+def kl_from_products(
+    a: Matrix,
+    b: Matrix,
+    a_offset: Values,
+    b_offset: Values,
+    tolerance: float,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Halve the products of all pairs of rows, plus their offsets.
+
+    Parameters
+    ----------
+    a, b : ndarray of float64, shapes (n, k) and (m, k)
+        Features.
+    a_offset, b_offset : ndarray of float64, shapes (n,) and (m,)
+        Added to the product of row i of a and row j of b.
+    tolerance : float
+        Relative error to keep.
+    n_threads : int
+        0 is the default. One thread serves here.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+        (aᵢ·bⱼ + offsets)/2; NaN where rounding may exceed the tolerance.
+    """
+    twice = a @ b.T + a_offset[:, None] + b_offset
+    norms = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+    terms = norms + np.abs(a_offset)[:, None] + np.abs(b_offset)
+    _report(progress)
+    error = np.finfo(np.float64).eps / tolerance * (4 + np.sqrt(a.shape[1]))
+    return np.where(twice > error * terms, twice / 2, np.nan)
+
+
 def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uint8]:
     """
     Say what is wrong with the parameter matrices of Gaussians.

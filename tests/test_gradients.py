@@ -1,0 +1,86 @@
+"""kl_and_grad against finite differences, for every pair of parametrisations."""
+
+import numpy as np
+import pytest
+from test_gaussian import NAMES, gaussian
+
+from fastdiv import Gaussian, kl, kl_and_grad
+
+
+def changed(g, key, step):
+    arrays = {"mean": g.mean, g.parametrisation: g.parameter}
+    arrays[key] = arrays[key] + step
+    return Gaussian(arrays.pop("mean"), **arrays)
+
+
+def directions(g, key, rng):
+    """Steps that keep the parameter what it is: symmetric or lower triangular."""
+    step = rng.normal(size=(g.mean if key == "mean" else g.parameter).shape)
+    if key in ("cov", "precision"):
+        return step + step.swapaxes(-1, -2)
+    return np.tril(step) if key == "scale_tril" else step
+
+
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_finite_differences(rng, name_p, name_q):
+    p, q = gaussian(name_p, rng, (3,), 4), gaussian(name_q, rng, (3,), 4)
+    values, grad_p, grad_q = kl_and_grad(p, q)
+    assert np.array_equal(values, kl(p, q))
+    assert list(grad_p) == ["mean", name_p]
+    assert list(grad_q) == ["mean", name_q]
+    h = 1e-5
+    for side, g, gradient in ((0, p, grad_p), (1, q, grad_q)):
+        for key, value in gradient.items():
+            step = directions(g, key, rng)
+
+            def at(t, side=side, g=g, key=key, step=step):
+                pair = [p, q]
+                pair[side] = changed(g, key, t * step)
+                return kl(*pair).sum()
+
+            # Fourth-order central difference.
+            slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+            np.testing.assert_allclose((value * step).sum(), slope, rtol=1e-6, atol=1e-7)
+
+
+def test_shapes_are_those_given_and_shared_parameters_add_up(rng):
+    mean_p, logvar = rng.normal(size=(5, 1, 3)), rng.normal(size=(4, 3))
+    p, q = Gaussian(mean_p, logvar=logvar), Gaussian(rng.normal(size=3), std=1.5)
+    values, grad_p, grad_q = kl_and_grad(p, q)
+    assert values.shape == (5, 4)
+    assert [grad_p["mean"].shape, grad_p["logvar"].shape] == [(5, 1, 3), (4, 3)]
+    assert [grad_q["mean"].shape, grad_q["std"].shape] == [(3,), ()]
+    dense = Gaussian(p.mean.copy(), logvar=p.parameter.copy())
+    _, by_item, _ = kl_and_grad(dense, q)
+    np.testing.assert_allclose(
+        grad_p["mean"], by_item["mean"].sum(axis=1, keepdims=True), rtol=1e-12
+    )
+    np.testing.assert_allclose(grad_p["logvar"], by_item["logvar"].sum(axis=0), rtol=1e-12)
+
+
+def test_masked_items_have_no_gradient(rng):
+    mean, logvar = rng.normal(size=(2, 4, 3))
+    expected = kl_and_grad(Gaussian(mean[:2], logvar=logvar[:2]), Gaussian.standard(3))
+    mean[2:], logvar[2:] = np.nan, np.inf
+    valid = np.arange(4) < 2
+    p = Gaussian(mean, logvar=logvar, where=valid)
+    values, grad_p, grad_q = kl_and_grad(p, Gaussian.standard(3))
+    assert not values[2:].any()
+    for key in ("mean", "logvar"):
+        assert np.array_equal(grad_p[key][:2], expected[1][key])
+        assert not grad_p[key][2:].any()
+    np.testing.assert_allclose(grad_q["mean"], expected[2]["mean"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_vanishes_at_equality(rng, name):
+    p = gaussian(name, rng, (2,), 3)
+    _, grad_p, grad_q = kl_and_grad(p, p)
+    for gradient in (*grad_p.values(), *grad_q.values()):
+        np.testing.assert_allclose(gradient, 0, atol=1e-11)
+
+
+def test_refusals(rng):
+    with pytest.raises(TypeError, match="q must be a Gaussian"):
+        kl_and_grad(Gaussian.standard(2), [0.0, 0.0])

@@ -1,0 +1,156 @@
+"""Rényi, Bhattacharyya, Hellinger and 2-Wasserstein between Gaussians."""
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import integrate, linalg, stats
+from test_divergences import close_to
+from test_gaussian import NAMES, gaussian
+
+from fastdiv import (
+    Gaussian,
+    bhattacharyya,
+    fit_gaussian,
+    hellinger,
+    hellinger2,
+    kl,
+    renyi,
+    wasserstein2,
+)
+
+
+def by_definition(p, q, alpha):
+    """The textbook formula, which cancels near alpha = 1 and p = q."""
+    cov_p, cov_q = p.cov().astype(float), q.cov().astype(float)
+    s = alpha * cov_q + (1 - alpha) * cov_p
+    if np.linalg.eigvalsh(s).min() <= 0:
+        return np.inf
+    difference = p.mean - q.mean
+    logs = [np.linalg.slogdet(c)[1] for c in (s, cov_p, cov_q)]
+    log_ratio = logs[0] - (1 - alpha) * logs[1] - alpha * logs[2]
+    return alpha / 2 * difference @ np.linalg.solve(s, difference) - log_ratio / (2 * (alpha - 1))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 0.9, 1.1, 2.0, 5.0])
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_renyi_is_its_formula(rng, name_p, name_q, alpha):
+    p, q = gaussian(name_p, rng, (2, 1), 3), gaussian(name_q, rng, (4,), 3)
+    values = renyi(p, q, alpha)
+    expected = [[by_definition(p[i, 0], q[j], alpha) for j in range(4)] for i in range(2)]
+    np.testing.assert_allclose(values, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.5, 2.0])
+def test_renyi_is_the_integral(alpha):
+    p, q = Gaussian([0.3], std=0.8), Gaussian([-0.5], std=1.2)
+    f, g = stats.norm(0.3, 0.8).logpdf, stats.norm(-0.5, 1.2).logpdf
+    power = integrate.quad(lambda x: np.exp(alpha * f(x) + (1 - alpha) * g(x)), -15, 15)[0]
+    np.testing.assert_allclose(renyi(p, q, alpha), np.log(power) / (alpha - 1), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["logvar", "cov"])
+def test_renyi_becomes_kl(rng, name):
+    p, q = gaussian(name, rng, (5,), 4), gaussian(name, rng, (5,), 4)
+    assert np.array_equal(renyi(p, q, 1), kl(p, q))
+    for distance in (1e-3, 1e-6, 1e-9, 1e-12):
+        for alpha in (1 - distance, 1 + distance):
+            relative = np.abs(renyi(p, q, alpha) / kl(p, q) - 1)
+            assert relative.max() < 20 * distance + 1e-12
+
+
+@pytest.mark.parametrize("name", ["logstd", "scale_tril"])
+def test_close_distributions_keep_their_digits(rng, name):
+    # To leading order D_alpha is alpha times the KL divergence.
+    p = gaussian(name, rng, (), 4)
+    for change in (1e-4, 1e-6):
+        q = close_to(p, change, rng)
+        for alpha in (0.2, 0.5, 3.0):
+            ratio = renyi(p, q, alpha) / (alpha * kl(p, q))
+            assert abs(ratio - 1) < 1e3 * change
+        assert 0 < wasserstein2(p, q) < 1e3 * change**2
+        assert renyi(p, p, 0.7) < 1e-28
+        assert wasserstein2(p, p) < 1e-28
+
+
+def test_monotone_in_alpha_and_symmetric_at_one_half(rng):
+    p, q = gaussian("cov", rng, (20,), 3), gaussian("cov", rng, (20,), 3)
+    values = np.array([renyi(p, q, a) for a in (0.05, 0.3, 0.5, 0.8, 1.0, 1.3, 2.0, 4.0)])
+    assert (values >= 0).all()
+    assert (values[1:] >= values[:-1] * (1 - 1e-12)).all()
+    np.testing.assert_allclose(renyi(p, q, 0.5), renyi(q, p, 0.5), rtol=1e-10)
+    np.testing.assert_allclose(bhattacharyya(p, q), values[2] / 2, rtol=1e-14)
+    np.testing.assert_allclose(hellinger2(p, q), 1 - np.exp(-values[2] / 2), rtol=1e-12)
+    np.testing.assert_allclose(hellinger(p, q) ** 2, hellinger2(p, q), rtol=1e-14)
+    # H² <= TV <= sqrt(KL/2), and H² <= KL/2.
+    assert (hellinger2(p, q) <= kl(p, q) / 2).all()
+
+
+def test_many_features(rng):
+    p, q = gaussian("logvar", rng, (), 1000), gaussian("logvar", rng, (), 1000)
+    np.testing.assert_allclose(renyi(p, q, 0.5), by_definition(p, q, 0.5), rtol=1e-9)
+    assert hellinger2(p, q) == pytest.approx(1.0)
+
+
+# --- transport -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_wasserstein_is_its_formula(rng, name_p, name_q):
+    p, q = gaussian(name_p, rng, (3, 1), 3), gaussian(name_q, rng, (2,), 3)
+    values = wasserstein2(p, q)
+    assert values.shape == (3, 2)
+    for i, j in np.ndindex(3, 2):
+        a, b = p[i, 0].cov(), q[j].cov()
+        root = linalg.sqrtm(a)
+        cross = np.trace(linalg.sqrtm(root @ b @ root)).real
+        shift = ((p.mean[i, 0] - q.mean[j]) ** 2).sum()
+        np.testing.assert_allclose(values[i, j], shift + np.trace(a + b) - 2 * cross, rtol=1e-9)
+
+
+def test_wasserstein_in_one_dimension_is_exact():
+    p, q = Gaussian([[1.0], [1.0]], std=[[2.0], [3.0]]), Gaussian([4.0], std=2.0)
+    assert np.array_equal(wasserstein2(p, q), [9.0, 10.0])
+    assert wasserstein2(p, Gaussian([4.0], cov=[[4.0]])) == pytest.approx([9.0, 10.0], rel=1e-14)
+
+
+def test_wasserstein_of_fewer_rows_than_features(rng):
+    x, y = rng.normal(size=(6, 20)), rng.normal(size=(8, 20)) + 0.5
+    value = wasserstein2(fit_gaussian(x), fit_gaussian(y))
+    # The nuclear norm of L_pᵀ L_q is that of the centred data.
+    a, b = x - x.mean(axis=0), y - y.mean(axis=0)
+    nuclear = np.linalg.svd(a @ b.T, compute_uv=False).sum() / np.sqrt(6 * 8)
+    expected = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum()
+    expected += (a**2).sum() / 6 + (b**2).sum() / 8 - 2 * nuclear
+    np.testing.assert_allclose(value, expected, rtol=1e-9)
+    assert wasserstein2(fit_gaussian(x), fit_gaussian(x)) < 1e-20
+    # Translation and a rotation change nothing; scale goes in squared.
+    rotation = stats.ortho_group.rvs(20, random_state=1)
+    turned = wasserstein2(fit_gaussian(3 * x @ rotation + 7), fit_gaussian(3 * y @ rotation + 7))
+    np.testing.assert_allclose(turned, 9 * value, rtol=1e-9)
+
+
+# --- refusals and limits -----------------------------------------------------------------
+
+
+def test_refusals():
+    p = Gaussian.standard(2)
+    for bad in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="alpha must be"):
+            renyi(p, p, bad)
+    with pytest.raises(TypeError, match="alpha must be a real number"):
+        renyi(p, p, "1")
+    for function in (bhattacharyya, hellinger, hellinger2, wasserstein2):
+        with pytest.raises(TypeError, match="q must be a Gaussian; got int"):
+            function(p, 3)
+        with pytest.raises(ValueError, match="the same dimension"):
+            function(p, Gaussian.standard(3))
+
+
+def test_infinite_where_the_integral_diverges():
+    p, q = Gaussian([0.0], std=[[3.0], [1.2]]), Gaussian([0.0], std=1.0)
+    values = renyi(p, q, 2.0)
+    assert values[0] == np.inf
+    exact = -mpmath.log((2 - mpmath.mpf(1.2) ** 2) / mpmath.mpf(1.2) ** -2) / 2
+    assert values[1] == pytest.approx(float(exact), rel=1e-12)
