@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "dense.hpp"
 #include "group.hpp"
 #include "tiles.hpp"
 
@@ -54,6 +55,34 @@ bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
   });
 }
 
+// From here on one matrix fills the lanes of a vector by itself, and as many as there are lanes
+// would fill the caches.
+constexpr ptrdiff_t least_dense_dim = 128;
+
+// Runs visit(i, loop) on large items: many of them side by side, few of them (or huge ones, which
+// Ctrl-C has to interrupt) one after the other on all threads.
+template <class Visit>
+bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& visit) {
+  const Loop serial = [](std::int64_t units, const std::function<void(std::int64_t)>& work) {
+    for (std::int64_t unit = 0; unit < units; ++unit) {
+      work(unit);
+    }
+    return true;
+  };
+  if (n >= workers.threads() && dim <= 1024) {
+    return workers.for_each(n, 1, [&](std::int64_t i, int) { visit(i, serial); });
+  }
+  const Loop parallel = [&](std::int64_t units, const std::function<void(std::int64_t)>& work) {
+    return workers.for_each(units, 0, [&](std::int64_t unit, int) { work(unit); });
+  };
+  for (ptrdiff_t i = 0; i < n; ++i) {
+    if (!visit(i, parallel) || !workers.for_each(0, 1.0 / static_cast<double>(n), nullptr)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 double matrix_work(ptrdiff_t dim) {
   const double d = static_cast<double>(dim);
   return d * d * (d / 2 + 10);
@@ -76,6 +105,11 @@ bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const
   const double work = matrix_work(dim);
   Workers workers(options, work * static_cast<double>(n));
   const int d = static_cast<int>(dim);
+  if (dim >= least_dense_dim) {
+    return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
+      return dense_kl(loop, item_at(p, batch_shape, i), item_at(q, batch_shape, i), d, out + i);
+    });
+  }
   const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
   return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
     GaussianItem<T> from_p[max_items], from_q[max_items];
@@ -96,6 +130,11 @@ bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, con
   const double work = matrix_work(dim);
   Workers workers(options, work * static_cast<double>(n));
   const int d = static_cast<int>(dim);
+  if (dim >= least_dense_dim) {
+    return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
+      return dense_status(loop, item_at(p, batch_shape, i), d, status + i);
+    });
+  }
   const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
   return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
     GaussianItem<T> from[max_items];

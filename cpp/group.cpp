@@ -179,6 +179,7 @@ TileOperands<T> ReadyGroup<T>::operands(int s, ptrdiff_t i, int t, ptrdiff_t j, 
     o.y_bias = y.half_norm.data() + j;
   }
   o.dim = dim_;
+  o.stride = dim_;
   o.rows = e.rows;
   o.cols = e.cols;
   o.feature_scale = feature_scale_.empty() ? nullptr : feature_scale_.data();

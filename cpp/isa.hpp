@@ -34,6 +34,7 @@ struct TileOperands {
   const T* y;
   const T* y_bias;
   std::ptrdiff_t dim;
+  std::ptrdiff_t stride;  // features of a panel: dim, or more if the tile takes a part of them
   int rows;
   int cols;
   const T* feature_scale;  // direct and l1: per feature, or null
@@ -133,6 +134,9 @@ struct IsaOps {
   const char* name;
   TileOps<float> f32;
   TileOps<double> f64;
+  // X = X L^-T in place, for a strip of tile_rows rows in panels of f64.panel rows and tile_rows
+  // features, the panels `stride` features long; l: row-major, lower triangular
+  void (*solve_strip)(double* x, std::ptrdiff_t stride, const double* l);
   GaussianOps<float> gaussian_f32;
   GaussianOps<double> gaussian_f64;
   // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in

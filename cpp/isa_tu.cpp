@@ -55,6 +55,7 @@ extern const IsaOps table;
 constexpr IsaOps table = {FASTDIV_STRING(FASTDIV_ISA_NAME),
                           tile_ops<float>(),
                           tile_ops<double>(),
+                          solve_strip,
                           gaussian_ops<float>(),
                           gaussian_ops<double>(),
                           add_labelled,

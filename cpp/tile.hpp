@@ -115,9 +115,9 @@ void fill(const TileOperands<T>& t, T* tile) {
     const std::ptrdiff_t dim = rest < feature_block ? rest : feature_block;
     const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
     for (int j = 0; j < t.cols; j += panel) {
-      const T* y = t.y + j * t.dim + k * panel;
+      const T* y = t.y + j * t.stride + k * panel;
       for (int p = 0; p < t.rows; p += panel) {
-        const T* x = t.x + p * t.dim + k * panel;
+        const T* x = t.x + p * t.stride + k * panel;
         for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
           fill_block<T, Op>(t, x + (i - p), y, scale, dim, Op::biased ? t.x_bias + i : nullptr,
                             Op::biased ? t.y_bias + j : nullptr, k == 0, k + dim == t.dim,
@@ -135,6 +135,29 @@ void fill_maybe_scaled(const TileOperands<T>& t, T* tile) {
     fill<T, Op<T, true>>(t, tile);
   } else {
     fill<T, Op<T, false>>(t, tile);
+  }
+}
+
+// See IsaOps::solve_strip. The diagonal is divided by, not multiplied with its reciprocal: X = L^T
+// gives exactly 1 there.
+inline void solve_strip(double* x, std::ptrdiff_t stride, const double* l) {
+  constexpr int panel = panel_rows<double>;
+  for (int p = 0; p < tile_rows; p += panel, x += panel * stride) {
+    for (int c = 0; c < tile_rows; ++c) {
+      const double* row = l + c * tile_rows;
+      Vec<double> sum[block_vectors];
+      for (int v = 0; v < block_vectors; ++v) {
+        sum[v] = load(x + c * panel + v * lanes<double>);
+      }
+      for (int k = 0; k < c; ++k) {
+        for (int v = 0; v < block_vectors; ++v) {
+          sum[v] -= row[k] * load(x + k * panel + v * lanes<double>);
+        }
+      }
+      for (int v = 0; v < block_vectors; ++v) {
+        store(x + c * panel + v * lanes<double>, sum[v] / row[c]);
+      }
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_gaussian import NAMES, covariance, gaussian, parameter
+from test_gaussian import FULL, NAMES, covariance, gaussian, parameter
 
 from fastdiv import Gaussian, _backend, cross_entropy, jeffreys, kl
 
@@ -76,6 +76,42 @@ def test_parity(core, rng, name_p, name_q, dtype):
             assert ours.shape == batch
             assert (ours >= 0).all()
             np.testing.assert_allclose(ours, expected, rtol=RTOL[dtype] * 10)
+
+
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", ["logvar", *FULL])
+def test_parity_of_large_matrices(core, rng, name_p, name_q):
+    for d in (127, 128, 131, 193):
+        p, q = gaussian(name_p, rng, (2,), d), gaussian(name_q, rng, (2,), d)
+        with _backend.use("core"):
+            ours = kl(p, q)
+        with _backend.use("reference"):
+            expected = kl(p, q)
+        np.testing.assert_allclose(ours, expected, rtol=1e-11)
+        # One item takes all threads, two take one each.
+        assert kl(p[0], q[0], n_threads=2) == ours[0]
+        assert not kl(p, p).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("cov", {(149, 3): np.nan}, "cov must be finite"),
+        ("cov", {(3, 149): np.inf}, "cov must be finite"),
+        ("cov", {(149, 3): 9.0}, "cov must be symmetric"),
+        ("precision", {(149, 3): 9.0, (3, 149): 9.0}, "precision must be positive definite"),
+        ("cov", {(140, 140): -1.0}, "cov must be positive definite"),
+        ("scale_tril", {(3, 140): 0.5}, "scale_tril must be lower triangular"),
+        ("scale_tril", {(140, 140): 0.0}, "scale_tril must not have zeros"),
+    ],
+)
+def test_refusals_of_large_matrices(rng, name, changes, message):
+    good = gaussian(name, rng, (), 150)
+    bad = good.parameter.copy()
+    for where, value in changes.items():
+        bad[where] = value
+    with pytest.raises(ValueError, match=message):
+        Gaussian(good.mean, **{name: bad})
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])

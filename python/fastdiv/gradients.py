@@ -130,7 +130,7 @@ def _from_cov(g: Gaussian, wrt_cov: Values) -> Values:
 
 
 def _transposed(a: Values) -> Values:
-    return a.swapaxes(-1, -2)
+    return np.swapaxes(a, -1, -2)
 
 
 def _as_given(
