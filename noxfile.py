@@ -106,9 +106,10 @@ def emulate(session: nox.Session) -> None:
     qemu = shutil.which("qemu-x86_64")
     if qemu is None:
         session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
-    exercise = preset(session, "release") / "tests" / "cpp" / "exercise"
+    programs = preset(session, "release") / "tests" / "cpp"
     for processor, level in (("qemu64", "baseline"), ("Nehalem", "v2"), ("Haswell", "v3")):
-        session.run(qemu, "-cpu", processor, str(exercise), level, external=True)
+        for name in ("exercise", "distributions"):
+            session.run(qemu, "-cpu", processor, str(programs / name), level, external=True)
 
 
 @nox.session

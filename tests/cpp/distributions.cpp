@@ -1,0 +1,329 @@
+// What the engine offers for distributions, at sizes around every edge, against loops over single
+// items. Made for sanitizers and emulators, like exercise.cpp; its arguments are the same.
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include <fastdiv/distributions.hpp>
+
+namespace {
+
+using fastdiv::Scale;
+using std::ptrdiff_t;
+
+int checks = 0;
+int failures = 0;
+
+void check(bool ok, const char* what) {
+  ++checks;
+  if (!ok) {
+    ++failures;
+    std::printf("FAILED: %s\n", what);
+  }
+}
+
+std::mt19937 bits(5);
+
+double normal() {
+  return std::normal_distribution<double>()(bits);
+}
+
+// A square matrix.
+struct Matrix {
+  int dim;
+  std::vector<double> values;
+  explicit Matrix(int d) : dim(d), values(static_cast<std::size_t>(d * d)) {}
+  double& operator()(int i, int j) { return values[static_cast<std::size_t>(i * dim + j)]; }
+  double operator()(int i, int j) const { return values[static_cast<std::size_t>(i * dim + j)]; }
+};
+
+// l^-1 b of lower triangular matrices.
+Matrix solved(const Matrix& l, const Matrix& b) {
+  Matrix x(l.dim);
+  for (int j = 0; j < l.dim; ++j) {
+    for (int i = j; i < l.dim; ++i) {
+      double sum = b(i, j);
+      for (int k = j; k < i; ++k) {
+        sum -= l(i, k) * x(k, j);
+      }
+      x(i, j) = sum / l(i, i);
+    }
+  }
+  return x;
+}
+
+// The parameter of that name for a covariance l l^T; `l` is diagonal for diagonal scales.
+template <class T>
+std::vector<T> parameter(const Matrix& l, Scale scale) {
+  const int d = l.dim;
+  std::vector<T> values;
+  if (fastdiv::is_diagonal(scale)) {
+    for (int i = 0; i < d; ++i) {
+      const double s = l(i, i);
+      values.push_back(static_cast<T>(scale == Scale::std      ? s
+                                      : scale == Scale::var    ? s * s
+                                      : scale == Scale::logstd ? std::log(s)
+                                                               : 2 * std::log(s)));
+    }
+    return values;
+  }
+  Matrix identity(d);
+  for (int i = 0; i < d; ++i) {
+    identity(i, i) = 1;
+  }
+  const Matrix inverse = solved(l, identity);
+  for (int i = 0; i < d; ++i) {
+    for (int j = 0; j < d; ++j) {
+      double sum = scale == Scale::scale_tril ? l(i, j) : 0;
+      for (int k = 0; k < d; ++k) {
+        sum += scale == Scale::cov         ? l(i, k) * l(j, k)
+               : scale == Scale::precision ? inverse(k, i) * inverse(k, j)
+                                           : 0;
+      }
+      values.push_back(static_cast<T>(sum));
+    }
+  }
+  return values;
+}
+
+Matrix random_factor(int d, bool diagonal) {
+  Matrix l(d);
+  for (int i = 0; i < d; ++i) {
+    l(i, i) = 0.7 + std::abs(normal());
+    for (int j = 0; j < i && !diagonal; ++j) {
+      l(i, j) = normal() / d;
+    }
+  }
+  return l;
+}
+
+// `n` items one after the other.
+template <class T>
+struct Batch {
+  std::vector<Matrix> factors;
+  std::vector<T> means, parameters;
+  fastdiv::Gaussians<T> view;
+
+  Batch(int n, int d, Scale scale) {
+    const bool diagonal = fastdiv::is_diagonal(scale);
+    for (int item = 0; item < n; ++item) {
+      factors.push_back(random_factor(d, diagonal));
+      const auto own = parameter<T>(factors.back(), scale);
+      parameters.insert(parameters.end(), own.begin(), own.end());
+      for (int i = 0; i < d; ++i) {
+        means.push_back(static_cast<T>(normal()));
+      }
+    }
+    view = {means.data(), {d, 1}, parameters.data(), {}, scale};
+    view.parameter_strides =
+        diagonal ? std::vector<ptrdiff_t>{d, 1} : std::vector<ptrdiff_t>{ptrdiff_t{d} * d, d, 1};
+  }
+};
+
+double expected_kl(const Matrix& l_p, const Matrix& l_q, const std::vector<double>& difference) {
+  const int d = l_p.dim;
+  const Matrix m = solved(l_q, l_p);
+  double twice = -d;
+  std::vector<double> z(difference);
+  for (int i = 0; i < d; ++i) {
+    twice -= 2 * std::log(m(i, i));
+    double& own = z[static_cast<std::size_t>(i)];
+    for (int j = 0; j < i; ++j) {
+      own -= l_q(i, j) * z[static_cast<std::size_t>(j)];
+    }
+    own /= l_q(i, i);
+    twice += own * own;
+    for (int j = 0; j <= i; ++j) {
+      twice += m(i, j) * m(i, j);
+    }
+  }
+  return twice / 2;
+}
+
+constexpr Scale scales[] = {Scale::std, Scale::var,        Scale::logstd,   Scale::logvar,
+                            Scale::cov, Scale::scale_tril, Scale::precision};
+
+template <class T>
+void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
+  const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
+  std::vector<double> first;
+  for (const int threads : {1, 2, 3}) {
+    fastdiv::Options options;
+    options.n_threads = threads;
+    std::vector<double> out(static_cast<std::size_t>(n), std::numeric_limits<double>::quiet_NaN());
+    check(fastdiv::gaussian_kl<T>({n}, d, p.view, q.view, out.data(), options), "kl finishes");
+    if (first.empty()) {
+      first = out;
+    }
+    check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
+          "kl has the same bits for any number of threads");
+    check(fastdiv::gaussian_kl<T>({n}, d, p.view, p.view, out.data(), options), "kl finishes");
+    for (const double value : out) {
+      check(value == 0, "equal distributions are at 0");
+    }
+  }
+  const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;  // of the rounded parameters, too
+  for (int item = 0; item < n; ++item) {
+    std::vector<double> difference;
+    for (int i = 0; i < d; ++i) {
+      const auto at = static_cast<std::size_t>(item * d + i);
+      difference.push_back(static_cast<double>(p.means[at]) - static_cast<double>(q.means[at]));
+    }
+    const auto at = static_cast<std::size_t>(item);
+    const double expected = expected_kl(p.factors[at], q.factors[at], difference);
+    check(std::abs(first[at] - expected) <= tolerance * (expected + 1), "kl of a pair");
+  }
+}
+
+template <class T>
+void statuses(int d) {
+  const int n = 9, bad = 4;
+  for (const Scale scale : {Scale::cov, Scale::scale_tril, Scale::precision}) {
+    Batch<T> good(n, d, scale);
+    const auto status = [&] {
+      std::vector<std::uint8_t> out(static_cast<std::size_t>(n), 99);
+      check(fastdiv::matrix_status<T>({n}, d, good.view, out.data()), "status finishes");
+      for (int item = 0; item < n; ++item) {
+        check(item == bad || out[static_cast<std::size_t>(item)] == fastdiv::matrix_is_fine,
+              "the others are fine");
+      }
+      return out[static_cast<std::size_t>(bad)];
+    };
+    const bool triangular = scale == Scale::scale_tril;
+    T* a = good.parameters.data() + bad * d * d;
+    check(status() == fastdiv::matrix_is_fine, "a matrix is fine");
+    const T last = a[d * d - 1];
+    a[d * d - 1] = 0;
+    check(status() == (triangular ? fastdiv::zero_on_diagonal : fastdiv::not_positive_definite),
+          "a matrix is singular");
+    a[d * d - 1] = last;
+    a[d - 1] += T{1};
+    check(status() == (triangular ? fastdiv::not_lower_triangular : fastdiv::not_symmetric),
+          "a matrix is not what it should be");
+    a[d * d - 1] = std::numeric_limits<T>::infinity();
+    check(status() == fastdiv::not_finite, "a matrix is not finite");
+  }
+}
+
+// A batch of two axes, one of them repeated, one reversed.
+void strides() {
+  const int d = 3;
+  const Batch<double> p(2, d, Scale::cov), q(5, d, Scale::logstd);
+  fastdiv::Gaussians<double> left = p.view, right = q.view;
+  left.mean_strides = {d, 0, 1};
+  left.parameter_strides = {d * d, 0, d, 1};
+  right.mean += 4 * d;
+  right.parameter += 4 * d;
+  right.mean_strides = {0, -d, 1};
+  right.parameter_strides = {0, -d, 1};
+  std::vector<double> all(10), one(1);
+  check(fastdiv::gaussian_kl<double>({2, 5}, d, left, right, all.data()), "kl finishes");
+  for (int i = 0; i < 2; ++i) {
+    for (int j = 0; j < 5; ++j) {
+      fastdiv::Gaussians<double> a = p.view, b = q.view;
+      a.mean += i * d;
+      a.parameter += i * d * d;
+      b.mean += (4 - j) * d;
+      b.parameter += (4 - j) * d;
+      check(fastdiv::gaussian_kl<double>({1}, d, a, b, one.data()), "kl finishes");
+      check(all[static_cast<std::size_t>(i * 5 + j)] == one[0], "strides of a batch");
+    }
+  }
+}
+
+void products() {
+  const int n = 50, m = 150, k = 7;
+  std::vector<double> a, b, a_offset(n, 30.0), b_offset(m, 40.0);
+  for (int i = 0; i < (n + m) * k; ++i) {
+    (i < n * k ? a : b).push_back(normal());
+  }
+  b_offset[3] = -30;  // cancels
+  for (int c = 0; c < k; ++c) {
+    b[static_cast<std::size_t>(3 * k + c)] = 0;
+  }
+  std::vector<double> out(static_cast<std::size_t>(n) * m);
+  check(fastdiv::kl_from_products({a.data(), n, k, k, 1}, {b.data(), m, k, k, 1}, a_offset.data(),
+                                  b_offset.data(), 1e-12, out.data()),
+        "products finish");
+  for (int i = 0; i < n; ++i) {
+    for (int j = 0; j < m; ++j) {
+      double sum = 30 + b_offset[static_cast<std::size_t>(j)];
+      for (int c = 0; c < k; ++c) {
+        sum += a[static_cast<std::size_t>(i * k + c)] * b[static_cast<std::size_t>(j * k + c)];
+      }
+      const double value = out[static_cast<std::size_t>(i * m + j)];
+      check(j == 3 ? std::isnan(value) : std::abs(value - sum / 2) < 1e-11, "products of a pair");
+    }
+  }
+}
+
+void stop() {
+  const Batch<double> p(400, 64, Scale::cov);
+  fastdiv::Options options;
+  options.n_threads = 2;
+  int calls = 0;
+  options.hook = [&calls](double done) {
+    ++calls;
+    check(done >= 0 && done <= 1, "progress is a fraction");
+    return false;
+  };
+  // All pairs: many times as long as the hook waits.
+  std::vector<double> out(160000);
+  const fastdiv::Gaussians<double> left{
+      p.view.mean, {64, 0, 1}, p.view.parameter, {64 * 64, 0, 64, 1}, Scale::cov};
+  const fastdiv::Gaussians<double> right{
+      p.view.mean, {0, 64, 1}, p.view.parameter, {0, 64 * 64, 64, 1}, Scale::cov};
+  const bool finished =
+      fastdiv::gaussian_kl<double>({400, 400}, 64, left, right, out.data(), options);
+  check(!finished && calls == 1, "the hook stops a call");
+}
+
+template <class T>
+void everything() {
+  for (const int d : {1, 3, 4, 9}) {
+    for (const int n : {1, 8, 9}) {
+      for (const Scale p : scales) {
+        for (const Scale q : scales) {
+          gaussians<T>(n, d, p, q);
+        }
+      }
+    }
+  }
+  gaussians<T>(2, 300, Scale::logvar, Scale::logvar);
+  gaussians<T>(2, 300, Scale::logvar, Scale::std);
+  for (const Scale q : {Scale::std, Scale::cov, Scale::scale_tril, Scale::precision}) {
+    gaussians<T>(1, 130, Scale::precision, q);
+    gaussians<T>(4, 130, Scale::cov, q);
+  }
+  for (const int d : {2, 5, 130}) {
+    statuses<T>(d);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    fastdiv::isa();
+  } catch (const std::invalid_argument& error) {
+    std::printf("skipped: %s\n", error.what());
+    return 77;
+  }
+  const char* level = fastdiv::isa().name;
+  if (argc > 1 && std::strcmp(argv[1], level) != 0) {
+    std::printf("FAILED: the level in use is %s, not %s\n", level, argv[1]);
+    return 1;
+  }
+  everything<float>();
+  everything<double>();
+  strides();
+  products();
+  stop();
+  std::printf("level %s: %d checks, %d failed\n", level, checks, failures);
+  return failures == 0 ? 0 : 1;
+}
