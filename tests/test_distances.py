@@ -84,15 +84,54 @@ class TestBeyondTheExactSize:
             parts = [np.asfortranarray(shuffled[:split]), shuffled[split:][:, ::-1][:, ::-1]]
             np.testing.assert_array_equal(distances._subsample(parts), expected)
 
-    def test_rows_of_equal_projection_are_put_in_order(self, rng):
-        """One outlier sets the unit of its column: the keys of all other rows round to one."""
+    @pytest.mark.parametrize("kept_bits", [0, 3, 64])
+    def test_different_rows_of_one_hash(self, rng, monkeypatch, kept_bits):
+        hashes = distances._hashes
+        mask = np.uint64(2**kept_bits - 1)
+        monkeypatch.setattr(distances, "_hashes", lambda parts: hashes(parts) & mask)
         z = np.column_stack([np.round(rng.normal(size=500), 1), np.ones(500)])
-        z[0, 0] = 1e30
-        order = distances._canonical_order([z], np.ones(2))
-        np.testing.assert_array_equal(z[order], z[np.argsort(z[:, 0])])
+        z[0, 0] = 1e30  # an outlier, beside which all other rows look alike
         expected = distances._subsample([z])
+        assert expected.shape == (200, 2)
+        assert {tuple(row) for row in expected} <= {tuple(row) for row in z}
         for _ in range(5):
-            np.testing.assert_array_equal(distances._subsample([rng.permutation(z)]), expected)
+            shuffled = rng.permutation(z)
+            parts = [shuffled[:77], shuffled[77:]]
+            np.testing.assert_array_equal(distances._subsample(parts), expected)
+
+    @pytest.mark.parametrize("block", [70, 10_000])
+    def test_hashes_are_found_as_if_sorted(self, rng, monkeypatch, block):
+        monkeypatch.setattr(distances, "_BLOCK", block)
+        for values in (3, 100, 10**6):
+            hashes = distances._hashes([rng.integers(0, values, size=(5000, 1)).astype(float)])
+            places = rng.choice(5000, 200, replace=False)
+            for shift in (44, 56, 63):
+                found = distances._at_places(places, hashes, shift)
+                np.testing.assert_array_equal(found, np.sort(hashes)[places])
+
+    def test_hashes_tell_rows_apart(self, rng):
+        binary = (np.arange(2**12)[:, None] >> np.arange(12) & 1).astype(np.float32)
+        counts = rng.permutation(np.arange(-2048.0, 2048.0))[:, None]
+        for z in (binary, counts, counts / 3, np.column_stack([counts, -counts, counts])):
+            hashes = distances._hashes([z])
+            assert len(np.unique(hashes)) == len(z)
+            share = np.mean((hashes[:, None] >> np.arange(64, dtype=np.uint64)) & 1, axis=0)
+            assert share == pytest.approx(0.5, abs=0.05)
+
+    def test_zeros_of_either_sign_are_equal(self):
+        z = np.array([[0.0, 1.0], [-0.0, 1.0]], dtype=np.float32)
+        assert np.ptp(distances._hashes([z])) == 0
+
+    def test_copies_of_a_row_are_drawn_one_by_one(self):
+        """Of 500 rows 200 are drawn: of five copies 2 in the mean, with hypergeometric spread."""
+        z = np.repeat(np.arange(100.0), 5)[:, None]
+        drawn = [
+            np.unique(distances._subsample([z + 100 * k]), return_counts=True)[1] for k in range(50)
+        ]
+        missing = 50 * 100 - sum(map(len, drawn))
+        counts = np.concatenate([*drawn, np.zeros(missing)])
+        assert counts.mean() == 2
+        assert counts.var() == pytest.approx(5 * 0.4 * 0.6 * 495 / 499, rel=0.1)
 
     def test_zero_columns(self, rng):
         z = np.column_stack([np.zeros(300), rng.normal(size=300)])

@@ -383,6 +383,8 @@ OPTIONS = {
     "n_resamples": [
         (0, ValueError),
         (-5, ValueError),
+        (10**9 + 1, ValueError),
+        (10**20, ValueError),
         (9.5, TypeError),
         (10.0, TypeError),
         (None, TypeError),
@@ -421,6 +423,29 @@ RAW = CALLS | {"mmd_test": lambda x, y, **kw: mmd_test(x, y, K, **kw)}
 def test_bad_options(function, option, value, error):
     with pytest.raises(error, match=f"^{option} must be"):
         RAW[function](GOOD, GOOD, **{option: value})
+
+
+def test_too_many_resamples_are_told_the_limit():
+    with pytest.raises(ValueError, match="n_resamples must be an integer from 1 to 1000000000;"):
+        mmd_test(GOOD, GOOD, K, n_resamples=10**20)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 5, 1000])
+def test_parts_change_nothing(rng, monkeypatch, at_once):
+    """Data are read part by part, so that Ctrl-C is heard in between."""
+    x, y = rng.integers(0, 9, size=(7, 2, 2)), rng.normal(size=(9, 4)).astype(np.float32)
+    z = rng.normal(size=(9, 4))
+    z[2, 1], z[8, 0] = np.nan, np.inf
+    monkeypatch.setattr(_inputs, "_AT_ONCE", at_once)
+    np.testing.assert_array_equal(_inputs.matrix(x, "x"), x.reshape(7, 4))
+    single, double = _inputs.samples(y, y.astype(np.float64), "raise")
+    np.testing.assert_array_equal(single, double)
+    keep = [0, 1, 3, 4, 5, 6, 7]
+    for estimator in ("biased", "paired"):
+        _, kept = _inputs.samples(y.astype(float), z, "omit", estimator)
+        np.testing.assert_array_equal(kept, z[keep])
+    with pytest.raises(ValueError, match=r"holds 2 NaN .* row 2, column 1"):
+        _inputs.samples(y, z, "raise")
 
 
 @pytest.mark.parametrize("name", ["x_weights", "y_weights"])

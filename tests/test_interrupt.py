@@ -79,6 +79,50 @@ def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(run_python, name):
     assert statistics.median(seconds) < 0.2, seconds
 
 
+# Calls that read much and compute little: a timer ticks every 10 ms, and is heard between two
+# steps. The longest silence is what Ctrl-C would have to wait.
+LARGE_CALLS = {
+    "many rows": "median_distance(rng.normal(size=(8_000_000, 1)).astype(np.float32))",
+    "many equal rows": "median_distance(np.repeat([0.0, 1.0], 6_000_000))",
+    "integers": "median_distance(np.broadcast_to(np.arange(9), (5_000_000, 9)))",
+    "two types": "median_distance(np.ones((5_000_000, 9), np.float32), np.ones((1, 9)))",
+    "rows to drop": "median_distance(np.repeat([0, 1, np.nan], 10_000_000), nan_policy='omit')",
+    "a value missing": "refused(np.repeat([np.nan, 1], 100_000_000))",
+}
+
+
+@pytest.mark.parametrize("name", LARGE_CALLS)
+def test_no_step_is_deaf_for_a_fifth_of_a_second(run_python, name):
+    function, _, arguments = LARGE_CALLS[name].partition("(")
+    done = run_python(
+        f"""
+    import signal, time
+    import numpy as np
+    from fastdiv import median_distance
+
+    rng = np.random.default_rng(0)
+    heard = []
+    signal.signal(signal.SIGALRM, lambda *_: heard.append(time.perf_counter()))
+
+    def refused(z):
+        try:
+            median_distance(z)
+        except ValueError:
+            return
+
+    def longest_silence(*arguments, **options):
+        heard[:] = [time.perf_counter()]
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        {function}(*arguments, **options)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return np.diff([*heard, time.perf_counter()]).max()
+
+    print(sorted(longest_silence({arguments} for _ in range(3))[1])
+    """
+    )
+    assert float(done.stdout) < 0.2
+
+
 def test_ctrl_c_from_another_process_ends_the_interpreter_as_usual(run_python):
     done = run_python(
         SETUP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -15,10 +15,11 @@ from fastdiv._backend import Matrix
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
 MAX_THREADS = 1024
+MAX_RESAMPLES = 10**9
 DEFAULT_RESAMPLES = 999
 
-_AT_ONCE = 1 << 24
-"""Values read before Ctrl-C is heard again: some 20 ms."""
+_AT_ONCE = 1 << 22
+"""Values read or copied before Ctrl-C is heard again: some 20 ms."""
 
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
@@ -72,7 +73,7 @@ def samples(
             )
         if omit:
             keep = _finite_rows(a) & _finite_rows(b)
-            a, b = a[keep], b[keep]
+            a, b = _chosen(a, keep), _chosen(b, keep)
     a, b = finite(a, "x", omit=omit), finite(b, "y", omit=omit)
     least = 1 if estimator == "biased" else 2
     if len(a) < least or len(b) < least:
@@ -96,7 +97,10 @@ def same_space(arrays: dict[str, Matrix]) -> list[Matrix]:
             )
     if all(b.dtype == a.dtype for _, b in others):
         return list(arrays.values())
-    return [each.astype(np.float64, copy=False) for each in arrays.values()]
+    return [
+        each if each.dtype == np.float64 else _converted(each, np.dtype(np.float64))
+        for each in arrays.values()
+    ]
 
 
 def finite(
@@ -111,8 +115,8 @@ def finite(
     if first < 0:
         return a
     if omit:
-        return a[_finite_rows(a)]
-    count = a.size - int(np.count_nonzero(np.isfinite(a)))
+        return _chosen(a, _finite_rows(a))
+    count = sum(np.count_nonzero(~np.isfinite(a[rows])) for rows in _row_parts(a))
     row, column = divmod(first, a.shape[1])
     raise ValueError(
         f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
@@ -129,8 +133,8 @@ def _first_nonfinite(a: Matrix) -> int:
     return -1
 
 
-def _row_parts(a: Matrix) -> Iterator[slice]:
-    step = max(1, _AT_ONCE // a.shape[1])
+def _row_parts(a: NDArray[Any]) -> Iterator[slice]:
+    step = max(1, _AT_ONCE * len(a) // max(1, a.size))
     return (slice(start, start + step) for start in range(0, len(a), step))
 
 
@@ -138,17 +142,32 @@ def pool(parts: list[Matrix]) -> Matrix:
     """Concatenate samples of one dtype; a single one is not copied."""
     if len(parts) == 1:
         return parts[0]
-    pooled = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype)
-    start = 0
-    for part in parts:
-        for rows in _row_parts(part):
-            pooled[start : start + len(part)][rows] = part[rows]
-        start += len(part)
-    return pooled
+    shape = (sum(map(len, parts)), parts[0].shape[1])
+    return _filled(shape, parts[0].dtype, (part[r] for part in parts for r in _row_parts(part)))
 
 
 def _finite_rows(a: Matrix) -> NDArray[np.bool_]:
-    return cast("NDArray[np.bool_]", np.isfinite(a).all(axis=1))
+    parts = (np.isfinite(a[rows]).all(axis=1) for rows in _row_parts(a))
+    return _filled((len(a),), np.dtype(np.bool_), parts)
+
+
+def _chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix:
+    shape = (int(np.count_nonzero(keep)), a.shape[1])
+    return _filled(shape, a.dtype, (a[rows][keep[rows]] for rows in _row_parts(a)))
+
+
+def _converted(a: NDArray[Any], dtype: np.dtype[Any]) -> Matrix:
+    return _filled(a.shape, dtype, (a[rows] for rows in _row_parts(a)))
+
+
+def _filled(shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Any]) -> NDArray[Any]:
+    """Return an array of these rows, one part after the other, so that Ctrl-C is heard."""
+    out = np.empty(shape, dtype)
+    start = 0
+    for part in parts:
+        out[start : start + len(part)] = part
+        start += len(part)
+    return out
 
 
 def _to_array(value: Any, name: str) -> NDArray[Any]:
@@ -213,8 +232,7 @@ def _to_float(a: NDArray[Any], name: str) -> Matrix:
             f"{name} must hold real numbers (float16, bfloat16, float32, float64 or integers); "
             f"got dtype {a.dtype}: {_HINTS.get(kind, 'convert it with .astype(numpy.float64)')}"
         )
-    a = a.astype(target, copy=False)
-    return a if a.flags.aligned else a.copy()
+    return _converted(np.atleast_1d(a), target).reshape(a.shape)
 
 
 # --- distributions ---------------------------------------------------------------------
@@ -336,7 +354,7 @@ def orderings(
     permutations: object, n_resamples: object, n_rows: int
 ) -> tuple[NDArray[np.integer[Any]] | None, int]:
     """Return the caller's (B, n_rows) orderings, if any, and B."""
-    n = integer(n_resamples, "n_resamples", 1)
+    n = integer(n_resamples, "n_resamples", 1, MAX_RESAMPLES)
     if permutations is None:
         return None, n
     try:

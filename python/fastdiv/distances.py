@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ EXACT_ROWS = 10_000
 """Pooled rows up to which the median is taken over all pairs."""
 
 _METRICS = ("euclidean", "cityblock")
-_BLOCK = 1 << 20
-"""Values projected at a time."""
+_BLOCK = 1 << 16
+"""Values read at a time: some 1 ms."""
 
 
 def median_distance(
@@ -142,33 +143,84 @@ def _pooled_median(
 
 
 def _subsample(parts: list[Matrix]) -> Matrix:
-    """Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows."""
-    rng = np.random.default_rng(0)
-    order = _canonical_order(parts, rng.standard_normal(parts[0].shape[1:]))
-    return _take(parts, order[np.sort(rng.choice(len(order), EXACT_ROWS, replace=False))])
-
-
-def _canonical_order(parts: list[Matrix], direction: Values) -> NDArray[np.intp]:
     """
-    Order the pooled rows by their values alone.
+    Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows.
 
-    They are projected on a direction, each column in units of its largest absolute value;
-    different rows of equal projection are compared column by column.
+    Sorted by a hash of their values, the rows at places drawn by a fixed seed are taken. Equal
+    rows have equal hashes, so any copy will do; where different rows share a hash, the least
+    stands for all. No step is long: only hashes that begin like a drawn one are ever sorted.
     """
-    peaks = np.max([np.maximum(part.max(axis=0), -part.min(axis=0)) for part in parts], axis=0)
-    scale = np.where(peaks == 0, 1.0, peaks.astype(np.float64))
-    keys = np.concatenate([(b / scale * direction).sum(axis=1) for b in _row_blocks(parts)])
-    order = np.argsort(keys, kind="stable")
-    equal = np.diff(keys[order]) == 0
-    tied = np.append(equal, False) | np.append(False, equal)
-    if tied.any():
-        among = order[tied]
-        order[tied] = among[np.lexsort((*_take(parts, among).T, keys[among]))]
-    return order
+    hashes = _hashes(parts)
+    places = np.random.default_rng(0).choice(len(hashes), EXACT_ROWS, replace=False)
+    shift = 64 - min(20, max(1, len(hashes).bit_length() - 4))  # leading bits: some 16 rows share
+    drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
+    near = _among(drawn >> shift, shift)
+    rows = np.full((len(drawn), parts[0].shape[1]), np.nan, dtype=parts[0].dtype)
+    step = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(hashes), step):
+        index = start + np.flatnonzero(near[hashes[start : start + step] >> shift])
+        at = np.searchsorted(drawn, hashes[index])
+        hit = drawn.take(at, mode="clip") == hashes[index]
+        at, block = at[hit], _take(parts, index[hit])
+        new = np.isnan(rows[at, 0])
+        rows[at[new]] = block[new]
+        for j in np.flatnonzero((rows[at] != block).any(axis=1)).tolist():
+            rows[at[j]] = min(rows[at[j]].tolist(), block[j].tolist())
+    return np.repeat(rows, copies, axis=0)
+
+
+def _hashes(parts: list[Matrix]) -> NDArray[np.uint64]:
+    """
+    Hash each pooled row to 64 bits: the sum over its columns of value and column, mixed.
+
+    The mixture is that of SplitMix64: one to one, so that different scalars never collide.
+    G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",
+    OOPSLA (2014).
+    """
+    hashes = np.empty(sum(map(len, parts)), dtype=np.uint64)
+    column = np.random.PCG64(0).random_raw(parts[0].shape[1])
+    start = 0
+    for block in _row_blocks(parts):
+        block += 0.0  # -0.0 becomes 0.0
+        bits = block.view(np.uint64)
+        bits ^= column
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+            bits ^= bits >> shift
+            bits *= factor
+        hashes[start : start + len(bits)] = bits.sum(axis=1)
+        start += len(bits)
+    return hashes
+
+
+def _at_places(
+    places: NDArray[np.int64], hashes: NDArray[np.uint64], shift: int
+) -> NDArray[np.uint64]:
+    """Return ``np.sort(hashes)[places]``, found among the hashes of equal leading bits."""
+    counts = np.zeros(1 << (64 - shift), dtype=np.int64)
+    step = max(_BLOCK, len(counts))
+    blocks = [hashes[start : start + step] for start in range(0, len(hashes), step)]
+    for block in blocks:
+        counts += np.bincount((block >> shift).astype(np.intp), minlength=len(counts))
+    bins = np.searchsorted(np.cumsum(counts), places, side="right")
+    wanted = _among(bins, shift)
+    found = [np.unique(b[wanted[b >> shift]], return_counts=True) for b in blocks]
+    values, times = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.argsort(values)
+    passed_over = np.cumsum(np.where(wanted, 0, counts))[bins]
+    at = np.searchsorted(np.cumsum(times[order]), places - passed_over, side="right")
+    found_there: NDArray[np.uint64] = values[order[at]]
+    return found_there
+
+
+def _among(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
+    """Return a table that holds True for these leading bits."""
+    table = np.zeros(1 << (64 - shift), dtype=np.bool_)
+    table[bins] = True
+    return table
 
 
 def _row_blocks(parts: list[Matrix]) -> Iterator[Values]:
-    """Yield C-ordered float64 copies, so that the sum of a row never depends on its place."""
+    """Yield C-ordered float64 copies of a few rows at a time."""
     for part in parts:
         step = max(1, _BLOCK // part.shape[1])
         for start in range(0, len(part), step):

@@ -123,7 +123,7 @@ def mmd_test(
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         As in `mmd2`. With "paired", row i of the reordered x goes with row i of y.
     n_resamples : int, default 999
-        B, at least 1.
+        B, from 1 to 10⁹. Each takes one byte per pooled row, and is drawn one by one.
     permutations : array_like of int, shape (B, n + m), optional
         Reorderings to use instead of drawing them: each row holds 0, 1, ..., n+m−1 in some
         order (rows of x come first in the pool), and its first n entries form the x group.
