@@ -964,6 +964,51 @@ def test_closed_pipe(pair):
     assert process.returncode == 141
 
 
+CLOSED = {
+    "compare": (["--exit-code", "--alpha=0.2"], ">&-", 1),
+    "compare, same": (["--exit-code", "--alpha=0.001"], ">&-", 0),
+    "json": (["--json=-"], ">&-", 0),
+    "no message": (["--resamples=0"], "2>&-", 2),
+    "neither": (["--resamples=0"], ">&- 2>&-", 2),
+    "full": (["--resamples=0"], "2>/dev/full", 2),
+    "result on full": ([], ">/dev/full", 2),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_closed_streams_do_not_change_the_status(pair, case):
+    options, closed, expected = CLOSED[case]
+    command = [*COMMAND, "compare", *pair, "--resamples=9", *options]
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], capture_output=True)
+    assert done.returncode == expected
+    assert b"Traceback" not in done.stderr
+
+
+def test_info_without_standard_output():
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *COMMAND, "info"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_closed_streams_are_put_back(pair, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["compare", *pair, "--resamples=9", "--alpha=0.5"]) == 0
+    assert sys.stdout is None
+
+
+def test_a_bug_is_an_error_in_one_line(refused, capsys, pair, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("no such thing\nat all")
+
+    monkeypatch.setattr(cli, "feature_shifts", broken)
+    message = refused(*pair, "--exit-code")
+    assert message == ("fastdiv: please report this bug: ZeroDivisionError: no such thing at all\n")
+    monkeypatch.setenv("FASTDIV_TRACEBACK", "1")
+    assert cli.main(["compare", *pair]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith(message)
+
+
 # ---------------------------------------------------------------- shifts
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
@@ -75,6 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["compare", "missing.npy", "missing.npy"])
     2
     """
+    with _open_streams():
+        try:
+            return _run(argv)
+        except Exception as error:  # left to Python it would exit with 1: "the samples differ"
+            if os.environ.get("FASTDIV_TRACEBACK"):
+                traceback.print_exc()
+            return _fail(f"please report this bug: {type(error).__name__}: {error}")
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         args = _parser().parse_args(argv)
         _check_installation()
@@ -85,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(file=sys.stderr)
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         return EXIT_PIPE_CLOSED
     except (UsageError, TableError) as error:
         return _fail(str(error))
@@ -97,8 +108,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+@contextlib.contextmanager
+def _open_streams() -> Iterator[None]:
+    """Stand in for a standard stream that the caller has closed, which Python makes None."""
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:
+                stack.callback(setattr, sys, name, None)
+                setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
+        yield
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what a broken stream still holds go nowhere, so that the exit does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _fail(message: str, status: int = EXIT_ERROR) -> int:
-    _say(sys.stderr, "fastdiv: " + " ".join(message.split()))
+    try:
+        _say(sys.stderr, "fastdiv: " + " ".join(message.split()))
+    except OSError:  # nobody can be told
+        _discard(sys.stderr)
     return status
 
 
