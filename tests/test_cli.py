@@ -655,11 +655,14 @@ BAD_OPTIONS = [
     ("--bandwidth=nan", "--bandwidth"),
     ("--bandwidth=wide", "--bandwidth"),
     ("--estimator=best", "--estimator"),
-    ("--resamples=0", "--resamples: must be a whole number >= 1, got '0'"),
+    ("--resamples=0", "--resamples: must be a whole number from 1 to 1000000000, got '0'"),
+    ("--resamples=+-5", "--resamples: must be a whole number"),
+    ("--resamples=100000000000000000000", "--resamples: must be a whole number from 1 to 10"),
     ("--resamples=1.5", "--resamples"),
     ("--seed=-1", "--seed: must be a whole number >= 0"),
     ("--seed=x", "--seed"),
-    ("--threads=0", "--threads: must be a whole number >= 1"),
+    ("--threads=0", "--threads: must be a whole number from 1 to 1024, got '0'"),
+    ("--threads=5000", "--threads: must be a whole number from 1 to 1024, got '5000'"),
     ("--alpha=1", "--alpha: must be a number between 0 and 1"),
     ("--alpha=p", "--alpha"),
     ("--nan-policy=keep", "--nan-policy"),
@@ -687,7 +690,9 @@ def test_missing_arguments(capsys):
 
 def test_zero_median_and_unequal_pairs(refused, pair, tmp_path):
     ones = save(tmp_path / "ones.npy", np.ones((5, 2)))
-    assert "bandwidth" in refused(ones, ones)
+    message = refused(ones, ones)
+    assert "the median bandwidth is zero" in message
+    assert "; choose a --bandwidth\n" in message
     assert "equal size, got 40 and 30 rows" in refused(*pair, "--estimator=paired")
     message = refused(
         *(save(tmp_path / "one.npy", X[:1]), pair[1], "--standardize", "--estimator=biased")

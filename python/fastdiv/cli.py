@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TextIO
 import numpy as np
 
 import fastdiv
-from fastdiv import _backend, _plan, kernels
+from fastdiv import _backend, _inputs, _plan, kernels
 from fastdiv._tables import (
     Matrix,
     Table,
@@ -49,6 +49,12 @@ _KERNELS: dict[str, type] = {
     "polynomial": kernels.Polynomial,
     "linear": kernels.Linear,
     "energy": kernels.Energy,
+}
+_IN_OPTIONS = {
+    "bandwidth='median' is zero": "the median bandwidth is zero",
+    "pass a positive bandwidth, for example RBF(bandwidth=1.0)": "choose a --bandwidth",
+    "scale the data or pass a bandwidth": "use --standardize or choose a --bandwidth",
+    "pass float64": "store them as float64",
 }
 _ASCII = str.maketrans({"²": "^2", "≤": "<=", "…": "...", "∞": "inf"})
 
@@ -233,14 +239,14 @@ def _add_compare(commands: Any) -> None:
     add(
         "--resamples",
         metavar="B",
-        type=_argument(_whole("--resamples", least=1)),
+        type=_argument(_whole(1, _inputs.MAX_RESAMPLES)),
         default=999,
         help="number of permutations (default: 999)",
     )
     add(
         "--seed",
         metavar="SEED",
-        type=_argument(_whole("--seed", least=0)),
+        type=_argument(_whole(0)),
         default=0,
         help="seed of the permutations (default: 0, so that a run can be repeated)",
     )
@@ -254,7 +260,7 @@ def _add_compare(commands: Any) -> None:
     add(
         "--threads",
         metavar="N",
-        type=_argument(_whole("--threads", least=1)),
+        type=_argument(_whole(1, _inputs.MAX_THREADS)),
         help="number of threads (default: OMP_NUM_THREADS or all cores)",
     )
 
@@ -312,12 +318,15 @@ def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return convert
 
 
-def _whole(option: str, least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    wanted = f">= {least}" if most is None else f"from {least} to {most}"
+
     def parse(text: str) -> int:
-        number = int(text) if text.strip().lstrip("+-").isdecimal() else None
-        if number is None or number < least:
-            raise ValueError(f"must be a whole number >= {least}, got {text!r}")
-        return number
+        with contextlib.suppress(ValueError):
+            number = int(text)
+            if number >= least and (most is None or number <= most):
+                return number
+        raise ValueError(f"must be a whole number {wanted}, got {text!r}")
 
     return parse
 
@@ -464,7 +473,10 @@ def _test(x: Matrix, y: Matrix, kernel: Any, samples: Samples, args: argparse.Na
         progress = plan.seconds >= _LONG_RUN and sys.stderr.isatty()
         return fastdiv.mmd_test(x, y, kernel, rng=args.seed, progress=progress, **options)
     except (ValueError, TypeError, OverflowError) as error:
-        raise UsageError(str(error)) from error
+        message = str(error)
+        for words, ours in _IN_OPTIONS.items():
+            message = message.replace(words, ours)
+        raise UsageError(message) from error
 
 
 # ---------------------------------------------------------------- samples
