@@ -274,10 +274,8 @@ def test_all_formats_agree(compare, tmp_path):
 
         table = pa.table(dict(zip(names, X.T, strict=True)))
         csv.write_csv(table, tmp_path / "a.csv")
-        # a header of numbers alone would look like a missing header
-        csv.write_csv(table.append_column("text", [["t"] * 40]), tmp_path / "b.csv")
         writer.write_table(table, tmp_path / "a.parquet")
-        files += [str(tmp_path / "b.csv"), str(tmp_path / "a.parquet")]
+        files += [str(tmp_path / "a.csv"), str(tmp_path / "a.parquet")]
     other = save(tmp_path / "y.npy", Y)
     expected = fastdiv.mmd_test(X, Y, n_resamples=99, rng=0)
     for file in files:
@@ -389,6 +387,35 @@ def test_left_out_columns_say_why(compare, tmp_path):
     }
 
 
+def test_columns_without_a_name_are_left_out(compare, tmp_path):
+    pytest.importorskip("pyarrow")
+    x = write(tmp_path / "x.csv", "a,,\n1,2,\n2,3,\n4,5,\n")
+    y = parquet(tmp_path / "y.parquet", **{"a": [1.0, 2.0, 3.0], "": [1.0, 2.0, 3.0]})
+    _, out, _ = compare(x, y, "--json=-")
+    found = as_json(out)
+    assert [feature["name"] for feature in found["features"]] == ["a"]
+    assert found["left_out"] == {"": "column without a name"}
+
+
+@pytest.mark.parametrize("names", [["0", "1", "2"], ["2019", "2020", "2021"]])
+def test_whole_numbers_can_be_names_of_columns(compare, tmp_path, names):
+    """A row of data can look like them: that the line was taken for names is always told."""
+    pytest.importorskip("pyarrow")
+    for name, data in (("x", X), ("y", Y)):
+        np.savetxt(
+            tmp_path / f"{name}.csv", data, "%.17g", ",", header=",".join(names), comments=""
+        )
+    others = [tmp_path / "y.csv", save(tmp_path / "y.npy", Y)]
+    for other in others if names[0] == "0" else others[:1]:
+        status, out, err = compare(tmp_path / "x.csv", other, "--json=-")
+        found = as_json(out)
+        assert status == 0
+        assert (found["n_x"], found["n_y"]) == (40, 30)
+        assert found["statistic"] == pytest.approx(fastdiv.mmd2(X, Y), rel=1e-12)
+        assert {feature["name"] for feature in found["features"]} == {*names}
+        assert f"x.csv: the first line ({', '.join(names)}) is taken for the column names" in err
+
+
 def test_pandas_index_is_left_out(compare, tmp_path):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
@@ -462,6 +489,12 @@ BAD_CSV = {
     "one row": ("a,b\n1,2\n", "needs 2"),
     "ragged": ("a,b\n1,2\n1,2,3\n", "not a readable CSV"),
     "no header": ("1.5,2\n1,2\n3,4\n", "has no header"),
+    "no header, whole": ("8,2\n1,2\n3,4\n", "bad.csv: the first line (8, 2) is taken for"),
+    "no header, signed": ("-1,2\n1,2\n3,4\n", "has no header"),
+    "no header, large": ("1e5,2\n1,2\n3,4\n", "has no header"),
+    "no header, missing": ("nan,2\n1,2\n3,4\n", "has no header"),
+    "no header, infinite": ("2,inf\n1,2\n3,4\n", "has no header"),
+    "no header, equal": ("2,2\n1,2\n3,4\n", "has no header"),
     "duplicate": ("a,b,a\n1,2,3\n1,2,4\n", "duplicate column names: a"),
     "text": ("a,b\nx,y\nz,w\n", "no numeric column"),
     "semicolons": ("a;b\n1;2\n3;4\n", "separated by commas"),

@@ -165,6 +165,7 @@ def choose_columns(
         raise TableError(
             f"no numeric column is common to {reference.path} and {current.path}"
             + (f" ({describe_left_out(left_out)})" if left_out else "")
+            + "".join(f"; {table.notice}" for table in (reference, current) if table.notice)
         )
     return tuple(names), left_out
 
@@ -394,10 +395,15 @@ def _read_csv(path: str) -> Table:
         names = list(content.column_names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path} is not a readable CSV file: {_first_line(error)}") from error
+    notice = ""
     if all(_is_number(name) for name in names):
-        raise TableError(f"{path} has no header: its first line must hold the column names")
-    unusable = {"": "column without a name"} if names.count("") == 1 else {}
-    table = _from_arrow(path, content.schema, content.num_rows, content.select, unusable)
+        # Years, and the 0, 1, 2 of pandas, are names; a row of data can look the same. Refusing
+        # it would refuse good files, so say what was done with the line.
+        if not all(map(str.isdecimal, names)) or len({*names}) < len(names):
+            raise TableError(f"{path} has no header: its first line must hold the column names")
+        shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+        notice = f"{path}: the first line ({shown}) is taken for the column names"
+    table = _from_arrow(path, content.schema, content.num_rows, content.select, notice=notice)
     if not table.names and len(names) == 1 and (";" in names[0] or "\t" in names[0]):
         raise TableError(f"{path}: columns must be separated by commas")
     return table
@@ -418,12 +424,12 @@ def _read_parquet(path: str) -> Table:
     file = guarded(lambda: parquet.ParquetFile(path, memory_map=True))
     schema = guarded(lambda: file.schema_arrow)
     index = (schema.pandas_metadata or {}).get("index_columns", [])
-    unusable = {name: "pandas index" for name in index if isinstance(name, str)}
 
     def select(wanted: Sequence[str]) -> Any:
         return guarded(lambda: file.read(columns=list(wanted)))
 
-    return _from_arrow(path, schema, file.metadata.num_rows, select, unusable)
+    index = [name for name in index if isinstance(name, str)]
+    return _from_arrow(path, schema, file.metadata.num_rows, select, index)
 
 
 def _from_arrow(
@@ -431,11 +437,13 @@ def _from_arrow(
     schema: Any,
     n_rows: int,
     select: Callable[[Sequence[str]], Any],
-    unusable: Mapping[str, str],
+    index: Sequence[str] = (),
+    notice: str = "",
 ) -> Table:
     from pyarrow import float64, types
 
-    _refuse_duplicates(path, schema.names)
+    _refuse_duplicates(path, [name for name in schema.names if name])
+    unusable = {"": "column without a name", **dict.fromkeys(index, "pandas index")}
     left_out = {}
     numeric = {}
     for column in schema:
@@ -458,7 +466,7 @@ def _from_arrow(
             out[:, index] = column.to_numpy()
         return out
 
-    return Table(path, n_rows, tuple(numeric), load, left_out)
+    return Table(path, n_rows, tuple(numeric), load, left_out, notice=notice)
 
 
 def _kind_in_words(kind: Any) -> str:

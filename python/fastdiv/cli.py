@@ -288,9 +288,9 @@ kernels (sigma is --bandwidth):
 
 columns:
   Integers, floats and decimals are numeric. Booleans, dates, text, a pandas index and columns
-  without a name are left out, and named in the report. The columns of one NumPy array are 0, 1,
-  2 and so on; in an .npz of several arrays they are NAME for a vector and NAME.0, NAME.1 and so on
-  for a matrix.
+  without a name are left out, and named in the report. The first line of a .csv file holds the
+  names; whole numbers will do, with a note. The columns of one NumPy array are 0, 1, 2 and so on;
+  in an .npz of several arrays they are NAME for a vector and NAME.0, NAME.1 and so on for a matrix.
 
 validity:
   The p-value is exact for any number of rows. With --standardize the scale depends on which rows
