@@ -866,6 +866,41 @@ def test_plan_leaves_out_what_a_call_costs_whatever_its_size(monkeypatch):
     assert _plan._extend(print, lambda rows: rows, 100) == 0
 
 
+def test_plan_searches_a_median_only_if_the_kernel_needs_one(monkeypatch):
+    asked = []
+
+    def median(pooled, *, metric, n_threads):
+        asked.append(metric)
+        return 1.0
+
+    monkeypatch.setattr(_plan.distances, "median_distance", median)
+    data = RNG.normal(size=(2048, 2))
+    needed = {
+        fastdiv.Polynomial(): set(),
+        fastdiv.RBF(2.0): set(),
+        fastdiv.RBF(): {"euclidean"},
+        fastdiv.Laplacian(): {"cityblock"},
+        fastdiv.Sum([fastdiv.Laplacian(), fastdiv.RBF(), fastdiv.Linear()]): {
+            "euclidean",
+            "cityblock",
+        },
+    }
+    for kernel, metrics in needed.items():
+        asked.clear()
+        options = {"estimator": "unbiased", "n_resamples": 9, "n_threads": 1}
+        assert _plan.predict(data, data, kernel, **options).seconds > 0
+        assert set(asked) == metrics
+
+
+def test_a_plan_that_fails_does_not_stop_the_test(compare, tmp_path):
+    """Among the first rows the median overflows, or is zero and too small beside the others."""
+    wide = save(tmp_path / "wide.npy", (2 * RNG.random(800) - 1) * 1.7e308)
+    assert compare(wide, wide, "--kernel=laplacian", "--bandwidth=1e308")[0] == 0
+    mostly = np.concatenate([np.zeros(400), np.sort(RNG.random(3000)) * 1e30]).astype(np.float32)
+    zeros_first = save(tmp_path / "zeros.npy", mostly)
+    assert compare(zeros_first, zeros_first)[0] == 0
+
+
 def test_interrupt(compare, pair, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastdiv import _callback, distances
-from fastdiv.kernels import Kernel, Laplacian, lower
+from fastdiv.kernels import Kernel, lower
 from fastdiv.two_sample import _splittings
 
 _FIRST_ROWS = 256
 _FEW_DRAWS = 20
 _LONG_ENOUGH = 0.25  # seconds of a calibration run
 
-_Work: TypeAlias = Callable[[npt.NDArray[Any]], None]
+_Work: TypeAlias = Callable[[npt.NDArray[Any]], object]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Plan:
     n_resamples : int
         Permutations, all served by the same pass over the pairs.
     seconds : float
-        Predicted time; 0 for samples too small to be worth calibration runs.
+        Predicted time; 0 for samples too small to be worth calibration runs, and where these
+        fail.
     n_bytes : int
         Predicted memory above the two samples: pooled rows, their packed copy and the labels.
     """
@@ -74,27 +77,43 @@ def predict(
     Plan
         The prediction. Both passes over the pairs, for the median and for the statistics, are
         timed on a few rows and grow with the square of the rows; drawing the permutations
-        grows with the rows.
+        grows with the rows. Few rows can be too much alike, or too far apart, for a kernel that
+        suits all: a failure here says nothing, and is left to the test itself.
     """
     n_rows = len(x) + len(y)
     itemsize = 4 if x.dtype == y.dtype == np.float32 else 8
     n_bytes = 2 * n_rows * x.shape[1] * itemsize + n_rows * n_resamples
     pairs = n_rows * (n_rows - 1) // 2
-    if n_rows < 4 * _FIRST_ROWS:
-        return Plan(pairs, n_resamples, 0.0, n_bytes)
+    seconds = 0.0
+    if n_rows >= 4 * _FIRST_ROWS:
+        with contextlib.suppress(ValueError, OverflowError):
+            seconds = _calibrate(x, y, kernel, estimator, n_resamples, n_threads)
+    return Plan(pairs, n_resamples, seconds, n_bytes)
+
+
+def _calibrate(
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    kernel: Kernel,
+    estimator: str,
+    n_resamples: int,
+    n_threads: int | None,
+) -> float:
+    """Predict the seconds of a test from runs on a few rows."""
+    n_rows = len(x) + len(y)
     threads, rng = n_threads or 0, np.random.default_rng(0)
+    searches: list[_Work] = []
 
     def few(rows: int) -> npt.NDArray[Any]:
         n = rows * len(x) // n_rows
         return np.concatenate([x[:n], y[: rows - n]])
 
-    bandwidth = distances.median_distance(few(_FIRST_ROWS)) or 1.0
-    resolved = kernel._resolve(x.shape[1], lambda metric: bandwidth)
-    lowered = lower([resolved], for_mmd=True)
+    def median(metric: str) -> float:
+        search = partial(distances.median_distance, metric=metric, n_threads=n_threads)
+        searches.append(search)
+        return search(few(_FIRST_ROWS)) or 1.0
 
-    def find_median(pooled: npt.NDArray[Any]) -> None:
-        metric = "cityblock" if isinstance(kernel, Laplacian) else "euclidean"
-        distances.median_distance(pooled, metric=metric, n_threads=n_threads)
+    lowered = lower([kernel._resolve(x.shape[1], median)], for_mmd=True)
 
     def compute(pooled: npt.NDArray[Any]) -> None:
         labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)
@@ -106,11 +125,10 @@ def predict(
         _splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
 
     seconds = _extend(compute, few, n_rows)
-    if resolved is not kernel:
-        seconds += _extend(find_median, few, min(n_rows, distances.EXACT_ROWS))
+    for search in searches:
+        seconds += _extend(search, few, min(n_rows, distances.EXACT_ROWS))
     some = few(min(n_rows, 4096))
-    seconds += _timed(draw, some) * n_rows / len(some) * n_resamples / _FEW_DRAWS
-    return Plan(pairs, n_resamples, seconds, n_bytes)
+    return seconds + _timed(draw, some) * n_rows / len(some) * n_resamples / _FEW_DRAWS
 
 
 def _timed(work: _Work, pooled: npt.NDArray[Any]) -> float:
