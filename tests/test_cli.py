@@ -214,6 +214,26 @@ def test_standardize_constant_columns(compare, refused, tmp_path):
     assert "constant in REFERENCE but not in CURRENT: 3" in refused(*files, "--standardize")
 
 
+def test_standardize_values_that_float32_cannot_hold(compare, tmp_path):
+    x, y = np.float32(5e-6 * X), np.float32(5e-6 * Y)
+    y[4, 1] = 3e38
+    files = save(tmp_path / "x.npy", x), save(tmp_path / "y.npy", y)
+    mean, sd = x.mean(axis=0, dtype=float), x.std(axis=0, dtype=float, ddof=1)
+    status, out, err = compare(*files, "--standardize", "--bandwidth=1e40", "--json=-")
+    assert status == 0, err
+    expected = fastdiv.mmd2((x - mean) / sd, (y - mean) / sd, fastdiv.RBF(1e40))
+    assert as_json(out)["statistic"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_standardize_values_that_float64_cannot_hold(refused, tmp_path):
+    y = Y.copy()
+    y[4, 1] = 1e300
+    files = save(tmp_path / "x.npy", 1e-20 * X), save(tmp_path / "y.npy", y)
+    assert "values of CURRENT are too large: 1" in refused(*files, "--standardize")
+    x = save(tmp_path / "x.npy", np.array([[0.0, -1.7e308], [1.0, 1.7e308]]))
+    assert "values of REFERENCE are too large: 1" in refused(x, x, "--standardize")
+
+
 # ---------------------------------------------------------------- JSON
 
 
@@ -1102,12 +1122,34 @@ def test_feature_shifts_are_sorted():
     assert [f.ks for f in found] == sorted((f.ks for f in found), reverse=True)
 
 
-def test_values_too_large_to_square(refused, tmp_path):
+def test_values_too_large_to_square(compare, tmp_path):
     x = np.column_stack([X[:, 0], np.full(40, 1e200)])
     x[3, 1] = -1e200
     file = save(tmp_path / "x.npy", x)
     assert {feature.ks for feature in feature_shifts(x, x, ["a", "b"])} == {0.0}
-    assert "values of REFERENCE are too large: 1" in refused(file, file, "--standardize")
+    assert "p-value    1 " in compare(file, file, "--standardize")[1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e300 * 1e8, 1e-300])
+def test_shifts_do_not_depend_on_the_unit(scale):
+    x, y = (np.clip(data, -1.7, 1.7) for data in (X, Y))
+    for found, expected in zip(
+        feature_shifts(scale * x, scale * y, "abc"), feature_shifts(x, y, "abc"), strict=True
+    ):
+        assert found.name == expected.name
+        assert found.shift == pytest.approx(expected.shift)
+        assert found.reference_mean == pytest.approx(scale * expected.reference_mean)
+        assert found.current_mean == pytest.approx(scale * expected.current_mean)
+
+
+def test_means_of_the_largest_values_are_printed(compare, tmp_path):
+    x, y = np.clip(X, -1.7, 1.7) * 1e308, np.clip(Y, -1.7, 1.7) * 1e308
+    files = save(tmp_path / "x.npy", x), save(tmp_path / "y.npy", y)
+    status, out, err = compare(*files, "--bandwidth=1e308", "--kernel=laplacian")
+    assert (status, err) == (0, "")
+    assert "e+307" in out
+    assert "inf" not in out
+    assert "nan" not in out
 
 
 def test_mean_and_sd_far_from_the_origin_and_in_blocks(monkeypatch):

@@ -544,9 +544,7 @@ def _standardize(x: Matrix, y: Matrix, names: Sequence[str]) -> tuple[Matrix, Ma
     if len(x) < 2:
         raise UsageError("--standardize needs at least 2 rows in REFERENCE")
     mean, sd = mean_and_sd(x)
-    wild = [printable(names[j]) for j in np.flatnonzero(~np.isfinite(sd)).tolist()]
-    if wild:
-        raise UsageError(f"--standardize: values of REFERENCE are too large: {', '.join(wild[:8])}")
+    _refuse_wild("REFERENCE", np.isfinite(sd), names)
     flat = sd == 0
     moved = [names[j] for j in np.flatnonzero(flat).tolist() if (y[:, j] != x[0, j]).any()]
     if moved:
@@ -556,14 +554,28 @@ def _standardize(x: Matrix, y: Matrix, names: Sequence[str]) -> tuple[Matrix, Ma
             "choose other --columns"
         )
     sd[flat] = 1.0
-    return _scaled(x, mean, sd), _scaled(y, mean, sd)
+    return _scaled(x, mean, sd, "REFERENCE", names), _scaled(y, mean, sd, "CURRENT", names)
 
 
-def _scaled(x: Matrix, mean: Matrix, sd: Matrix) -> Matrix:
-    out = np.empty(x.shape, np.float32 if x.dtype == np.float32 else np.float64)
-    for block, target in zip(row_blocks(x), row_blocks(out), strict=True):
-        np.divide(block - mean, sd, out=target, casting="same_kind")
+def _scaled(x: Matrix, mean: Matrix, sd: Matrix, role: str, names: Sequence[str]) -> Matrix:
+    """Scale in the precision of `x`, or in float64 if float32 cannot hold the result."""
+    for dtype in (np.float32, np.float64) if x.dtype == np.float32 else (np.float64,):
+        out = np.empty(x.shape, dtype)
+        finite = np.ones(x.shape[1], bool)
+        for block, target in zip(row_blocks(x), row_blocks(out), strict=True):
+            with np.errstate(over="ignore"):
+                np.divide(block - mean, sd, out=target, casting="same_kind")
+            finite &= np.isfinite(target).all(axis=0)
+        if finite.all():
+            break
+    _refuse_wild(role, finite, names)
     return out
+
+
+def _refuse_wild(role: str, finite: Any, names: Sequence[str]) -> None:
+    wild = [printable(names[j]) for j in np.flatnonzero(~finite).tolist()]
+    if wild:
+        raise UsageError(f"--standardize: values of {role} are too large: {', '.join(wild[:8])}")
 
 
 # ---------------------------------------------------------------- outputs

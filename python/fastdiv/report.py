@@ -227,7 +227,7 @@ class Report:
         ]
 
 
-@np.errstate(over="ignore", divide="ignore", invalid="ignore")
+@np.errstate(divide="ignore", invalid="ignore")
 def feature_shifts(
     reference: Matrix, current: Matrix, names: Sequence[str]
 ) -> tuple[FeatureShift, ...]:
@@ -271,8 +271,9 @@ def feature_shifts(
     b: +2.00 SD, KS 0.67
     a: +0.00 SD, KS 0.00
     """
-    mean_x, sd_x = mean_and_sd(reference)
-    mean_y, sd_y = mean_and_sd(current)
+    unit = _units(reference, current)
+    mean_x, sd_x = _moments(reference, unit)
+    mean_y, sd_y = _moments(current, unit)
     gap = mean_y - mean_x
     spread = np.sqrt((np.square(sd_x) + np.square(sd_y)) / 2)
     shift = np.where(gap == 0, 0.0, gap / spread)
@@ -285,6 +286,7 @@ def feature_shifts(
             for start in range(0, len(names), _COLUMNS_PER_BLOCK)
         ]
     )
+    mean_x, mean_y = mean_x * unit, mean_y * unit
     order = np.lexsort((-np.abs(shift), -ks))
     return tuple(
         FeatureShift(names[j], float(mean_x[j]), float(mean_y[j]), float(shift[j]), float(ks[j]))
@@ -292,34 +294,46 @@ def feature_shifts(
     )
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def mean_and_sd(x: Matrix) -> tuple[Vector, Vector]:
     """Mean and standard deviation (ddof = 1) of each column, in two passes and float64.
 
     Parameters
     ----------
     x : ndarray of shape (n, d)
-        The data; read in blocks of rows, so it may be memory-mapped.
+        The data, finite; read in blocks of rows, so it may be memory-mapped.
 
     Returns
     -------
     mean, sd : ndarray of shape (d,), float64
         A column whose values are all equal has sd exactly 0; so has every column if n = 1.
-        Values too large for float64 give infinity or NaN.
+        A standard deviation too large for float64 is infinite.
 
     Examples
     --------
     >>> mean_and_sd(np.array([[1.0, 5.0], [3.0, 5.0]]))
     (array([2., 5.]), array([1.41421356, 0.        ]))
     """
-    first = x[:1].astype(np.float64)
-    blocks = (block.astype(np.float64) - first for block in row_blocks(x))
-    offset = sum(block.sum(axis=0) for block in blocks) / len(x)
-    mean = first[0] + offset
-    squares = sum(
-        np.square(block.astype(np.float64) - first - offset).sum(axis=0) for block in row_blocks(x)
-    )
-    return mean, np.sqrt(squares / max(len(x) - 1, 1))
+    unit = _units(x)
+    mean, sd = _moments(x, unit)
+    with np.errstate(over="ignore"):
+        return mean * unit, sd * unit
+
+
+def _units(*samples: Matrix) -> Vector:
+    """Return for each column a power of two such that no value divided by it exceeds 2."""
+    peak = np.zeros(samples[0].shape[1])
+    for block in (block for x in samples for block in row_blocks(x)):
+        np.maximum(peak, np.abs(block.astype(np.float64)).max(axis=0), out=peak)
+    unit: Vector = np.ldexp(np.ones_like(peak), np.frexp(peak)[1] - 1)
+    return unit
+
+
+def _moments(x: Matrix, unit: Vector) -> tuple[Vector, Vector]:
+    """Mean and standard deviation of the columns in these units."""
+    first = x[:1] / unit
+    offset = sum((block / unit - first).sum(axis=0) for block in row_blocks(x)) / len(x)
+    squares = sum(np.square(block / unit - first - offset).sum(axis=0) for block in row_blocks(x))
+    return first[0] + offset, np.sqrt(squares / max(len(x) - 1, 1))
 
 
 def describe_kernel(kernel: object, bandwidth_rule: str = "") -> str:
