@@ -144,11 +144,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Build and run the engine's benchmarks, then print the tables against the peers."""
+    """Build the engine's benchmarks, run them and the peers, and print the tables."""
     session.install(".[bench]", *CMAKE)
     build = os.path.join(session.create_tmp(), "bench")
     session.run("cmake", "-S", ".", "-B", build, "-G", "Ninja", "-DFASTDIV_BENCH=ON")
     session.run("cmake", "--build", build)
-    for name in ("bench_peak", "bench_pairs", "bench_permutations"):
-        session.run(os.path.join(build, "bench", name), external=True)
-    session.run("python", "bench/peers.py", *session.posargs)
+    executables = os.path.join(build, "bench")
+    session.run("python", "bench/peers.py", "--executables", executables, *session.posargs)
