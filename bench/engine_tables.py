@@ -1,4 +1,4 @@
-"""Tables of what bench_peak, bench_pairs and bench_permutations print."""
+"""Tables of what the executables print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Line = dict[str, Any]
 def markdown(lines: Sequence[Line]) -> str:
     by_bench = {
         name: [line for line in lines if line["bench"] == name]
-        for name in ("peak", "pairs", "permutations")
+        for name in ("peak", "pairs", "permutations", "gaussian")
     }
     pairs = by_bench["pairs"][0]
     best = [line for line in by_bench["pairs"] if line["isa"] == pairs["isa"]]
@@ -30,6 +30,8 @@ def markdown(lines: Sequence[Line]) -> str:
         + f"\n`bench_permutations`, RBF, d = {permutations['d']}, "
         + f"{permutations['threads']} threads:\n\n"
         + labellings(by_bench["permutations"])
+        + f"\n`bench_gaussian`, {permutations['threads']} threads:\n\n"
+        + gaussians(by_bench["gaussian"])
     )
 
 
@@ -103,4 +105,21 @@ def labellings(lines: Sequence[Line]) -> str:
     ]
     header = ["dtype", "N", "B", "seconds", "labelled pairs/s"]
     header += ["full product at peak", "half product at peak", "half product, labels alone"]
+    return table(header, rows)
+
+
+def gaussians(lines: Sequence[Line]) -> str:
+    rows = [
+        [
+            each["dtype"],
+            each["given"],
+            f"{each['n']} × {each['d']}",
+            with_spread(each, "seconds"),
+            rate(each["read_bandwidth"], "GB/s"),
+            with_spread(each, "of_read_bandwidth"),
+            rate(each["flops_per_second"], "GFLOP/s") if each["flops_per_second"] else "–",
+        ]
+        for each in lines
+    ]
+    header = ["dtype", "given", "n × d", "seconds", "read bandwidth", "fraction of it", "flops"]
     return table(header, rows)

@@ -142,3 +142,61 @@ def stored_kernel_test(x: Array, y: Array, sigma: float, labels: Array) -> tuple
     values = q / (n * (n - 1)) + (rows.sum() - 2 * s + q) / (m * (m - 1)) - 2 * (s - q) / (n * m)
     null = values[1:]
     return null, (1 + int((null >= values[0]).sum())) / (1 + len(null))
+
+
+# --- divergences between Gaussians ----------------------------------------------------------
+
+
+def torch_full_kl(name: str, mean_p: Array, p: Array, mean_q: Array, q: Array) -> Any:
+    import torch
+    from torch.distributions import MultivariateNormal, kl_divergence
+
+    key = {"cov": "covariance_matrix"}.get(name, name)
+    tensors = [torch.from_numpy(a) for a in (mean_p, p, mean_q, q)]
+
+    def call() -> Any:
+        one = MultivariateNormal(tensors[0], **{key: tensors[1]}, validate_args=False)
+        two = MultivariateNormal(tensors[2], **{key: tensors[3]}, validate_args=False)
+        return kl_divergence(one, two).numpy()
+
+    return call
+
+
+def torch_diagonal_kl(mean_p: Array, std_p: Array, mean_q: Array, std_q: Array) -> Any:
+    import torch
+    from torch.distributions import Normal, kl_divergence
+
+    tensors = [torch.from_numpy(a) for a in (mean_p, std_p, mean_q, std_q)]
+
+    def call() -> Any:
+        one = Normal(tensors[0], tensors[1], validate_args=False)
+        two = Normal(tensors[2], tensors[3], validate_args=False)
+        return kl_divergence(one, two).sum(-1).numpy()
+
+    return call
+
+
+def torch_vae_kl(mean: Array, logvar: Array) -> Any:
+    import torch
+
+    m, v = torch.from_numpy(mean), torch.from_numpy(logvar)
+    return lambda: (-0.5 * (1 + v - m.square() - v.exp()).sum(-1)).numpy()
+
+
+def torch_diagonal_pairs(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Any:
+    return torch_diagonal_kl(mean_p[:, None], np.sqrt(var_p)[:, None], mean_q, np.sqrt(var_q))
+
+
+def torch_full_pairs(mean_p: Array, cov_p: Array, mean_q: Array, cov_q: Array) -> Any:
+    return torch_full_kl("cov", mean_p[:, None], cov_p[:, None], mean_q, cov_q)
+
+
+def numpy_diagonal_pairs(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Array:
+    """All in one matrix product, whatever may cancel in it."""
+    a = np.concatenate([var_p + mean_p**2, mean_p], axis=1)
+    b = np.concatenate([1 / var_q, -2 * mean_q / var_q], axis=1)
+    twice = a @ b.T
+    twice -= (np.log(var_p).sum(axis=1) + mean_p.shape[1])[:, None]
+    twice += (mean_q**2 / var_q + np.log(var_q)).sum(axis=1)
+    twice *= 0.5
+    return twice

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from measure import Samples
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths")
+TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths", "gaussians")
 
 Args = argparse.Namespace
 Result = dict[str, Any]
@@ -58,6 +58,7 @@ def engine(args: Args) -> Report:
         "bench_peak": ["--threads", 1, args.threads],
         "bench_pairs": ["--n", args.rows, "--d", *args.d, "--threads", args.threads],
         "bench_permutations": ["--rows", 2000, 2 * args.test_rows, "--threads", args.threads],
+        "bench_gaussian": ["--threads", args.threads],
     }
     lines: list[Result] = []
     for name, options in sizes.items():
@@ -319,6 +320,18 @@ def bandwidths(args: Args) -> Report:
     return table(header, rows), as_results({"table": "bandwidths", "n": args.rows}, times)
 
 
+def gaussians(args: Args) -> Report:
+    from gaussians import tables
+
+    text, rows = tables(args.rounds, args.threads)
+    results = [
+        result
+        for case, times in rows
+        for result in as_results({"table": "gaussians", "case": case}, times)
+    ]
+    return text, results
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "engine": ("The engine", engine),
     "pairs": ("Unbiased MMD² against other ways to it", pairs),
@@ -326,6 +339,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "memory": ("Memory", memory),
     "small": ("Small calls", small),
     "bandwidths": ("Ten bandwidths", bandwidths),
+    "gaussians": ("KL divergences between Gaussians", gaussians),
 }
 
 
