@@ -66,8 +66,8 @@ def close_to(p, change, rng):
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", NAMES)
 def test_parity(core, rng, name_p, name_q, dtype):
-    for d in (1, 2, 3, 4, 5, 8, 13, 17):
-        for batch in ((), (1,), (7,), (8,), (2, 9)):
+    for d in (1, 2, 3, 4, 5, 9, 17):
+        for batch in ((), (8,), (2, 9)):
             p, q = gaussian(name_p, rng, batch, d, dtype), gaussian(name_q, rng, batch, d, dtype)
             with _backend.use("core"):
                 ours = kl(p, q)

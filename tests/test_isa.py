@@ -19,11 +19,18 @@ CONFIG = fastdiv.show_config(mode="dict")
 LEVELS = CONFIG.get("isa_available", [])
 
 
+NUMBERS = {
+    "samples": ["test_parity.py", "test_accuracy.py"],
+    "distributions": ["test_divergences.py", "-k", "parity or standard"],
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("level", [level for level in LEVELS if level != CONFIG["isa"]])
-def test_numbers_at_level(level):
+def test_numbers_at_level(level, numbers):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        + [str(TESTS / name) for name in ("test_parity.py", "test_accuracy.py")],
+        + [str(TESTS / word) if word.endswith(".py") else word for word in NUMBERS[numbers]],
         cwd=TESTS.parent,
         env={**os.environ, "FASTDIV_ISA": level},
         capture_output=True,
