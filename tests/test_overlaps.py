@@ -154,3 +154,26 @@ def test_infinite_where_the_integral_diverges():
     assert values[0] == np.inf
     exact = -mpmath.log((2 - mpmath.mpf(1.2) ** 2) / mpmath.mpf(1.2) ** -2) / 2
     assert values[1] == pytest.approx(float(exact), rel=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.8, 0.999, 1.5])
+def test_concentrated_p(alpha):
+    """Variances far below those of q: their logarithm must not be lost in λ − 1."""
+    variances = np.array([1e-20, 1e-9, 1.0])
+    rotation = np.linalg.qr(np.array([[1.0, 2.0, 0.5], [0.3, 1.0, 4.0], [2.0, 0.1, 1.0]]))[0]
+    mixed = alpha + (1 - alpha) * variances
+    expected = np.log(mixed / variances ** (1 - alpha)).sum() / (2 - 2 * alpha)
+    q = Gaussian.standard(3)
+    p = Gaussian(np.zeros(3), var=variances)
+    assert renyi(p, q, alpha) == pytest.approx(expected, rel=1e-12)
+    p = Gaussian(np.zeros(3), cov=(rotation * variances**0.5) @ rotation.T)
+    expected = np.log((alpha + (1 - alpha) * variances**0.5) / variances ** ((1 - alpha) / 2))
+    assert renyi(p, q, alpha) == pytest.approx(expected.sum() / (2 - 2 * alpha), rel=1e-7)
+
+
+def test_overflow_is_not_infinity():
+    p, q = Gaussian([1e200], std=1.0), Gaussian([0.0], std=1.0)
+    for call in (lambda: renyi(p, q, 2), lambda: renyi(p, q, 0.2), lambda: bhattacharyya(p, q)):
+        with pytest.raises(OverflowError, match="too large"):
+            call()
+    assert hellinger2(p, q) == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
 from fastdiv.divergences import kl
-from fastdiv.gaussian import factor, item, log_std, whitener
+from fastdiv.gaussian import at, factor, item, log_std, whitener
 
 
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
@@ -20,8 +21,10 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
         D_α = (α/2) Δᵀ S⁻¹ Δ − log(|S| / (|Σ_p|^(1−α) |Σ_q|^α)) / (2 (α − 1)),
 
     and +∞ where S is not positive definite (the integral diverges; only for α > 1). It is computed
-    from the eigenvalues 1 + e of Σ_q⁻¹ Σ_p as ½ Σ (ψ(e) − ψ((1−α) e)/(1−α)), ψ(t) = t − log(1 + t),
-    which does not cancel as α → 1, where D_α becomes `kl`, nor as p → q.
+    from the eigenvalues λ = 1 + e of Σ_q⁻¹ Σ_p, with s = 1 + (1−α) e and ψ(t) = t − log(1 + t), as
+    ½ Σ (ψ(e) + ψ(s − 1)/(α−1)) for α > 1 and ½ Σ (ψ(λ/s − 1) + ψ(1/s − 1) α/(1−α)) for α < 1:
+    terms that are never negative, so that nothing cancels as α → 1, where D_α becomes `kl`, as
+    p → q, or where λ is very small or large.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     ------
     TypeError, ValueError
         If an argument is not as described.
+    OverflowError
+        If a divergence is finite but too large for float64.
 
     References
     ----------
@@ -59,7 +64,8 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     order = _inputs.positive(alpha, "alpha")
     if order == 1:
         return kl(p, q, n_threads=n_threads)
-    return item(Pair.of(p, q).map(lambda pair: _renyi(pair, order)))
+    values = Pair.of(p, q).map(lambda pair: _renyi(pair, order))
+    return item(checked(values, np.isinf(values), "the divergence"))
 
 
 def bhattacharyya(p: object, q: object) -> Values:
@@ -80,6 +86,8 @@ def bhattacharyya(p: object, q: object) -> Values:
     ------
     TypeError, ValueError
         If an argument is not as described.
+    OverflowError
+        If a distance is too large for float64.
 
     References
     ----------
@@ -92,7 +100,7 @@ def bhattacharyya(p: object, q: object) -> Values:
     >>> float(bhattacharyya(Gaussian([0.0], std=1.0), Gaussian([2.0], std=1.0)))
     0.5
     """
-    return item(Pair.of(p, q).map(lambda pair: _renyi(pair, 0.5)) / 2)
+    return item(checked(_half_renyi(p, q), False, "the divergence"))
 
 
 def hellinger(p: object, q: object) -> Values:
@@ -156,25 +164,33 @@ def hellinger2(p: object, q: object) -> Values:
     >>> round(float(hellinger2(Gaussian([0.0], std=1.0), Gaussian([2.0], std=1.0))), 6)
     0.393469
     """
-    return item(-np.expm1(-bhattacharyya(p, q)))
+    values = _half_renyi(p, q)
+    return item(-np.expm1(-np.where(np.isnan(values), np.inf, values)))
+
+
+def _half_renyi(p: object, q: object) -> Values:
+    return Pair.of(p, q).map(lambda pair: _renyi(pair, 0.5)) / 2
 
 
 def _renyi(pair: Pair, alpha: float) -> Values:
-    if alpha < 0.5:
-        # Skew symmetry; the formula would lose digits as alpha -> 0.
-        other = Pair(pair.q, pair.p, pair.batch_shape)
-        return alpha / (1 - alpha) * _renyi(other, 1 - alpha)
-    e, z = whitened(pair)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mixed = (1 - alpha) * e  # 1 + mixed are the eigenvalues of S relative to Σ_q
-        shape = (less_log1p(e) - less_log1p(mixed) / (1 - alpha)).sum(axis=-1)
-        shift = (z * z / (1 + mixed)).sum(axis=-1)
-        values = 0.5 * (shape + alpha * shift)
-    infinite = (mixed <= -1).any(axis=-1)
-    return np.where(infinite, np.inf, values)
+    """Return divergences, with NaN for what overflows."""
+    with np.errstate(all="ignore"):
+        e, log, z = whitened(pair)
+        mixed = (1 - alpha) * e  # s = 1 + mixed are the eigenvalues of S relative to Σ_q
+        if alpha > 1:  # 1 is the mean of λ and s with the weights (α − 1)/α and 1/α
+            s, log_s = 1 + mixed, np.log1p(mixed)
+            shape = less_log(e, log) + less_log(mixed, log_s) / (alpha - 1)
+        else:  # s is the mean of 1 and λ with the weights α and 1 − α
+            s = np.where(mixed > -0.5, 1 + mixed, alpha + (1 - alpha) * np.exp(log))
+            log_s = np.where(mixed > -0.5, np.log1p(mixed), np.log(s))
+            shape = less_log(alpha * e / s, log - log_s)
+            shape += alpha / (1 - alpha) * less_log(-mixed / s, -log_s)
+        values = 0.5 * (shape + alpha * z * z / s).sum(axis=-1)
+        infinite = (s <= 0).any(axis=-1)
+        return np.where(infinite, np.inf, np.where(np.isfinite(values), values, np.nan))
 
 
-def whitened(pair: Pair) -> tuple[Values, Values]:
+def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     """
     Bring pairs of Gaussians to q = N(0, I) and p of diagonal covariance.
 
@@ -185,30 +201,42 @@ def whitened(pair: Pair) -> tuple[Values, Values]:
 
     Returns
     -------
-    e, z : ndarray of float64, shape (*batch_shape, d)
-        The eigenvalues of Σ_q⁻¹ Σ_p, less 1, and the mean of p there.
+    e, log, z : ndarray of float64, shape (*batch_shape, d)
+        The eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there; NaN where
+        they overflow.
     """
     p, q = pair.p, pair.q
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
     if p.is_diagonal and q.is_diagonal:
-        e = np.expm1(2 * (log_std(p) - log_std(q)))
-        return np.broadcast_to(e, difference.shape), difference * np.exp(-log_std(q))
-    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: no small eigenvalue is lost.
+        log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
+        return np.expm1(log), log, difference * np.exp(-log_std(q))
+    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
+    # and small ones do as squares of singular values of M.
     w = whitener(q)
-    n = w @ factor(p) - np.eye(p.dim)
-    e, vectors = np.linalg.eigh(n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2))
+    n = w @ (factor(p) - factor(q))
+    excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
+    overflows = ~np.isfinite(excess).all(axis=(-2, -1), keepdims=True)
+    n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
+    e, vectors = np.linalg.eigh(excess)
+    log = np.log1p(np.maximum(e, -0.5))
+    if (e < -0.5).any():
+        singular = np.linalg.svd(np.eye(p.dim) + n, compute_uv=False)[..., ::-1]
+        log = np.where(e < -0.5, 2 * np.log(singular), log)
     z = (vectors.swapaxes(-1, -2) @ (w @ difference[..., None]))[..., 0]
-    return np.broadcast_to(np.maximum(e, np.nextafter(-1, 0)), z.shape), z
+    z = np.where(overflows[..., 0], np.nan, z)
+    return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z
 
 
-def less_log1p(t: Values) -> Values:
+def less_log(t: Values, log: Values) -> Values:
     """
     Return t − log(1 + t), without cancellation near 0.
 
     Parameters
     ----------
     t : ndarray
-        Numbers > −1.
+        Numbers ≥ −1.
+    log : ndarray
+        log(1 + t), which may know more of it than 1 + t.
 
     Returns
     -------
@@ -221,4 +249,34 @@ def less_log1p(t: Values) -> Values:
     series = np.zeros_like(s)
     for k in range(17, 1, -2):  # log(1 + u) = 2 (s + s³/3 + s⁵/5 + …), and u − 2s = u s
         series = (series + 1 / k) * s * s
-    return np.where(small, u * s - 2 * s * series, t - np.log1p(np.where(small, 0.0, t)))
+    return np.where(small, u * s - 2 * s * series, t - log)
+
+
+def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
+    """
+    Refuse what overflowed.
+
+    Parameters
+    ----------
+    values : ndarray
+        Results, one per batch index.
+    allowed : ndarray of bool or bool
+        Where they may be infinite or NaN.
+    name : str
+        What they are.
+
+    Returns
+    -------
+    ndarray
+        The values.
+
+    Raises
+    ------
+    OverflowError
+        If another value is infinite or NaN.
+    """
+    bad = ~(np.isfinite(values) | allowed)
+    if bad.any():
+        index = tuple(map(int, np.argwhere(bad)[0]))
+        raise OverflowError(f"{name} is too large for float64{at(index)}; rescale")
+    return values
