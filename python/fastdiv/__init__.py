@@ -3,6 +3,14 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
+from fastdiv.coupled import (
+    CoupledNormal,
+    coupled_cross_entropy,
+    coupled_entropy,
+    coupled_exp,
+    coupled_kl,
+    coupled_log,
+)
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, kl
 from fastdiv.gaussian import Gaussian, fit_gaussian
@@ -34,6 +42,7 @@ except PackageNotFoundError:  # imported from a source tree
 __all__ = [
     "RBF",
     "Callback",
+    "CoupledNormal",
     "Energy",
     "Gaussian",
     "InverseMultiquadric",
@@ -47,6 +56,11 @@ __all__ = [
     "TwoSampleResult",
     "__version__",
     "bhattacharyya",
+    "coupled_cross_entropy",
+    "coupled_entropy",
+    "coupled_exp",
+    "coupled_kl",
+    "coupled_log",
     "cross_entropy",
     "energy_distance",
     "fit_gaussian",
