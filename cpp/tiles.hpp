@@ -51,14 +51,6 @@ class TileList {
   }
 
   std::int64_t size() const { return units_; }
-  const std::vector<Block>& blocks() const { return blocks_; }
-  double pairs() const {
-    double total = 0;
-    for (const Block& block : blocks_) {
-      total += block.pairs();
-    }
-    return total;
-  }
 
   Unit operator[](std::int64_t unit) const {
     const auto after =
