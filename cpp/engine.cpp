@@ -12,6 +12,107 @@ namespace fastdiv {
 
 using std::ptrdiff_t;
 
+namespace {
+
+// Adds a group's part to the result of pair_sums.
+template <class T>
+bool add_pair_sums(Workers& workers, const MatrixView<T>& x, const MatrixView<T>& y,
+                   const std::vector<Block>& blocks, const Group& group, Formula formula,
+                   double share, double* out) {
+  const ReadyGroup<T> ready(workers, {x, y}, group, formula);
+  const auto& terms = ready.terms();
+  const TileList tiles(blocks, ready.pair_work());
+  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
+  const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
+    const Block& block = blocks[static_cast<std::size_t>(unit.block)];
+    T* tile = memory[static_cast<std::size_t>(thread)].data();
+    bool direct_hint = false;
+    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+      ready.fill(block.row_sample, unit.row, block.col_sample, col, e, tile, direct_hint);
+      for (std::size_t t = 0; t < terms.size(); ++t) {
+        terms[t].ops->sum(terms[t].constants, tile, e, slot + t);
+      }
+    });
+  };
+  std::vector<double> sums(blocks.size() * terms.size());
+  const auto merge = [&](const TileList::Unit& unit, const double* slot) {
+    double* to = sums.data() + static_cast<std::size_t>(unit.block) * terms.size();
+    std::transform(slot, slot + terms.size(), to, to, std::plus<>());
+  };
+  if (!run_ordered(workers, tiles, terms.size(), share, work, merge)) {
+    return false;
+  }
+  bool held = true;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    held = held && ready.holds(sums[i], blocks[i / terms.size()].pairs());
+  }
+  if (!held) {
+    Buffer<double> x_memory;
+    Buffer<double> y_memory;
+    const MatrixView<double> wide_x = widen(workers, x, x_memory);
+    const MatrixView<double> wide_y = widen(workers, y, y_memory);
+    return !workers.stopped() &&
+           add_pair_sums(workers, wide_x, wide_y, blocks, group, Formula::plain, 0, out);
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::size_t block = i / terms.size();
+    const ReadyTerm<T>& term = terms[i % terms.size()];
+    out[3 * static_cast<std::size_t>(term.output) + block] +=
+        (blocks[block].symmetric ? 2 : 1) * term.weight * sums[i];
+  }
+  return true;
+}
+
+// Adds a group's part to the result of row_sums.
+template <class T>
+bool add_row_sums(Workers& workers, const MatrixView<T>& at, const MatrixView<T>& x,
+                  const Group& group, Formula formula, double share, double* out) {
+  const ReadyGroup<T> ready(workers, {at, x}, group, formula);
+  const auto& terms = ready.terms();
+  const TileList tiles({{0, at.rows, 1, x.rows, false}}, ready.pair_work());
+  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
+  const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
+    T* tile = memory[static_cast<std::size_t>(thread)].data();
+    bool direct_hint = false;
+    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+      ready.fill(0, unit.row, 1, col, e, tile, direct_hint);
+      for (std::size_t t = 0; t < terms.size(); ++t) {
+        terms[t].ops->row_sums(terms[t].constants, tile, e, slot + t * tile_rows);
+      }
+    });
+  };
+  std::vector<double> sums(terms.size() * static_cast<std::size_t>(at.rows));
+  const auto sums_of = [&](std::size_t t) {
+    return sums.data() + t * static_cast<std::size_t>(at.rows);
+  };
+  const auto merge = [&](const TileList::Unit& unit, const double* slot) {
+    for (std::size_t t = 0; t < terms.size(); ++t, slot += tile_rows) {
+      double* to = sums_of(t) + unit.row;
+      std::transform(slot, slot + unit.rows, to, to, std::plus<>());
+    }
+  };
+  if (!run_ordered(workers, tiles, terms.size() * tile_rows, share, work, merge)) {
+    return false;
+  }
+  const auto pairs = static_cast<double>(x.rows);
+  if (!std::all_of(sums.begin(), sums.end(), [&](double s) { return ready.holds(s, pairs); })) {
+    Buffer<double> at_memory;
+    Buffer<double> x_memory;
+    const MatrixView<double> wide_at = widen(workers, at, at_memory);
+    const MatrixView<double> wide_x = widen(workers, x, x_memory);
+    return !workers.stopped() &&
+           add_row_sums(workers, wide_at, wide_x, group, Formula::plain, 0, out);
+  }
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    double* to = out + terms[t].output * at.rows;
+    std::transform(to, to + at.rows, sums_of(t), to,
+                   [&](double total, double sum) { return total + terms[t].weight * sum; });
+  }
+  return true;
+}
+
+}  // namespace
+
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups, int n_outputs,
                double* out, const Options& options) {
@@ -24,35 +125,10 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& group
     pairs += block.pairs();
   }
   Workers workers(options, total_work(groups, x.cols, pairs));
-  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
-
-  for (const Group& group : groups) {
-    const ReadyGroup<T> ready(workers, {x, y}, group);
-    const auto& terms = ready.terms();
-    const TileList tiles(blocks, ready.pair_work());
-    const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-      const Block& block = blocks[static_cast<std::size_t>(unit.block)];
-      T* tile = memory[static_cast<std::size_t>(thread)].data();
-      bool direct_hint = false;
-      tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        ready.fill(block.row_sample, unit.row, block.col_sample, col, e, tile, direct_hint);
-        for (std::size_t t = 0; t < terms.size(); ++t) {
-          terms[t].ops->sum(terms[t].constants, tile, e, slot + t);
-        }
-      });
-    };
-    const auto merge = [&](const TileList::Unit& unit, const double* slot) {
-      const double copies = blocks[static_cast<std::size_t>(unit.block)].symmetric ? 2 : 1;
-      for (std::size_t t = 0; t < terms.size(); ++t) {
-        out[3 * terms[t].output + unit.block] += copies * terms[t].weight * slot[t];
-      }
-    };
-    const double share = 1.0 / static_cast<double>(groups.size());
-    if (!run_ordered(workers, tiles, terms.size(), share, work, merge)) {
-      return false;
-    }
-  }
-  return true;
+  const double share = 1.0 / static_cast<double>(groups.size());
+  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+    return add_pair_sums(workers, x, y, blocks, group, Formula::automatic, share, out);
+  });
 }
 
 template <class T>
@@ -60,38 +136,12 @@ bool row_sums(MatrixView<T> at, MatrixView<T> x, const std::vector<Group>& group
               double* out, const Options& options) {
   check<T>({at, x}, groups, n_outputs);
   std::fill(out, out + n_outputs * at.rows, 0.0);
-  const std::vector<Block> blocks = {{0, at.rows, 1, x.rows, false}};
-  Workers workers(options, total_work(groups, x.cols, blocks[0].pairs()));
-  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
-
-  for (const Group& group : groups) {
-    const ReadyGroup<T> ready(workers, {at, x}, group);
-    const auto& terms = ready.terms();
-    const TileList tiles(blocks, ready.pair_work());
-    const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-      T* tile = memory[static_cast<std::size_t>(thread)].data();
-      bool direct_hint = false;
-      tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        ready.fill(0, unit.row, 1, col, e, tile, direct_hint);
-        for (std::size_t t = 0; t < terms.size(); ++t) {
-          terms[t].ops->row_sums(terms[t].constants, tile, e, slot + t * tile_rows);
-        }
-      });
-    };
-    const auto merge = [&](const TileList::Unit& unit, const double* slot) {
-      for (std::size_t t = 0; t < terms.size(); ++t) {
-        double* to = out + terms[t].output * at.rows + unit.row;
-        for (int r = 0; r < unit.rows; ++r) {
-          to[r] += terms[t].weight * slot[t * tile_rows + static_cast<std::size_t>(r)];
-        }
-      }
-    };
-    const double share = 1.0 / static_cast<double>(groups.size());
-    if (!run_ordered(workers, tiles, terms.size() * tile_rows, share, work, merge)) {
-      return false;
-    }
-  }
-  return true;
+  const double pairs = static_cast<double>(at.rows) * static_cast<double>(x.rows);
+  Workers workers(options, total_work(groups, x.cols, pairs));
+  const double share = 1.0 / static_cast<double>(groups.size());
+  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+    return add_row_sums(workers, at, x, group, Formula::automatic, share, out);
+  });
 }
 
 namespace {
@@ -145,7 +195,8 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
     if (workers.stopped()) {
       return false;
     }
-    double bound = 0;
+    // A dot product needs no unit: single values may be as small as double can hold.
+    double bound = group.base == Base::dot ? HUGE_VAL : 0;
     for (const double value : values) {
       bound = std::max(bound, std::abs(value));
     }

@@ -36,8 +36,9 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& group
                double* out, const Options& options = {});
 
 // The same triple for each 0/1 labelling of the rows of z (labels: n_labellings x z.rows, 1 = x
-// group): out[3*(o*n_labellings + b) + 0, 1, 2]. Kernel values are rounded to a fixed quantum and
-// summed exactly, so labellings that pick equal entries give equal bits.
+// group): out[3*(o*n_labellings + b) + 0, 1, 2]. Kernel values are rounded to one quantum,
+// harmless beside their sum, and summed exactly, so labellings that pick equal entries give equal
+// bits.
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<Group>& groups, int n_outputs, double* out,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <stdexcept>
 
 namespace fastdiv {
@@ -71,24 +72,43 @@ ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
 
 template <class T>
 ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples,
-                          const Group& group, bool always_direct)
+                          const Group& group, Formula formula)
     : base_(group.base), dim_(samples[0].cols), packed_(samples.size()) {
-  const Frame frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
-  direct_ = base_ == Base::l1 || always_direct;
-  double bound = 2 * static_cast<double>(dim_);  // scaled differences are below 2
+  const bool plain = formula == Formula::plain;
+  Frame frame;
+  if (plain) {
+    frame.feature_scale = group.scale;
+  } else {
+    frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
+  }
+  direct_ = base_ == Base::l1 || formula == Formula::direct;
+  const double dim = static_cast<double>(dim_);
+  double bound = plain ? HUGE_VAL : 2 * dim;  // scaled differences are below 2
   double error = 0;
   if (!direct_) {
-    double norm = 0;
+    std::vector<double> norms;
     for (std::size_t s = 0; s < samples.size(); ++s) {
       pack_centred(workers, samples[s], frame, packed_[s]);
-      norm = std::max(norm, packed_[s].max_norm);
+      norms.push_back(packed_[s].max_norm);
+      norms.push_back(packed_[s].next_norm);
       error = std::max(error, packed_[s].max_error);
     }
-    bound = 2 * norm * (base_ == Base::sqdist ? 2 : 1);
+    std::sort(norms.begin(), norms.end(), std::greater<>());
+    if (base_ == Base::sqdist) {
+      bound = 4 * norms[0];
+    } else if (!plain) {
+      // A row is never paired with itself here: |x.y| <= |x||y| of the two longest rows.
+      constexpr double tiny = std::numeric_limits<T>::min();
+      bound = 2 * std::sqrt(norms[0] * std::max(norms[1], std::numeric_limits<double>::min()));
+      lost_ = tiny + 100 * tiny * dim / bound;  // 100: the largest |f'| is degree / bound
+    }
   }
   length_ = 1 / frame.scale;
   for (const Term& term : group.terms) {
     terms_.push_back(make_ready<T>(term, length_, bound));
+    if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
+      lost_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
+    }
   }
   may_cancel_ = base_ == Base::sqdist && !direct_ && too_inaccurate(2 * error, 0);
   if (may_cancel_ || direct_) {

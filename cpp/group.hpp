@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -35,18 +36,34 @@ struct ReadyTerm {
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double length, double bound);
 
+// How base values are computed.
+enum class Formula {
+  automatic,  // as fast as the accuracy asked for allows
+  direct,     // by exact differences for every tile, whatever the terms could bear
+  plain       // dot products of the data as given, nothing taken out of the kernel values: these
+              // overflow and underflow in T where they themselves leave its range, and only there
+};
+
 // A group whose samples are packed: fills tiles of base values for its terms to map, and decides
 // tile by tile which formula is accurate enough.
 template <class T>
 class ReadyGroup {
  public:
-  // always_direct: exact differences for every tile, whatever the terms could bear.
   ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples, const Group& group,
-             bool always_direct = false);
+             Formula formula = Formula::automatic);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
   double length() const { return length_; }  // of the tile's unit, see isa.hpp
   double pair_work() const;
+
+  // By how much a mapped value may be off because T cannot hold numbers that small: kernels of dot
+  // products raise them to a power, in units of a bound that one far row may have made much too
+  // large. Sums beside which this counts are taken again by Formula::plain in double precision.
+  double lost() const { return lost_; }
+  // Whether a sum of mapped values over so many pairs is accurate in spite of it.
+  bool holds(double sum, double pairs) const {
+    return lost_ == 0 || std::abs(sum) * tolerance<T> >= lost_ * pairs;
+  }
 
   // From here on all tiles come from one formula, so that equal pairs give equal values.
   void fix_formula() { direct_ = direct_ || may_cancel_; }
@@ -69,6 +86,7 @@ class ReadyGroup {
   std::vector<Packed<T>> packed_;
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
+  double lost_ = 0;
   bool may_cancel_ = false;
   bool direct_ = false;
   std::vector<T> feature_scale_;  // of differences; empty: 1

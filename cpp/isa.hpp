@@ -45,7 +45,7 @@ template <class T>
 using FillTile = void (*)(const TileOperands<T>&, T* tile);
 
 // constants: filled by prepare; constants[0] multiplies every sum of the mapped values, whose
-// magnitudes are at most 1.
+// magnitudes are at most 1 up to the bound that prepare got.
 constexpr int max_constants = 4;
 constexpr int max_params = 3;
 
@@ -55,8 +55,9 @@ struct KernelOps {
   Base base;
   int n_params;
   // A tile holds half squared distances, L1 distances or dot products in units of length:
-  // D = 2 length^2 t, L = length t, x.y = length^2 t; bound >= every |t|. Returns null, or what is
-  // wrong with the parameters for these data.
+  // D = 2 length^2 t, L = length t, x.y = length^2 t; bound >= every |t| that counts, or infinity
+  // for dot products without one. Returns null, or what is wrong with the parameters for these
+  // data.
   const char* (*prepare)(const double* params, double length, double bound, double* constants);
   // an upper bound of |f'/f| over all tile values >= smallest
   double (*sensitivity)(const double* constants, double smallest);

@@ -6,8 +6,9 @@
 // One functor per kernel. A functor maps tile values to kernel values in place; its constants come
 // from `prepare`, which sees the length of the tile's unit (a power of two; isa.hpp has the base
 // values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
-// out, a power of two wherever exact kernel values exist, so that they stay exact. It returns what
-// is wrong with the parameters for these data, or null.
+// out, a power of two wherever exact kernel values exist, so that they stay exact. Without a bound
+// (infinity) nothing is taken out. It returns what is wrong with the parameters for these data, or
+// null.
 //
 // `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
 // a tile value it is the relative error of the kernel value, which the engine compares with its
@@ -35,9 +36,9 @@ inline double square(double x) {
   return x * x;
 }
 
-// The smallest power of two >= x; 1 for x = 0.
+// The smallest power of two >= x; 1 for x = 0 and, no bound being known, for infinity.
 inline double power_of_two_above(double x) {
-  return x > 0 ? __builtin_exp2(__builtin_ceil(__builtin_log2(x))) : 1.0;
+  return x > 0 && x < __builtin_huge_val() ? __builtin_exp2(__builtin_ceil(__builtin_log2(x))) : 1;
 }
 
 // exp(-D / (2 sigma^2))

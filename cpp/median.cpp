@@ -113,7 +113,7 @@ bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& o
   Workers workers(options, block.pairs() * static_cast<double>(x.cols + 20));
   Group group;
   group.base = metric;
-  const ReadyGroup<T> ready(workers, {x}, group, true);
+  const ReadyGroup<T> ready(workers, {x}, group, Formula::direct);
   const TileList tiles({block}, ready.pair_work());
   const auto pairs = static_cast<std::uint64_t>(block.pairs());
   T low{};
@@ -126,14 +126,9 @@ bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& o
   if constexpr (sizeof(T) == 4) {
     // Squares this small, or none, may have left float's range beside one far outlier.
     if (low < 0x1p-80F) {
-      std::vector<double> wide;
-      for (ptrdiff_t i = 0; i < x.rows; ++i) {
-        for (ptrdiff_t k = 0; k < x.cols; ++k) {
-          wide.push_back(static_cast<double>(x(i, k)));
-        }
-      }
-      const MatrixView<double> view{wide.data(), x.rows, x.cols, x.cols, 1};
-      return median_distance(view, metric, out, options);
+      Buffer<double> memory;
+      const MatrixView<double> wide = widen(workers, x, memory);
+      return !workers.stopped() && median_distance(wide, metric, out, options);
     }
   }
   const auto distance = [&](T value) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <type_traits>
 
 namespace fastdiv {
 namespace {
@@ -199,6 +201,7 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
   workers.for_each(strips * steps, 0, pack, cost(x));
 
   std::vector<double> strip_norm(static_cast<std::size_t>(strips));
+  std::vector<double> strip_next(static_cast<std::size_t>(strips));
   const auto finish_strip = [&](std::int64_t strip, int) {
     double norm[tile_rows] = {};
     for (std::ptrdiff_t i = 0; i < steps * tile_rows; ++i) {
@@ -208,13 +211,18 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
     std::transform(norm, norm + tile_rows, half_norm,
                    [](double value) { return static_cast<T>(value / 2); });
     const auto at = static_cast<std::size_t>(strip);
-    strip_norm[at] = *std::max_element(norm, norm + tile_rows) / 2;
+    std::nth_element(norm, norm + 1, norm + tile_rows, std::greater<>());
+    strip_norm[at] = norm[0] / 2;
+    strip_next[at] = norm[1] / 2;
     packed.strip_error[at] = typical_error<T>(x.cols) * strip_norm[at] +
                              error_with_itself(packed.centred.data() + strip * tile_rows * x.cols,
                                                half_norm, panel, x.cols);
   };
   workers.for_each(strips, 0, finish_strip, cost(x));
-  packed.max_norm = *std::max_element(strip_norm.begin(), strip_norm.end());
+  const auto largest = std::max_element(strip_norm.begin(), strip_norm.end());
+  packed.max_norm = *largest;
+  *largest = strip_next[static_cast<std::size_t>(largest - strip_norm.begin())];
+  packed.next_norm = *std::max_element(strip_norm.begin(), strip_norm.end());
   packed.max_error = *std::max_element(packed.strip_error.begin(), packed.strip_error.end());
 }
 
@@ -243,6 +251,27 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
   workers.for_each(strips * steps, 0, pack, cost(x));
 }
 
+template <class T>
+MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double>& memory) {
+  if constexpr (std::is_same_v<T, double>) {
+    return x;
+  } else {
+    memory = Buffer<double>(static_cast<std::size_t>(x.rows * x.cols));
+    const std::ptrdiff_t steps = feature_steps(x.cols);
+    const auto copy = [&](std::int64_t unit, int) {
+      const std::ptrdiff_t first = unit / steps * tile_rows;
+      const std::ptrdiff_t begin = unit % steps * feature_step;
+      for (std::ptrdiff_t i = first; i < std::min(x.rows, first + tile_rows); ++i) {
+        for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
+          memory[static_cast<std::size_t>(i * x.cols + k)] = static_cast<double>(x(i, k));
+        }
+      }
+    };
+    workers.for_each((x.rows + tile_rows - 1) / tile_rows * steps, 0, copy, cost(x));
+    return {memory.data(), x.rows, x.cols, x.cols, 1};
+  }
+}
+
 template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,
                           const std::vector<double>&);
 template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, bool,
@@ -251,5 +280,7 @@ template void pack_centred(Workers&, const MatrixView<float>&, const Frame&, Pac
 template void pack_centred(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
 template void pack_raw(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
 template void pack_raw(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
+template MatrixView<double> widen(Workers&, const MatrixView<float>&, Buffer<double>&);
+template MatrixView<double> widen(Workers&, const MatrixView<double>&, Buffer<double>&);
 
 }  // namespace fastdiv

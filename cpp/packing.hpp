@@ -24,9 +24,10 @@ template <class T>
 struct Packed {
   std::ptrdiff_t rows = 0;
   std::ptrdiff_t dim = 0;
-  Buffer<T> centred;    // (x - centre) * feature_scale * scale, rounded once
-  Buffer<T> half_norm;  // |centred|^2 / 2 per row
-  double max_norm = 0;  // the largest of them
+  Buffer<T> centred;     // (x - centre) * feature_scale * scale, rounded once
+  Buffer<T> half_norm;   // |centred|^2 / 2 per row
+  double max_norm = 0;   // the largest of them
+  double next_norm = 0;  // and the second largest
   // Largest rounding error per strip, of a half squared distance from half norms and products: this
   // strip's part of it.
   std::vector<double> strip_error;
@@ -45,5 +46,9 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
 
 template <class T>
 void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
+
+// x in double precision: x itself, or a copy in `memory`.
+template <class T>
+MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double>& memory);
 
 }  // namespace fastdiv

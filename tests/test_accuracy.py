@@ -18,6 +18,7 @@ from fastdiv import (
     Matern,
     Polynomial,
     RationalQuadratic,
+    Sum,
     _backend,
     median_distance,
     mmd2,
@@ -103,10 +104,10 @@ each_kernel = pytest.mark.parametrize("name", KERNELS)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
 
 
-def within(got, expected, bound, dtype, floor=0.0):
+def within(got, expected, bound, dtype):
     """Check the contract, down to sums of values that underflow."""
     error = np.abs(got - expected)
-    floor = floor + N * N * np.finfo(dtype).tiny
+    floor = N * N * np.finfo(dtype).tiny
     assert (error <= RTOL[dtype] * bound + floor).all(), (
         f"relative errors {np.float64(error / bound)} of {np.float64(expected)}"
     )
@@ -124,7 +125,6 @@ def test_kernel_sums(case, name, dtype):
         kernel = KERNELS[name](bandwidth, x.shape[1])
         lowered = lower([kernel], for_mmd=True)
         xx, yy, xy = (exact_values(kernel, a, b) for a, b in ((x, x), (y, y), (x, y)))
-        quantum = np.abs(xx).max() * 2.0**-50  # of the fixed-point sums of quad_forms
         np.fill_diagonal(xx, 0)
         np.fill_diagonal(yy, 0)
         backend = _backend.current()
@@ -137,7 +137,7 @@ def test_kernel_sums(case, name, dtype):
         z = labels.astype(np.longdouble)
         for triple, one in zip(got, z, strict=True):
             sums = [one @ xx @ one, (1 - one) @ xx @ (1 - one), one @ xx @ (1 - one)]
-            within(triple, np.array(sums), np.abs(xx).sum(), dtype, quantum)
+            within(triple, np.array(sums), np.abs(xx).sum(), dtype)
 
         direct = exact_values(kernel, x, y, for_mmd=False) if name == "linear" else xy
         groups = lower([kernel], for_mmd=False).groups
@@ -148,6 +148,138 @@ def test_kernel_sums(case, name, dtype):
         got = backend.paired_values(x[:M], y, groups, 1, 0)[0]
         pairs = np.diagonal(direct[:M])
         within(got, pairs, np.abs(pairs) + np.abs(direct).mean(), dtype)
+
+
+def far_row(z):
+    z[3, 0] = -2147483648.0
+
+
+def far_in_all_features(z):
+    z[3] *= 1e10
+
+
+def two_far_rows(z):
+    z[3], z[N + 1] = -1e9, 1e7
+
+
+def orthogonal(size):
+    def change(z):
+        z[:, 0], z[3] = 0.0, 0.0
+        z[3, 0] = size
+
+    return change
+
+
+def one_hot(z):
+    z[:] = np.eye(z.shape[1])[np.arange(len(z)) % z.shape[1]]
+
+
+def mirrored(z):
+    z[len(z) // 2 :] = -z[: len(z) // 2]
+
+
+OUTLIERS = {
+    # name: what becomes of normal rows
+    "far": far_row,
+    "far in all features": far_in_all_features,
+    "two": two_far_rows,
+    "in the second sample": lambda z: z[N + 5].__imul__(150.0),
+    "orthogonal to all others": orthogonal(1e12),
+    "orthogonal fill value": orthogonal(1e38),
+    "none, one-hot": one_hot,
+    "none, mirrored": mirrored,
+    "none, all zero": lambda z: z.fill(0.0),
+}
+DOT_KERNELS = [
+    Polynomial(3, gamma=0.25),
+    Polynomial(1, gamma=1.0, coef0=0.0),
+    Polynomial(3, gamma=2.0, coef0=0.0),
+    Polynomial(20, gamma=1.0, coef0=0.0),
+    Polynomial(20, gamma=0.01, coef0=1e-3),
+    Linear(),
+    Sum([Polynomial(2, gamma=0.25), Polynomial(4, gamma=1.0, coef0=0.0)], [-1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype"),
+    [(kernel, dtype) for kernel in DOT_KERNELS for dtype in RTOL]
+    + [(Polynomial(100, gamma=1.0, coef0=0.5), np.float64)],
+)
+@pytest.mark.parametrize("change", OUTLIERS.values(), ids=OUTLIERS)
+def test_outliers(change, kernel, dtype):
+    """
+    What counts are the entries off the diagonal, which an outlier may leave far below k(z, z).
+
+    Sums beyond the range of float64 are not finite, which the callers report.
+    """
+    z = np.random.default_rng(3).normal(size=(N + M, 4))
+    change(z)
+    z = z.astype(dtype)
+    x, y = z[:N], z[N:]
+    groups = lower([kernel], for_mmd=False).groups
+    backend = _backend.current()
+
+    def check(got, values, axis):
+        expected, bound = values.sum(axis=axis), np.abs(values).sum(axis=axis)
+        fits = bound < 1e300
+        within(got[fits], expected[fits], bound[fits], dtype)
+        assert not np.isfinite(got[np.abs(expected) > 1e310]).any()
+
+    def off_diagonal(a):
+        values = exact_values(kernel, a, a, for_mmd=False)
+        np.fill_diagonal(values, 0)
+        return values
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        got = backend.pair_sums(x, y, groups, 1, 0, None)[0]
+        between = exact_values(kernel, x, y, for_mmd=False)
+        for one, values in zip(got, (off_diagonal(x), off_diagonal(y), between), strict=True):
+            check(one[None], values[None], axis=(1, 2))
+
+        got = backend.row_sums(x, y, groups, 1, 0, None)[0]
+        check(got, between, axis=1)
+
+        got = backend.paired_values(x[:M], y, groups, 1, 0)[0]
+        check(got, np.diagonal(between[:M])[:, None], axis=1)
+
+        labels = np.arange(N + M) < N
+        pooled = off_diagonal(z)
+        got = backend.quad_forms(z, labels[None].astype(np.uint8), groups, 1, 0, None)[0, 0]
+        bound = np.abs(pooled).sum()
+        expected = [pooled[:N, :N].sum(), pooled[N:, N:].sum(), pooled[:N, N:].sum()]
+        if bound < 1e300:
+            within(got, np.array(expected), bound, dtype)
+
+
+@each_dtype
+def test_duplicates_among_the_first_rows_of_a_grouped_sample(core, dtype):
+    """The tiles from which the core guesses its fixed point hold nothing but k = 1."""
+    rng = np.random.default_rng(8)
+    n, d = 4800, 200
+    z = rng.choice([-1.0, 1.0], size=(n, d)).astype(dtype)
+    for strip in range(4):
+        z[strip * n // 4 :][:48] = z[0]
+    kernel_value = 1e-7 if dtype == np.float32 else 2.4e-14
+    kernel = RBF(np.sqrt(d / -np.log(kernel_value)))  # most |x - y|² are near 2 d
+    groups = lower([kernel], for_mmd=True).groups
+    expected = core.pair_sums(z, z[:1], groups, 1, 0, None)[0, 0]
+    labels = np.ones((1, n), dtype=np.uint8)
+    got = core.quad_forms(z, labels, groups, 1, 0, None)[0, 0, 0]
+    assert abs(got - expected) <= RTOL[dtype] * expected
+
+
+@each_dtype
+def test_all_rows_far_apart(dtype):
+    """Nothing near 1 off the diagonal: the fixed point follows the entries."""
+    z = np.eye(150, dtype=dtype)
+    for kernel_value in (1e-10, 1e-30) if dtype == np.float32 else (1e-30, 1e-300):
+        kernel = RBF(1 / np.sqrt(-np.log(kernel_value)))
+        groups = lower([kernel], for_mmd=True).groups
+        labels = (np.arange(150) < 70)[None].astype(np.uint8)
+        got = _backend.current().quad_forms(z, labels, groups, 1, 0, None)[0, 0]
+        pairs = np.array([70 * 69, 80 * 79, 70 * 80])
+        np.testing.assert_allclose(got, pairs * kernel_value, rtol=RTOL[dtype] * 4)
 
 
 @each_dtype

@@ -198,6 +198,42 @@ def test_row_order_within_samples_keeps_the_statistic(samples, rng):
     assert again.statistic == first
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("kernel", "outlier"),
+    [
+        (Polynomial(), -2147483648.0),
+        (Polynomial(), 1e10),
+        (Polynomial(20, gamma=1.0, coef0=0.0), 80.0),
+        (Polynomial(2), 1e30),
+        (Sum([Polynomial(), RBF(1.0)]), 1e10),
+    ],
+    ids=str,
+)
+def test_an_outlier_beside_dot_products(rng, kernel, outlier, dtype):
+    """One row far out decides the test, but must not erase what else is in the sums."""
+    x, y = rng.normal(size=(2, 100, 4)).astype(dtype)
+    x[3, 0] = outlier
+    result = mmd_test(x, y, kernel, n_resamples=50, rng=0)
+    tolerance = 1e-3 if dtype == np.float32 else 1e-9  # of a difference of sums
+    assert result.statistic == pytest.approx(mmd2(x, y, kernel), rel=tolerance)
+    assert len(np.unique(result.null_distribution)) == 50
+    orders = orderings(0, 50, 200)
+    pooled = np.concatenate([x, y])
+    expected = [mmd2(pooled[o[:100]], pooled[o[100:]], kernel) for o in orders]
+    np.testing.assert_allclose(result.null_distribution, expected, rtol=tolerance)
+
+
+def test_overflow_of_the_diagonal_alone_is_none():
+    x, y = np.array([[1e80], [2.0], [3.0]]), np.array([[1.0], [2.0]])
+    with np.errstate(over="ignore"):
+        result = mmd_test(x, y, Polynomial(), n_resamples=9, rng=0)
+        assert result.statistic == pytest.approx(mmd2(x, y, Polynomial()), rel=1e-12)
+    assert result.statistic == pytest.approx(
+        (2 * (2e80**3 + 3e80**3)) / 6 - 2 * (1e80**3 + 2e80**3) / 6, rel=1e-12
+    )
+
+
 def test_overflow_is_an_error():
     x = np.array([[1e150], [2e150]])
     with (

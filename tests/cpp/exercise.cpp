@@ -287,6 +287,21 @@ void fall_back() {
   }
 }
 
+// One row far out and orthogonal to all others: its norm says nothing about any pair.
+template <class T>
+void outlier(double size, double degree) {
+  constexpr ptrdiff_t dim = 17;
+  Sample<T> x(290, dim, 5), y(50, dim, 6);
+  for (Sample<T>* sample : {&x, &y}) {
+    for (ptrdiff_t i = 0; i < sample->view.rows; ++i) {
+      sample->values[static_cast<std::size_t>(i * dim)] = 0;
+    }
+  }
+  std::fill_n(x.values.begin(), dim, T{0});
+  x.values[0] = static_cast<T>(size);
+  compare_sums<T>(x.view, y.view, one_kernel("polynomial", Base::dot, {degree, 1.0, 0.5}), 1);
+}
+
 template <class T>
 void layouts() {
   const Sample<T> x(100, 7, 7), y(60, 7, 8);
@@ -373,6 +388,8 @@ void everything(const char* name) {
   where = name;
   sizes_and_kernels<T>();
   fall_back<T>();
+  outlier<T>(1e12, 3);
+  outlier<T>(1e37, 20);
   layouts<T>();
   stop_and_progress<T>();
   const fastdiv::Peaks peaks = fastdiv::measure_peaks<T>(2, 0.01);
