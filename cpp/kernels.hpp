@@ -22,14 +22,17 @@ constexpr double ln_2 = 0.69314718055994530942;
 // A kernel changes by a factor e over a tile value of about 1 / rate. Beyond the largest rate that
 // value nears the bottom of T's range.
 template <class T>
-inline const char* check_rate(double rate) {
-  if (sizeof(T) == 4) {
-    return rate <= 1e30
-               ? nullptr
-               : "the bandwidth is below 1e-15 of the range of the data (a fill value or an "
-                 "outlier?), too little for float32: clean the data or pass float64";
-  }
-  return rate <= 1e200 ? nullptr : "the bandwidth is below 1e-100 of the range of the data";
+inline bool is_steep(double rate) {
+  return !(rate <= (sizeof(T) == 4 ? 1e30 : 1e200));
+}
+
+template <class T>
+inline const char* check_bandwidth(double rate) {
+  return !is_steep<T>(rate) ? nullptr
+         : sizeof(T) == 4
+             ? "the bandwidth is below 1e-15 of the range of the data (a fill value or an "
+               "outlier?), too little for float32: clean the data or pass float64"
+             : "the bandwidth is below 1e-100 of the range of the data";
 }
 
 inline double square(double x) {
@@ -50,7 +53,7 @@ struct Rbf {
   static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = -square(length / p[0]) * log2_e;
-    return check_rate<T>(-c[1]);
+    return check_bandwidth<T>(-c[1]);
   }
   static double sensitivity(const double* c, double smallest) {
     return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
@@ -69,7 +72,11 @@ struct Laplacian {
   static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = -length / p[0] * log2_e;
-    return check_rate<T>(-c[1]);
+    return !is_steep<T>(-c[1]) ? nullptr
+           : sizeof(T) == 4
+               ? "the bandwidth is below 1e-30 of the range of the data (a fill value or an "
+                 "outlier?), too little for float32: clean the data or pass float64"
+               : "the bandwidth is below 1e-200 of the range of the data";
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate;
@@ -82,7 +89,7 @@ template <class T>
 inline const char* prepare_matern(double two_nu, const double* p, double length, double* c) {
   c[0] = 1;
   c[1] = __builtin_sqrt(2 * two_nu) * (length / p[0]);
-  return check_rate<T>(square(c[1]));
+  return check_bandwidth<T>(square(c[1]));
 }
 
 template <class T>
@@ -154,10 +161,23 @@ struct RationalQuadratic {
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 2;
   static const char* prepare(const double* p, double length, double, double* c) {
+    // From this alpha on it is exp(-D / (2 sigma^2)) to within the tolerance, wherever that is a
+    // normal number; far beyond it alpha and D / alpha would leave T's range.
+    constexpr double limit = sizeof(T) == 4 ? 1e12 : 1e20;
+    const double alpha = p[0] < limit ? p[0] : limit;
+    const double rate = square(length / p[1]);
     c[0] = 1;
-    c[1] = square(length / p[1]) / p[0];
-    c[2] = -p[0];
-    return check_rate<T>(c[1]);
+    c[1] = rate / alpha;
+    c[2] = -alpha;
+    if (!is_steep<T>(c[1])) {
+      return nullptr;
+    }
+    const char* problem = check_bandwidth<T>(rate);
+    return problem != nullptr ? problem
+           : sizeof(T) == 4
+               ? "alpha of the rational quadratic kernel is too small for these data and float32: "
+                 "pass a larger one, or float64 data"
+               : "alpha of the rational quadratic kernel is too small for these data";
   }
   static double sensitivity(const double* c, double smallest) {
     return -c[2] * c[1] / (1 + c[1] * smallest);
@@ -180,7 +200,12 @@ struct InverseMultiquadric {
   static const char* prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = 2 * square(length / __builtin_sqrt(p[0]));
-    return check_rate<T>(c[1]);
+    return !is_steep<T>(c[1]) ? nullptr
+           : sizeof(T) == 4
+               ? "c of the inverse multiquadric kernel is below 1e-30 of the squared range of the "
+                 "data, too little for float32: pass a larger one, or float64 data"
+               : "c of the inverse multiquadric kernel is below 1e-200 of the squared range of the "
+                 "data";
   }
   static double sensitivity(const double* c, double smallest) {
     return c[1] / (1 + c[1] * smallest);

@@ -283,6 +283,21 @@ def test_all_rows_far_apart(dtype):
 
 
 @each_dtype
+@pytest.mark.parametrize("alpha", [1e3, 1e6, 1e9, 1e12, 1e15, 1e20, 1e38, 1e39, 1e100, 1e308])
+def test_rational_quadratic_of_large_alpha(alpha, dtype):
+    x, y, _ = make("near the origin", dtype)
+    for bandwidth in (0.5, 3.0, 1e3):
+        kernel = RationalQuadratic(alpha, bandwidth)
+        expected = exact_values(kernel, x, y).sum()
+        groups = lower([kernel], for_mmd=True).groups
+        got = _backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
+        within(got, expected, expected, dtype)
+        if alpha >= 1e20:
+            limit = exact_values(RBF(bandwidth), x, y).sum()
+            within(got, limit, limit, dtype)
+
+
+@each_dtype
 @each_case
 def test_scaled_features(case, dtype):
     x, y, _ = make(case, dtype)

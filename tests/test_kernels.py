@@ -18,6 +18,7 @@ from fastdiv import (
     Polynomial,
     RationalQuadratic,
     Sum,
+    _backend,
     median_distance,
     mmd2,
     mmd_test,
@@ -97,7 +98,11 @@ BAD = [
     (lambda: RBF([[1.0], [1.0, 2.0]]), ValueError, "bandwidth must not be ragged"),
     (lambda: RBF.from_gamma([[1.0], [1.0, 2.0]]), ValueError, "gamma must not be ragged"),
     (lambda: Laplacian([[1.0], [1.0, 2.0]]), ValueError, "bandwidth must not be ragged"),
+    (lambda: RBF([1e-310, 1.0]), ValueError, "bandwidth"),
     (lambda: RBF.from_gamma(0), ValueError, "gamma"),
+    (lambda: RBF.from_gamma(1.7e308), ValueError, "gamma must not lie at the end"),
+    (lambda: RBF.from_gamma([1.0, 1.7e308]), ValueError, "gamma must not lie at the end"),
+    (lambda: RBF.from_width(5e-324), ValueError, "width must not lie at the end"),
     (lambda: RBF.from_gamma("1"), TypeError, "gamma"),
     (lambda: RBF.from_width(-1), ValueError, "width"),
     (lambda: Laplacian([1.0, 2.0]), ValueError, "bandwidth"),
@@ -162,6 +167,29 @@ def test_bad_parameters(build, error, name):
 def test_bad_kernels(call, kernel, error, words):
     x = np.ones((3, 3))
     with pytest.raises(error, match=words):
+        call(x, x, kernel)
+
+
+@pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "words"),
+    [
+        (RBF(1e-40), np.float32, "^the bandwidth is below 1e-15 of"),
+        (RBF(1e-140), np.float64, "^the bandwidth is below 1e-100 of"),
+        (Laplacian(1e-40), np.float32, "^the bandwidth is below 1e-30 of"),
+        (Laplacian(1e-220), np.float64, "^the bandwidth is below 1e-200 of"),
+        (Matern(0.5, 1e-40), np.float32, "^the bandwidth is below"),
+        (RationalQuadratic(1.0, 1e-40), np.float32, "^the bandwidth is below"),
+        (RationalQuadratic(1e-40, 1.0), np.float32, "^alpha of the rational quadratic"),
+        (RationalQuadratic(1e-250, 1.0), np.float64, "^alpha of the rational quadratic"),
+        (InverseMultiquadric(1e-40), np.float32, "^c of the inverse multiquadric"),
+        (InverseMultiquadric(1e-250), np.float64, "^c of the inverse multiquadric"),
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range_for_the_data(core, rng, call, kernel, dtype, words):
+    x = rng.normal(size=(6, 2)).astype(dtype)
+    with _backend.use("core"), pytest.raises(ValueError, match=words):
         call(x, x, kernel)
 
 

@@ -169,7 +169,9 @@ class RBF(_Radial):
         >>> RBF.from_gamma(0.5)
         RBF(bandwidth=1.0)
         """
-        return cls(1.0 / np.sqrt(2.0 * _positive_array(gamma, "gamma")))
+        with np.errstate(over="ignore"):
+            sigma = 1.0 / np.sqrt(2.0 * _positive_array(gamma, "gamma"))
+        return cls(_in_range(sigma, gamma, "gamma"))
 
     @classmethod
     def from_width(cls, width: ArrayLike) -> RBF:
@@ -191,7 +193,8 @@ class RBF(_Radial):
         >>> RBF.from_width(8.0)
         RBF(bandwidth=2.0)
         """
-        return cls(np.sqrt(_positive_array(width, "width") / 2.0))
+        sigma = np.sqrt(_positive_array(width, "width") / 2.0)
+        return cls(_in_range(sigma, width, "width"))
 
     def _resolve(self, d: int, median: Median) -> Kernel:
         if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != d:
@@ -340,8 +343,8 @@ class RationalQuadratic(_Radial):
     bandwidth: Bandwidth = "median"
 
     formulas: ClassVar = {
-        "rational_quadratic": lambda sq, alpha, sigma: (
-            (1.0 + sq / (2.0 * alpha * sigma**2)) ** -alpha
+        "rational_quadratic": lambda sq, alpha, sigma: np.exp(
+            -alpha * np.log1p(sq / (2.0 * sigma**2) / alpha)
         )
     }
 
@@ -712,7 +715,15 @@ def _vector_bandwidth(value: object) -> tuple[float, ...]:
     a = _positive_array(value, "bandwidth")
     if a.ndim != 1 or a.size == 0:
         raise ValueError(f"bandwidth must be one number or have shape (d,); got shape {a.shape}")
+    with np.errstate(over="ignore"):
+        _in_range(1.0 / a, value, "bandwidth")  # the features are divided by it
     return tuple(a.tolist())
+
+
+def _in_range(derived: Values, value: object, name: str) -> Values:
+    if not (np.isfinite(derived) & (derived > 0)).all():
+        raise ValueError(f"{name} must not lie at the end of float64's range; got {value!r}")
+    return derived
 
 
 def _positive_array(value: object, name: str) -> Values:
