@@ -13,6 +13,8 @@ def rbf(a, b):
     return np.exp(-(difference**2).sum(axis=2) / 2.0)
 
 
+HUGE = np.longdouble("1e400")  # infinite in float64
+
 CALLS = {
     "mmd2": mmd2,
     "biased": lambda x, y, k: mmd2(x, y, k, estimator="biased"),
@@ -73,7 +75,7 @@ def test_tiles_do_not_matter_to_the_test(rng, monkeypatch):
         assert other.pvalue == results[0].pvalue
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e30, 1e290])
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e30, 1e290, 1e306])
 def test_any_magnitude(rng, scale):
     x, y = rng.normal(size=(2, 9, 2))
     plain = mmd_test(x, y, Callback(rbf), n_resamples=15, rng=0)
@@ -159,6 +161,8 @@ def test_keyboard_interrupt_passes_through():
         (lambda a, b: np.full((len(a), len(b)), np.nan), ValueError, "finite"),
         (lambda a, b: np.full((len(a), len(b)), np.inf), ValueError, "finite"),
         (lambda a, b: np.ones((len(a), len(b)), complex), TypeError, "real numbers"),
+        (lambda a, b: [[1.0], [1.0, 2.0]], ValueError, "rectangular"),
+        (lambda a, b: np.full((len(a), len(b)), HUGE), ValueError, "finite"),
         (lambda a, b: None, TypeError, "real numbers"),
         (lambda a, b: np.full((len(a), len(b)), "a"), TypeError, "real numbers"),
     ],
@@ -166,6 +170,22 @@ def test_keyboard_interrupt_passes_through():
 def test_bad_results(call, f, error, words):
     with pytest.raises(error, match=rf"^f of Callback must return .*{words}"):
         call([1.0, 2.0], [3.0, 4.0], Callback(f))
+
+
+@each_call
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308])
+def test_sums_beyond_float64(call, value):
+    with pytest.raises(OverflowError, match="kernel values overflow"):
+        call(
+            [1.0, 2.0, 3.0],
+            [3.0, 4.0, 5.0],
+            Callback(lambda a, b: np.full((len(a), len(b)), value)),
+        )
+
+
+def test_warnings_of_f_are_its_own():
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        mmd2([1.0, 2.0], [3.0, 4.0], Callback(lambda a, b: np.minimum(np.exp(1e3 * a @ b.T), 1.0)))
 
 
 def test_lists_and_integers_are_good_results():

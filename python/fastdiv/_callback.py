@@ -8,6 +8,7 @@ asks the function for one tile of TILE x TILE values at a time and keeps O(n) me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,9 @@ _HEADROOM = 8
 
 _F: TypeAlias = Callable[[Matrix, Matrix], Any]
 
+_overflowing = partial(np.errstate, over="ignore", invalid="ignore")
+"""Around sums, but never around f: what is not finite in the end is the caller's OverflowError."""
+
 
 def pair_sums(
     x: Matrix, y: Matrix, kernels: Lowered, n_threads: int, progress: Progress | None
@@ -40,7 +44,8 @@ def pair_sums(
         )
     for f, weight, output in kernels.callbacks:
         triple = (_within(f, x, progress), _within(f, y, progress), _between(f, x, y, progress))
-        sums[output] += weight * np.array(triple)
+        with _overflowing():
+            sums[output] += weight * np.array(triple)
     return sums
 
 
@@ -58,7 +63,9 @@ def quad_forms(
             z, labels, kernels.groups, kernels.n_outputs, n_threads, progress
         )
     for f, weight, output in kernels.callbacks:
-        sums[output] += weight * _quad_forms(f, z, labels, progress)
+        triples = _quad_forms(f, z, labels, progress)
+        with _overflowing():
+            sums[output] += weight * triples
     return sums
 
 
@@ -73,7 +80,9 @@ def row_sums(
         )
     for f, weight, output in kernels.callbacks:
         for i, j in _reported(list(_tiles(len(at), len(x))), progress):
-            sums[output, i] += weight * _evaluate(f, at[i], x[j]).sum(axis=1)
+            tile = _evaluate(f, at[i], x[j])
+            with _overflowing():
+                sums[output, i] += weight * tile.sum(axis=1)
     return sums
 
 
@@ -86,13 +95,22 @@ def paired_values(x: Matrix, y: Matrix, kernels: Lowered, n_threads: int) -> Val
         )
     for f, weight, output in kernels.callbacks:
         for i in _slices(len(x), _PAIRED_TILE):
-            values[output, i] += weight * np.diagonal(_evaluate(f, x[i], y[i]))
+            tile = _evaluate(f, x[i], y[i])
+            with _overflowing():
+                values[output, i] += weight * np.diagonal(tile)
     return values
 
 
 def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
     """Return f(x, y) as a checked float64 copy; f cannot write to the data."""
-    block = np.asarray(f(_read_only(x), _read_only(y)))
+    returned = f(_read_only(x), _read_only(y))
+    try:
+        block = np.asarray(returned)
+    except ValueError as error:
+        raise ValueError(
+            f"f of Callback must return a rectangular array of numbers; "
+            f"got {type(returned).__name__}: {error}"
+        ) from error
     if block.dtype.kind not in "biuf":
         raise TypeError(f"f of Callback must return real numbers; got dtype {block.dtype}")
     if block.shape != (len(x), len(y)):
@@ -100,9 +118,13 @@ def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
             f"f of Callback must return shape {(len(x), len(y))} for blocks of shapes "
             f"{x.shape} and {y.shape}; got {block.shape}"
         )
-    if not np.isfinite(block).all():
-        raise ValueError("f of Callback must return finite numbers; got NaN or infinity")
-    return block.astype(np.float64)
+    with _overflowing():
+        values = block.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "f of Callback must return numbers that are finite in float64; got NaN or infinity"
+        )
+    return values
 
 
 def _read_only(rows: Matrix) -> Matrix:
@@ -114,14 +136,18 @@ def _read_only(rows: Matrix) -> Matrix:
 def _within(f: _F, x: Matrix, progress: Progress | None) -> float:
     total = 0.0
     for i, j in _reported(_upper_tiles(len(x)), progress):
-        total += _tile_off_diagonal(f, x, i, j).sum() * (1 if i == j else 2)
+        tile = _tile_off_diagonal(f, x, i, j)
+        with _overflowing():
+            total += tile.sum() * (1 if i == j else 2)
     return total
 
 
 def _between(f: _F, x: Matrix, y: Matrix, progress: Progress | None) -> float:
     total = 0.0
     for i, j in _reported(list(_tiles(len(x), len(y))), progress):
-        total += _evaluate(f, x[i], y[j]).sum()
+        tile = _evaluate(f, x[i], y[j])
+        with _overflowing():
+            total += tile.sum()
     return total
 
 
@@ -143,8 +169,9 @@ def _quad_forms(
     for done, (i, j) in enumerate(_reported(_upper_tiles(len(z)), progress, reported)):
         tile = _tile_off_diagonal(f, z, i, j)
         peak = np.abs(tile).max()
-        if peak >= np.ldexp(1.0, exponent):
-            wider = int(np.frexp(peak)[1]) + _HEADROOM
+        peak_exponent = int(np.frexp(peak)[1])
+        if peak > 0 and peak_exponent > exponent:
+            wider = peak_exponent + _HEADROOM
             return _quad_forms(f, z, labels, progress, wider, max(done, reported))
         times = 1 if i == j else 2
         rows, columns = labels[:, i].astype(np.float64), labels[:, j].astype(np.float64)
@@ -158,7 +185,8 @@ def _quad_forms(
                 s += unit * _integers(columns @ limb.sum(axis=0))
             t += times * unit * _integers(limb.sum(keepdims=True)[0])
     triples = np.stack([q, t - 2 * s + q, s - q], axis=1)
-    return np.ldexp(triples.astype(np.float64), exponent - 2 * _LIMB)
+    with _overflowing():
+        return np.ldexp(triples.astype(np.float64), exponent - 2 * _LIMB)
 
 
 def _integers(exact: Values) -> NDArray[np.object_]:

@@ -114,7 +114,9 @@ def mmd2(
     lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=True)
     sums = _callback.pair_sums(a, b, lowered, threads, report)
     if estimator != "unbiased":
-        sums = sums + diagonal_terms(a, b, lowered, estimator, threads)
+        diagonals = diagonal_terms(a, b, lowered, estimator, threads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = sums + diagonals
     values = statistic(sums, len(a), len(b), estimator)
     return float(values[0]) if single else values
 
@@ -295,7 +297,8 @@ def ordered_sum(values: Values) -> Values:
     ndarray of float64, shape (...)
         Sums.
     """
-    total: Values = np.sort(values, axis=-1).sum(axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total: Values = np.sort(values, axis=-1).sum(axis=-1)
     return total
 
 

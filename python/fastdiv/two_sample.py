@@ -180,7 +180,9 @@ def mmd_test(
 
     draws = given if given is not None else _draws(generator, n + m, n_resamples)
     labels, diagonals = _splittings(pooled, n, draws, n_resamples, lowered, estimator, threads)
-    sums = _callback.quad_forms(pooled, labels, lowered, threads, report) + diagonals
+    sums = _callback.quad_forms(pooled, labels, lowered, threads, report)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums += diagonals
     values = statistic(sums, n, m, estimator)
     results = [
         _result(each, null, n, m, estimator) for each, null in zip(resolved, values, strict=True)
