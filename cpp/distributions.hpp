@@ -43,4 +43,11 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
                       const double* b_offset, double tolerance, double* out,
                       const Options& options = {});
 
+// Of the estimates of KL(p || q) by the draws in the rows of column c: out[c] is the mean, out[cols
+// + c] the sum of squared deviations from it (infinite beside an infinite mean). NaN where a log p
+// is not finite, or a log q NaN or +infinity.
+template <class T>
+bool log_ratio_moments(MatrixView<T> log_p, MatrixView<T> log_q, LogRatio estimator, double* out,
+                       const Options& options = {});
+
 }  // namespace fastdiv

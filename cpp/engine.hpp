@@ -59,6 +59,13 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
 template <class T>
 bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options = {});
 
+// out[i]: the Euclidean distance from row i of `at` to the k-th nearest row of x, 1 <= k <=
+// max_neighbours. exclude_self: `at` is x, and row i is no neighbour of itself.
+constexpr int max_neighbours = 64;
+template <class T>
+bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, double* out,
+                   const Options& options = {});
+
 // The row-major index of the first NaN or infinity, or -1.
 template <class T>
 std::int64_t first_nonfinite(MatrixView<T> x);

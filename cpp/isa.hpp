@@ -80,6 +80,9 @@ struct TileOps {
   // counts[digit] += 1 for every non-negative value whose bits above `shift + 16` equal `prefix`
   void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix,
                        std::uint64_t* counts);
+  // Merges the tile into least[r*k ... r*k + k), the smallest values so far of each row r,
+  // ascending.
+  void (*keep_smallest)(const T* tile, Extent, int k, T* least);
   // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
   void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
   const KernelOps<T>* kernels;
@@ -131,6 +134,14 @@ struct GaussianOps {
 };
 constexpr int max_items = 8;
 
+// One draw's estimate of KL(p || q), with l = log q - log p: -l, l^2 / 2, exp(l) - 1 - l.
+enum class LogRatio { k1, k2, k3 };
+
+// out[i] from log_p[i] and log_q[i]; n is a multiple of 8. NaN unless log p is finite and log q is
+// finite or -infinity.
+using MapLogRatios = void (*)(const double* log_p, const double* log_q, std::ptrdiff_t n,
+                              double* out);
+
 struct IsaOps {
   const char* name;
   TileOps<float> f32;
@@ -146,6 +157,7 @@ struct IsaOps {
                        const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
                        std::int64_t* totals, void* scratch);
   std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
+  MapLogRatios log_ratios[3];  // by LogRatio
 
   template <class T>
   const TileOps<T>& ops() const {

@@ -3,6 +3,7 @@
 
 #include "gaussian.hpp"
 #include "kernels.hpp"
+#include "log_ratios.hpp"
 #include "reductions.hpp"
 #include "tile.hpp"
 
@@ -38,6 +39,7 @@ constexpr TileOps<T> tile_ops() {
           fill<T, Dot<T>>,
           smallest<T>,
           count_digits<T>,
+          keep_smallest<T>,
           take_limb<T>,
           Kernels::rows,
           Kernels::size,
@@ -52,13 +54,15 @@ constexpr GaussianOps<T> gaussian_ops() {
 }  // namespace
 
 extern const IsaOps table;
-constexpr IsaOps table = {FASTDIV_STRING(FASTDIV_ISA_NAME),
-                          tile_ops<float>(),
-                          tile_ops<double>(),
-                          solve_strip,
-                          gaussian_ops<float>(),
-                          gaussian_ops<double>(),
-                          add_labelled,
-                          labelled_scratch_bytes};
+constexpr IsaOps table = {
+    FASTDIV_STRING(FASTDIV_ISA_NAME),
+    tile_ops<float>(),
+    tile_ops<double>(),
+    solve_strip,
+    gaussian_ops<float>(),
+    gaussian_ops<double>(),
+    add_labelled,
+    labelled_scratch_bytes,
+    {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>}};
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

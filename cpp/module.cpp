@@ -259,6 +259,40 @@ double median_distance_of(const py::array& x, const std::string& metric, int n_t
 }
 
 template <class T>
+Values kth_distances_of(const py::array& at, const py::array& x, int k, bool exclude_self,
+                        int n_threads, const Progress& progress) {
+  const auto vat = view<T>(at);
+  const auto vx = view<T>(x);
+  Values out(vat.rows);
+  const double total = count(vat.rows) * count(vx.rows);
+  double* data = out.mutable_data();
+  run(progress, total, [&] {
+    fastdiv::kth_distances<T>(vat, vx, k, exclude_self, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+Values log_ratio_moments_of(const py::array& log_p, const py::array& log_q,
+                            const std::string& estimator, int n_threads) {
+  using fastdiv::LogRatio;
+  if (estimator != "k1" && estimator != "k2" && estimator != "k3") {
+    throw std::invalid_argument("estimator must be 'k1', 'k2' or 'k3'");
+  }
+  const auto kind = estimator == "k1"   ? LogRatio::k1
+                    : estimator == "k2" ? LogRatio::k2
+                                        : LogRatio::k3;
+  const auto vp = view<T>(log_p);
+  const auto vq = view<T>(log_q);
+  Values out({py::ssize_t{2}, vp.cols});
+  double* data = out.mutable_data();
+  const Progress none;
+  run(none, 0,
+      [&] { fastdiv::log_ratio_moments<T>(vp, vq, kind, data, options(n_threads, none, 0)); });
+  return out;
+}
+
+template <class T>
 std::int64_t first_nonfinite_of(const py::array& x) {
   const auto vx = view<T>(x);
   const py::gil_scoped_release released;
@@ -294,6 +328,18 @@ double median_distance(const py::array& x, const std::string& metric, int n_thre
                        const Progress& progress) {
   return (is_float32(x) ? median_distance_of<float>
                         : median_distance_of<double>)(x, metric, n_threads, progress);
+}
+
+Values kth_distances(const py::array& at, const py::array& x, int k, bool exclude_self,
+                     int n_threads, const Progress& progress) {
+  return (is_float32(at) ? kth_distances_of<float>
+                         : kth_distances_of<double>)(at, x, k, exclude_self, n_threads, progress);
+}
+
+Values log_ratio_moments(const py::array& log_p, const py::array& log_q,
+                         const std::string& estimator, int n_threads) {
+  return (is_float32(log_p) ? log_ratio_moments_of<float>
+                            : log_ratio_moments_of<double>)(log_p, log_q, estimator, n_threads);
 }
 
 std::int64_t first_nonfinite(const py::array& x) {
@@ -428,6 +474,10 @@ PYBIND11_MODULE(_core, m) {
         py::pos_only());
   m.def("matrix_status", &matrix_status, py::arg("matrices"), py::arg("name"), py::arg("n_threads"),
         py::pos_only());
+  m.def("kth_distances", &kth_distances, py::arg("at"), py::arg("x"), py::arg("k"),
+        py::arg("exclude_self"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("log_ratio_moments", &log_ratio_moments, py::arg("log_p"), py::arg("log_q"),
+        py::arg("estimator"), py::arg("n_threads"), py::pos_only());
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());
   m.def("set_num_threads", &fastdiv::set_num_threads, py::arg("n"), py::pos_only());
   m.def("get_num_threads", &fastdiv::get_num_threads);

@@ -173,6 +173,41 @@ void count_digits(const T* tile, Extent e, int shift, std::uint64_t prefix, std:
   }
 }
 
+inline bool any(const void* lanes_of_mask) {
+  std::uint64_t words[vector_bytes / 8];
+  __builtin_memcpy(words, lanes_of_mask, sizeof words);
+  std::uint64_t all = 0;
+  for (const std::uint64_t word : words) {
+    all |= word;
+  }
+  return all != 0;
+}
+
+template <class T>
+void keep_smallest(const T* tile, Extent e, int k, T* least) {
+  for (int r = 0; r < e.rows; ++r, least += k) {
+    const T* row = tile + r * tile_cols;
+    const int begin = first_column(e, r);
+    // Soon few rows of a tile hold anything new.
+    IntVec<T> found{};
+    for_each_vector<T>(
+        begin, e.cols, [&](int j) { found |= load(row + j) < least[k - 1]; },
+        [&](int j, IntVec<T> mask) { found |= (load(row + j) < least[k - 1]) & mask; });
+    if (!any(&found)) {
+      continue;
+    }
+    for (int j = begin; j < e.cols; ++j) {
+      if (row[j] < least[k - 1]) {
+        int i = k - 1;
+        for (; i > 0 && row[j] < least[i - 1]; --i) {
+          least[i] = least[i - 1];
+        }
+        least[i] = row[j];
+      }
+    }
+  }
+}
+
 template <class T>
 void take_limb(T* tile, std::int32_t* limb, Extent e, int limb_bits) {
   const T scale = static_cast<T>(1 << limb_bits);

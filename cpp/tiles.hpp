@@ -100,7 +100,9 @@ class TileList {
 template <class Work, class Merge>
 bool run_ordered(Workers& workers, const TileList& tiles, std::size_t slot_size, double share,
                  const Work& work, const Merge& merge) {
-  constexpr std::int64_t wave = 4096;  // bounds the memory of the slots
+  // Bounds the memory of the slots to 32 MiB.
+  const auto wave = static_cast<std::int64_t>(std::clamp<std::size_t>(
+      (std::size_t{1} << 22) / std::max<std::size_t>(slot_size, 1), 1, 4096));
   const auto own_slots = buffers<double>(workers.threads(), slot_size);
   std::vector<double> slots(static_cast<std::size_t>(std::min(wave, tiles.size())) * slot_size);
   for (std::int64_t first = 0; first < tiles.size(); first += wave) {

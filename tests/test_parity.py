@@ -343,3 +343,109 @@ def test_progress(core, rng):
 def test_config_keys(core):
     assert set(core.config()) == set(reference.config())
     assert core.config()["isa"] in core.config()["isa_available"]
+
+
+# --- neighbours, and moments of log ratios ----------------------------------------------
+
+
+@each_dtype
+@each_d
+@pytest.mark.parametrize("k", [1, 2, 5, 64])
+def test_kth_distances(core, rng, k, d, dtype):
+    for n, m in ((1, 64), (3, 65), (49, 145), (97, 300)):
+        at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        expected = reference.kth_distances(at, x, k, False, 0, None)
+        close(core.kth_distances(at, x, k, False, 0, None), expected, expected, dtype)
+        if m > k:
+            expected = reference.kth_distances(x, x, k, True, 0, None)
+            close(core.kth_distances(x, x, k, True, 0, None), expected, expected, dtype)
+
+
+@each_dtype
+def test_kth_distances_of_all_k_are_the_sorted_distances(core, rng, dtype):
+    x = sample(rng, 41, 3, dtype)
+    x[17] = x[3]
+    sorted_distances = np.sqrt(
+        np.sort(((x[:, None].astype(np.float64) - x[None]) ** 2).sum(axis=-1), axis=1)
+    )
+    for k in range(1, 42):
+        got = core.kth_distances(x, x, k, False, 0, None)
+        np.testing.assert_allclose(got, sorted_distances[:, k - 1], rtol=RTOL[dtype])
+        if k < 41:
+            got = core.kth_distances(x, x, k, True, 0, None)
+            np.testing.assert_allclose(got, sorted_distances[:, k], rtol=RTOL[dtype])
+    assert core.kth_distances(x, x, 1, True, 0, None)[3] == 0.0
+
+
+@each_dtype
+@pytest.mark.parametrize("threads", [2, 3])
+def test_kth_distances_do_not_depend_on_threads_or_order(core, rng, dtype, threads):
+    at, x = sample(rng, 331, 6, dtype), sample(rng, 9500, 6, dtype)
+    once = core.kth_distances(at, x, 7, False, 1, None)
+    np.testing.assert_array_equal(core.kth_distances(at, x, 7, False, threads, None), once)
+    order = rng.permutation(len(x))
+    np.testing.assert_array_equal(core.kth_distances(at, x[order], 7, False, threads, None), once)
+    np.testing.assert_array_equal(
+        core.kth_distances(at[::-1], x, 7, False, threads, None), once[::-1]
+    )
+
+
+@each_dtype
+def test_kth_distances_beside_a_far_outlier(core, rng, dtype):
+    x = (1e-15 * rng.normal(size=(60, 3))).astype(dtype)
+    x[11] = 3e6
+    expected = reference.kth_distances(x, x, 3, True, 0, None)
+    close(core.kth_distances(x, x, 3, True, 0, None), expected, expected, dtype)
+
+
+def test_kth_distances_refuses_k_out_of_range(core, rng):
+    x = sample(rng, 20, 2, np.float64)
+    for k, own in ((0, False), (-1, False), (65, False), (21, False), (20, True)):
+        with pytest.raises(ValueError, match="k is out of range"):
+            core.kth_distances(x, x, k, own, 0, None)
+
+
+SHAPES = [(1, 1), (2, 1), (7, 3), (8, 8), (255, 9), (256, 1), (257, 17), (8192, 2), (8193, 11)]
+
+
+@each_dtype
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+@pytest.mark.parametrize("spread", [1e-6, 0.1, 1.0, 30.0])
+def test_log_ratio_moments(core, rng, spread, estimator, dtype):
+    for shape in SHAPES:
+        log_p = rng.normal(-3.0, 2.0, size=shape).astype(dtype)
+        log_q = (log_p + rng.normal(0.0, spread, size=shape)).astype(dtype)
+        for layout in (np.ascontiguousarray, np.asfortranarray, lambda a: a[::-1, ::-1]):
+            p, q = layout(log_p), layout(log_q)
+            expected = reference.log_ratio_moments(p, q, estimator, 0)
+            got = core.log_ratio_moments(p, q, estimator, 0)
+            magnitude = np.abs(reference.LOG_RATIOS[estimator](q.astype(np.float64) - p))
+            close(got[0], expected[0], magnitude.mean(axis=0), np.float64)
+            close(got[1], expected[1], (magnitude**2).sum(axis=0), np.float64)
+            for threads in (2, 3):
+                again = core.log_ratio_moments(p, q, estimator, threads)
+                np.testing.assert_array_equal(again, core.log_ratio_moments(p, q, estimator, 1))
+
+
+@each_dtype
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+@pytest.mark.parametrize("place", [0, 255, 256, 8192, 8999])
+def test_log_ratio_moments_of_what_is_not_finite(core, rng, place, estimator, dtype):
+    inf, nan = np.inf, np.nan
+    pairs = [(0, -inf), (0, inf), (0, nan), (nan, 0), (inf, 0), (-inf, 0), (-inf, -inf), (nan, nan)]
+    log_p, log_q = rng.normal(size=(2, 9000, len(pairs) + 1)).astype(dtype)
+    log_p[place, :-1], log_q[place, :-1] = np.array(pairs).T
+    got = core.log_ratio_moments(log_p, log_q, estimator, 0)
+    np.testing.assert_array_equal(got[:, 0], [inf, inf])
+    assert np.isnan(got[0, 1:-1]).all()
+    assert np.isfinite(got[:, -1]).all()
+    expected = reference.log_ratio_moments(log_p, log_q, estimator, 0)
+    np.testing.assert_allclose(got[0], expected[0], rtol=1e-12)
+
+
+def test_k3_overflows_to_infinity(core):
+    log_p, log_q = np.zeros((3, 2)), np.array([[0.0, 0.0], [1.0, 1.0], [700.0, 711.0]])
+    for backend in (core, reference):
+        mean, m2 = backend.log_ratio_moments(log_p, log_q, "k3", 0)
+        assert np.isfinite(mean[0])
+        assert mean[1] == m2[1] == np.inf

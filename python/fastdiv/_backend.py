@@ -70,6 +70,17 @@ class Backend(Protocol):
         self, x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
     ) -> float: ...
 
+    def kth_distances(
+        self,
+        at: Matrix,
+        x: Matrix,
+        k: int,
+        exclude_self: bool,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def gaussian_kl(
         self,
         p_mean: Matrix,
@@ -98,6 +109,10 @@ class Backend(Protocol):
     def matrix_status(
         self, matrices: Matrix, name: str, n_threads: int, /
     ) -> NDArray[np.uint8]: ...
+
+    def log_ratio_moments(
+        self, log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
+    ) -> Values: ...
 
     def first_nonfinite(self, x: Matrix, /) -> int: ...
 

@@ -13,8 +13,10 @@
 #include <random>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <fastdiv/distributions.hpp>
 #include <fastdiv/engine.hpp>
 
 namespace {
@@ -255,6 +257,76 @@ void compare_median(const MatrixView<T>& x) {
 }
 
 template <class T>
+void compare_neighbours(const MatrixView<T>& at, const MatrixView<T>& x) {
+  const bool own = at.data == x.data;
+  for (const int k : {1, 5, fastdiv::max_neighbours}) {
+    if (k > x.rows - own) {
+      continue;
+    }
+    std::vector<double> expected;
+    for (ptrdiff_t i = 0; i < at.rows; ++i) {
+      std::vector<double> distances;
+      for (ptrdiff_t j = 0; j < x.rows; ++j) {
+        double sum = 0;
+        for (ptrdiff_t c = 0; c < x.cols; ++c) {
+          const double difference = static_cast<double>(at(i, c)) - static_cast<double>(x(j, c));
+          sum += difference * difference;
+        }
+        distances.push_back(own && i == j ? HUGE_VAL : std::sqrt(sum));
+      }
+      std::sort(distances.begin(), distances.end());
+      expected.push_back(distances[static_cast<std::size_t>(k - 1)]);
+    }
+    check_close<T>(with_threads(expected.size(),
+                                [&](const fastdiv::Options& options, double* out) {
+                                  return fastdiv::kth_distances<T>(at, x, k, own, out, options);
+                                }),
+                   expected, expected, "kth_distances");
+  }
+}
+
+template <class T>
+void compare_log_ratios(ptrdiff_t rows, ptrdiff_t cols) {
+  using fastdiv::LogRatio;
+  const Sample<T> log_p(rows, cols, 15), log_q(rows, cols, 16);
+  for (const LogRatio estimator : {LogRatio::k1, LogRatio::k2, LogRatio::k3}) {
+    const auto value = [&](ptrdiff_t i, ptrdiff_t c) {
+      const double l =
+          static_cast<double>(log_q.view(i, c)) - static_cast<double>(log_p.view(i, c));
+      return estimator == LogRatio::k1   ? -l
+             : estimator == LogRatio::k2 ? l * l / 2
+                                         : std::expm1(l) - l;
+    };
+    std::vector<double> expected, bound;
+    for (ptrdiff_t c = 0; c < cols; ++c) {
+      double mean = 0, magnitude = 0;
+      for (ptrdiff_t i = 0; i < rows; ++i) {
+        mean += value(i, c) / static_cast<double>(rows);
+        magnitude += std::abs(value(i, c)) / static_cast<double>(rows);
+      }
+      expected.push_back(mean);
+      bound.push_back(magnitude);
+    }
+    for (ptrdiff_t c = 0; c < cols; ++c) {
+      double m2 = 0, square = 0;
+      for (ptrdiff_t i = 0; i < rows; ++i) {
+        const double difference = value(i, c) - expected[static_cast<std::size_t>(c)];
+        m2 += difference * difference;
+        square += value(i, c) * value(i, c);
+      }
+      expected.push_back(m2);
+      bound.push_back(square);
+    }
+    check_close<double>(with_threads(expected.size(),
+                                     [&](const fastdiv::Options& options, double* out) {
+                                       return fastdiv::log_ratio_moments<T>(
+                                           log_p.view, log_q.view, estimator, out, options);
+                                     }),
+                        expected, bound, "log_ratio_moments");
+  }
+}
+
+template <class T>
 void sizes_and_kernels() {
   const int kernels = fastdiv::isa().f32.n_kernels;
   const ptrdiff_t sizes[][2] = {{1, 1}, {1, 2}, {2, 47}, {48, 5}, {49, 144}, {145, 7}};
@@ -263,6 +335,8 @@ void sizes_and_kernels() {
       const Sample<T> x(n, dim, 1), y(m, dim, 2);
       compare_sums<T>(x.view, y.view, all_kernels(1, dim, false), kernels);
       compare_sums<T>(x.view, y.view, all_kernels(2, dim, true), kernels);
+      compare_neighbours<T>(x.view, y.view);
+      compare_neighbours<T>(x.view, x.view);
       if (n > 1) {
         compare_median<T>(x.view);
       }
@@ -272,6 +346,11 @@ void sizes_and_kernels() {
   const Sample<T> x(301, 64, 3), y(203, 64, 4);
   compare_sums<T>(x.view, y.view, all_kernels(1, 64, false), kernels);
   compare_median<T>(x.view);
+  compare_neighbours<T>(x.view, y.view);
+  for (const auto& [rows, cols] :
+       {std::pair<ptrdiff_t, ptrdiff_t>{1, 1}, {7, 3}, {9000, 1}, {40000, 2}, {130, 33}}) {
+    compare_log_ratios<T>(rows, cols);
+  }
 }
 
 template <class T>
@@ -283,6 +362,7 @@ void fall_back() {
       compare_sums<T>(x.view, y.view, one_kernel("rbf", Base::sqdist, {1.5}), 1);
       compare_sums<T>(x.view, y.view, one_kernel("energy", Base::sqdist, {1.0}), 1);
       compare_median<T>(x.view);
+      compare_neighbours<T>(x.view, y.view);
     }
   }
 }
