@@ -13,6 +13,13 @@ from fastdiv.coupled import (
 )
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, kl
+from fastdiv.estimators import (
+    Estimate,
+    f_divergence_bound,
+    kl_from_log_probs,
+    kl_knn,
+    kl_monte_carlo,
+)
 from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.gradients import kl_and_grad
 from fastdiv.kernels import (
@@ -44,6 +51,7 @@ __all__ = [
     "Callback",
     "CoupledNormal",
     "Energy",
+    "Estimate",
     "Gaussian",
     "InverseMultiquadric",
     "Kernel",
@@ -63,6 +71,7 @@ __all__ = [
     "coupled_log",
     "cross_entropy",
     "energy_distance",
+    "f_divergence_bound",
     "fit_gaussian",
     "get_num_threads",
     "hellinger",
@@ -70,7 +79,10 @@ __all__ = [
     "jeffreys",
     "kl",
     "kl_and_grad",
+    "kl_from_log_probs",
+    "kl_knn",
     "kl_matrix",
+    "kl_monte_carlo",
     "median_distance",
     "mmd2",
     "mmd_test",

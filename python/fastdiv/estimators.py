@@ -1,0 +1,682 @@
+"""Estimates of divergences from draws, for where there is no closed form."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend, _inputs, _progress
+from fastdiv._backend import Matrix, Values
+from fastdiv.gaussian import at, item
+
+ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
+"""Estimators of the Kullback-Leibler divergence from log densities, and their bias."""
+
+BLOCK = 1 << 18
+"""Numbers drawn at a time by `kl_monte_carlo`: 2 MiB. One draw of a larger batch is one block."""
+
+MAX_NEIGHBOURS = 64
+"""The largest k of `kl_knn`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """
+    An estimate with its standard error, for each distribution of a batch.
+
+    Attributes
+    ----------
+    value : ndarray of float64, shape batch_shape
+        Estimates in nats.
+    stderr : ndarray of float64, shape batch_shape
+        Standard errors of the values; infinite beside an infinite value.
+    n_samples : int
+        Number of draws behind each value, of both samples together if there are two.
+    bias : {"unbiased", "biased", "lower bound"}
+        Whether the expectation of the value is the divergence, may lie on either side of it,
+        or is never above it. The function that made the estimate says by how much.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdiv import Estimate
+    >>> estimate = Estimate(np.float64(0.5), np.float64(0.1), 100, "unbiased")
+    >>> low, high = estimate.confidence_interval()
+    >>> round(low, 3), round(high, 3)
+    (np.float64(0.304), np.float64(0.696))
+    """
+
+    value: Values
+    stderr: Values
+    n_samples: int
+    bias: str
+
+    def confidence_interval(self, level: float = 0.95) -> tuple[Values, Values]:
+        """
+        Return the normal confidence interval value ± z · stderr.
+
+        It covers the expectation of the estimate: add the bias, where there is one, in mind.
+        Few draws from a heavy-tailed distribution are not normal, and the interval is then too
+        short.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Probability between 0 and 1.
+
+        Returns
+        -------
+        low, high : ndarray of float64, shape batch_shape
+            Ends of the intervals; (−∞, ∞) where the standard error is infinite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If level is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> from fastdiv import kl_from_log_probs
+        >>> estimate = kl_from_log_probs([-1.0, -1.5, -0.5], [-2.0, -1.5, -1.0])
+        >>> low, high = estimate.confidence_interval(level=0.9)
+        >>> low < estimate.value < high
+        np.True_
+        """
+        probability = _inputs.real(level, "level")
+        if not 0 < probability < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level!r}")
+        half = NormalDist().inv_cdf(0.5 + probability / 2) * np.asarray(self.stderr)
+        low = np.subtract(
+            self.value, half, where=np.isfinite(half), out=np.full_like(half, -np.inf)
+        )
+        return item(low), item(self.value + half)
+
+
+# --- Monte Carlo ------------------------------------------------------------------------
+
+
+def kl_from_log_probs(
+    log_p: object,
+    log_q: object,
+    *,
+    estimator: str = "k1",
+    axis: int = 0,
+    n_threads: int | None = None,
+) -> Estimate:
+    """
+    Estimate the Kullback-Leibler divergence KL(p ‖ q) from log densities at draws of p.
+
+    With l = log q(x) − log p(x) at a draw x of p, the estimators are the means over draws of
+
+    ========= =============== ========== ===================================================
+    estimator one draw        bias       for unit Gaussians shifted by μ, KL = μ²/2
+    ========= =============== ========== ===================================================
+    ``k1``    −l              unbiased   variance of a draw μ²
+    ``k2``    l²/2            biased     expectation μ²/2 + μ⁴/8, too large by KL · μ²/4;
+                                         variance μ⁴/2 + μ⁶/4
+    ``k3``    exp(l) − 1 − l  unbiased   variance exp(μ²) − 1 − μ², about μ⁴/2 for small μ
+    ========= =============== ========== ===================================================
+
+    ``k1`` may be negative even though the divergence is not; clamping it would bias it. ``k2``
+    and ``k3`` are never negative and vary far less when p and q are close. ``k3`` is unbiased
+    if q has no mass where p has none (else its expectation is KL(p ‖ q) less that mass), and its
+    variance is infinite where ∫ q²/p is: where q has the heavier tails.
+
+    Where q = 0 at a draw of p (log_q = −∞) all three are +∞, as the divergence is. ``k3`` also
+    overflows to +∞ beyond l = 709. The standard error is then infinite too.
+
+    Parameters
+    ----------
+    log_p, log_q : array_like of one shape
+        Natural logarithms of the densities (or probabilities) of p and q, up to no constant, at
+        draws of p.
+    estimator : {"k1", "k2", "k3"}, default "k1"
+        See above.
+    axis : int, default 0
+        Axis of the draws, at least two; the other axes are the batch.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+
+    Returns
+    -------
+    Estimate
+        In nats; value and stderr have the shape of the batch. The standard error is that of a
+        mean of independent draws; draws of a Markov chain need another.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, if log_p is NaN or infinite (a draw of p where p = 0),
+        or if log_q is NaN or +∞; the message tells the index.
+
+    References
+    ----------
+    J. Schulman, "Approximating KL divergence" (2020), http://joschu.net/blog/kl-approx.html;
+    the names are from there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdiv import Gaussian, kl_from_log_probs
+    >>> p, q = Gaussian([0.0], std=1.0), Gaussian([0.1], std=1.0)  # KL = 0.005
+    >>> x = p.sample(10_000, rng=0)
+    >>> for name in ("k1", "k2", "k3"):
+    ...     estimate = kl_from_log_probs(p.log_prob(x), q.log_prob(x), estimator=name)
+    ...     print(name, round(estimate.value, 5), round(estimate.stderr, 5), estimate.bias)
+    k1 0.00437 0.001 unbiased
+    k2 0.00499 7e-05 biased
+    k3 0.00498 7e-05 unbiased
+    """
+    word = _inputs.choice(estimator, tuple(ESTIMATORS), "estimator")
+    p, q = _inputs.array(log_p, "log_p"), _inputs.array(log_q, "log_q")
+    if p.shape != q.shape:
+        raise ValueError(f"log_p and log_q must have the same shape; got {p.shape} and {q.shape}")
+    if p.ndim == 0:
+        raise ValueError("log_p must be an array with an axis of draws; got a scalar")
+    along = _inputs.integer(axis, "axis", -p.ndim, p.ndim - 1) % p.ndim
+    n = p.shape[along]
+    if n < 2:
+        raise ValueError(f"log_p must have at least 2 draws along axis {axis}; got {n}")
+    p, q = np.moveaxis(p, along, 0), np.moveaxis(q, along, 0)
+    total = _Moments(p.shape[1:], word, _inputs.threads(n_threads))
+
+    def place(draw: int, index: tuple[int, ...]) -> str:
+        return f" at index {(*index[:along], draw, *index[along:])}"
+
+    for rows in _parts(n, math.prod(p.shape[1:])):
+        total.add(p[rows], q[rows], ("log_p", "log_q"), place)
+    return total.estimate()
+
+
+def kl_monte_carlo(
+    p: object,
+    q: object,
+    n_samples: int,
+    *,
+    estimator: str = "k1",
+    rng: object = None,
+    n_threads: int | None = None,
+    progress: object = None,
+) -> Estimate:
+    """
+    Estimate the Kullback-Leibler divergence KL(p ‖ q) from draws of p.
+
+    The estimators ``k1``, ``k2`` and ``k3``, their biases and variances, and what q = 0 at a draw
+    of p means are described at `kl_from_log_probs`.
+
+    p and q may be of different libraries, if the draws of one are points for the other:
+
+    - distributions of this package, and any object with ``sample(n, rng=generator)``, which
+      returns n draws along the first axis, with ``log_prob(x)``, and with ``batch_shape`` if
+      there is a batch;
+    - frozen distributions of `scipy.stats`, with ``rvs`` and ``logpdf`` or ``logpmf``;
+    - distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
+      ``batch_shape``. One as q that does not have all of p's support needs
+      ``validate_args=False``, or torch raises an error at such a draw.
+
+    Of q only the log density is used. Parameters of distributions that differ need draws that
+    differ: p's own batch is drawn. Where q alone has a batch, all of it is evaluated at the same
+    draws, so the values are correlated.
+
+    Torch draws from a global generator. It is seeded for each block by a number drawn from `rng`,
+    and has its state back afterwards; torch is not to be used in other threads meanwhile.
+
+    Memory is that of a block of `fastdiv.estimators.BLOCK` = 2¹⁸ numbers, or of one draw of the
+    whole batch if that is larger, and of what ``sample`` and ``log_prob`` need for it.
+
+    Parameters
+    ----------
+    p, q : Gaussian, GaussianMixture or other distribution
+        See above; their batch shapes broadcast.
+    n_samples : int
+        Draws of each distribution of the batch, at least 2.
+    estimator : {"k1", "k2", "k3"}, default "k1"
+        See `kl_from_log_probs`.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+    n_threads : int, optional
+        Number of threads of the reduction; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total).
+
+    Returns
+    -------
+    Estimate
+        In nats; value and stderr have the shape of the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, if log densities do not have the shape of the draws, or
+        if they are NaN, +∞ or, those of p at its own draws, −∞.
+
+    References
+    ----------
+    J. R. Hershey, P. A. Olsen, "Approximating the Kullback Leibler divergence between Gaussian
+    mixture models", ICASSP 2007, section 2.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, kl, kl_monte_carlo
+    >>> p, q = Gaussian([[0.0], [1.0]], std=1.0), Gaussian([0.5], std=2.0)
+    >>> estimate = kl_monte_carlo(p, q, 100_000, rng=0)
+    >>> estimate.value.round(3), estimate.stderr.round(3)
+    (array([0.348, 0.349]), array([0.002, 0.002]))
+    >>> kl(p, q).round(3)
+    array([0.349, 0.349])
+    """
+    word = _inputs.choice(estimator, tuple(ESTIMATORS), "estimator")
+    n = _inputs.integer(n_samples, "n_samples", 2)
+    generator = _inputs.generator(rng)
+    report = _progress.reporter(progress)
+    sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
+    batch = _inputs.broadcast_batches(sides)
+    draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
+    total = _Moments(batch, word, _inputs.threads(n_threads))
+
+    event = draw(2, np.random.default_rng(0)).shape[1 + len(sides["p"]) :]
+    done = 0
+    for rows in _parts(n, math.prod(batch) * math.prod(event)):
+        count = rows.stop - rows.start
+        x = draw(count, generator)
+        if x.shape != (count, *sides["p"], *event):
+            raise ValueError(
+                f"p.sample({count}) must return {count} draws along the first axis; "
+                f"got shape {x.shape}"
+            )
+        # More axes of q's batch stand between those of the draws and those of p's batch.
+        between = (1,) * (len(sides["q"]) - len(sides["p"]))
+        wide = x.reshape(count, *between, *x.shape[1:])
+        at_p = _of_shape(log_p(x), "p", (count, *sides["p"])).reshape(wide.shape[: 1 + len(batch)])
+        full = (count, *batch)
+        at_q = _of_shape(log_q(wide), "q", full)
+
+        def place(draw: int, index: tuple[int, ...], first: int = rows.start) -> str:
+            return f" at draw {first + draw} of p{at(index).replace(' at', ',')}"
+
+        names = ("the log density of p", "the log density of q")
+        total.add(np.broadcast_to(at_p, full), at_q, names, place)
+        done += count
+        if report is not None:
+            report(done, n)
+    return total.estimate()
+
+
+LogProb: TypeAlias = Callable[[NDArray[Any]], Matrix]
+Sampler: TypeAlias = Callable[[int, np.random.Generator], NDArray[Any]]
+
+
+def _is_torch(value: object) -> bool:
+    """Tell a torch distribution, or one derived from it, without importing torch."""
+    return any(each.__module__.startswith("torch.distributions") for each in type(value).__mro__)
+
+
+def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
+    if hasattr(value, "batch_shape"):
+        return tuple(value.batch_shape)
+    if hasattr(value, "rvs"):  # one draw of each distribution of scipy's batch
+        x = value.rvs(random_state=np.random.default_rng(0))
+        return np.shape(_log_prob(value, name)(x))
+    return ()
+
+
+def _log_prob(value: Any, name: str) -> LogProb:
+    log_density = f"the log density of {name}"
+    if _is_torch(value):
+        as_tensor = sys.modules["torch"].as_tensor
+        return lambda x: _inputs.array(value.log_prob(as_tensor(x)).detach(), log_density)
+    for method in ("log_prob", "logpdf", "logpmf"):
+        function = getattr(value, method, None)
+        if callable(function):
+            return lambda x: _inputs.array(function(x), log_density)
+    raise TypeError(
+        f"{name} must have a method log_prob, logpdf or logpmf; got {type(value).__name__}"
+    )
+
+
+def _sampler(p: Any, batch: tuple[int, ...]) -> Sampler:
+    if _is_torch(p):
+        return lambda n, rng: _torch_draws(p, n, rng)
+    if hasattr(p, "rvs"):
+        return lambda n, rng: np.asarray(p.rvs(size=(n, *batch), random_state=rng))
+    if hasattr(p, "sample"):
+        return lambda n, rng: np.asarray(p.sample(n, rng=rng))
+    raise TypeError(f"p must have a method sample or rvs; got {type(p).__name__}")
+
+
+def _torch_draws(p: Any, n: int, rng: np.random.Generator) -> NDArray[Any]:
+    generator = sys.modules["torch"].default_generator
+    state = generator.get_state()
+    try:
+        generator.manual_seed(int(rng.integers(1 << 63)))
+        return cast("NDArray[Any]", p.sample((n,)).numpy())
+    finally:
+        generator.set_state(state)
+
+
+def _of_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
+    if log_prob.shape == shape:
+        return log_prob
+    raise ValueError(
+        f"the log densities of {name} must have shape (draws, *batch) = {shape}; got shape "
+        f"{log_prob.shape}: are the draws of p points for {name}?"
+    )
+
+
+def _parts(n: int, width: int) -> Iterator[slice]:
+    """Cut n rows into about equal parts of up to BLOCK numbers, but at least a row."""
+    count = -(-n // max(1, BLOCK // max(1, width)))
+    ends = [n * i // count for i in range(count + 1)]
+    return (slice(begin, end) for begin, end in itertools.pairwise(ends))
+
+
+@dataclass
+class _Moments:
+    """Mean and sum of squared deviations of draws that come in blocks; merged by Chan's formula."""
+
+    batch_shape: tuple[int, ...]
+    estimator: str
+    n_threads: int
+    n: int = 0
+    mean: Values = field(init=False)
+    m2: Values = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = math.prod(self.batch_shape)
+        self.mean, self.m2 = np.zeros(size), np.zeros(size)
+
+    def add(
+        self,
+        log_p: Matrix,
+        log_q: Matrix,
+        names: tuple[str, str],
+        place: Callable[[int, tuple[int, ...]], str],
+    ) -> None:
+        """Add the draws of one block, shape (draws, *batch)."""
+        n, dtype = len(log_p), np.result_type(log_p, log_q)
+        p, q = (a.astype(dtype, copy=False).reshape(n, -1) for a in (log_p, log_q))
+        if p.size == 0:
+            self.n += n
+            return
+        mean, m2 = _backend.current().log_ratio_moments(p, q, self.estimator, self.n_threads)
+        if np.isnan(mean).any():
+            _refuse(log_p, log_q, names, place)
+        total = self.n + n
+        with np.errstate(invalid="ignore", over="ignore"):
+            delta = mean - self.mean if self.n else np.zeros_like(mean)
+            self.m2 += m2 + delta * delta * (self.n / total * n)
+            self.mean = (self.n * self.mean + n * mean) / total
+        self.m2[np.isinf(self.mean)] = np.inf
+        self.n = total
+
+    def estimate(self) -> Estimate:
+        """Return what the draws say."""
+        value = self.mean.reshape(self.batch_shape)
+        variance = self.m2.reshape(self.batch_shape) / (self.n - 1)
+        bias = ESTIMATORS[self.estimator]
+        return Estimate(item(value), item(np.sqrt(variance / self.n)), self.n, bias)
+
+
+def _refuse(
+    log_p: Matrix,
+    log_q: Matrix,
+    names: tuple[str, str],
+    place: Callable[[int, tuple[int, ...]], str],
+) -> None:
+    bad_q = np.isnan(log_q) | (log_q == np.inf)
+    for name, values, bad, wanted in (
+        (names[0], log_p, ~np.isfinite(log_p), "finite at draws of p"),
+        (names[1], log_q, bad_q, "finite or -inf"),
+    ):
+        if bad.any():
+            index = tuple(map(int, np.argwhere(bad)[0]))
+            where = place(index[0], index[1:])
+            raise ValueError(f"{name} must be {wanted}; got {values[index]}{where}")
+
+
+# --- nearest neighbours -----------------------------------------------------------------
+
+
+def kl_knn(
+    x: object,
+    y: object,
+    k: int = 5,
+    *,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float:
+    """
+    Estimate the Kullback-Leibler divergence KL(p ‖ q) between samples from neighbour distances.
+
+    With r(i) the Euclidean distance from row i of x to the k-th nearest of the other rows of x,
+    and s(i) to the k-th nearest row of y,
+
+        D = (d/n) Σᵢ log(s(i)/r(i)) + log(m/(n−1)).
+
+    The estimate is consistent for densities on ℝᵈ and may be negative. It has no standard error:
+    its terms share neighbours and are not independent, and its bias, which falls slowly with n
+    when d is large, is often larger than its spread. A larger k has less spread and more bias.
+    Data on a surface of fewer dimensions need coordinates on it, for d counts the columns. The
+    divergence does not depend on the units of the features but the estimate does: give them
+    like scales.
+
+    Memory is O(n + m); all pairs are looked at.
+
+    Parameters
+    ----------
+    x, y : array_like, shapes (n, ...) and (m, ...)
+        Samples of p, at least k + 1 rows, and of q, at least k rows; trailing axes are flattened to
+        d features.
+    k : int, default 5
+        Which neighbour, from 1 to 64.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total); one round for each of
+        the two sets of distances.
+
+    Returns
+    -------
+    float
+        Estimate in nats.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, or a k-th distance is zero: more than k copies of a row
+        in x, or k in y, come from a discrete or rounded distribution, which has no density.
+        (In float64, distances below 1e-154 of the range of the data count as zero.)
+    OverflowError
+        If a distance is too large for float64.
+
+    References
+    ----------
+    Q. Wang, S. R. Kulkarni, S. Verdú, "Divergence estimation for multidimensional densities via
+    k-nearest-neighbor distances", IEEE Trans. Inf. Theory 55 (2009) 2392–2405.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, kl, kl_knn
+    >>> p, q = Gaussian([0.0, 0.0], std=1.0), Gaussian([1.0, 0.0], std=1.0)
+    >>> round(kl_knn(p.sample(2000, rng=0), q.sample(2000, rng=1)), 2)
+    0.47
+    >>> kl(p, q)
+    np.float64(0.5)
+    """
+    neighbour = _inputs.integer(k, "k", 1, MAX_NEIGHBOURS)
+    a, b = _inputs.samples(x, y, nan_policy)
+    for name, rows, least in (("x", a, neighbour + 1), ("y", b, neighbour)):
+        if len(rows) < least:
+            raise ValueError(
+                f"{name} must have at least {least} rows for k = {neighbour}; got {len(rows)}"
+            )
+    (n, d), m = a.shape, len(b)
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    backend = _backend.current()
+    with np.errstate(over="ignore", invalid="ignore"):
+        own = backend.kth_distances(a, a, neighbour, True, threads, report)
+        other = backend.kth_distances(a, b, neighbour, False, threads, report)
+    for name, distances in (("x", own), ("y", other)):
+        zeros = int(np.count_nonzero(distances == 0))
+        if zeros:
+            raise ValueError(
+                f"{zeros} of the {n} rows of x are at distance 0 from their k-th nearest row of "
+                f"{name}, k = {neighbour}; repeated rows have no density: take k larger than their "
+                "number of copies, or add jitter of the size of the rounding to both samples"
+            )
+        if not np.isfinite(distances).all():
+            raise OverflowError("a distance overflows; scale the data")
+    mean = float((np.log(other) - np.log(own)).mean())
+    return float(d * mean + math.log(m / (n - 1)))
+
+
+# --- variational bounds -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Conjugate:
+    """f* of Nowozin et al. with its domain t < below, and a factor on the bound."""
+
+    function: Callable[[Values], Values]
+    below: float = math.inf
+    domain: str = ""
+    factor: float = 1.0
+
+
+def _log1mexp(t: Values) -> Values:
+    """Return log(1 − exp(t)) for t < 0."""
+    near = t > -math.log(2)
+    return np.where(near, np.log(-np.expm1(np.where(near, t, -1.0))), np.log1p(-np.exp(t)))
+
+
+_CONJUGATES = {
+    "kl": _Conjugate(lambda t: np.exp(t - 1)),
+    "reverse_kl": _Conjugate(lambda t: -1 - np.log(-t), 0.0, "negative"),
+    "jensen_shannon": _Conjugate(
+        lambda t: -np.log1p(-np.expm1(t)), math.log(2), "less than log 2", 0.5
+    ),
+    "pearson": _Conjugate(lambda t: t * t / 4 + t),
+    "squared_hellinger": _Conjugate(lambda t: t / (1 - t), 1.0, "less than 1"),
+    "gan": _Conjugate(lambda t: -_log1mexp(t), 0.0, "negative"),
+}
+
+
+def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Estimate:
+    """
+    Estimate the variational lower bound of an f-divergence that a critic T attains.
+
+    For every function T with values in the domain of the convex conjugate f*,
+
+        D_f(p ‖ q) = ∫ q f(p/q) ≥ E_p[T] − E_q[f*(T)],
+
+    with equality for T = f'(p/q):
+
+    ===================== ======================= ================ ========== ==================
+    divergence            D                       f*(t)            domain     optimal T
+    ===================== ======================= ================ ========== ==================
+    ``kl``                ∫ p log(p/q)            exp(t − 1)       all        1 + log(p/q)
+    ``reverse_kl``        ∫ q log(q/p)            −1 − log(−t)     t < 0      −q/p
+    ``jensen_shannon``    ½ ∫ p log(p/m)          −log(2 − exp(t)) t < log 2  log(p/m)
+                          + ½ ∫ q log(q/m)
+    ``pearson``           ∫ (p − q)²/q            t²/4 + t         all        2 (p/q − 1)
+    ``squared_hellinger`` ∫ (√p − √q)²            t/(1 − t)        t < 1      1 − √(q/p)
+    ``gan``               2 JS − log 4            −log(1 − exp(t)) t < 0      log(p/(p + q))
+    ===================== ======================= ================ ========== ==================
+
+    with m = (p + q)/2. For ``jensen_shannon`` the bound is half of E_p[T] − E_q[f*(T)], so that it
+    is one of the usual divergence, between 0 and log 2; ``squared_hellinger`` is 2 H², with H as
+    in most textbooks.
+
+    T is what the critic's output becomes after an activation with the right range, and no
+    narrower one: a sigmoid on T caps the estimate, whatever p and q are. With T in (0, 1) the
+    bound of ``kl`` cannot pass 1 − 1/e = 0.632 nats. Take T itself for ``kl`` and ``pearson``,
+    −exp(v) for ``reverse_kl``, log 2 − log(1 + exp(−v)) for ``jensen_shannon``, 1 − exp(−v) for
+    ``squared_hellinger`` and −log(1 + exp(−v)) for ``gan`` of an unbounded output v.
+
+    Parameters
+    ----------
+    t_p, t_q : array_like, shapes (n, ...) and (m, ...)
+        T at n draws of p and m draws of q, at least two each; further axes are a batch of critics,
+        the same for both.
+    divergence : str, default "kl"
+        A name from the table.
+
+    Returns
+    -------
+    Estimate
+        The bounds in nats (``pearson`` and ``squared_hellinger`` are numbers without unit), with
+        the shape of the batch. Its expectation is no larger than the divergence if the critic was
+        trained on other draws; on those that it was trained on it may be larger. Variances of
+        the two means add up to that of the estimate. It may be negative: T is then a bad one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, not finite, or T is outside the domain; the message
+        tells the index.
+    OverflowError
+        If f*(T) overflows.
+
+    References
+    ----------
+    S. Nowozin, B. Cseke, R. Tomioka, "f-GAN: training generative neural samplers using variational
+    divergence minimization", NeurIPS 2016, equation (4) and tables 1, 2 and 6. X. Nguyen,
+    M. J. Wainwright, M. I. Jordan, "Estimating divergence functionals and the likelihood ratio by
+    convex risk minimization", IEEE Trans. Inf. Theory 56 (2010) 5847–5861.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdiv import Gaussian, f_divergence_bound
+    >>> p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1.0)  # KL = 0.5
+    >>> x, y = p.sample(100_000, rng=0), q.sample(100_000, rng=1)
+    >>> best = [1 + p.log_prob(z) - q.log_prob(z) for z in (x, y)]
+    >>> f_divergence_bound(*best, "kl").value.round(2)
+    np.float64(0.5)
+    >>> capped = [1 / (1 + np.exp(-t)) for t in best]
+    >>> f_divergence_bound(*capped, "kl").value.round(2)
+    np.float64(0.09)
+    """
+    word = _inputs.choice(divergence, tuple(_CONJUGATES), "divergence")
+    conjugate = _CONJUGATES[word]
+    on_p, on_q = (_critic(t, name, word) for name, t in (("t_p", t_p), ("t_q", t_q)))
+    if on_p.shape[1:] != on_q.shape[1:]:
+        raise ValueError(
+            "t_p and t_q must have the same shape after the first axis; "
+            f"got {on_p.shape} and {on_q.shape}"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        starred = conjugate.function(on_q)
+        value = conjugate.factor * (on_p.mean(axis=0) - starred.mean(axis=0))
+        variance = on_p.var(axis=0, ddof=1) / len(on_p) + starred.var(axis=0, ddof=1) / len(on_q)
+    if not np.isfinite(value).all():
+        raise OverflowError(f"f*(t_q) overflows for divergence={word!r}; the critic is too large")
+    stderr = conjugate.factor * np.sqrt(variance)
+    return Estimate(item(value), item(stderr), len(on_p) + len(on_q), "lower bound")
+
+
+def _critic(value: object, name: str, divergence: str) -> Values:
+    t = _inputs.array(value, name).astype(np.float64)
+    if t.ndim == 0 or len(t) < 2:
+        raise ValueError(f"{name} must have at least 2 values along its first axis; got {t.shape}")
+    conjugate = _CONJUGATES[divergence]
+    inside = np.isfinite(t) & (t < conjugate.below)
+    if not inside.all():
+        index = tuple(map(int, np.argwhere(~inside)[0]))
+        wanted = "finite" + (f" and {conjugate.domain}" if conjugate.domain else "")
+        raise ValueError(
+            f"{name} must be {wanted} for divergence={divergence!r}; "
+            f"got {t[index]} at index {index}"
+        )
+    return t
