@@ -20,6 +20,7 @@ from fastdiv.estimators import (
     kl_knn,
     kl_monte_carlo,
 )
+from fastdiv.flow import kl_flow, kl_flow_and_grad
 from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.gradients import kl_and_grad
 from fastdiv.kernels import (
@@ -79,6 +80,8 @@ __all__ = [
     "jeffreys",
     "kl",
     "kl_and_grad",
+    "kl_flow",
+    "kl_flow_and_grad",
     "kl_from_log_probs",
     "kl_knn",
     "kl_matrix",
