@@ -36,6 +36,7 @@ from fastdiv.kernels import (
     RationalQuadratic,
     Sum,
 )
+from fastdiv.mixture import GaussianMixture, kl_mixture
 from fastdiv.mmd import energy_distance, mmd2, witness
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
@@ -54,6 +55,7 @@ __all__ = [
     "Energy",
     "Estimate",
     "Gaussian",
+    "GaussianMixture",
     "InverseMultiquadric",
     "Kernel",
     "Laplacian",
@@ -85,6 +87,7 @@ __all__ = [
     "kl_from_log_probs",
     "kl_knn",
     "kl_matrix",
+    "kl_mixture",
     "kl_monte_carlo",
     "median_distance",
     "mmd2",

@@ -31,7 +31,8 @@ class Pair:
         """Check that p and q fit; their batch shapes only if they go `together`."""
         for name, value in (("p", p), ("q", q)):
             if not isinstance(value, Gaussian):
-                raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}")
+                advice = getattr(value, "_no_closed_form", "")
+                raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}{advice}")
         assert isinstance(p, Gaussian)
         assert isinstance(q, Gaussian)
         if p.dim != q.dim:

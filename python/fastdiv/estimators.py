@@ -261,7 +261,7 @@ def kl_monte_carlo(
     References
     ----------
     J. R. Hershey, P. A. Olsen, "Approximating the Kullback Leibler divergence between Gaussian
-    mixture models", ICASSP 2007, section 2.
+    mixture models", ICASSP 2007.
 
     Examples
     --------
@@ -631,7 +631,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     References
     ----------
     S. Nowozin, B. Cseke, R. Tomioka, "f-GAN: training generative neural samplers using variational
-    divergence minimization", NeurIPS 2016, equation (4) and tables 1, 2 and 6. X. Nguyen,
+    divergence minimization", NeurIPS 2016, equation (4) and tables 1 and 2. X. Nguyen,
     M. J. Wainwright, M. I. Jordan, "Estimating divergence functionals and the likelihood ratio by
     convex risk minimization", IEEE Trans. Inf. Theory 56 (2010) 5847–5861.
 
