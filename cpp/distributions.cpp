@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "batch.hpp"
 #include "dense.hpp"
 #include "group.hpp"
 #include "tiles.hpp"
@@ -12,14 +13,6 @@ namespace fastdiv {
 namespace {
 
 using std::ptrdiff_t;
-
-ptrdiff_t count(const std::vector<ptrdiff_t>& shape) {
-  ptrdiff_t n = 1;
-  for (const ptrdiff_t extent : shape) {
-    n *= extent;
-  }
-  return n;
-}
 
 template <class T>
 GaussianItem<T> item_at(const Gaussians<T>& all, const std::vector<ptrdiff_t>& shape,

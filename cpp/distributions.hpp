@@ -49,5 +49,39 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
 template <class T>
 bool log_ratio_moments(MatrixView<T> log_p, MatrixView<T> log_q, LogRatio estimator, double* out,
                        const Options& options = {});
+// Categorical distributions over the axes of a batch; strides as above, last that of the
+// categories.
+template <class T>
+struct Categoricals {
+  const T* values;
+  std::vector<std::ptrdiff_t> strides;
+  Weights weights;
+  const Normaliser* normalisers;  // one per item in C order
+};
+
+// out[i]: what the functions below need to know of item i (which uses no normalisers). Its sum is
+// NaN if a value is, infinite or NaN if one is infinite.
+template <class T>
+bool categorical_normalisers(const std::vector<std::ptrdiff_t>& batch_shape,
+                             std::ptrdiff_t n_categories, const Categoricals<T>& p, Normaliser* out,
+                             const Options& options = {});
+
+// out[i]: the entropy of item i
+template <class T>
+bool categorical_entropy(const std::vector<std::ptrdiff_t>& batch_shape,
+                         std::ptrdiff_t n_categories, const Categoricals<T>& p, double* out,
+                         const Options& options = {});
+
+// out[i] = KL(p_i || q_i), infinity where p > 0 = q for some category
+template <class T>
+bool categorical_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t n_categories,
+                    const Categoricals<T>& p, const Categoricals<T>& q, double* out,
+                    const Options& options = {});
+
+// out[i] = (KL(p_i || m_i) + KL(q_i || m_i)) / 2 with m = (p + q) / 2
+template <class T>
+bool categorical_jensen_shannon(const std::vector<std::ptrdiff_t>& batch_shape,
+                                std::ptrdiff_t n_categories, const Categoricals<T>& p,
+                                const Categoricals<T>& q, double* out, const Options& options = {});
 
 }  // namespace fastdiv

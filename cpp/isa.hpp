@@ -141,6 +141,44 @@ enum class LogRatio { k1, k2, k3 };
 // finite or -infinity.
 using MapLogRatios = void (*)(const double* log_p, const double* log_q, std::ptrdiff_t n,
                               double* out);
+// How categorical distributions are given.
+enum class Weights { probs, logits };
+
+// Of logits: the largest, and with it the sum exp(largest) * (1 + rest) of their exponentials.
+// Of probabilities: the smallest or 0, whatever is less, and their sum `rest`.
+struct Normaliser {
+  double extreme;
+  double rest;
+};
+constexpr Normaliser no_categories(Weights weights) {
+  return {weights == Weights::logits ? -__builtin_inf() : 0, 0};
+}
+
+// Consecutive categories of one distribution; the normaliser is that of all categories.
+template <class T>
+struct CategoricalItem {
+  const T* values;
+  std::ptrdiff_t stride;
+  Weights weights;
+  Normaliser normaliser;
+};
+
+// Parts of a divergence and of sum q - sum p; the latter is 0 over all categories but for the
+// rounding errors of the normalisers.
+struct DivergenceSums {
+  double divergence;
+  double excess;
+};
+
+// Sums over n categories: see categorical.hpp.
+template <class T>
+struct CategoricalOps {
+  Normaliser (*normaliser)(const CategoricalItem<T>&, std::ptrdiff_t n);  // uses no normaliser
+  double (*entropy)(const CategoricalItem<T>&, std::ptrdiff_t n);  // of logits, less log(1 + rest)
+  DivergenceSums (*kl)(const CategoricalItem<T>& p, const CategoricalItem<T>& q, std::ptrdiff_t n);
+  DivergenceSums (*jensen_shannon)(const CategoricalItem<T>& p, const CategoricalItem<T>& q,
+                                   std::ptrdiff_t n);
+};
 
 struct IsaOps {
   const char* name;
@@ -151,6 +189,8 @@ struct IsaOps {
   void (*solve_strip)(double* x, std::ptrdiff_t stride, const double* l);
   GaussianOps<float> gaussian_f32;
   GaussianOps<double> gaussian_f64;
+  CategoricalOps<float> categorical_f32;
+  CategoricalOps<double> categorical_f64;
   // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in
   // cols_of[.][b]
   void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
@@ -173,6 +213,14 @@ struct IsaOps {
       return gaussian_f32;
     } else {
       return gaussian_f64;
+    }
+  }
+  template <class T>
+  const CategoricalOps<T>& categorical() const {
+    if constexpr (sizeof(T) == 4) {
+      return categorical_f32;
+    } else {
+      return categorical_f64;
     }
   }
 };

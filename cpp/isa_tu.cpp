@@ -1,6 +1,7 @@
 // Compiled once per ISA level: instantiates the tile, kernel and reduction templates and exports
 // one table of them. No static initialisers, no inline functions shared between levels.
 
+#include "categorical.hpp"
 #include "gaussian.hpp"
 #include "kernels.hpp"
 #include "log_ratios.hpp"
@@ -51,6 +52,11 @@ constexpr GaussianOps<T> gaussian_ops() {
   return {items_at_once, diagonal_kl<T>, full_kl<T>, matrix_status<T>, gaussian_scratch_size};
 }
 
+template <class T>
+constexpr CategoricalOps<T> categorical_ops() {
+  return {normaliser<T>, entropy<T>, categorical_kl<T>, jensen_shannon<T>};
+}
+
 }  // namespace
 
 extern const IsaOps table;
@@ -61,6 +67,8 @@ constexpr IsaOps table = {
     solve_strip,
     gaussian_ops<float>(),
     gaussian_ops<double>(),
+    categorical_ops<float>(),
+    categorical_ops<double>(),
     add_labelled,
     labelled_scratch_bytes,
     {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>}};

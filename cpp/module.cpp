@@ -129,32 +129,35 @@ fastdiv::Scale scale_from(const std::string& name) {
   throw std::invalid_argument("unknown parametrisation '" + name + "'");
 }
 
+// In elements.
+template <class T>
+std::vector<std::ptrdiff_t> strides(const py::array& a) {
+  if (!py::isinstance<py::array_t<T>>(a)) {
+    throw py::type_error("parameters must be of one dtype");
+  }
+  std::vector<std::ptrdiff_t> in_elements;
+  for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
+    if (a.strides(axis) % static_cast<py::ssize_t>(sizeof(T)) != 0) {
+      throw std::invalid_argument("strides must be multiples of the item size");
+    }
+    in_elements.push_back(a.strides(axis) / static_cast<py::ssize_t>(sizeof(T)));
+  }
+  return in_elements;
+}
+
 // Shapes (*batch, d), and (*batch, d) or (*batch, d, d); all of dtype T.
 template <class T>
 fastdiv::Gaussians<T> gaussians(const py::array& mean, const std::string& name,
                                 const py::array& parameter) {
   const fastdiv::Scale scale = scale_from(name);
   const bool diagonal = fastdiv::is_diagonal(scale);
-  const auto strides = [](const py::array& a) {
-    if (!py::isinstance<py::array_t<T>>(a)) {
-      throw py::type_error("parameters must be of one dtype");
-    }
-    std::vector<std::ptrdiff_t> in_elements;
-    for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
-      if (a.strides(axis) % static_cast<py::ssize_t>(sizeof(T)) != 0) {
-        throw std::invalid_argument("strides must be multiples of the item size");
-      }
-      in_elements.push_back(a.strides(axis) / static_cast<py::ssize_t>(sizeof(T)));
-    }
-    return in_elements;
-  };
   if (mean.ndim() < 1 || parameter.ndim() != mean.ndim() + (diagonal ? 0 : 1) ||
       !std::equal(mean.shape(), mean.shape() + mean.ndim(), parameter.shape()) ||
       parameter.shape(parameter.ndim() - 1) != mean.shape(mean.ndim() - 1)) {
     throw std::invalid_argument("mean and parameter do not fit");
   }
-  return {static_cast<const T*>(mean.data()), strides(mean),
-          static_cast<const T*>(parameter.data()), strides(parameter), scale};
+  return {static_cast<const T*>(mean.data()), strides<T>(mean),
+          static_cast<const T*>(parameter.data()), strides<T>(parameter), scale};
 }
 
 std::vector<std::ptrdiff_t> batch_shape(const py::array& mean) {
@@ -426,6 +429,135 @@ py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::st
                                      : matrix_status_of<double>)(matrices, name, n_threads);
 }
 
+// (extreme, rest) per item, see fastdiv::Normaliser.
+using Normalisers = py::array_t<double, py::array::c_style>;
+static_assert(sizeof(fastdiv::Normaliser) == 2 * sizeof(double));
+
+// Shapes (*batch, k) and, unless they are still to be computed, (*batch, 2).
+template <class T>
+fastdiv::Categoricals<T> categoricals(const py::array& values, const std::string& name,
+                                      const Normalisers* normalisers) {
+  if (name != "probs" && name != "logits") {
+    throw std::invalid_argument("unknown parametrisation '" + name + "'");
+  }
+  if (values.ndim() < 1 || values.shape(values.ndim() - 1) < 1) {
+    throw std::invalid_argument("there must be at least one category");
+  }
+  if (normalisers != nullptr &&
+      (normalisers->ndim() != values.ndim() || normalisers->shape(values.ndim() - 1) != 2 ||
+       !std::equal(values.shape(), values.shape() + values.ndim() - 1, normalisers->shape()))) {
+    throw std::invalid_argument("values and normalisers do not fit");
+  }
+  const auto* data = normalisers == nullptr ? nullptr : normalisers->data();
+  return {static_cast<const T*>(values.data()), strides<T>(values),
+          name == "probs" ? fastdiv::Weights::probs : fastdiv::Weights::logits,
+          reinterpret_cast<const fastdiv::Normaliser*>(data)};
+}
+
+template <class T>
+Values categorical_normalisers_of(const py::array& values, const std::string& name, int n_threads,
+                                  const Progress& progress) {
+  const auto p = categoricals<T>(values, name, nullptr);
+  const auto shape = batch_shape(values);
+  std::vector<py::ssize_t> out_shape(shape);
+  out_shape.push_back(2);
+  Values out(out_shape);
+  const double total = count(values.size());
+  auto* data = reinterpret_cast<fastdiv::Normaliser*>(out.mutable_data());
+  const std::ptrdiff_t k = values.shape(values.ndim() - 1);
+  run(progress, total, [&] {
+    fastdiv::categorical_normalisers<T>(shape, k, p, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+Values categorical_entropy_of(const py::array& values, const std::string& name,
+                              const Normalisers& normalisers, int n_threads,
+                              const Progress& progress) {
+  const auto p = categoricals<T>(values, name, &normalisers);
+  const auto shape = batch_shape(values);
+  Values out(shape);
+  const double total = count(values.size());
+  double* data = out.mutable_data();
+  const std::ptrdiff_t k = values.shape(values.ndim() - 1);
+  run(progress, total, [&] {
+    fastdiv::categorical_entropy<T>(shape, k, p, data, options(n_threads, progress, total));
+  });
+  return out;
+}
+
+template <class T>
+using CategoricalDivergence = bool (*)(const std::vector<std::ptrdiff_t>&, std::ptrdiff_t,
+                                       const fastdiv::Categoricals<T>&,
+                                       const fastdiv::Categoricals<T>&, double*,
+                                       const fastdiv::Options&);
+
+template <class T>
+Values categorical_divergence(CategoricalDivergence<T> divergence, const py::array& p_values,
+                              const std::string& p_name, const Normalisers& p_normalisers,
+                              const py::array& q_values, const std::string& q_name,
+                              const Normalisers& q_normalisers, int n_threads,
+                              const Progress& progress) {
+  const auto p = categoricals<T>(p_values, p_name, &p_normalisers);
+  const auto q = categoricals<T>(q_values, q_name, &q_normalisers);
+  const auto shape = batch_shape(p_values);
+  if (p_values.ndim() != q_values.ndim() ||
+      !std::equal(p_values.shape(), p_values.shape() + p_values.ndim(), q_values.shape())) {
+    throw std::invalid_argument("p and q must have one shape");
+  }
+  Values out(shape);
+  const double total = count(p_values.size());
+  double* data = out.mutable_data();
+  const std::ptrdiff_t k = p_values.shape(p_values.ndim() - 1);
+  run(progress, total,
+      [&] { divergence(shape, k, p, q, data, options(n_threads, progress, total)); });
+  return out;
+}
+
+Values categorical_normalisers(const py::array& values, const std::string& name, int n_threads,
+                               const Progress& progress) {
+  return (is_float32_batch(values)
+              ? categorical_normalisers_of<float>
+              : categorical_normalisers_of<double>)(values, name, n_threads, progress);
+}
+
+Values categorical_entropy(const py::array& values, const std::string& name,
+                           const Normalisers& normalisers, int n_threads,
+                           const Progress& progress) {
+  return (is_float32_batch(values)
+              ? categorical_entropy_of<float>
+              : categorical_entropy_of<double>)(values, name, normalisers, n_threads, progress);
+}
+
+Values categorical_kl(const py::array& p_values, const std::string& p_name,
+                      const Normalisers& p_normalisers, const py::array& q_values,
+                      const std::string& q_name, const Normalisers& q_normalisers, int n_threads,
+                      const Progress& progress) {
+  if (is_float32_batch(p_values)) {
+    return categorical_divergence<float>(fastdiv::categorical_kl<float>, p_values, p_name,
+                                         p_normalisers, q_values, q_name, q_normalisers, n_threads,
+                                         progress);
+  }
+  return categorical_divergence<double>(fastdiv::categorical_kl<double>, p_values, p_name,
+                                        p_normalisers, q_values, q_name, q_normalisers, n_threads,
+                                        progress);
+}
+
+Values categorical_jensen_shannon(const py::array& p_values, const std::string& p_name,
+                                  const Normalisers& p_normalisers, const py::array& q_values,
+                                  const std::string& q_name, const Normalisers& q_normalisers,
+                                  int n_threads, const Progress& progress) {
+  if (is_float32_batch(p_values)) {
+    return categorical_divergence<float>(fastdiv::categorical_jensen_shannon<float>, p_values,
+                                         p_name, p_normalisers, q_values, q_name, q_normalisers,
+                                         n_threads, progress);
+  }
+  return categorical_divergence<double>(fastdiv::categorical_jensen_shannon<double>, p_values,
+                                        p_name, p_normalisers, q_values, q_name, q_normalisers,
+                                        n_threads, progress);
+}
+
 py::tuple measure_peaks(const std::string& dtype, int n_threads, double seconds) {
   if (dtype != "float32" && dtype != "float64") {
     throw std::invalid_argument("dtype must be 'float32' or 'float64'");
@@ -478,6 +610,16 @@ PYBIND11_MODULE(_core, m) {
         py::arg("exclude_self"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("log_ratio_moments", &log_ratio_moments, py::arg("log_p"), py::arg("log_q"),
         py::arg("estimator"), py::arg("n_threads"), py::pos_only());
+  m.def("categorical_normalisers", &categorical_normalisers, py::arg("values"), py::arg("name"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("categorical_entropy", &categorical_entropy, py::arg("values"), py::arg("name"),
+        py::arg("normalisers"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("categorical_kl", &categorical_kl, py::arg("p_values"), py::arg("p_name"),
+        py::arg("p_normalisers"), py::arg("q_values"), py::arg("q_name"), py::arg("q_normalisers"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("categorical_jensen_shannon", &categorical_jensen_shannon, py::arg("p_values"),
+        py::arg("p_name"), py::arg("p_normalisers"), py::arg("q_values"), py::arg("q_name"),
+        py::arg("q_normalisers"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("first_nonfinite", &first_nonfinite, py::arg("x"), py::pos_only());
   m.def("set_num_threads", &fastdiv::set_num_threads, py::arg("n"), py::pos_only());
   m.def("get_num_threads", &fastdiv::get_num_threads);

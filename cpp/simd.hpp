@@ -218,16 +218,16 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
 }
 
-// t - log(1 + t) for t > -1, without cancellation near 0: there t - 2s is t*s, s = t/(2 + t).
-// NaN for t <= -1, infinity for infinity.
+// t - log(x) for x > 0, given t = x - 1 too: near x = 1 it is all that matters, and the caller may
+// know it better than x tells. No cancellation near 0: there t - 2s is t*s, s = t/(2 + t). NaN for
+// x <= 0, infinity for infinity; x normal.
 template <class T>
-inline Vec<T> less_log1p(Vec<T> t) {
+inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   using S = Simd<T>;
   using Int = typename S::Int;
   constexpr Int sqrt_half =
       sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   constexpr T huge = sizeof(T) == 4 ? static_cast<T>(0x1p126) : static_cast<T>(0x1p1022);
-  const Vec<T> x = t + T{1};
   const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
   const Vec<T> m =
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
@@ -239,6 +239,12 @@ inline Vec<T> less_log1p(Vec<T> t) {
   const Vec<T> value = exponent == 0 ? t * s - rest : far;
   const Vec<T> positive = x < huge ? value : t;
   return x > T{0} ? positive : splat(static_cast<T>(__builtin_nan("")));
+}
+
+// t - log(1 + t) for t > -1, likewise.
+template <class T>
+inline Vec<T> less_log1p(Vec<T> t) {
+  return less_log<T>(t + T{1}, t);
 }
 
 // exp(a) = scale * (1 + r + r^2 rest), with n the exponent of scale; only for a within the range of

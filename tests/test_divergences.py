@@ -285,7 +285,11 @@ def test_an_empty_mask_is_an_error(rng, reduce):
 
 P = Gaussian(np.zeros((3, 2)), std=1.0)
 BAD = {
-    "array": (lambda: kl(np.zeros(2), P), TypeError, "p must be a Gaussian; got ndarray"),
+    "array": (
+        lambda: kl(np.zeros(2), P),
+        TypeError,
+        "p must be a Gaussian or a Cat.*; got ndarray",
+    ),
     "dimensions": (
         lambda: kl(P, Gaussian.standard(3)),
         ValueError,

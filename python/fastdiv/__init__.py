@@ -11,8 +11,9 @@ from fastdiv.coupled import (
     coupled_kl,
     coupled_log,
 )
+from fastdiv.discrete import Categorical
 from fastdiv.distances import median_distance
-from fastdiv.divergences import cross_entropy, jeffreys, kl
+from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
 from fastdiv.estimators import (
     Estimate,
     f_divergence_bound,
@@ -51,6 +52,7 @@ except PackageNotFoundError:  # imported from a source tree
 __all__ = [
     "RBF",
     "Callback",
+    "Categorical",
     "CoupledNormal",
     "Energy",
     "Estimate",
@@ -80,6 +82,7 @@ __all__ = [
     "hellinger",
     "hellinger2",
     "jeffreys",
+    "jensen_shannon",
     "kl",
     "kl_and_grad",
     "kl_flow",

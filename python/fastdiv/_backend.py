@@ -114,6 +114,46 @@ class Backend(Protocol):
         self, log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
     ) -> Values: ...
 
+    def categorical_normalisers(
+        self, values: Matrix, name: str, n_threads: int, progress: Progress | None, /
+    ) -> Values: ...
+
+    def categorical_entropy(
+        self,
+        values: Matrix,
+        name: str,
+        normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def categorical_kl(
+        self,
+        p_values: Matrix,
+        p_name: str,
+        p_normalisers: Values,
+        q_values: Matrix,
+        q_name: str,
+        q_normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def categorical_jensen_shannon(
+        self,
+        p_values: Matrix,
+        p_name: str,
+        p_normalisers: Values,
+        q_values: Matrix,
+        q_name: str,
+        q_normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def first_nonfinite(self, x: Matrix, /) -> int: ...
 
     def set_num_threads(self, n: int, /) -> None: ...

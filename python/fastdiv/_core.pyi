@@ -7,6 +7,34 @@ from numpy.typing import NDArray
 
 from fastdiv._backend import Group, Matrix, Progress, Values
 
+def categorical_entropy(
+    values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /
+) -> Values: ...
+def categorical_jensen_shannon(
+    p_values: Matrix,
+    p_name: str,
+    p_normalisers: Values,
+    q_values: Matrix,
+    q_name: str,
+    q_normalisers: Values,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
+def categorical_kl(
+    p_values: Matrix,
+    p_name: str,
+    p_normalisers: Values,
+    q_values: Matrix,
+    q_name: str,
+    q_normalisers: Values,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
+def categorical_normalisers(
+    values: Matrix, name: str, n_threads: int, progress: Progress | None, /
+) -> Values: ...
 def config() -> dict[str, object]: ...
 def first_nonfinite(x: Matrix, /) -> int: ...
 def gaussian_kl(

@@ -42,22 +42,8 @@ class Pair:
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
         """Return the items to compute: `where`, or what is not padding of p or q."""
-        own = [
-            (name, np.broadcast_to(each.where, self.batch_shape))
-            for name, each in (("p", self.p), ("q", self.q))
-            if each.where is not None
-        ]
-        if where is None:
-            chosen = np.logical_and.reduce([mask for _, mask in own]) if own else None
-        else:
-            chosen = _inputs.mask(where, "where", self.batch_shape)
-            for name, mask in own:
-                if (chosen & ~mask).any():
-                    index = tuple(map(int, np.argwhere(chosen & ~mask)[0]))
-                    raise ValueError(f"where selects padding of {name}{at(index)}")
-        if chosen is not None and not chosen.any():
-            raise ValueError("where must select at least one item; got an empty mask")
-        return chosen
+        masks = {"p": self.p.where, "q": self.q.where}
+        return chosen_items(where, masks, self.batch_shape)
 
     def kl(
         self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
@@ -114,6 +100,30 @@ class Pair:
             name,
             np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
         )
+
+
+def chosen_items(
+    where: object,
+    masks: dict[str, NDArray[np.bool_] | None],
+    batch_shape: tuple[int, ...],
+) -> NDArray[np.bool_] | None:
+    """Return `where`, or what is not padding of any of the named distributions."""
+    own = [
+        (name, np.broadcast_to(mask, batch_shape))
+        for name, mask in masks.items()
+        if mask is not None
+    ]
+    if where is None:
+        chosen = np.logical_and.reduce([mask for _, mask in own]) if own else None
+    else:
+        chosen = _inputs.mask(where, "where", batch_shape)
+        for name, mask in own:
+            if (chosen & ~mask).any():
+                index = tuple(map(int, np.argwhere(chosen & ~mask)[0]))
+                raise ValueError(f"where selects padding of {name}{at(index)}")
+    if chosen is not None and not chosen.any():
+        raise ValueError("where must select at least one item; got an empty mask")
+    return chosen
 
 
 def _own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:

@@ -9,6 +9,8 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
 from fastdiv._pair import Pair
+from fastdiv.discrete import CategoricalPair
+from fastdiv.divergences import pair_of
 from fastdiv.gaussian import Gaussian, apply, factor, item, log_std, whitener
 
 Gradient: TypeAlias = dict[str, Matrix]
@@ -22,13 +24,18 @@ def kl_and_grad(
     Compute KL(p ‖ q) and the gradients of its sum over the batch.
 
     With respect to the parameters as they were given: the means, and std, logvar, cov, scale_tril
-    or whatever else, in the shapes that were given. Where a mean or parameter was broadcast, its
-    gradient is summed over the items that share it. Gradients with respect to cov and precision are
-    symmetric (dKL = ⟨G, dΣ⟩ for symmetric dΣ), those with respect to scale_tril lower triangular.
+    or whatever else, or probs or logits, in the shapes that were given. Where a mean or parameter
+    was broadcast, its gradient is summed over the items that share it. Gradients with respect to
+    cov and precision are symmetric (dKL = ⟨G, dΣ⟩ for symmetric dΣ), those with respect to
+    scale_tril lower triangular. Those of categorical distributions are, with the normalised
+    probabilities P and Q and l = log Q − log P,
+
+        ∂KL/∂logits_p = −P (l + KL),            ∂KL/∂logits_q = Q − P,
+        ∂KL/∂probs_p = −(l + KL) / Σ probs_p,   ∂KL/∂probs_q = (1 − P/Q) / Σ probs_q.
 
     Parameters
     ----------
-    p, q : Gaussian
+    p, q : Gaussian or Categorical
         As in `kl`.
     where : array_like of bool, optional
         As in `kl`; items that it leaves out have gradient 0.
@@ -39,17 +46,21 @@ def kl_and_grad(
     -------
     values : ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
         As `kl`.
-    grad_p, grad_q : dict of str to ndarray of float64
-        Keys are "mean" and the name of the parametrisation.
+    grad_p, grad_q : dict of str to ndarray
+        Keys are "mean" (not for categorical distributions) and the name of the parametrisation;
+        float64, those of categorical distributions in the dtype of the parameter. With respect to
+        probs_p it is −inf where P = 0 < Q, and 0 where P = Q = 0.
 
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As `kl`.
+        As `kl`; and ValueError if a divergence is infinite.
 
     References
     ----------
-    K. B. Petersen, M. S. Pedersen, "The Matrix Cookbook" (2012), sections 2 and 8.
+    K. B. Petersen, M. S. Pedersen, "The Matrix Cookbook" (2012), sections 2 and 8; G. Hinton,
+    O. Vinyals, J. Dean, "Distilling the knowledge in a neural network" (2015), arXiv:1503.02531,
+    equation (2), for the logits of q.
 
     Examples
     --------
@@ -61,9 +72,11 @@ def kl_and_grad(
     >>> grad_q
     {'mean': array([-0.25]), 'std': array(0.25)}
     """
-    pair = Pair.of(p, q)
+    pair = pair_of(p, q)
     chosen = pair.mask(where)
     values = pair.kl(_inputs.threads(n_threads), None, chosen)
+    if isinstance(pair, CategoricalPair):
+        return item(values), *pair.gradients(values, chosen)
     with np.errstate(all="ignore"):  # padding may hold anything
         means, scale_p, scale_q = (_diagonal if _is_diagonal(pair) else _full)(pair)
     grad_p = _as_given(pair.p, means, scale_p, chosen, pair.batch_shape)

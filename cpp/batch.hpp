@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+// Items of a batch in C order.
+
+namespace fastdiv {
+
+inline std::ptrdiff_t count(const std::vector<std::ptrdiff_t>& shape) {
+  std::ptrdiff_t n = 1;
+  for (const std::ptrdiff_t extent : shape) {
+    n *= extent;
+  }
+  return n;
+}
+
+// Where item `index` lies; strides beyond those of the batch are not looked at.
+inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
+                             const std::vector<std::ptrdiff_t>& strides, std::ptrdiff_t index) {
+  std::ptrdiff_t at = 0;
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    at += index % shape[axis] * strides[axis];
+    index /= shape[axis];
+  }
+  return at;
+}
+
+}  // namespace fastdiv
