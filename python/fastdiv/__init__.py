@@ -41,6 +41,13 @@ from fastdiv.mixture import GaussianMixture, kl_mixture
 from fastdiv.mmd import energy_distance, mmd2, witness
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
+from fastdiv.relaxation import (
+    GradientEstimate,
+    RelaxedSample,
+    enumeration_grad,
+    gumbel_softmax,
+    score_function_grad,
+)
 from fastdiv.transport import wasserstein2
 from fastdiv.two_sample import TwoSampleResult, mmd_test
 
@@ -58,6 +65,7 @@ __all__ = [
     "Estimate",
     "Gaussian",
     "GaussianMixture",
+    "GradientEstimate",
     "InverseMultiquadric",
     "Kernel",
     "Laplacian",
@@ -65,6 +73,7 @@ __all__ = [
     "Matern",
     "Polynomial",
     "RationalQuadratic",
+    "RelaxedSample",
     "Sum",
     "TwoSampleResult",
     "__version__",
@@ -76,9 +85,11 @@ __all__ = [
     "coupled_log",
     "cross_entropy",
     "energy_distance",
+    "enumeration_grad",
     "f_divergence_bound",
     "fit_gaussian",
     "get_num_threads",
+    "gumbel_softmax",
     "hellinger",
     "hellinger2",
     "jeffreys",
@@ -96,6 +107,7 @@ __all__ = [
     "mmd2",
     "mmd_test",
     "renyi",
+    "score_function_grad",
     "set_num_threads",
     "show_config",
     "wasserstein2",
