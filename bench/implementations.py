@@ -144,7 +144,7 @@ def stored_kernel_test(x: Array, y: Array, sigma: float, labels: Array) -> tuple
     return null, (1 + int((null >= values[0]).sum())) / (1 + len(null))
 
 
-# --- divergences between Gaussians ----------------------------------------------------------
+# --- divergences between distributions ----------------------------------------------------------
 
 
 def torch_full_kl(name: str, mean_p: Array, p: Array, mean_q: Array, q: Array) -> Any:
@@ -181,6 +181,19 @@ def torch_vae_kl(mean: Array, logvar: Array) -> Any:
 
     m, v = torch.from_numpy(mean), torch.from_numpy(logvar)
     return lambda: (-0.5 * (1 + v - m.square() - v.exp()).sum(-1)).numpy()
+
+
+def torch_categorical_kl(p: Array, q: Array) -> Any:
+    import torch
+
+    a, b = torch.from_numpy(p), torch.from_numpy(q)
+
+    def call() -> Any:
+        log_p, log_q = torch.log_softmax(a, -1), torch.log_softmax(b, -1)
+        kl_div = torch.nn.functional.kl_div
+        return kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1).numpy()
+
+    return call
 
 
 def torch_diagonal_pairs(mean_p: Array, var_p: Array, mean_q: Array, var_q: Array) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from measure import Samples
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths", "gaussians")
+TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths", "distributions")
 
 Args = argparse.Namespace
 Result = dict[str, Any]
@@ -320,14 +320,14 @@ def bandwidths(args: Args) -> Report:
     return table(header, rows), as_results({"table": "bandwidths", "n": args.rows}, times)
 
 
-def gaussians(args: Args) -> Report:
-    from gaussians import tables
+def distributions(args: Args) -> Report:
+    from distributions import tables
 
     text, rows = tables(args.rounds, args.threads)
     results = [
         result
         for case, times in rows
-        for result in as_results({"table": "gaussians", "case": case}, times)
+        for result in as_results({"table": "distributions", "case": case}, times)
     ]
     return text, results
 
@@ -339,7 +339,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "memory": ("Memory", memory),
     "small": ("Small calls", small),
     "bandwidths": ("Ten bandwidths", bandwidths),
-    "gaussians": ("KL divergences between Gaussians", gaussians),
+    "distributions": ("KL divergences between distributions", distributions),
 }
 
 
