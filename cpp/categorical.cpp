@@ -16,11 +16,17 @@ constexpr ptrdiff_t part_size = 1 << 17;
 constexpr double work = 10;
 
 template <class T>
+Normaliser normaliser_at(const Categoricals<T>& all, const std::vector<ptrdiff_t>& shape,
+                         ptrdiff_t index) {
+  return all.normalisers == nullptr ? Normaliser{0, 0}
+                                    : all.normalisers[offset(shape, all.normaliser_strides, index)];
+}
+
+template <class T>
 CategoricalItem<T> item_at(const Categoricals<T>& all, const std::vector<ptrdiff_t>& shape,
                            ptrdiff_t index, ptrdiff_t first) {
   return {all.values + offset(shape, all.strides, index) + first * all.strides.back(),
-          all.strides.back(), all.weights,
-          all.normalisers == nullptr ? Normaliser{0, 0} : all.normalisers[index]};
+          all.strides.back(), all.weights, normaliser_at(all, shape, index)};
 }
 
 // Computes sum(item, first, n) for categories [first, first + n) of every item and folds those of
@@ -33,17 +39,22 @@ bool for_each_item(ptrdiff_t items, ptrdiff_t n_categories, const Options& optio
   const double part_work = work * static_cast<double>(std::min(n_categories, part_size));
   // As in TileList: a unit takes about a millisecond.
   const auto step = static_cast<ptrdiff_t>(std::clamp(2e6 / part_work, 1.0, 4096.0));
-  std::vector<Part> sums(static_cast<std::size_t>(items * parts));
-  const auto n = static_cast<ptrdiff_t>(sums.size());
+  const ptrdiff_t n = items * parts;
+  // Whole items are finished at once, so that nothing is kept of them.
+  std::vector<Part> sums(static_cast<std::size_t>(parts == 1 ? 0 : n));
   Workers workers(options, part_work * static_cast<double>(n));
   const bool completed = workers.for_each((n + step - 1) / step, 1, [&](std::int64_t unit, int) {
     for (ptrdiff_t i = unit * step; i < std::min(n, (unit + 1) * step); ++i) {
       const ptrdiff_t first = i % parts * part_size;
-      sums[static_cast<std::size_t>(i)] =
-          sum(i / parts, first, std::min(part_size, n_categories - first));
+      const Part part = sum(i / parts, first, std::min(part_size, n_categories - first));
+      if (parts == 1) {
+        finish(i, &part, ptrdiff_t{1});
+      } else {
+        sums[static_cast<std::size_t>(i)] = part;
+      }
     }
   });
-  for (ptrdiff_t i = 0; completed && i < items; ++i) {
+  for (ptrdiff_t i = 0; completed && parts > 1 && i < items; ++i) {
     finish(i, sums.data() + i * parts, parts);
   }
   return completed;
@@ -114,7 +125,7 @@ bool categorical_entropy(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_
       },
       [&](ptrdiff_t i, const double* parts, ptrdiff_t n) {
         const bool logits = p.weights == Weights::logits;
-        out[i] = added(parts, n) + (logits ? std::log1p(p.normalisers[i].rest) : 0);
+        out[i] = added(parts, n) + (logits ? std::log1p(normaliser_at(p, batch_shape, i).rest) : 0);
       });
 }
 

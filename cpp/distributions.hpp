@@ -56,7 +56,8 @@ struct Categoricals {
   const T* values;
   std::vector<std::ptrdiff_t> strides;
   Weights weights;
-  const Normaliser* normalisers;  // one per item in C order
+  const Normaliser* normalisers;  // with strides of their own over the batch
+  std::vector<std::ptrdiff_t> normaliser_strides;
 };
 
 // out[i]: what the functions below need to know of item i (which uses no normalisers). Its sum is

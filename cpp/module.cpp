@@ -430,13 +430,12 @@ py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::st
 }
 
 // (extreme, rest) per item, see fastdiv::Normaliser.
-using Normalisers = py::array_t<double, py::array::c_style>;
 static_assert(sizeof(fastdiv::Normaliser) == 2 * sizeof(double));
 
 // Shapes (*batch, k) and, unless they are still to be computed, (*batch, 2).
 template <class T>
 fastdiv::Categoricals<T> categoricals(const py::array& values, const std::string& name,
-                                      const Normalisers* normalisers) {
+                                      const Values* normalisers) {
   if (name != "probs" && name != "logits") {
     throw std::invalid_argument("unknown parametrisation '" + name + "'");
   }
@@ -448,10 +447,22 @@ fastdiv::Categoricals<T> categoricals(const py::array& values, const std::string
        !std::equal(values.shape(), values.shape() + values.ndim() - 1, normalisers->shape()))) {
     throw std::invalid_argument("values and normalisers do not fit");
   }
-  const auto* data = normalisers == nullptr ? nullptr : normalisers->data();
-  return {static_cast<const T*>(values.data()), strides<T>(values),
-          name == "probs" ? fastdiv::Weights::probs : fastdiv::Weights::logits,
-          reinterpret_cast<const fastdiv::Normaliser*>(data)};
+  const auto weights = name == "probs" ? fastdiv::Weights::probs : fastdiv::Weights::logits;
+  if (normalisers == nullptr) {
+    return {static_cast<const T*>(values.data()), strides<T>(values), weights, nullptr, {}};
+  }
+  std::vector<std::ptrdiff_t> in_pairs = strides<double>(*normalisers);
+  bool pairs = normalisers->size() == 0 || in_pairs.back() == 1;
+  in_pairs.pop_back();
+  for (std::ptrdiff_t& stride : in_pairs) {
+    pairs = pairs && (normalisers->size() == 0 || stride % 2 == 0);
+    stride /= 2;
+  }
+  if (!pairs) {
+    throw std::invalid_argument("normalisers must come in pairs");
+  }
+  return {static_cast<const T*>(values.data()), strides<T>(values), weights,
+          reinterpret_cast<const fastdiv::Normaliser*>(normalisers->data()), in_pairs};
 }
 
 template <class T>
@@ -473,8 +484,7 @@ Values categorical_normalisers_of(const py::array& values, const std::string& na
 
 template <class T>
 Values categorical_entropy_of(const py::array& values, const std::string& name,
-                              const Normalisers& normalisers, int n_threads,
-                              const Progress& progress) {
+                              const Values& normalisers, int n_threads, const Progress& progress) {
   const auto p = categoricals<T>(values, name, &normalisers);
   const auto shape = batch_shape(values);
   Values out(shape);
@@ -495,9 +505,9 @@ using CategoricalDivergence = bool (*)(const std::vector<std::ptrdiff_t>&, std::
 
 template <class T>
 Values categorical_divergence(CategoricalDivergence<T> divergence, const py::array& p_values,
-                              const std::string& p_name, const Normalisers& p_normalisers,
+                              const std::string& p_name, const Values& p_normalisers,
                               const py::array& q_values, const std::string& q_name,
-                              const Normalisers& q_normalisers, int n_threads,
+                              const Values& q_normalisers, int n_threads,
                               const Progress& progress) {
   const auto p = categoricals<T>(p_values, p_name, &p_normalisers);
   const auto q = categoricals<T>(q_values, q_name, &q_normalisers);
@@ -523,16 +533,15 @@ Values categorical_normalisers(const py::array& values, const std::string& name,
 }
 
 Values categorical_entropy(const py::array& values, const std::string& name,
-                           const Normalisers& normalisers, int n_threads,
-                           const Progress& progress) {
+                           const Values& normalisers, int n_threads, const Progress& progress) {
   return (is_float32_batch(values)
               ? categorical_entropy_of<float>
               : categorical_entropy_of<double>)(values, name, normalisers, n_threads, progress);
 }
 
 Values categorical_kl(const py::array& p_values, const std::string& p_name,
-                      const Normalisers& p_normalisers, const py::array& q_values,
-                      const std::string& q_name, const Normalisers& q_normalisers, int n_threads,
+                      const Values& p_normalisers, const py::array& q_values,
+                      const std::string& q_name, const Values& q_normalisers, int n_threads,
                       const Progress& progress) {
   if (is_float32_batch(p_values)) {
     return categorical_divergence<float>(fastdiv::categorical_kl<float>, p_values, p_name,
@@ -545,8 +554,8 @@ Values categorical_kl(const py::array& p_values, const std::string& p_name,
 }
 
 Values categorical_jensen_shannon(const py::array& p_values, const std::string& p_name,
-                                  const Normalisers& p_normalisers, const py::array& q_values,
-                                  const std::string& q_name, const Normalisers& q_normalisers,
+                                  const Values& p_normalisers, const py::array& q_values,
+                                  const std::string& q_name, const Values& q_normalisers,
                                   int n_threads, const Progress& progress) {
   if (is_float32_batch(p_values)) {
     return categorical_divergence<float>(fastdiv::categorical_jensen_shannon<float>, p_values,

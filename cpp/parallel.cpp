@@ -63,7 +63,8 @@ bool take_fork_warning() {
   return !warned.exchange(true);
 }
 
-Workers::Workers(const Options& options, double work) : options_(options), threads_(1) {
+Workers::Workers(const Options& options, double work)
+    : options_(options), threads_(1), deadline_(Clock::now() + slice) {
   watch_forks();
   if (work < serial_work) {
     return;
@@ -76,15 +77,21 @@ Workers::Workers(const Options& options, double work) : options_(options), threa
   threads_ = wanted;
 }
 
+void Workers::ask(double done) {
+  stopped_ = options_.hook && !options_.hook(std::min(done, 1.0));
+  deadline_ = Clock::now() + slice;
+}
+
 bool Workers::for_each(std::int64_t n, double share,
                        const std::function<void(std::int64_t unit, int thread)>& work,
                        double cost) {
-  using Clock = std::chrono::steady_clock;
   std::atomic<std::int64_t> next{0};
+  if (!stopped_ && Clock::now() >= deadline_) {
+    ask(done_);  // many short loops, none of which lasts as long as a slice
+  }
   while (!stopped_) {
-    const auto deadline = Clock::now() + slice;
     const auto work_until_deadline = [&](int thread) {
-      while (Clock::now() < deadline) {
+      while (Clock::now() < deadline_) {
         const std::int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
         if (unit >= n) {
           return;
@@ -102,8 +109,7 @@ bool Workers::for_each(std::int64_t n, double share,
     if (begun >= n) {
       break;
     }
-    const double fraction = static_cast<double>(begun) / static_cast<double>(n);
-    stopped_ = options_.hook && !options_.hook(std::min(done_ + share * fraction, 1.0));
+    ask(done_ + share * static_cast<double>(begun) / static_cast<double>(n));
   }
   done_ += share;
   return !stopped_;

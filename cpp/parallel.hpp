@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -76,10 +77,14 @@ class Workers {
                 double cost = HUGE_VAL);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  void ask(double done);
+
   const Options& options_;
   int threads_;
   bool stopped_ = false;
   double done_ = 0;
+  Clock::time_point deadline_;  // when the hook is asked again
 };
 
 }  // namespace fastdiv

@@ -37,7 +37,6 @@ from fastdiv import (
     kl_and_grad,
     score_function_grad,
 )
-from fastdiv.discrete import categorical_gradients
 
 mpl.use("agg")
 from matplotlib import pyplot as plt
@@ -71,7 +70,7 @@ def elbo(q: Parameters) -> Any:
 
 
 def divergence_gradients(q: Parameters) -> Parameters:
-    _, of_z, _ = categorical_gradients(Categorical(logits=q["logits"]), PRIOR_Z)
+    _, of_z, _ = kl_and_grad(Categorical(logits=q["logits"]), PRIOR_Z)
     _, of_mu, _ = kl_and_grad(gaussians(q), PRIOR_MU)
     return {**of_z, "mean": of_mu["mean"][..., 0], "logstd": of_mu["logstd"][..., 0]}
 

@@ -35,6 +35,11 @@ LONG_CALLS = {
     "median_distance": "median_distance(wide)",
     "half a million features": "mmd_test(huge, huge, RBF(700.0), n_resamples=99)",
     "callback": "mmd2(big, big, Callback(lambda a, b: a @ b.T))",
+    "kl, diagonal": "kl(diagonal[:, None], diagonal)",
+    "kl, small matrices": "kl(small[:, None], small)",
+    "kl, large matrices": "kl(large[:, None], large)",
+    "kl, categorical": "kl(categories(logits[:, None]), categories(logits))",
+    "kl_knn": "kl_knn(big, far)",
 }
 SETUP = """
     import os, signal, threading, time
@@ -46,6 +51,11 @@ SETUP = """
     far = big + 1e6
     wide = rng.normal(size=(10_000, 1000))
     huge = np.broadcast_to(big[:800, :1], (800, 500_000))
+    diagonal = Gaussian(big[:8000], std=1.5)
+    small = Gaussian(big[:5000, :16], cov=np.eye(16, dtype=np.float32) * np.ones((5000, 1, 1)))
+    large = Gaussian(rng.normal(size=(20, 1100)), precision=np.eye(1100))
+    logits = rng.normal(size=(6000, 500)).astype(np.float32)
+    categories = lambda values: Categorical(logits=values)
     expected = mmd2(big[:500], big[500:900], RBF(9.0))
 
     def interrupted(call):

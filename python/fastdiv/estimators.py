@@ -50,8 +50,8 @@ class Estimate:
     >>> from fastdiv import Estimate
     >>> estimate = Estimate(np.float64(0.5), np.float64(0.1), 100, "unbiased")
     >>> low, high = estimate.confidence_interval()
-    >>> round(low, 3), round(high, 3)
-    (np.float64(0.304), np.float64(0.696))
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.304, 0.696)
     """
 
     value: Values
@@ -87,8 +87,8 @@ class Estimate:
         >>> from fastdiv import kl_from_log_probs
         >>> estimate = kl_from_log_probs([-1.0, -1.5, -0.5], [-2.0, -1.5, -1.0])
         >>> low, high = estimate.confidence_interval(level=0.9)
-        >>> low < estimate.value < high
-        np.True_
+        >>> bool(low < estimate.value < high)
+        True
         """
         probability = _inputs.real(level, "level")
         if not 0 < probability < 1:
@@ -511,8 +511,8 @@ def kl_knn(
     >>> p, q = Gaussian([0.0, 0.0], std=1.0), Gaussian([1.0, 0.0], std=1.0)
     >>> round(kl_knn(p.sample(2000, rng=0), q.sample(2000, rng=1)), 2)
     0.47
-    >>> kl(p, q)
-    np.float64(0.5)
+    >>> float(kl(p, q))
+    0.5
     """
     neighbour = _inputs.integer(k, "k", 1, MAX_NEIGHBOURS)
     a, b = _inputs.samples(x, y, nan_policy)
@@ -642,11 +642,11 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     >>> p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1.0)  # KL = 0.5
     >>> x, y = p.sample(100_000, rng=0), q.sample(100_000, rng=1)
     >>> best = [1 + p.log_prob(z) - q.log_prob(z) for z in (x, y)]
-    >>> f_divergence_bound(*best, "kl").value.round(2)
-    np.float64(0.5)
+    >>> round(float(f_divergence_bound(*best, "kl").value), 2)
+    0.5
     >>> capped = [1 / (1 + np.exp(-t)) for t in best]
-    >>> f_divergence_bound(*capped, "kl").value.round(2)
-    np.float64(0.09)
+    >>> round(float(f_divergence_bound(*capped, "kl").value), 2)
+    0.09
     """
     word = _inputs.choice(divergence, tuple(_CONJUGATES), "divergence")
     conjugate = _CONJUGATES[word]

@@ -282,8 +282,8 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     >>> from fastdiv import Gaussian, GaussianMixture, kl_mixture, kl_monte_carlo
     >>> p = GaussianMixture([0.5, 0.5], Gaussian([[-2.0], [2.0]], std=1.0))
     >>> q = GaussianMixture([0.2, 0.8], Gaussian([[-2.0], [1.0]], std=1.5))
-    >>> kl_monte_carlo(p, q, 200_000, rng=0).value.round(3)
-    np.float64(0.207)
+    >>> round(float(kl_monte_carlo(p, q, 200_000, rng=0).value), 3)
+    0.207
     >>> for method in ("product_lower", "variational", "variational_upper", "convex_upper"):
     ...     print(method, kl_mixture(p, q, method=method).round(3))
     product_lower 0.03
