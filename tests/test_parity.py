@@ -398,6 +398,15 @@ def test_kth_distances_beside_a_far_outlier(core, rng, dtype):
     close(core.kth_distances(x, x, 3, True, 0, None), expected, expected, dtype)
 
 
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_kth_distances_in_any_unit(core, rng, exponent):
+    """Squares of these numbers leave the range of float64."""
+    x = sample(rng, 60, 3, np.float64)
+    expected = np.ldexp(core.kth_distances(x, x, 3, True, 0, None), exponent)
+    got = core.kth_distances(np.ldexp(x, exponent), np.ldexp(x, exponent), 3, True, 0, None)
+    np.testing.assert_allclose(got, expected, rtol=1e-14)
+
+
 def test_kth_distances_refuses_k_out_of_range(core, rng):
     x = sample(rng, 20, 2, np.float64)
     for k, own in ((0, False), (-1, False), (65, False), (21, False), (20, True)):
