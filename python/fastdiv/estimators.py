@@ -136,8 +136,8 @@ def kl_from_log_probs(
     Parameters
     ----------
     log_p, log_q : array_like of one shape
-        Natural logarithms of the densities (or probabilities) of p and q, up to no constant, at
-        draws of p.
+        Natural logarithms of the normalised densities (or probabilities) of p and q at draws of
+        p.
     estimator : {"k1", "k2", "k3"}, default "k1"
         See above.
     axis : int, default 0
@@ -222,9 +222,8 @@ def kl_monte_carlo(
       ``batch_shape``. One as q that does not have all of p's support needs
       ``validate_args=False``, or torch raises an error at such a draw.
 
-    Of q only the log density is used. Parameters of distributions that differ need draws that
-    differ: p's own batch is drawn. Where q alone has a batch, all of it is evaluated at the same
-    draws, so the values are correlated.
+    Of q only the log density is used. Every distribution in p's batch has draws of its own; those
+    that only q's batch tells apart share them, so their values are correlated.
 
     Torch draws from a global generator. It is seeded for each block by a number drawn from `rng`,
     and has its state back afterwards; torch is not to be used in other threads meanwhile.
