@@ -13,8 +13,10 @@ from fastdiv import (
     cross_entropy,
     jeffreys,
     kl,
+    kl_matrix,
     kl_mixture,
     kl_monte_carlo,
+    wasserstein2,
 )
 
 METHODS = [
@@ -213,18 +215,20 @@ class TestDistribution:
             p.sample(1, rng="seed")
 
 
-@pytest.mark.parametrize("function", [kl, jeffreys, cross_entropy])
+@pytest.mark.parametrize("function", [kl, jeffreys, cross_entropy, kl_matrix, wasserstein2])
 def test_a_closed_form_is_refused_with_advice(function):
     p = GaussianMixture([0.5, 0.5], Gaussian([[0.0], [1.0]], std=1.0))
-    g = Gaussian([0.0], std=1.0)
-    for arguments, name in (((p, g), "p"), ((g, p), "q"), ((p, p), "p")):
-        with pytest.raises(
-            TypeError, match=f"{name} must be a Gaussian; got GaussianMixture; a mix"
-        ):
+    g = Gaussian([[0.0]], std=1.0)
+    for arguments in ((p, g), (g, p), (p, p)):
+        name = "q" if arguments[0] is g else "p"
+        message = (
+            f"{name}s? must be a Gaussian.*; got GaussianMixture; mixtures have no closed form"
+        )
+        with pytest.raises(TypeError, match=message):
             function(*arguments)
-        with pytest.raises(TypeError, match=r"use kl_mixture .* or kl_monte_carlo"):
+        with pytest.raises(TypeError, match=r"use kl_mixture, .* or kl_monte_carlo$"):
             function(*arguments)
-    with pytest.raises(TypeError, match=r"p must be a Gaussian; got int$"):
+    with pytest.raises(TypeError, match=r"ps? must be a Gaussian.*; got int$"):
         function(1, g)
 
 

@@ -54,7 +54,7 @@ class GaussianMixture:
     components: Gaussian
 
     _no_closed_form = (
-        "; a mixture has no closed form: use kl_mixture for bounds and approximations, or "
+        "; mixtures have no closed form: for KL use kl_mixture, for bounds and approximations, or "
         "kl_monte_carlo"
     )
 
