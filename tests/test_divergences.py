@@ -288,7 +288,7 @@ BAD = {
     "array": (
         lambda: kl(np.zeros(2), P),
         TypeError,
-        "p must be a Gaussian or a Cat.*; got ndarray",
+        "p must be a Gaussian; got ndarray",
     ),
     "dimensions": (
         lambda: kl(P, Gaussian.standard(3)),

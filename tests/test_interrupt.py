@@ -34,6 +34,8 @@ LONG_CALLS = {
     "witness": "witness(big, big, big, RBF(9.0))",
     "median_distance": "median_distance(wide)",
     "half a million features": "mmd_test(huge, huge, RBF(700.0), n_resamples=99)",
+    "kl of long rows": "kl(long, long)",
+    "jensen_shannon of long rows": "jensen_shannon(long, long, n_threads=1)",
     "callback": "mmd2(big, big, Callback(lambda a, b: a @ b.T))",
     "kl, diagonal": "kl(diagonal[:, None], diagonal)",
     "kl, small matrices": "kl(small[:, None], small)",
@@ -56,6 +58,7 @@ SETUP = """
     large = Gaussian(rng.normal(size=(20, 1100)), precision=np.eye(1100))
     logits = rng.normal(size=(6000, 500)).astype(np.float32)
     categories = lambda values: Categorical(logits=values)
+    long = Categorical(logits=np.broadcast_to(big.reshape(-1), (1000, big.size)))
     expected = mmd2(big[:500], big[500:900], RBF(9.0))
 
     def interrupted(call):

@@ -242,12 +242,6 @@ def pair_of(p: object, q: object) -> Pair | CategoricalPair:
     """
     if isinstance(p, Categorical) or isinstance(q, Categorical):
         return CategoricalPair.of(p, q)
-    for name, value in (("p", p), ("q", q)):
-        if not isinstance(value, Gaussian):
-            advice = getattr(value, "_no_closed_form", "")
-            raise TypeError(
-                f"{name} must be a Gaussian or a Categorical; got {type(value).__name__}{advice}"
-            )
     return Pair.of(p, q)
 
 
