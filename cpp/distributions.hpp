@@ -49,6 +49,7 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
 template <class T>
 bool log_ratio_moments(MatrixView<T> log_p, MatrixView<T> log_q, LogRatio estimator, double* out,
                        const Options& options = {});
+
 // Categorical distributions over the axes of a batch; strides as above, last that of the
 // categories.
 template <class T>
