@@ -549,7 +549,8 @@ def categorical_kl(
     """
     with np.errstate(all="ignore"):
         log_p = _log_probs(p_values, p_name, p_normalisers)
-        values = _kl_from_logs(log_p, _log_probs(q_values, q_name, q_normalisers))
+        log_q = _log_probs(q_values, q_name, q_normalisers)
+        values = _kl_from_logs(log_p, log_q, log_q - log_p)
     _report(progress)
     return values
 
@@ -581,7 +582,9 @@ def categorical_jensen_shannon(
         log_p = _log_probs(p_values, p_name, p_normalisers)
         log_q = _log_probs(q_values, q_name, q_normalisers)
         log_m = np.logaddexp(log_p, log_q) - np.log(2.0)
-        values = (_kl_from_logs(log_p, log_m) + _kl_from_logs(log_q, log_m)) / 2
+        of_p = _kl_from_logs(log_p, log_m, np.log1p(np.expm1(log_q - log_p) / 2))
+        of_q = _kl_from_logs(log_q, log_m, np.log1p(np.expm1(log_p - log_q) / 2))
+        values = (of_p + of_q) / 2
     _report(progress)
     return values
 
@@ -643,8 +646,8 @@ def _log_probs(values: Matrix, name: str, normalisers: Values) -> Values:
     return (a - extreme) - np.log1p(rest) if name == "logits" else np.log(a / rest)
 
 
-def _kl_from_logs(log_p: Values, log_q: Values) -> Values:
-    p, log_ratio = np.exp(log_p), log_q - log_p
+def _kl_from_logs(log_p: Values, log_q: Values, log_ratio: Values) -> Values:
+    p = np.exp(log_p)
     terms = np.where(p > 0, p * (np.expm1(log_ratio) - log_ratio), np.exp(log_q))
     terms[(log_q == -np.inf) & (log_p > -np.inf)] = np.inf
     return np.asarray(terms.sum(axis=-1))
