@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _progress
-from fastdiv._backend import Matrix, Values
+from fastdiv._backend import Matrix, Progress, Values
 from fastdiv.gaussian import at, item
 
 ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
@@ -273,44 +273,109 @@ def kl_monte_carlo(
     array([0.349, 0.349])
     """
     word = _inputs.choice(estimator, tuple(ESTIMATORS), "estimator")
-    n = _inputs.integer(n_samples, "n_samples", 2)
-    generator = _inputs.generator(rng)
-    report = _progress.reporter(progress)
-    sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
-    batch = _inputs.broadcast_batches(sides)
-    draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
-    total = _Moments(batch, word, _inputs.threads(n_threads))
-
-    event = draw(2, np.random.default_rng(0)).shape[1 + len(sides["p"]) :]
-    done = 0
-    for rows in _parts(n, math.prod(batch) * math.prod(event)):
-        count = rows.stop - rows.start
-        x = draw(count, generator)
-        if x.shape != (count, *sides["p"], *event):
-            raise ValueError(
-                f"p.sample({count}) must return {count} draws along the first axis; "
-                f"got shape {x.shape}"
-            )
-        # More axes of q's batch stand between those of the draws and those of p's batch.
-        between = (1,) * (len(sides["q"]) - len(sides["p"]))
-        wide = x.reshape(count, *between, *x.shape[1:])
-        at_p = _of_shape(log_p(x), "p", (count, *sides["p"])).reshape(wide.shape[: 1 + len(batch)])
-        full = (count, *batch)
-        at_q = _of_shape(log_q(wide), "q", full)
-
-        def place(draw: int, index: tuple[int, ...], first: int = rows.start) -> str:
-            return f" at draw {first + draw} of p{at(index).replace(' at', ',')}"
-
-        names = ("the log density of p", "the log density of q")
-        total.add(np.broadcast_to(at_p, full), at_q, names, place)
-        done += count
-        if report is not None:
-            report(done, n)
+    draws = Draws.of(p, q, n_samples, rng, progress)
+    total = _Moments(draws.batch_shape, word, _inputs.threads(n_threads))
+    for log_p, log_q, place in draws.blocks():
+        total.add(log_p, log_q, LOG_DENSITIES, place)
     return total.estimate()
 
 
+LOG_DENSITIES = ("the log density of p", "the log density of q")
+"""What the log densities at draws are called in errors."""
+
+Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
 LogProb: TypeAlias = Callable[[NDArray[Any]], Matrix]
 Sampler: TypeAlias = Callable[[int, np.random.Generator], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """
+    Draws of p, and the log densities of p and q at them, which come in blocks.
+
+    Attributes
+    ----------
+    n : int
+        Number of draws.
+    batch_shape : tuple of int
+        What the batch shapes of p and q broadcast to.
+    event_shape : tuple of int
+        Shape of one draw of one distribution.
+    """
+
+    n: int
+    batch_shape: tuple[int, ...]
+    event_shape: tuple[int, ...]
+    _sides: dict[str, tuple[int, ...]]
+    _draw: Sampler
+    _log_p: LogProb
+    _log_q: LogProb
+    _generator: np.random.Generator
+    _report: Progress | None
+
+    @classmethod
+    def of(cls, p: object, q: object, n_samples: object, rng: object, progress: object) -> Draws:
+        """
+        Check the arguments of `kl_monte_carlo`.
+
+        Parameters
+        ----------
+        p, q, n_samples, rng, progress : object
+            As there.
+
+        Returns
+        -------
+        Draws
+            Not yet drawn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+        """
+        n = _inputs.integer(n_samples, "n_samples", 2)
+        generator = _inputs.generator(rng)
+        report = _progress.reporter(progress)
+        sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
+        batch = _inputs.broadcast_batches(sides)
+        draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
+        event = draw(2, np.random.default_rng(0)).shape[1 + len(sides["p"]) :]
+        return cls(n, batch, event, sides, draw, log_p, log_q, generator, report)
+
+    def blocks(self) -> Iterator[tuple[Matrix, Matrix, Place]]:
+        """
+        Draw, and evaluate the log densities, by blocks of about `BLOCK` numbers.
+
+        Yields
+        ------
+        log_p, log_q : ndarray, shape (draws, *batch_shape)
+            Log densities, which may be anything.
+        place : callable
+            Says in an error where a draw of the block and a batch index are.
+        """
+        batch, event, of_p = self.batch_shape, self.event_shape, self._sides["p"]
+        # More axes of q's batch stand between those of the draws and those of p's batch.
+        between = (1,) * (len(self._sides["q"]) - len(of_p))
+        for rows in _parts(self.n, math.prod(batch) * math.prod(event)):
+            count = rows.stop - rows.start
+            x = self._draw(count, self._generator)
+            if x.shape != (count, *of_p, *event):
+                raise ValueError(
+                    f"p.sample({count}) must return {count} draws along the first axis; "
+                    f"got shape {x.shape}"
+                )
+            wide = x.reshape(count, *between, *x.shape[1:])
+            at_p = _of_shape(self._log_p(x), "p", (count, *of_p))
+            at_p = at_p.reshape(wide.shape[: 1 + len(batch)])
+            full = (count, *batch)
+            at_q = _of_shape(self._log_q(wide), "q", full)
+
+            def place(draw: int, index: tuple[int, ...], first: int = rows.start) -> str:
+                return f" at draw {first + draw} of p{at(index).replace(' at', ',')}"
+
+            yield np.broadcast_to(at_p, full), at_q, place
+            if self._report is not None:
+                self._report(rows.stop, self.n)
 
 
 def _is_torch(value: object) -> bool:
@@ -397,7 +462,7 @@ class _Moments:
         log_p: Matrix,
         log_q: Matrix,
         names: tuple[str, str],
-        place: Callable[[int, tuple[int, ...]], str],
+        place: Place,
     ) -> None:
         """Add the draws of one block, shape (draws, *batch)."""
         n, dtype = len(log_p), np.result_type(log_p, log_q)
@@ -407,7 +472,7 @@ class _Moments:
             return
         mean, m2 = _backend.current().log_ratio_moments(p, q, self.estimator, self.n_threads)
         if np.isnan(mean).any():
-            _refuse(log_p, log_q, names, place)
+            refuse(log_p, log_q, names, place)
         total = self.n + n
         with np.errstate(invalid="ignore", over="ignore"):
             delta = mean - self.mean if self.n else np.zeros_like(mean)
@@ -424,12 +489,24 @@ class _Moments:
         return Estimate(item(value), item(np.sqrt(variance / self.n)), self.n, bias)
 
 
-def _refuse(
-    log_p: Matrix,
-    log_q: Matrix,
-    names: tuple[str, str],
-    place: Callable[[int, tuple[int, ...]], str],
-) -> None:
+def refuse(log_p: Matrix, log_q: Matrix, names: tuple[str, str], place: Place) -> None:
+    """
+    Refuse what is not the log density of p or q at a draw of p.
+
+    Parameters
+    ----------
+    log_p, log_q : ndarray, shape (draws, *batch_shape)
+        Natural logarithms of the densities.
+    names : tuple of str
+        What they are called in an error.
+    place : callable
+        Says where a draw and a batch index are.
+
+    Raises
+    ------
+    ValueError
+        If log_p is not finite, or log_q is NaN or +∞.
+    """
     bad_q = np.isnan(log_q) | (log_q == np.inf)
     for name, values, bad, wanted in (
         (names[0], log_p, ~np.isfinite(log_p), "finite at draws of p"),
