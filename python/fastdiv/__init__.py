@@ -11,6 +11,10 @@ from fastdiv.coupled import (
     coupled_kl,
     coupled_log,
 )
+from fastdiv.coupled_monte_carlo import (
+    coupled_cross_entropy_monte_carlo,
+    coupled_kl_monte_carlo,
+)
 from fastdiv.discrete import Categorical
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
@@ -79,9 +83,11 @@ __all__ = [
     "__version__",
     "bhattacharyya",
     "coupled_cross_entropy",
+    "coupled_cross_entropy_monte_carlo",
     "coupled_entropy",
     "coupled_exp",
     "coupled_kl",
+    "coupled_kl_monte_carlo",
     "coupled_log",
     "cross_entropy",
     "energy_distance",

@@ -206,7 +206,8 @@ dtype=float64)
             return value
         if not isinstance(value, Gaussian):
             raise TypeError(
-                f"{name} must be a Gaussian or a CoupledNormal; got {type(value).__name__}"
+                f"{name} must be a Gaussian or a CoupledNormal; got {type(value).__name__}; for "
+                "others there are coupled_kl_monte_carlo and coupled_cross_entropy_monte_carlo"
             )
         if value.where is not None:
             raise ValueError(f"{name} must have no padding; got a Gaussian with where=")
@@ -353,6 +354,8 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
         −log ∫ p^{1+r} = r log Z + log(1 + dκ)       for a `CoupledNormal` of the same κ and α,
         −log ∫ p^{1+r} = r log Z + (d/2) log(1 + r)  for a Gaussian.
 
+    Elsewhere `coupled_cross_entropy_monte_carlo` of p and p estimates it from draws.
+
     Parameters
     ----------
     p : Gaussian or CoupledNormal
@@ -386,7 +389,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     array([2.      , 5.240251])
     """
     member = CoupledNormal._of(p, "p")
-    order = _Order.of(kappa, alpha, member.dim)
+    order = Order.of(kappa, alpha, member.dim)
     return item(_curved(_self_term(member, order), order, 0.0, "the entropy"))
 
 
@@ -395,7 +398,8 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     Compute the coupled cross entropy H(p, q) = (1/α) ∫ P_κ ln_κ(q^{−α}).
 
     Here P_κ = p^{1+r} / ∫ p^{1+r}, r = ακ/(1 + dκ), is the escort density of p, and ln_κ is
-    `coupled_log` with dim = d. H(p, q) is the sum of `coupled_entropy` and `coupled_kl`.
+    `coupled_log` with dim = d. H(p, q) is the sum of `coupled_entropy` and `coupled_kl`. Where they
+    have no closed form, `coupled_cross_entropy_monte_carlo` estimates it from draws.
 
     Parameters
     ----------
@@ -452,7 +456,8 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
 
     Both are computed from the eigenvalues of Σ_q⁻¹ Σ_p − I as sums of terms that are never
     negative, each without cancellation, so equal distributions give 0, close ones keep their
-    digits, and κ → 0 gives `kl`.
+    digits, and κ → 0 gives `kl`. Elsewhere `coupled_kl_monte_carlo` estimates it from draws, with a
+    standard error.
 
     Parameters
     ----------
@@ -503,8 +508,19 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
 
 
 @dataclass(frozen=True)
-class _Order:
-    """The parameters of a divergence: κ, α, d and r = ακ/(1 + dκ)."""
+class Order:
+    """
+    The parameters of a divergence.
+
+    Attributes
+    ----------
+    kappa, alpha : float
+        Coupling κ and exponent α.
+    dim : int
+        Number of dimensions d.
+    r : float
+        ακ/(1 + dκ).
+    """
 
     kappa: float
     alpha: float
@@ -512,20 +528,52 @@ class _Order:
     r: float
 
     @classmethod
-    def of(cls, kappa: object, alpha: object, dim: int) -> _Order:
+    def of(cls, kappa: object, alpha: object, dim: int) -> Order:
+        """
+        Check the parameters.
+
+        Parameters
+        ----------
+        kappa, alpha : object
+            As given by the caller.
+        dim : int
+            Number of dimensions.
+
+        Returns
+        -------
+        Order
+            Parameters with 1 + dκ > 0 and α > 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are not.
+        """
         k, a = _coupling(kappa, dim), _inputs.positive(alpha, "alpha")
         return cls(k, a, dim, a * k / (1 + dim * k))
 
     def belongs_to(self, p: CoupledNormal) -> bool:
-        """Tell whether p is the family's member of this κ and α."""
+        """
+        Tell whether p is the family's member of this κ and α.
+
+        Parameters
+        ----------
+        p : CoupledNormal
+            A member of the family.
+
+        Returns
+        -------
+        bool
+            Whether both are the same.
+        """
         return (p.kappa, p.alpha) == (self.kappa, self.alpha)
 
 
-def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[_Order, Values, Values]:
+def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, Values, Values]:
     """Return the order, g and R."""
     both = CoupledNormal._of(p, "p"), CoupledNormal._of(q, "q")
     pair = Pair.of(both[0].base, both[1].base)
-    order = _Order.of(kappa, alpha, pair.p.dim)
+    order = Order.of(kappa, alpha, pair.p.dim)
     if all((each.kappa, each.alpha) == (0.0, 2.0) for each in both):
         own = _self_term(both[0], order)
         excess = np.asarray(renyi(pair.p, pair.q, 1 + order.r))
@@ -535,7 +583,8 @@ def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[_Order, 
     else:
         raise ValueError(
             "there is a closed form for two Gaussians, and for two coupled distributions whose "
-            "kappa > 0 and alpha = 2 are those of the divergence; got "
+            "kappa > 0 and alpha = 2 are those of the divergence; elsewhere use "
+            "coupled_kl_monte_carlo or coupled_cross_entropy_monte_carlo; got "
             + " and ".join(
                 f"{name} with kappa={each.kappa}, alpha={each.alpha}"
                 for name, each in zip("pq", both, strict=True)
@@ -545,7 +594,7 @@ def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[_Order, 
     return order, own, excess
 
 
-def _self_term(p: CoupledNormal, order: _Order) -> Values:
+def _self_term(p: CoupledNormal, order: Order) -> Values:
     """Return g = −log(∫ p^{1+r}) / r, for κ = 0 the entropy."""
     d, r = order.dim, order.r
     if p.kappa == 0:
@@ -560,12 +609,12 @@ def _self_term(p: CoupledNormal, order: _Order) -> Values:
         return p._log_normaliser() + slope * d / order.alpha * _log1p_ratio(d * order.kappa)
     raise ValueError(
         "there is a closed form for a Gaussian p, and for a coupled p whose kappa and alpha are "
-        f"those of the entropy; got kappa={p.kappa}, alpha={p.alpha} of p for "
-        f"kappa={order.kappa}, alpha={order.alpha}"
+        "those of the entropy; elsewhere use coupled_cross_entropy_monte_carlo(p, p, ...); got "
+        f"kappa={p.kappa}, alpha={p.alpha} of p for kappa={order.kappa}, alpha={order.alpha}"
     )
 
 
-def _same_coupling(pair: Pair, order: _Order) -> Values:
+def _same_coupling(pair: Pair, order: Order) -> Values:
     """Return R of coupled distributions: a mean's logarithm less the mean of logarithms."""
     c, rest = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + rest = 1
     with np.errstate(all="ignore"):
@@ -578,7 +627,7 @@ def _same_coupling(pair: Pair, order: _Order) -> Values:
     return np.where(np.isfinite(spread), spread / order.r, np.nan)[..., 0]  # NaN: overflow
 
 
-def _curved(value: Values, order: _Order, shift: Values | float, name: str) -> Values:
+def _curved(value: Values, order: Order, shift: Values | float, name: str) -> Values:
     """Return exp(shift) expm1(r value) / (ακ), in the limit exp(shift) value for κ = 0."""
     infinite = np.isinf(value)
     t = order.r * np.where(infinite, 0.0, value)
