@@ -93,8 +93,8 @@ void report(const Plan& plan, const char* name, int n, int d, const fastdiv::Gau
     fractions.push_back(bytes / seconds / bandwidth);
     rates.push_back(flops / seconds);
   }
-  bench::Json()
-      .add("bench", "gaussian")
+  bench::Json line;
+  line.add("bench", "gaussian")
       .add("isa", fastdiv::isa().name)
       .add("dtype", bench::dtype<T>())
       .add("given", name)
@@ -103,9 +103,11 @@ void report(const Plan& plan, const char* name, int n, int d, const fastdiv::Gau
       .add("threads", plan.threads)
       .add("seconds", times)
       .add("read_bandwidth", bandwidths)
-      .add("of_read_bandwidth", fractions)
-      .add("flops_per_second", rates)
-      .print();
+      .add("of_read_bandwidth", fractions);
+  if (flops > 0) {
+    line.add("flops_per_second", rates);
+  }
+  line.print();
 }
 
 void report_full(const Plan& plan, const char* name, fastdiv::Scale scale, int n, int d) {
@@ -113,12 +115,11 @@ void report_full(const Plan& plan, const char* name, fastdiv::Scale scale, int n
   const auto parameter = matrices(n, d, scale == fastdiv::Scale::cov);
   const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(d) * d;
   const fastdiv::Gaussians<double> p{mean.data(), {d, 1}, parameter.data(), {size, d, 1}, scale};
-  // The same in the opposite order.
-  const fastdiv::Gaussians<double> q{mean.data() + (n - 1) * static_cast<std::ptrdiff_t>(d),
-                                     {-d, 1},
-                                     parameter.data() + (n - 1) * size,
-                                     {-size, d, 1},
-                                     scale};
+  auto others = mean, other_parameters = parameter;
+  std::rotate(others.begin(), others.begin() + d, others.end());
+  std::rotate(other_parameters.begin(), other_parameters.begin() + size, other_parameters.end());
+  const fastdiv::Gaussians<double> q{
+      others.data(), {d, 1}, other_parameters.data(), {size, d, 1}, scale};
   const double cube = static_cast<double>(d) * d * d * n;
   report(plan, name, n, d, p, q, 2.0 * n * d * (d + 1) * 8,
          scale == fastdiv::Scale::cov ? cube : cube / 3);
@@ -132,12 +133,10 @@ void report_diagonal(const Plan& plan, const char* name, fastdiv::Scale scale, i
     value = std::abs(value) + T{0.5};
   }
   const fastdiv::Gaussians<T> p{mean.data(), {d, 1}, parameter.data(), {d, 1}, scale};
-  const auto others = mean, other_parameters = parameter;
-  const fastdiv::Gaussians<T> q{others.data() + (n - 1) * static_cast<std::ptrdiff_t>(d),
-                                {-d, 1},
-                                other_parameters.data() + (n - 1) * static_cast<std::ptrdiff_t>(d),
-                                {-d, 1},
-                                scale};
+  auto others = mean, other_parameters = parameter;
+  std::rotate(others.begin(), others.begin() + d, others.end());
+  std::rotate(other_parameters.begin(), other_parameters.begin() + d, other_parameters.end());
+  const fastdiv::Gaussians<T> q{others.data(), {d, 1}, other_parameters.data(), {d, 1}, scale};
   const double bytes = static_cast<double>(n) * d * sizeof(T);
   report(plan, name, n, d, p, q, 4 * bytes, 0);
   const T zero = 0, unit = scale == fastdiv::Scale::std ? T{1} : T{0};

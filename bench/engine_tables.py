@@ -117,7 +117,7 @@ def gaussians(lines: Sequence[Line]) -> str:
             with_spread(each, "seconds"),
             rate(each["read_bandwidth"], "GB/s"),
             with_spread(each, "of_read_bandwidth"),
-            rate(each["flops_per_second"], "GFLOP/s") if each["flops_per_second"] else "–",
+            rate(each["flops_per_second"], "GFLOP/s") if "flops_per_second" in each else "–",
         ]
         for each in lines
     ]

@@ -19,26 +19,6 @@ constexpr int category_chunk = 512;
 template <class C>
 constexpr C infinity = static_cast<C>(__builtin_inf());
 
-// combine(lane, lane) until one is left
-template <class C, class Combine>
-inline double folded(Vec<C> v, const Combine& combine) {
-  double each[lanes<C>];
-  for (int i = 0; i < lanes<C>; ++i) {
-    each[i] = static_cast<double>(v[i]);
-  }
-  for (int half = lanes<C> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) {
-      each[i] = combine(each[i], each[i + half]);
-    }
-  }
-  return each[0];
-}
-
-template <class C>
-inline double total(Vec<C> v) {
-  return folded<C>(v, [](double a, double b) { return a + b; });
-}
-
 // exp(-t) for t >= 0
 template <class C>
 inline Vec<C> exp_minus(Vec<C> t) {

@@ -46,7 +46,6 @@ double sum_twice_kl(const T* mean_p, const T* mean_q, const T* p, const T* q, in
   for (; k + lanes<T> <= n; k += lanes<T>) {
     sum += twice_kl<T, scale>(load(mean_p + k) - from_q(mean_q, k), load(p + k), from_q(q, k));
   }
-  double total = 0;
   if (k < n) {
     // Lanes beyond the end hold equal distributions, whose divergence is 0.
     T rest[3][lanes<T>];
@@ -59,10 +58,7 @@ double sum_twice_kl(const T* mean_p, const T* mean_q, const T* p, const T* q, in
     }
     sum += twice_kl<T, scale>(load(rest[0]), load(rest[1]), load(rest[2]));
   }
-  for (int l = 0; l < lanes<T>; ++l) {
-    total += static_cast<double>(sum[l]);
-  }
-  return total;
+  return total<T>(sum);
 }
 
 template <class T, bool uniform>

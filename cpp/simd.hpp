@@ -124,6 +124,40 @@ inline Vec<T> as_real(BitsVec<T> v) {
   return reinterpret_cast<Vec<T>>(v);
 }
 
+// combine(lane, lane) until one is left
+template <class T, class Combine>
+inline double folded(Vec<T> v, const Combine& combine) {
+  double each[lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) {
+    each[i] = static_cast<double>(v[i]);
+  }
+  for (int half = lanes<T> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) {
+      each[i] = combine(each[i], each[i + half]);
+    }
+  }
+  return each[0];
+}
+
+// The sum of the lanes: pairs of float lanes in float, the rest in double.
+template <class T>
+inline double total(Vec<T> v) {
+  typedef T Half __attribute__((vector_size(vector_bytes / 2)));
+  Half low, high;
+  __builtin_memcpy(&low, &v, sizeof low);
+  __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+  const Half halves = low + high;
+  double each[lanes<T> / 2];
+  for (int i = 0; i < lanes<T> / 2; ++i) {
+    each[i] = static_cast<double>(halves[i]);
+  }
+  double sum = 0;
+  for (int i = 0; i < lanes<T> / 4; ++i) {
+    sum += each[i] + each[i + lanes<T> / 4];
+  }
+  return sum;
+}
+
 // The lanes of the lower (upper) halves of a and b in turn.
 template <class T, int half>
 inline Vec<T> zip(Vec<T> a, Vec<T> b) {
@@ -273,13 +307,15 @@ inline Vec<T> exp(Vec<T> a) {
   return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
 }
 
-// exp(a) - 1 - a, without cancellation near 0; infinity above the range, NaN for NaN.
+// exp(a) - 1 - a, without cancellation near 0: with a = n log(2) + r and scale = 2^n it is
+// scale r^2 rest + (scale - 1)(1 + r) - n log(2). Infinity above the range, NaN for NaN.
 template <class T>
 inline Vec<T> exp_less_1(Vec<T> a) {
   using S = Simd<T>;
   const ExpParts<T> e(a);
-  const Vec<T> square = e.r * e.r * e.rest;
-  const Vec<T> value = e.n == T{0} ? square : e.scale * (square + e.r + T{1}) - T{1} - a;
+  const Vec<T> more = e.scale - T{1};
+  const Vec<T> value = e.scale * (e.r * e.r * e.rest) + (more * e.r + more) - e.n * S::log_2_high -
+                       e.n * S::log_2_low;
   const Vec<T> bounded = a < S::smallest_log ? T{-1} - a : value;
   return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
 }

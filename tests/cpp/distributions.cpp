@@ -387,10 +387,10 @@ void everything() {
   gaussians<T>(2, 300, Scale::logvar, Scale::logvar);
   gaussians<T>(2, 300, Scale::logvar, Scale::std);
   for (const Scale q : {Scale::std, Scale::cov, Scale::scale_tril, Scale::precision}) {
-    gaussians<T>(1, 130, Scale::precision, q);
-    gaussians<T>(4, 130, Scale::cov, q);
+    gaussians<T>(1, 260, Scale::precision, q);
+    gaussians<T>(4, 260, Scale::cov, q);
   }
-  for (const int d : {2, 5, 130}) {
+  for (const int d : {2, 5, 260}) {
     statuses<T>(d);
   }
 }
