@@ -179,17 +179,9 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
       ready.fill(0, unit_of_tiles.row, 1, col, e, tile, direct_hint);
       for (int r = 0; r < e.rows; ++r) {
         const ptrdiff_t i = unit_of_tiles.row + r;
-        const double offset = a_offset[i], size = std::abs(offset);
-        const double norm = a_norms[static_cast<std::size_t>(i)];
-        const double* of_b = b_offset + col;
-        const double* norm_b = b_norms.data() + col;
-        const double* from = tile + r * tile_cols;
-        double* to = out + i * b.rows + col;
-        for (int c = 0; c < e.cols; ++c) {
-          const double value = unit * from[c] + offset + of_b[c];
-          const double terms = norm * norm_b[c] + size + std::abs(of_b[c]);
-          to[c] = value > error * terms ? value / 2 : std::numeric_limits<double>::quiet_NaN();
-        }
+        isa().halve_products(tile + r * tile_cols, unit, a_offset[i], b_offset + col,
+                             a_norms[static_cast<std::size_t>(i)], b_norms.data() + col, error,
+                             e.cols, out + i * b.rows + col);
       }
     });
   };

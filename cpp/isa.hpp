@@ -187,6 +187,10 @@ struct IsaOps {
   // X = X L^-T in place, for a strip of tile_rows rows in panels of f64.panel rows and tile_rows
   // features, the panels `stride` features long; l: row-major, lower triangular
   void (*solve_strip)(double* x, std::ptrdiff_t stride, const double* l);
+  // out[c] = (unit * tile[c] + offset + offsets[c]) / 2 for c < cols, or NaN where it is at most
+  // 1/2 of error * (norm * norms[c] + |offset| + |offsets[c]|)
+  void (*halve_products)(const double* tile, double unit, double offset, const double* offsets,
+                         double norm, const double* norms, double error, int cols, double* out);
   GaussianOps<float> gaussian_f32;
   GaussianOps<double> gaussian_f64;
   CategoricalOps<float> categorical_f32;

@@ -65,6 +65,7 @@ constexpr IsaOps table = {
     tile_ops<float>(),
     tile_ops<double>(),
     solve_strip,
+    halve_products,
     gaussian_ops<float>(),
     gaussian_ops<double>(),
     categorical_ops<float>(),

@@ -138,6 +138,24 @@ void fill_maybe_scaled(const TileOperands<T>& t, T* tile) {
   }
 }
 
+// See IsaOps::halve_products.
+inline void halve_products(const double* tile, double unit, double offset, const double* offsets,
+                           double norm, const double* norms, double error, int cols, double* out) {
+  const double size = __builtin_fabs(offset);
+  const auto halved = [&](Vec<double> product, Vec<double> of_b, Vec<double> norm_b) {
+    const Vec<double> value = unit * product + (of_b + offset);
+    const Vec<double> terms = norm * norm_b + (abs<double>(of_b) + size);
+    return value > error * terms ? value * 0.5 : splat(__builtin_nan(""));
+  };
+  int c = 0;
+  for (; c + lanes<double> <= cols; c += lanes<double>) {
+    store(out + c, halved(load(tile + c), load(offsets + c), load(norms + c)));
+  }
+  for (; c < cols; ++c) {
+    out[c] = halved(splat(tile[c]), splat(offsets[c]), splat(norms[c]))[0];
+  }
+}
+
 // See IsaOps::solve_strip. The diagonal is divided by, not multiplied with its reciprocal: X = L^T
 // gives exactly 1 there.
 inline void solve_strip(double* x, std::ptrdiff_t stride, const double* l) {
