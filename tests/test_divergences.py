@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import integrate
 from test_gaussian import FULL, NAMES, covariance, gaussian, parameter
 
 from fastdiv import Gaussian, _backend, cross_entropy, jeffreys, kl
@@ -112,6 +113,20 @@ def test_refusals_of_large_matrices(rng, name, changes, message):
         bad[where] = value
     with pytest.raises(ValueError, match=message):
         Gaussian(good.mean, **{name: bad})
+
+
+def test_kl_is_the_integral(rng):
+    for d, name in ((1, "std"), (2, "cov")):
+        p, q = gaussian(name, rng, (), d), gaussian(name, rng, (), d)
+
+        def integrand(*x, p=p, q=q):
+            log_p, log_q = p.log_prob(x), q.log_prob(x)
+            return np.exp(log_p) * (log_p - log_q)
+
+        reach = 9 * np.sqrt(np.diag(p.cov()))
+        ranges = [(m - r, m + r) for m, r in zip(p.mean, reach, strict=True)]
+        integral = integrate.nquad(integrand, ranges, opts={"epsabs": 1e-10, "epsrel": 1e-8})[0]
+        np.testing.assert_allclose(kl(p, q), integral, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
