@@ -18,13 +18,7 @@ from fastdiv.coupled_monte_carlo import (
 from fastdiv.discrete import Categorical
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
-from fastdiv.estimators import (
-    Estimate,
-    f_divergence_bound,
-    kl_from_log_probs,
-    kl_knn,
-    kl_monte_carlo,
-)
+from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.flow import kl_flow, kl_flow_and_grad
 from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.gradients import kl_and_grad
@@ -43,6 +37,7 @@ from fastdiv.kernels import (
 )
 from fastdiv.mixture import GaussianMixture, kl_mixture
 from fastdiv.mmd import energy_distance, mmd2, witness
+from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
 from fastdiv.relaxation import (
@@ -54,6 +49,7 @@ from fastdiv.relaxation import (
 )
 from fastdiv.transport import wasserstein2
 from fastdiv.two_sample import TwoSampleResult, mmd_test
+from fastdiv.variational import f_divergence_bound
 
 try:
     __version__ = version("fastdiv")
