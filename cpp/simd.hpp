@@ -147,13 +147,9 @@ inline double total(Vec<T> v) {
   __builtin_memcpy(&low, &v, sizeof low);
   __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
   const Half halves = low + high;
-  double each[lanes<T> / 2];
-  for (int i = 0; i < lanes<T> / 2; ++i) {
-    each[i] = static_cast<double>(halves[i]);
-  }
   double sum = 0;
-  for (int i = 0; i < lanes<T> / 4; ++i) {
-    sum += each[i] + each[i + lanes<T> / 4];
+  for (int i = 0; i < lanes<T> / 2; ++i) {
+    sum += static_cast<double>(halves[i]);
   }
   return sum;
 }
