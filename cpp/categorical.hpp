@@ -293,7 +293,7 @@ inline Vec<double> jensen_shannon_term(Vec<double> p, Vec<double> q, Vec<double>
   const Vec<double> m = (p + q) / 2.0;
   const Vec<double> t = difference / (p + q);
   const auto part = [](Vec<double> x, Vec<double> x_less_1) {
-    return x > 0.0 ? x * less_log<double>(x, x_less_1) : Vec<double>{};
+    return x >= 0x1p-1022 ? x * less_log<double>(x, x_less_1) : Vec<double>{};
   };
   const Vec<double> value = m / 2.0 * (2.0 * t * t - part(q / m, t) - part(p / m, -t));
   return m > 0.0 ? value : Vec<double>{};

@@ -206,11 +206,11 @@ bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Pane
          });
 }
 
-// t - log(1 + t), as less_log1p of simd.hpp: t - 2s is t*s for s = t/(2 + t), and what is left of
-// the logarithm is 2 (s^3/3 + s^5/5 + ...).
-double less_log1p(double t) {
+// t - log(x) for t = x - 1, as less_log of simd.hpp: t - 2s is t*s for s = t/(2 + t), and what is
+// left of the logarithm is 2 (s^3/3 + s^5/5 + ...).
+double less_log(double x, double t) {
   if (!(std::abs(t) < 0.1)) {
-    return t - std::log1p(t);
+    return t - std::log(x);
   }
   const double s = t / (2 + t), u = s * s;
   double series = 0;
@@ -233,8 +233,8 @@ bool dense_kl(const Loop& loop, const GaussianItem<T>& p, const GaussianItem<T>&
   const bool finished = solve(loop, l_q, l_p, [&](int strip, const Panels& x) {
     double twice = 0;
     for (int j = strip * block; j < (strip + 1) * block; ++j) {
-      const double less_1 = x.at(j % block, j) - 1;
-      twice += less_1 * less_1 + 2 * less_log1p(less_1);
+      const double ratio = x.at(j % block, j), less_1 = ratio - 1;
+      twice += less_1 * less_1 + 2 * less_log(ratio, less_1);
       for (int i = j + 1; i < x.size(); ++i) {
         twice += x.at(j % block, i) * x.at(j % block, i);
       }

@@ -24,10 +24,11 @@ inline Vec<T> twice_kl(Vec<T> mean_difference, Vec<T> p, Vec<T> q) {
     const Vec<T> reciprocal = T{1} / q;
     const Vec<T> less_1 = (p - q) * reciprocal;  // the difference is exact for p near q
     const Vec<T> z = mean_difference * reciprocal;
-    return less_1 * less_1 + T{2} * less_log1p<T>(less_1) + z * z;
+    return less_1 * less_1 + T{2} * less_log<T>(p * reciprocal, less_1) + z * z;
   } else if constexpr (scale == Scale::var) {
     const Vec<T> reciprocal = T{1} / q;
-    return less_log1p<T>((p - q) * reciprocal) + mean_difference * reciprocal * mean_difference;
+    return less_log<T>(p * reciprocal, (p - q) * reciprocal) +
+           mean_difference * reciprocal * mean_difference;
   } else {
     constexpr T twice = scale == Scale::logstd ? 2 : 1;
     const Vec<T> z = mean_difference * exp<T>(q * (-twice / 2));
@@ -106,20 +107,22 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
     const T* mean_q = q.mean + k * q.mean_stride;
     const T* scale_p = p.parameter + k * p.row_stride;
     const T* scale_q = q.parameter + k * q.row_stride;
+    double part = __builtin_nan("");
     if (p.scale == q.scale) {
       T buffers[4][feature_chunk];
-      mean_p = contiguous(mean_p, p.mean_stride, n, buffers[0]);
-      scale_p = contiguous(scale_p, p.row_stride, n, buffers[1]);
+      const T* from_p = contiguous(scale_p, p.row_stride, n, buffers[0]);
+      const T* at_p = contiguous(mean_p, p.mean_stride, n, buffers[1]);
       if (uniform) {
-        total += sum_twice_kl<T, true>(p.scale, mean_p, mean_q, scale_p, scale_q, n);
-        continue;
+        part = sum_twice_kl<T, true>(p.scale, at_p, mean_q, from_p, scale_q, n);
+      } else {
+        const T* from_q = contiguous(scale_q, q.row_stride, n, buffers[2]);
+        const T* at_q = contiguous(mean_q, q.mean_stride, n, buffers[3]);
+        part = sum_twice_kl<T, false>(p.scale, at_p, at_q, from_p, from_q, n);
       }
-      mean_q = contiguous(mean_q, q.mean_stride, n, buffers[2]);
-      scale_q = contiguous(scale_q, q.row_stride, n, buffers[3]);
-      total += sum_twice_kl<T, false>(p.scale, mean_p, mean_q, scale_p, scale_q, n);
-    } else {
-      // Different parametrisations meet in double precision, where the logarithms leave enough
-      // digits of a small difference.
+    }
+    if (part != part) {
+      // Different parametrisations, and ratios outside T's range, meet in double precision and in
+      // logarithms, which leave enough digits of a small difference.
       double buffers[4][feature_chunk];
       for (int i = 0; i < n; ++i) {
         buffers[0][i] = static_cast<double>(mean_p[i * p.mean_stride]);
@@ -127,9 +130,10 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
       }
       log_variances(scale_p, p.row_stride, p.scale, n, buffers[2]);
       log_variances(scale_q, q.row_stride, q.scale, n, buffers[3]);
-      total += sum_twice_kl<double, Scale::logvar, false>(buffers[0], buffers[1], buffers[2],
-                                                          buffers[3], n);
+      part = sum_twice_kl<double, Scale::logvar, false>(buffers[0], buffers[1], buffers[2],
+                                                        buffers[3], n);
     }
+    total += part;
   }
   return total / 2;
 }
@@ -479,8 +483,8 @@ void full_kl(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int 
 
   Lane twice = {};
   for (int i = 0; i < dim; ++i) {
-    const Lane less_1 = m.get(i, i) - 1.0;
-    twice += less_1 * less_1 + 2.0 * less_log1p<double>(less_1);
+    const Lane ratio = m.get(i, i), less_1 = ratio - 1.0;
+    twice += less_1 * less_1 + 2.0 * less_log<double>(ratio, less_1);
     for (int j = 0; j < i; ++j) {
       const Lane below = m.get(i, j);
       twice += below * below;

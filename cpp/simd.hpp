@@ -249,8 +249,8 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
 }
 
 // t - log(x) for x > 0, given t = x - 1 too: near x = 1 it is all that matters, and the caller may
-// know it better than x tells. No cancellation near 0: there t - 2s is t*s, s = t/(2 + t). NaN for
-// x <= 0, infinity for infinity; x normal.
+// know it better than x tells. No cancellation near 0: there t - 2s is t*s, s = t/(2 + t). NaN
+// below the normal numbers, infinity for infinity.
 template <class T>
 inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   using S = Simd<T>;
@@ -258,6 +258,7 @@ inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   constexpr Int sqrt_half =
       sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   constexpr T huge = sizeof(T) == 4 ? static_cast<T>(0x1p126) : static_cast<T>(0x1p1022);
+  constexpr T tiny = sizeof(T) == 4 ? static_cast<T>(0x1p-126) : static_cast<T>(0x1p-1022);
   const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
   const Vec<T> m =
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
@@ -268,13 +269,7 @@ inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   const Vec<T> far = t - e * S::log_2_high - (e * S::log_2_low + (s + s + rest));
   const Vec<T> value = exponent == 0 ? t * s - rest : far;
   const Vec<T> positive = x < huge ? value : t;
-  return x > T{0} ? positive : splat(static_cast<T>(__builtin_nan("")));
-}
-
-// t - log(1 + t) for t > -1, likewise.
-template <class T>
-inline Vec<T> less_log1p(Vec<T> t) {
-  return less_log<T>(t + T{1}, t);
+  return x >= tiny ? positive : splat(static_cast<T>(__builtin_nan("")));
 }
 
 // exp(a) = scale * (1 + r + r^2 rest), with n the exponent of scale; only for a within the range of

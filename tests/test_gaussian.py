@@ -242,21 +242,48 @@ def test_fit_is_maximum_likelihood(rng):
     assert fit_gaussian(x.astype(np.float32)).dtype == np.float64
 
 
-@pytest.mark.parametrize("kind", ["few rows", "collinear", "constant"])
+@pytest.mark.parametrize("kind", ["few rows", "as many rows", "a third", "combined", "constant"])
 def test_a_singular_fit_says_so_when_its_density_is_needed(rng, kind):
-    x = rng.normal(size=(7 if kind == "few rows" else 40, 9))
-    x[:, 5] = {"few rows": x[:, 5], "collinear": x[:, :3] @ [0.3, 0.7, -1.1], "constant": 2.5}[kind]
-    fitted = fit_gaussian([rng.normal(size=x.shape) if kind != "few rows" else x, x])
-    assert fitted.cov().shape == (2, 9, 9)
-    for use in (
-        lambda: kl(fitted, Gaussian.standard(9)),
-        lambda: kl(Gaussian.standard(9), fitted),
-        fitted.entropy,
-        fitted.scale_tril,
-        lambda: fitted.log_prob(np.zeros(9)),
-    ):
-        with pytest.raises(ValueError, match=r"cov is singular at batch index \(\d,\)"):
-            use()
+    for _ in range(40):
+        d = int(rng.integers(3, 20))
+        rows = {"few rows": d - 1, "as many rows": d}.get(kind, 50)
+        x = rng.normal(size=(rows, d)) * np.exp(3 * rng.normal(size=d))
+        if kind == "a third":
+            x[:, 1] = x[:, 0] / 3
+        elif kind == "combined":
+            x[:, 2] = x[:, :2] @ [0.3, -1.1]
+        elif kind == "constant":
+            x[:, 1] = 2.5
+        fitted = fit_gaussian([rng.normal(size=x.shape), x])
+        assert fitted.cov().shape == (2, d, d)
+        for use in (
+            lambda fitted=fitted, d=d: kl(fitted, Gaussian.standard(d)),
+            lambda fitted=fitted, d=d: kl(Gaussian.standard(d), fitted),
+            fitted.entropy,
+            fitted.scale_tril,
+            lambda fitted=fitted, d=d: fitted.log_prob(np.zeros(d)),
+        ):
+            with pytest.raises(ValueError, match=r"cov is singular at batch index \(\d,\)"):
+                use()
+
+
+def test_a_fit_of_enough_rows_is_never_singular(rng):
+    for _ in range(40):
+        d = int(rng.integers(1, 20))
+        x = rng.normal(size=(d + 3, d)) * np.exp(8 * rng.normal(size=d)) + 1e3
+        assert fit_gaussian(x).entropy().shape == ()
+
+
+def test_an_overflowing_fit():
+    with pytest.raises(OverflowError, match="the covariance of x overflows"):
+        fit_gaussian([[1e200, 0.0], [-1e200, 1.0], [0.0, 0.0]])
+
+
+def test_empty_batches_of_matrices(rng):
+    p = Gaussian(np.zeros((0, 3)), cov=np.zeros((0, 3, 3)))
+    assert p.sample(2).shape == (2, 0, 3)
+    assert p.log_prob(np.zeros((4, 1, 3))).shape == (4, 0)
+    assert kl(p, p).shape == (0,)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,13 @@ LEVELS = CONFIG.get("isa_available", [])
 
 NUMBERS = {
     "samples": ["test_parity.py", "test_accuracy.py"],
-    "distributions": ["test_divergences.py", "test_discrete.py", "-k", "parity or standard"],
+    "distributions": [
+        "test_divergences.py",
+        "test_discrete.py",
+        "test_pairwise.py",
+        "-k",
+        "parity or standard",
+    ],
 }
 
 

@@ -57,11 +57,9 @@ class Pair:
             values[~chosen] = 0.0
         if not np.isfinite(values).all():
             index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
-            if np.isnan(values[index]):
-                raise ValueError(
-                    f"p or q is no longer a Gaussian{at(index)}: its arrays have changed"
-                )
-            raise OverflowError(f"the divergence overflows{at(index)}; use float64 or rescale")
+            self.p._check()  # its arrays may have changed
+            self.q._check()
+            raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
 
     def map(self, function: Callable[[Pair], Values]) -> Values:

@@ -55,7 +55,7 @@ class Gaussian:
         Natural logarithms of standard deviations or variances.
     cov, precision : array_like, optional
         Symmetric positive definite matrices. Symmetric up to √ε of the largest diagonal entry
-        (ε of the dtype); the lower triangle is used.
+        (ε of the dtype); one of the triangles is used.
     scale_tril : array_like, optional
         Lower triangular factors. Entries of the diagonal may be negative (the factor is as
         valid as the one with the sign of that column turned, which `scale_tril()` returns),
@@ -207,7 +207,13 @@ class Gaussian:
         """Return Gaussians whose covariances are semidefinite by construction, maybe singular."""
         self = cls.__new__(cls)
         self._set(mean, "cov", cov)
-        self._singular = self._matrix_status() != 0
+        scale = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+        constant = (scale == 0).any(axis=-1)
+        scale = np.where(scale == 0, 1.0, scale)
+        correlation = cov / (scale[..., :, None] * scale[..., None, :])
+        # Rounding leaves the eigenvalue 0 of collinear features within some d ε of it.
+        noise = 100 * self.dim * np.finfo(np.float64).eps
+        self._singular = constant | (np.linalg.eigvalsh(correlation)[..., 0] <= noise)
         return self
 
     def _require_definite(self) -> None:
@@ -433,12 +439,18 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     if n <= minus or d == 0:
         raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
     _check_range("x", a, None)
-    mean = a.mean(axis=-2, dtype=np.float64)
     cov = np.zeros((*a.shape[:-2], d, d))
-    for start in range(0, n, _ROWS):
-        centred = a[..., start : start + _ROWS, :] - mean[..., None, :]
-        cov += centred.swapaxes(-1, -2) @ centred
-    return Gaussian._fitted(mean, cov / (n - minus))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = a.mean(axis=-2, dtype=np.float64)
+        for start in range(0, n, _ROWS):
+            centred = a[..., start : start + _ROWS, :] - mean[..., None, :]
+            cov += centred.swapaxes(-1, -2) @ centred
+    if not np.isfinite(cov).all():
+        raise OverflowError("the covariance of x overflows; scale the data")
+    fitted = Gaussian._fitted(mean, cov / (n - minus))
+    if n <= d:
+        fitted._singular = np.ones(fitted.batch_shape, dtype=bool)  # of rank n − 1 at most
+    return fitted
 
 
 # --- what the divergences need of a Gaussian, in float64 --------------------------------
@@ -596,7 +608,7 @@ def apply(matrices: Values, x: Values) -> Values:
     extra = x.shape[: max(0, x.ndim - 1 - batch)]
     if not extra:
         return (matrices @ x[..., None])[..., 0]
-    rows = np.moveaxis(x.reshape(-1, *x.shape[len(extra) :]), 0, -2)
+    rows = np.moveaxis(x.reshape(math.prod(extra), *x.shape[len(extra) :]), 0, -2)
     product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
     return cast(Values, product.reshape(*extra, *product.shape[1:]))
 

@@ -114,16 +114,15 @@ def _chain(g: Gaussian, log: Values) -> Values:
 
 def _full(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
-    w = whitener(q)
-    precision_q = _transposed(w) @ w
-    difference = p.mean.astype(np.float64) - q.mean
-    means = apply(precision_q, difference)
-    l_p = factor(p)
-    cov_p = l_p @ _transposed(l_p)
-    w_p = whitener(p)
-    wrt_cov_p = 0.5 * (precision_q - _transposed(w_p) @ w_p)
-    outer = means[..., :, None] * means[..., None, :]
-    wrt_cov_q = 0.5 * (precision_q - precision_q @ cov_p @ precision_q - outer)
+    w_p, w_q, l_p = whitener(p), whitener(q), factor(p)
+    z = apply(w_q, p.mean.astype(np.float64) - q.mean)
+    # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are 0 for equals and cancel for none.
+    n = w_q @ (l_p - factor(q))
+    both = n + _transposed(n)
+    outer = z[..., :, None] * z[..., None, :]
+    wrt_cov_p = 0.5 * _transposed(w_p) @ (both + _transposed(n) @ n) @ w_p
+    wrt_cov_q = -0.5 * _transposed(w_q) @ (both + n @ _transposed(n) + outer) @ w_q
+    means = apply(_transposed(w_q), z)
     return means, _from_cov(p, wrt_cov_p), _from_cov(q, wrt_cov_q)
 
 
