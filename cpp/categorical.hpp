@@ -181,23 +181,37 @@ double entropy(const CategoricalItem<T>& item, std::ptrdiff_t n) {
 
 // --- two distributions --------------------------------------------------------------------------
 
-// log q - log p from finite logits.
+// a - b, exactly, for a difference that does not overflow
+template <class V>
+struct Difference {
+  V value, error;
+  Difference(V a, V b) : value(a - b) {
+    const V back = value - a;
+    error = (a - (value - back)) - (b + back);
+  }
+};
+
+// log q - log p from finite logits, infinite or NaN where that overflows.
 template <class C>
 struct RatioOf {
-  C high, low;  // what is to be subtracted from the difference of the logits
-  RatioOf(const LogRow<C>& p, const LogRow<C>& q) {
-    const double d = (static_cast<double>(q.largest) - static_cast<double>(p.largest)) +
-                     (q.log_rest - p.log_rest);
-    high = static_cast<C>(d);
-    low = static_cast<C>(d - static_cast<double>(high));
-  }
-  // The difference of the logits is taken with its rounding error, which matters where the
-  // normalisers take most of it away.
+  C largest_p, largest_q;
+  Difference<C> shift;  // of the largest logits
+  C rest;               // of the logarithms that are still to be subtracted
+  bool overflow;
+  RatioOf(const LogRow<C>& p, const LogRow<C>& q)
+      : largest_p(p.largest),
+        largest_q(q.largest),
+        shift(q.largest, p.largest),
+        rest(static_cast<C>(q.log_rest - p.log_rest)),
+        overflow(!(shift.value - shift.value == C{0})) {}
+  // Rounding errors of the differences matter where the normalisers take most of them away. If the
+  // shift overflows, logits of one row are equal or too far apart for both to count.
   Vec<C> operator()(Vec<C> logit_p, Vec<C> logit_q) const {
-    const Vec<C> d = logit_q - logit_p;
-    const Vec<C> back = d - logit_q;
-    const Vec<C> error = (logit_q - (d - back)) - (logit_p + back);
-    return (d - high) + (error - low);
+    if (overflow) [[unlikely]] {
+      return (logit_q - largest_q) - (logit_p - largest_p) - rest;
+    }
+    const Difference<Vec<C>> d(logit_q, logit_p);
+    return (d.value - shift.value) + ((d.error - shift.error) - rest);
   }
 };
 

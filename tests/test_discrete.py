@@ -54,7 +54,10 @@ def given(logits, name, dtype):
 def exact_probs(distribution):
     """Probabilities of one distribution to many digits."""
     row = [Decimal(float(v)) for v in distribution.parameter]
-    weights = row if distribution.parametrisation == "probs" else [v.exp() for v in row]
+    if distribution.parametrisation == "logits":
+        weights = [(v - max(row)).exp() for v in row]
+    else:
+        weights = row
     return [w / sum(weights) for w in weights]
 
 
@@ -164,6 +167,50 @@ def test_a_shift_of_the_logits_changes_nothing(rng):
     shifted = kl(Categorical(logits=p + 64), Categorical(logits=q - 32))
     np.testing.assert_allclose(shifted, expected, rtol=1e-6)
     assert kl(Categorical(logits=p[0]), Categorical(logits=p[0] + 64)) == 0
+
+
+@of_the_core
+@pytest.mark.usefixtures("many_digits")
+@each_dtype
+@pytest.mark.parametrize("offset", [1e5, 1e6, -1e6, 1e9, 1e12])
+def test_large_offsets_of_the_logits_take_no_digits_away(offset, dtype):
+    p, q = np.array([0, 1, 2], dtype), np.array([0, 0.5, 3], dtype)
+    step = np.spacing(dtype(abs(offset)))
+    wide_p, wide_q = (dtype(offset) + max(1, step) * row for row in (p, q))
+    for a, b in (
+        (wide_p, wide_q),
+        (wide_p, q),
+        (p, wide_q),
+        (wide_p, dtype(offset / 3) + max(1, step) * q),
+        (wide_p, -wide_q),
+    ):
+        shifted = [Categorical(logits=row) for row in (a, b)]
+        exact = [exact_probs(each) for each in shifted]
+        middle = [(v + w) / 2 for v, w in zip(*exact, strict=True)]
+        expected = float(exact_kl(*exact))
+        assert kl(*shifted) == pytest.approx(expected, rel=RTOL[dtype], abs=0)
+        expected = float(sum(exact_kl(each, middle) for each in exact) / 2)
+        assert jensen_shannon(*shifted) == pytest.approx(expected, rel=RTOL[dtype], abs=0)
+
+
+@of_the_core
+@each_dtype
+def test_logits_whose_difference_overflows(dtype):
+    huge = np.finfo(dtype).max
+    certain = Categorical(logits=np.array([huge, -huge], dtype))
+    other = Categorical(logits=np.array([-huge, huge], dtype))
+    even = Categorical(logits=np.zeros(2, dtype))
+    low, high = (Categorical(logits=np.full(2, v, dtype)) for v in (-huge, huge))
+    assert kl(certain, even) == pytest.approx(np.log(2), rel=RTOL[dtype])
+    assert kl(certain, low) == pytest.approx(np.log(2), rel=RTOL[dtype])
+    assert kl(even, certain) == kl(certain, other) == INF
+    for a, b in ((certain, certain), (even, low), (low, high), (high, low)):
+        assert kl(a, b) == jensen_shannon(a, b) == 0
+    assert jensen_shannon(certain, other) == pytest.approx(np.log(2), rel=RTOL[dtype])
+    np.testing.assert_array_equal(certain.probs(), [1, 0])
+    assert certain.log_prob(0) == 0
+    assert certain.log_prob(1) == 2 * -float(huge)  # -inf in float64
+    assert certain.entropy() == 0
 
 
 @each_dtype

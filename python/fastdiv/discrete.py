@@ -15,6 +15,13 @@ from fastdiv._backend import Matrix, Progress, Values
 from fastdiv._pair import chosen_items
 from fastdiv.gaussian import at, distinct, item
 
+ILL_DEFINED = (
+    "A divergence between a discrete and a continuous distribution, relaxed ones included, is "
+    "ill-defined: one has probabilities, the other a density, and neither has mass where the "
+    "other has"
+)
+"""What an error says of a discrete distribution beside a continuous one."""
+
 _AT_ONCE = 1 << 20
 """Probabilities computed at a time where the results are no more than a few per row."""
 
@@ -263,7 +270,8 @@ class Categorical:
         extreme, rest = normalisers[..., 0], normalisers[..., 1]
         values = values.astype(np.float64)
         if self.parametrisation == "logits":
-            return np.asarray((values - extreme) - np.log1p(rest))
+            with np.errstate(over="ignore"):  # to -inf, far below what counts
+                return np.asarray((values - extreme) - np.log1p(rest))
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(values / rest))
 
@@ -346,11 +354,7 @@ class CategoricalPair:
         for name, value in (("p", p), ("q", q)):
             if not isinstance(value, Categorical):
                 kind = type(value).__name__
-                raise TypeError(
-                    f"{name} must be a Categorical; got {kind}. A divergence between a categorical "
-                    "and a continuous distribution, relaxed ones included, is ill-defined: one has "
-                    "probabilities, the other a density, and neither has mass where the other has"
-                )
+                raise TypeError(f"{name} must be a Categorical; got {kind}. {ILL_DEFINED}")
         assert isinstance(p, Categorical)
         assert isinstance(q, Categorical)
         if p.n_categories != q.n_categories:
