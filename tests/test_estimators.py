@@ -7,9 +7,13 @@ import pytest
 from scipy import stats
 
 from fastdiv import (
+    Categorical,
+    CoupledNormal,
     Estimate,
     Gaussian,
+    GaussianMixture,
     _backend,
+    coupled_kl_monte_carlo,
     estimators,
     kl,
     kl_from_log_probs,
@@ -380,6 +384,45 @@ class TestScipy:
         assert kl_monte_carlo(p, q, 99, rng=5).value == kl_monte_carlo(p, q, 99, rng=5).value
 
 
+EVEN = Categorical(probs=[0.5, 0.5])
+CONTINUOUS = [
+    stats.norm(3, 1),
+    stats.multivariate_normal([0.0, 0.0]),
+    Gaussian([0.0], std=1.0),
+    CoupledNormal([0.0], std=1.0, kappa=0.1),
+    GaussianMixture([1.0], Gaussian([[0.0]], std=1.0)),
+]
+
+
+class Bare:
+    """A distribution of which nothing more is known."""
+
+    def __init__(self, of):
+        self.sample, self.log_prob = of.sample, of.log_prob
+
+
+@pytest.mark.parametrize("discrete", [EVEN, stats.poisson(3), stats.multinomial(3, [0.5, 0.5])])
+@pytest.mark.parametrize("continuous", CONTINUOUS, ids=lambda q: type(q).__name__)
+def test_discrete_beside_continuous(discrete, continuous):
+    for p, q in ((discrete, continuous), (continuous, discrete)):
+        names = f"got {type(p).__name__} and {type(q).__name__}. A divergence"
+        with pytest.raises(TypeError, match=f"{names}.* is ill-defined"):
+            kl_monte_carlo(p, q, 10, rng=0)
+        with pytest.raises(TypeError, match="ill-defined"):
+            coupled_kl_monte_carlo(p, q, 0.1, 10, rng=0)
+
+
+def test_discrete_beside_discrete_or_unknown():
+    skewed = Categorical(probs=[0.9, 0.1])
+    truth = kl(EVEN, skewed)
+    for p, q in ((EVEN, skewed), (EVEN, stats.bernoulli(0.1)), (stats.bernoulli(0.5), skewed)):
+        assert within(kl_monte_carlo(p, q, 20_000, rng=0), truth)
+    for p, q in ((Bare(EVEN), skewed), (EVEN, Bare(skewed))):
+        assert within(kl_monte_carlo(p, q, 20_000, rng=0), truth)
+    p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1.0)
+    assert within(kl_monte_carlo(Bare(p), q, 20_000, rng=0), 0.5)
+
+
 def test_torch_is_not_imported(run_python):
     code = """
         import sys
@@ -421,3 +464,11 @@ class TestTorch:
         q = torch.distributions.Categorical(probs=torch.tensor([0.5, 0.3, 0.2]))
         truth = float(torch.distributions.kl_divergence(p, q))
         assert within(kl_monte_carlo(p, q, 20_000, rng=0), truth)
+        assert within(kl_monte_carlo(p, Categorical(probs=[0.5, 0.3, 0.2]), 20_000, rng=0), truth)
+
+    def test_discrete_beside_continuous(self, torch):
+        p = torch.distributions.Categorical(probs=torch.tensor([0.5, 0.5]))
+        for q in (torch.distributions.Normal(0.0, 1.0), stats.norm(), Gaussian([0.0], std=1.0)):
+            for a, b in ((p, q), (q, p)):
+                with pytest.raises(TypeError, match="ill-defined"):
+                    kl_monte_carlo(a, b, 10, rng=0)

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _progress
 from fastdiv._backend import Matrix, Progress, Values
-from fastdiv.gaussian import at, item
+from fastdiv.coupled import CoupledNormal
+from fastdiv.discrete import ILL_DEFINED, Categorical
+from fastdiv.gaussian import Gaussian, at, item
+from fastdiv.mixture import GaussianMixture
 
 ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
 """Estimators of the Kullback-Leibler divergence from log densities, and their bias."""
@@ -251,8 +254,9 @@ def kl_monte_carlo(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, if log densities do not have the shape of the draws, or
-        if they are NaN, +∞ or, those of p at its own draws, −∞.
+        If an argument is not as described, if one of p and q is discrete and the other
+        continuous, if log densities do not have the shape of the draws, or if they are NaN, +∞ or,
+        those of p at its own draws, −∞.
 
     References
     ----------
@@ -333,6 +337,11 @@ class Draws:
         n = _inputs.integer(n_samples, "n_samples", 2)
         generator = _inputs.generator(rng)
         report = _progress.reporter(progress)
+        if {_is_discrete(p), _is_discrete(q)} == {False, True}:
+            kinds = " and ".join(type(each).__name__ for each in (p, q))
+            raise TypeError(
+                f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
+            )
         sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
         batch = _inputs.broadcast_batches(sides)
         draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
@@ -378,6 +387,21 @@ class Draws:
 def _is_torch(value: object) -> bool:
     """Tell a torch distribution, or one derived from it, without importing torch."""
     return any(each.__module__.startswith("torch.distributions") for each in type(value).__mro__)
+
+
+def _is_discrete(value: Any) -> bool | None:
+    """Tell whether a distribution has probabilities, not a density; None if that is not known."""
+    if isinstance(value, Categorical):
+        return True
+    if isinstance(value, (CoupledNormal, Gaussian, GaussianMixture)):
+        return False
+    if _is_torch(value):
+        try:
+            return bool(value.support.is_discrete)
+        except (AttributeError, NotImplementedError):  # there need not be a support
+            return None
+    discrete, continuous = (callable(getattr(value, name, None)) for name in ("pmf", "pdf"))
+    return discrete if discrete != continuous else None
 
 
 def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
