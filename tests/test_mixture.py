@@ -8,9 +8,11 @@ from scipy import integrate, optimize, stats
 from scipy.special import logsumexp
 
 from fastdiv import (
+    CoupledNormal,
     Gaussian,
     GaussianMixture,
     cross_entropy,
+    fit_gaussian,
     jeffreys,
     kl,
     kl_matrix,
@@ -404,3 +406,23 @@ class TestDivergence:
             kl_mixture(p, Gaussian.standard(3))
         with pytest.raises(ValueError, match="batch shapes of p and q must broadcast"):
             kl_mixture(p, mixture(rng, 2, 2, batch=(4,)))
+
+
+def test_a_singular_fit_is_named_as_given(rng):
+    q = GaussianMixture([1.0], Gaussian([[0.0, 0.0]], std=1.0))
+    single = fit_gaussian([[1.0, 2.0]])
+    for method in ("variational", "product", "moment_matching"):
+        with pytest.raises(ValueError, match="the fitted cov is singular: it has no density"):
+            kl_mixture(single, q, method=method)
+    several = fit_gaussian(np.stack([rng.normal(size=(3, 2)), np.zeros((3, 2))]))
+    with pytest.raises(ValueError, match=r"the fitted cov is singular at batch index \(1,\)"):
+        kl_mixture(q, GaussianMixture([0.5, 0.5], several))
+
+
+def test_kl_names_the_alternatives():
+    one = Gaussian([0.0], std=1.0)
+    mixture = GaussianMixture([1.0], one[None])
+    with pytest.raises(TypeError, match="variational, product, convex_upper, moment_matching"):
+        kl(mixture, one)
+    with pytest.raises(TypeError, match=r"got CoupledNormal.*coupled_kl.*kl_monte_carlo"):
+        kl(one, CoupledNormal([0.0], std=1.0, kappa=0.5))

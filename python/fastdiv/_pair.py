@@ -63,15 +63,20 @@ class Pair:
         return values
 
     def map(self, function: Callable[[Pair], Values]) -> Values:
-        """Apply a function to flat blocks of pairs, so that its temporaries stay small."""
+        """Apply a function to flat blocks of pairs, so that its temporaries stay small.
+
+        Padding is N(0, I) to the function, and its results are 0.
+        """
+        chosen = self.mask(None)
         n = math.prod(self.batch_shape)
         step = max(1, _BLOCK // self.p.dim**2)
         flat = np.empty(n)
         for start in range(0, n, step):
             block = np.unravel_index(np.arange(start, min(n, start + step)), (1, *self.batch_shape))
-            p, q = (each[_own_index(each, block)] for each in (self.p, self.q))
+            p, q = (each[_own_index(each, block)]._filled() for each in (self.p, self.q))
             flat[start : start + step] = function(Pair(p, q, (len(flat[start : start + step]),)))
-        return flat.reshape(self.batch_shape)
+        values = flat.reshape(self.batch_shape)
+        return values if chosen is None else np.where(chosen, values, 0.0)
 
     def lowered(self) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
         """Return what the backends take: arrays of one dtype and batch shape."""

@@ -11,8 +11,17 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
 from fastdiv._pair import Pair
-from fastdiv.gaussian import Gaussian, apply, factor, half_log_det, item, log_std, whiten
-from fastdiv.overlaps import checked, less_log, renyi, whitened
+from fastdiv.gaussian import (
+    Gaussian,
+    apply,
+    checked,
+    factor,
+    half_log_det,
+    item,
+    log_std,
+    whiten,
+)
+from fastdiv.overlaps import less_log, renyi, whitened
 
 
 def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
@@ -169,6 +178,11 @@ dtype=float64)
     base: Gaussian
     kappa: float
     alpha: float
+
+    _no_closed_form = (
+        "; for coupled distributions there are the closed forms of coupled_kl, and kl_monte_carlo "
+        "for KL"
+    )
 
     def __init__(
         self,

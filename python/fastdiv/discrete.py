@@ -171,7 +171,7 @@ class Categorical:
         Returns
         -------
         ndarray of float64, shape batch_shape
-            Entropies in nats, from 0 to log k.
+            Entropies in nats, from 0 to log k; 0 for padding.
 
         Examples
         --------
@@ -186,7 +186,7 @@ class Categorical:
             _inputs.threads(n_threads),
             None,
         )
-        return item(values)
+        return item(_selected(values, self.where))
 
     def log_prob(self, index: object) -> Values:
         """

@@ -165,7 +165,7 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Cross entropies in nats; those of Gaussians may be negative.
+        Cross entropies in nats; those of Gaussians may be negative. 0 for padding of p or q.
 
     Raises
     ------
@@ -182,8 +182,10 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     >>> round(float(cross_entropy(Gaussian([0.0], std=1.0), Gaussian([1.0], std=1.0))), 6)
     1.918939
     """
-    values = kl(p, q, n_threads=n_threads)
-    return item(values + pair_of(p, q).p.entropy())
+    pair = pair_of(p, q)
+    values = kl(p, q, n_threads=n_threads) + pair.p.entropy()
+    chosen = pair.mask(None)
+    return item(values if chosen is None else np.where(chosen, values, 0.0))
 
 
 def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:

@@ -62,7 +62,8 @@ class Gaussian:
         but not 0.
     where : array_like of bool, optional
         Mask that broadcasts to the batch shape. What it leaves out is padding: its values are
-        not looked at and may be anything, NaN included. See `kl`.
+        not looked at and may be anything, NaN included. Entropies, log densities and divergences
+        of padding are 0; draws, covariances and factors are those of N(0, I). See `kl`.
 
     Attributes
     ----------
@@ -258,10 +259,29 @@ class Gaussian:
         part = copy.copy(self)
         part.mean = self.mean[batch + features]
         part.parameter = self.parameter[batch + features * (1 if self.is_diagonal else 2)]
-        part.where = None if self.where is None else self.where[batch]
-        part._singular = None if self._singular is None else self._singular[batch]
+        part.where = None if self.where is None else np.asarray(self.where[batch])
+        part._singular = None if self._singular is None else np.asarray(self._singular[batch])
         part._given_shapes = (part.mean.shape, part.parameter.shape)
         return part
+
+    def _filled(self) -> Gaussian:
+        """Return the same distributions with N(0, I) for padding."""
+        if self.where is None or self.where.all():
+            return self
+        name, chosen, one = self.parametrisation, self.where[..., None], self.dtype.type(1)
+        filled = copy.copy(self)
+        filled.mean = np.where(chosen, self.mean, 0 * one)
+        if self.is_diagonal:
+            identity = 0 * one if name.startswith("log") else one
+            filled.parameter = np.where(chosen, self.parameter, identity)
+        else:
+            eye = np.eye(self.dim, dtype=self.dtype)
+            filled.parameter = np.where(chosen[..., None], self.parameter, eye)
+        return filled
+
+    def _chosen(self, values: Values) -> Values:
+        """Return values with 0 for padding."""
+        return values if self.where is None else np.where(self.where, values, 0.0)
 
     def entropy(self) -> Values:
         """
@@ -278,7 +298,8 @@ class Gaussian:
         >>> Gaussian([0.0], var=[[1.0], [4.0]]).entropy().round(6)
         array([1.418939, 2.112086])
         """
-        return item(0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self))
+        values = 0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self._filled())
+        return item(self._chosen(values))
 
     def log_prob(self, x: object) -> Values:
         """
@@ -298,6 +319,8 @@ class Gaussian:
         ------
         TypeError, ValueError
             If x does not fit or is not finite.
+        OverflowError
+            If a log density is too large for float64.
 
         Examples
         --------
@@ -306,8 +329,15 @@ class Gaussian:
         array([-2.18445066, -3.18445066])
         """
         points = _inputs.points(x, "x", self.batch_shape, self.dim)
-        z = whiten(self, points)
-        return item(-0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(self))
+        return item(checked(self._log_prob(points), False, "the log density"))
+
+    def _log_prob(self, points: Matrix) -> Values:
+        """Return the log densities, with −∞ or NaN for what overflows."""
+        filled = self._filled()
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = whiten(filled, points)
+            values = -0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(filled)
+        return self._chosen(values)
 
     def sample(self, n: int, *, rng: object = None) -> Matrix:
         """
@@ -325,6 +355,13 @@ class Gaussian:
         ndarray of `dtype`, shape (n, *batch_shape, d)
             mean + L z, with z standard normal and L the factor of `scale_tril`.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+        OverflowError
+            If a draw is too large for `dtype`.
+
         Examples
         --------
         >>> from fastdiv import Gaussian
@@ -333,12 +370,14 @@ class Gaussian:
         """
         count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
         z = generator.standard_normal((count, *self.batch_shape, self.dim))
-        if self.is_diagonal:
-            z *= np.exp(log_std(self))
-        else:
-            z = apply(factor(self), z)
-        z += self.mean
-        return z.astype(self.dtype, copy=False)
+        filled = self._filled()
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.is_diagonal:
+                z *= np.exp(log_std(filled))
+            else:
+                z = apply(factor(filled), z)
+            z += filled.mean
+        return rounded(z, self.dtype, "a draw")
 
     def cov(self) -> Matrix:
         """
@@ -349,6 +388,11 @@ class Gaussian:
         ndarray of `dtype`, shape (*batch_shape, d, d)
             Dense, also for diagonal distributions.
 
+        Raises
+        ------
+        OverflowError
+            If a covariance is too large for `dtype`.
+
         Examples
         --------
         >>> from fastdiv import Gaussian
@@ -356,14 +400,18 @@ class Gaussian:
         array([[1., 0.],
                [0., 9.]])
         """
+        filled = self._filled()
         if self.parametrisation == "cov":
-            lower: Matrix = np.tril(self.parameter)
+            lower: Matrix = np.tril(filled.parameter)
             symmetric: Matrix = lower + np.tril(lower, -1).swapaxes(-1, -2)
             return symmetric
-        if self.is_diagonal:
-            return self._typed(_dense(np.exp(2 * log_std(self))))
-        lower = factor(self)
-        return self._typed(lower @ lower.swapaxes(-1, -2))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.is_diagonal:
+                cov = _dense(np.exp(2 * log_std(filled)))
+            else:
+                lower = factor(filled)
+                cov = lower @ lower.swapaxes(-1, -2)
+        return rounded(cov, self.dtype, "a covariance")
 
     def scale_tril(self) -> Matrix:
         """
@@ -378,6 +426,8 @@ class Gaussian:
         ------
         ValueError
             If a fitted covariance is singular.
+        OverflowError
+            If a factor is too large for `dtype`.
 
         Examples
         --------
@@ -386,10 +436,9 @@ class Gaussian:
         array([[2., 0.],
                [1., 1.]])
         """
-        return self._typed(factor(self))
-
-    def _typed(self, a: Values) -> Matrix:
-        return a.astype(self.dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lower = factor(self._filled())
+        return rounded(lower, self.dtype, "a factor")
 
 
 MATRIX_STATUS = {
@@ -631,6 +680,66 @@ def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
     """
     strides = a.strides[: a.ndim - event_ndim]
     return a[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in strides)]
+
+
+def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
+    """
+    Refuse what overflowed.
+
+    Parameters
+    ----------
+    values : ndarray
+        Results, one per batch index.
+    allowed : ndarray of bool or bool
+        Where they may be infinite or NaN.
+    name : str
+        What they are.
+
+    Returns
+    -------
+    ndarray
+        The values.
+
+    Raises
+    ------
+    OverflowError
+        If another value is infinite or NaN.
+    """
+    bad = ~(np.isfinite(values) | allowed)
+    if bad.any():
+        index = tuple(map(int, np.argwhere(bad)[0]))
+        raise OverflowError(f"{name} is too large for {values.dtype}{at(index)}; rescale")
+    return values
+
+
+def rounded(values: Values, dtype: np.dtype[Any], name: str) -> Matrix:
+    """
+    Convert to the type of the parameters, and refuse what overflows.
+
+    Parameters
+    ----------
+    values : ndarray
+        Results.
+    dtype : dtype
+        float32 or float64.
+    name : str
+        What they are.
+
+    Returns
+    -------
+    ndarray of `dtype`
+        The values.
+
+    Raises
+    ------
+    OverflowError
+        If a value is too large for `dtype`.
+    """
+    with np.errstate(over="ignore"):
+        typed: Matrix = values.astype(dtype, copy=False)
+    if not np.isfinite(typed).all():
+        raise OverflowError(f"{name} is too large for {dtype}; rescale")
+    return typed
 
 
 def at(index: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
 from fastdiv.divergences import kl
-from fastdiv.gaussian import Gaussian, at, factor, item, log_std
+from fastdiv.gaussian import Gaussian, at, checked, factor, item, log_std, rounded
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of the weights may be from 1."""
@@ -54,7 +54,8 @@ class GaussianMixture:
     components: Gaussian
 
     _no_closed_form = (
-        "; mixtures have no closed form: for KL use kl_mixture, for bounds and approximations, or "
+        "; mixtures have no closed form: for KL use kl_mixture, for bounds and approximations "
+        "(its methods are variational, product, convex_upper, moment_matching and others), or "
         "kl_monte_carlo"
     )
 
@@ -125,6 +126,8 @@ class GaussianMixture:
         ------
         TypeError, ValueError
             If x does not fit or is not finite.
+        OverflowError
+            If a log density is too large for float64.
 
         Examples
         --------
@@ -134,7 +137,8 @@ class GaussianMixture:
         array([-1.419000e+00, -4.902112e+03])
         """
         points = _inputs.points(x, "x", self.batch_shape, self.dim)
-        return item(_log_mix(self.weights, self.components.log_prob(points[..., None, :])))
+        values = _log_mix(self.weights, self.components._log_prob(points[..., None, :]))
+        return item(checked(values, False, "the log density"))
 
     def sample(self, n: int, *, rng: object = None) -> Matrix:
         """
@@ -152,6 +156,13 @@ class GaussianMixture:
         ndarray of the components' dtype, shape (n, *batch_shape, d)
             Independent draws.
 
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+        OverflowError
+            If a draw is too large for the dtype.
+
         Examples
         --------
         >>> from fastdiv import Gaussian, GaussianMixture
@@ -165,9 +176,9 @@ class GaussianMixture:
         x = generator.standard_normal((count, *self.batch_shape, d))
         means = np.broadcast_to(c.mean, (*self.batch_shape, k, d))
         event = (d,) if c.is_diagonal else (d, d)
-        scales = np.broadcast_to(
-            np.exp(log_std(c)) if c.is_diagonal else factor(c), (*self.batch_shape, k, *event)
-        )
+        with np.errstate(over="ignore"):
+            factors = np.exp(log_std(c)) if c.is_diagonal else factor(c)
+        scales = np.broadcast_to(factors, (*self.batch_shape, k, *event))
         thresholds = np.cumsum(self.weights, axis=-1)
         thresholds = np.broadcast_to(thresholds / thresholds[..., -1:], (*self.batch_shape, k))
         for index in np.ndindex(self.batch_shape):
@@ -176,8 +187,9 @@ class GaussianMixture:
             for j in np.unique(chosen):
                 rows, component = (chosen == j, *index), (*index, j)
                 z, scale = x[rows], scales[component]
-                x[rows] = means[component] + (z * scale if c.is_diagonal else z @ scale.T)
-        return x.astype(c.dtype, copy=False)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    x[rows] = means[component] + (z * scale if c.is_diagonal else z @ scale.T)
+        return rounded(x, c.dtype, "a draw")
 
     def mean(self) -> Values:
         """
@@ -296,27 +308,27 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     if f.dim != g.dim:
         raise ValueError(f"p and q must have the same dimension; got {f.dim} and {g.dim}")
     batch = _inputs.broadcast_batches({"p": f.batch_shape, "q": g.batch_shape})
-    return item(np.broadcast_to(_METHODS[word](f, g), batch))
+    if word != "moment_matching":
+        f.components._require_definite()
+        g.components._require_definite()
+    values = np.broadcast_to(_METHODS[word](f, g), batch)
+    return item(checked(values, False, "the result"))
 
 
 def _as_mixture(value: object, name: str) -> GaussianMixture:
     if isinstance(value, GaussianMixture):
         return value
     if isinstance(value, Gaussian):
-        return GaussianMixture([1.0], _with_axis(value, len(value.batch_shape)))
+        if value.where is not None and not value.where.all():
+            raise ValueError(f"{name} must have no padding; got a Gaussian with where=")
+        value._require_definite()
+        return GaussianMixture([1.0], value[..., None])
     raise TypeError(f"{name} must be a GaussianMixture or a Gaussian; got {type(value).__name__}")
-
-
-def _with_axis(c: Gaussian, axis: int) -> Gaussian:
-    """Insert an axis into the batch of Gaussians."""
-    parameter = np.expand_dims(c.parameter, axis)
-    return Gaussian(np.expand_dims(c.mean, axis), **{c.parametrisation: parameter})
 
 
 def _sides(f: GaussianMixture, g: GaussianMixture) -> tuple[Gaussian, Gaussian]:
     """Return the components with batch shapes (..., a, 1) and (..., 1, b)."""
-    rows = _with_axis(f.components, len(f.components.batch_shape))
-    return rows, _with_axis(g.components, len(g.components.batch_shape) - 1)
+    return f.components[..., None], g.components[..., None, :]
 
 
 def _divergences(f: GaussianMixture, g: GaussianMixture) -> Values:
@@ -327,11 +339,14 @@ def _divergences(f: GaussianMixture, g: GaussianMixture) -> Values:
 def _log_overlaps(f: GaussianMixture, g: GaussianMixture) -> Values:
     """Return log t(fₐ, g_b), shape (..., a, b)."""
     a, b = _sides(f, g)
+    both = "the sum of two covariances"
     if a.is_diagonal and b.is_diagonal:
-        var = np.exp(2 * log_std(a)) + np.exp(2 * log_std(b))
-        return np.asarray(Gaussian(b.mean, var=var).log_prob(a.mean))
-    cov = a.cov().astype(np.float64) + b.cov()
-    return np.asarray(Gaussian(b.mean, cov=cov).log_prob(a.mean))
+        with np.errstate(over="ignore"):
+            var = np.exp(2 * log_std(a)) + np.exp(2 * log_std(b))
+        return Gaussian(b.mean, var=rounded(var, var.dtype, both))._log_prob(a.mean)
+    with np.errstate(over="ignore"):
+        cov = a.cov().astype(np.float64) + b.cov()
+    return Gaussian(b.mean, cov=rounded(cov, cov.dtype, both))._log_prob(a.mean)
 
 
 def _log_weights(weights: Values) -> Values:

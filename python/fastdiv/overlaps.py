@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
 from fastdiv.divergences import kl
-from fastdiv.gaussian import at, factor, item, log_std, whitener
+from fastdiv.gaussian import checked as checked
+from fastdiv.gaussian import factor, item, log_std, whitener
 
 
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
@@ -38,7 +38,7 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Divergences in nats, never negative.
+        Divergences in nats, never negative; 0 for padding of p or q.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def bhattacharyya(p: object, q: object) -> Values:
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Distances in nats, never negative; symmetric in p and q.
+        Distances in nats, never negative; symmetric in p and q; 0 for padding of p or q.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def hellinger(p: object, q: object) -> Values:
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Distances between 0 and 1; a metric.
+        Distances between 0 and 1; a metric. 0 for padding of p or q.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def hellinger2(p: object, q: object) -> Values:
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Squared distances between 0 and 1.
+        Squared distances between 0 and 1; 0 for padding of p or q.
 
     Raises
     ------
@@ -250,33 +250,3 @@ def less_log(t: Values, log: Values) -> Values:
     for k in range(17, 1, -2):  # log(1 + u) = 2 (s + s³/3 + s⁵/5 + …), and u − 2s = u s
         series = (series + 1 / k) * s * s
     return np.where(small, u * s - 2 * s * series, t - log)
-
-
-def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
-    """
-    Refuse what overflowed.
-
-    Parameters
-    ----------
-    values : ndarray
-        Results, one per batch index.
-    allowed : ndarray of bool or bool
-        Where they may be infinite or NaN.
-    name : str
-        What they are.
-
-    Returns
-    -------
-    ndarray
-        The values.
-
-    Raises
-    ------
-    OverflowError
-        If another value is infinite or NaN.
-    """
-    bad = ~(np.isfinite(values) | allowed)
-    if bad.any():
-        index = tuple(map(int, np.argwhere(bad)[0]))
-        raise OverflowError(f"{name} is too large for float64{at(index)}; rescale")
-    return values

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
-from fastdiv.gaussian import Gaussian, factor, item, log_std
+from fastdiv.gaussian import Gaussian, checked, factor, item, log_std
 
 
 def wasserstein2(p: object, q: object) -> Values:
@@ -28,12 +28,14 @@ def wasserstein2(p: object, q: object) -> Values:
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Squared distances in the squared units of the data.
+        Squared distances in the squared units of the data; 0 for padding of p or q.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as described.
+    OverflowError
+        If a squared distance is too large for float64.
 
     References
     ----------
@@ -48,21 +50,27 @@ def wasserstein2(p: object, q: object) -> Values:
     >>> float(wasserstein2(p, q))
     10.0
     """
-    return item(Pair.of(p, q).map(_wasserstein2))
+    values = Pair.of(p, q).map(_wasserstein2)
+    return item(checked(values, False, "the squared distance"))
 
 
 def _wasserstein2(pair: Pair) -> Values:
+    """Return squared distances, with infinity or NaN for what overflows."""
     p, q = pair.p, pair.q
-    difference = p.mean.astype(np.float64) - q.mean
-    shift: Values = (difference**2).sum(axis=-1)
     shape: Values
-    if p.is_diagonal and q.is_diagonal:
-        shape = ((np.exp(log_std(p)) - np.exp(log_std(q))) ** 2).sum(axis=-1)
-    else:
-        a, b = _semidefinite_factor(p), _semidefinite_factor(q)
-        left, _, right = np.linalg.svd(b.swapaxes(-1, -2) @ a)
-        shape = ((a - b @ (left @ right)) ** 2).sum(axis=(-2, -1))
-    return shift + shape
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = p.mean.astype(np.float64) - q.mean
+        shift: Values = (difference**2).sum(axis=-1)
+        if p.is_diagonal and q.is_diagonal:
+            shape = ((np.exp(log_std(p)) - np.exp(log_std(q))) ** 2).sum(axis=-1)
+        else:
+            a, b = _semidefinite_factor(p), _semidefinite_factor(q)
+            product = b.swapaxes(-1, -2) @ a
+            overflows = ~np.isfinite(product).all(axis=(-2, -1), keepdims=True)
+            left, _, right = np.linalg.svd(np.where(overflows, 0.0, product))
+            shape = ((a - b @ (left @ right)) ** 2).sum(axis=(-2, -1))
+            shape = np.where(overflows[..., 0, 0], np.nan, shape)
+        return shift + shape
 
 
 def _semidefinite_factor(p: Gaussian) -> Values:
