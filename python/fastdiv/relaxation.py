@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
 from fastdiv.discrete import Categorical
+from fastdiv.gaussian import rounded
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class RelaxedSample:
         ------
         TypeError, ValueError
             If the cotangent has another shape or does not hold finite numbers.
+        OverflowError
+            If a product is too large for the dtype.
 
         Examples
         --------
@@ -114,8 +117,10 @@ class RelaxedSample:
         if not np.isfinite(c).all():
             raise ValueError("cotangent must be finite; got NaN or infinity")
         y = self._soft.astype(np.float64, copy=False)
-        centred = c - (c * y).sum(axis=-1, keepdims=True)
-        return np.asarray(y * centred / self.temperature, dtype=self.sample.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = c - (c * y).sum(axis=-1, keepdims=True)
+            product = np.asarray(y * centred / self.temperature)
+        return rounded(product, self.sample.dtype, "the product")
 
 
 def score_function_grad(
@@ -158,6 +163,8 @@ def score_function_grad(
     ------
     TypeError, ValueError
         If an argument, or what f returns, is not as described.
+    OverflowError
+        If a gradient or standard error is too large for float64.
 
     References
     ----------
@@ -185,6 +192,9 @@ def score_function_grad(
         raise ValueError(f"f must return one value per draw, shape {z.shape}; got {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError("f must return finite values; got NaN or infinity")
+    # The values in units of a power of two near the largest, so that squares do not overflow.
+    unit = np.frexp(np.abs(values).max(axis=0))[1]
+    values = np.ldexp(values, -unit)
     # fᵢ − bᵢ = n/(n − 1) (fᵢ − mean), and these sum to 0, so the term with p drops out of the mean.
     weights = (values - values.mean(axis=0)) * (n / (n - 1))
     k = distribution.n_categories
@@ -194,7 +204,14 @@ def score_function_grad(
     p = np.exp(distribution._log_probs())
     sum_of_squares = (1 - 2 * p) * squares + p**2 * squares.sum(axis=-1, keepdims=True)
     variance = np.maximum(sum_of_squares - n * gradient**2, 0.0) / (n - 1)
-    return GradientEstimate(gradient, np.sqrt(variance / n), n)
+    with np.errstate(over="ignore"):
+        gradient = np.ldexp(gradient, unit[..., None])
+        stderr = np.ldexp(np.sqrt(variance / n), unit[..., None])
+    return GradientEstimate(
+        rounded(gradient, gradient.dtype, "the gradient"),
+        rounded(stderr, stderr.dtype, "the standard error"),
+        n,
+    )
 
 
 def gumbel_softmax(
@@ -249,8 +266,10 @@ def gumbel_softmax(
     tau = _inputs.positive(temperature, "temperature")
     if not isinstance(hard, (bool, np.bool_)):
         raise TypeError(f"hard must be True or False; got {hard!r}")
-    x = (a + _inputs.generator(rng).gumbel(size=a.shape)) / tau
+    x = a + _inputs.generator(rng).gumbel(size=a.shape)
     x -= x.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):  # to −∞, which softmax makes 0
+        x /= tau
     y = np.exp(x)
     y /= y.sum(axis=-1, keepdims=True)
     soft: Matrix = y.astype(a.dtype, copy=False)
@@ -281,6 +300,8 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     ------
     TypeError, ValueError
         If an argument is not as described.
+    OverflowError
+        If a gradient is too large for float64.
 
     References
     ----------
@@ -296,7 +317,9 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     distribution = Categorical(logits=logits)
     f = _inputs.points(f_values, "f_values", distribution.batch_shape, distribution.n_categories)
     p = np.exp(distribution._log_probs())
-    return np.asarray(p * (f - (p * f).sum(axis=-1, keepdims=True)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = np.asarray(p * (f - (p * f).sum(axis=-1, keepdims=True)))
+    return rounded(gradient, gradient.dtype, "the gradient")
 
 
 def _sums_per_category(z: NDArray[np.int64], weights: Values, k: int) -> Values:
