@@ -43,6 +43,14 @@ REFUSED = {
         lambda: enumeration_grad([0.0, 0.0, 0.0], [1.7e308, -1.7e308, -1.7e308]),
         "the gradient",
     ),
+    "cov, mixture": (
+        GaussianMixture([0.5, 0.5], Gaussian([[1e200], [-1e200]], std=1.0)).cov,
+        "a covariance",
+    ),
+    "kl_mixture, components": (
+        lambda: kl_mixture(Gaussian([[0.0], [1e200]], std=1.0), MIXTURE),
+        "between two components overflows; use",
+    ),
     "kl_mixture": (
         lambda: kl_mixture(Gaussian([1e200], std=1.0), MIXTURE, method="product"),
         "the result",
@@ -61,6 +69,11 @@ def test_a_component_too_far_to_count_is_no_overflow():
     p = GaussianMixture([0.5, 0.5], Gaussian([[0.0], [0.0]], std=[[1.0], [1e-200]]))
     expected = ONE.log_prob([1.0]) + np.log(0.5)
     np.testing.assert_allclose(p.log_prob([1.0]), expected, rtol=1e-15)
+
+
+def test_a_component_of_weight_0_does_not_count():
+    p = GaussianMixture([1.0, 0.0], Gaussian([[0.0], [1e200]], std=1.0))
+    assert kl_mixture(p, ONE, method="product") == 0
 
 
 @pytest.mark.parametrize("hard", [False, True])

@@ -218,18 +218,23 @@ class GaussianMixture:
         ndarray of float64, shape (*batch_shape, d, d)
             Covariances of the mixtures: within the components and between them.
 
+        Raises
+        ------
+        OverflowError
+            If a covariance is too large for float64, or that of a component for its dtype.
+
         Examples
         --------
         >>> from fastdiv import Gaussian, GaussianMixture
         >>> GaussianMixture([0.5, 0.5], Gaussian([[-1.0], [3.0]], std=1.0)).cov()
         array([[5.]])
         """
-        between = self.components.mean - self.mean()[..., None, :]
-        outer = between[..., :, None] * between[..., None, :]
-        total: Values = (self.weights[..., None, None] * (self.components.cov() + outer)).sum(
-            axis=-3
-        )
-        return total
+        within, weights = self.components.cov(), self.weights[..., None, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = self.components.mean - self.mean()[..., None, :]
+            outer = between[..., :, None] * between[..., None, :]
+            total: Values = (weights * (within + outer)).sum(axis=-3)
+        return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
 
 
 def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
@@ -333,7 +338,11 @@ def _sides(f: GaussianMixture, g: GaussianMixture) -> tuple[Gaussian, Gaussian]:
 
 def _divergences(f: GaussianMixture, g: GaussianMixture) -> Values:
     """Return D(fₐ‖g_b), shape (..., a, b)."""
-    return np.asarray(kl(*_sides(f, g)))
+    try:
+        return np.asarray(kl(*_sides(f, g)))
+    except OverflowError:  # its index is one of pairs of components
+        message = "the divergence between two components overflows; use float64 or rescale"
+        raise OverflowError(message) from None
 
 
 def _log_overlaps(f: GaussianMixture, g: GaussianMixture) -> Values:
@@ -370,7 +379,8 @@ def _log_mix(weights: Values, values: Values) -> Values:
 
 def _mean_log(f: GaussianMixture, g: GaussianMixture, exponents: Values) -> Values:
     """Return Σₐ πₐ log Σ_b ω_b exp(exponents[a, b])."""
-    total: Values = (f.weights * _log_mix(g.weights[..., None, :], exponents)).sum(axis=-1)
+    logs = _log_mix(g.weights[..., None, :], exponents)
+    total: Values = (f.weights * np.where(f.weights > 0, logs, 0.0)).sum(axis=-1)
     return total
 
 
