@@ -15,6 +15,7 @@ from fastdiv import (
     jeffreys,
     kl,
     kl_mixture,
+    kl_monte_carlo,
     renyi,
     wasserstein2,
 )
@@ -95,3 +96,10 @@ def test_mixtures_refuse_padding(rng):
         kl_mixture(q, p)
     everything = Gaussian(np.zeros(2), std=1.0, where=True)
     assert np.isfinite(kl_mixture(everything, q))
+
+
+def test_estimates_refuse_padding():
+    p = Gaussian(np.zeros((2, 1)), std=[[1.0], [np.nan]], where=[True, False])
+    for arguments in ((p, Gaussian.standard(1)), (Gaussian.standard(1), p)):
+        with pytest.raises(ValueError, match="must have no padding"):
+            kl_monte_carlo(*arguments, 100, rng=0)

@@ -10,9 +10,8 @@ import numpy as np
 from fastdiv._backend import Matrix, Values
 from fastdiv.coupled import CoupledNormal, Order
 from fastdiv.estimators import LOG_DENSITIES, Draws, Estimate, refuse
-from fastdiv.gaussian import Gaussian, item
+from fastdiv.gaussian import Gaussian, checked, item
 from fastdiv.mixture import GaussianMixture
-from fastdiv.overlaps import checked
 
 
 def coupled_kl_monte_carlo(

@@ -335,6 +335,10 @@ class Draws:
             If an argument is not as described.
         """
         n = _inputs.integer(n_samples, "n_samples", 2)
+        for name, value in (("p", p), ("q", q)):
+            mask = getattr(value, "where", None)
+            if isinstance(mask, np.ndarray) and not mask.all():
+                raise ValueError(f"{name} must have no padding; got a where that leaves some out")
         generator = _inputs.generator(rng)
         report = _progress.reporter(progress)
         if {_is_discrete(p), _is_discrete(q)} == {False, True}:

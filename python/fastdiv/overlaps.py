@@ -8,8 +8,7 @@ from fastdiv import _inputs
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
 from fastdiv.divergences import kl
-from fastdiv.gaussian import checked as checked
-from fastdiv.gaussian import factor, item, log_std, whitener
+from fastdiv.gaussian import checked, factor, item, log_std, whitener
 
 
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
