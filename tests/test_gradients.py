@@ -59,15 +59,17 @@ def test_shapes_are_those_given_and_shared_parameters_add_up(rng):
     np.testing.assert_allclose(grad_p["logvar"], by_item["logvar"].sum(axis=0), rtol=1e-12)
 
 
-def test_masked_items_have_no_gradient(rng):
-    mean, logvar = rng.normal(size=(2, 4, 3))
-    expected = kl_and_grad(Gaussian(mean[:2], logvar=logvar[:2]), Gaussian.standard(3))
-    mean[2:], logvar[2:] = np.nan, np.inf
+@pytest.mark.parametrize("name", NAMES)
+def test_masked_items_have_no_gradient(rng, name):
+    whole = gaussian(name, rng, (4,), 3)
+    expected = kl_and_grad(whole[:2], Gaussian.standard(3))
+    mean, value = whole.mean.copy(), whole.parameter.copy()
+    mean[2:], value[2:] = np.nan, np.inf
     valid = np.arange(4) < 2
-    p = Gaussian(mean, logvar=logvar, where=valid)
+    p = Gaussian(mean, **{name: value}, where=valid)
     values, grad_p, grad_q = kl_and_grad(p, Gaussian.standard(3))
     assert not values[2:].any()
-    for key in ("mean", "logvar"):
+    for key in ("mean", name):
         assert np.array_equal(grad_p[key][:2], expected[1][key])
         assert not grad_p[key][2:].any()
     np.testing.assert_allclose(grad_q["mean"], expected[2]["mean"], rtol=1e-12)

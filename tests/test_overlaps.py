@@ -148,6 +148,16 @@ def test_refusals():
             function(p, Gaussian.standard(3))
 
 
+def test_a_singular_fit_is_named_by_its_own_index(rng):
+    x = rng.normal(size=(2, 3, 50, 4))
+    x[1, 2, :, 3] = x[1, 2, :, 0]
+    fitted = fit_gaussian(x)
+    for function in (hellinger, lambda p, q: renyi(p, q, 2.0)):
+        with pytest.raises(ValueError, match=r"cov is singular at batch index \(1, 2\)"):
+            function(fitted, Gaussian.standard(4))
+    assert wasserstein2(fitted, Gaussian.standard(4)).shape == (2, 3)
+
+
 def test_infinite_where_the_integral_diverges():
     p, q = Gaussian([0.0], std=[[3.0], [1.2]]), Gaussian([0.0], std=1.0)
     values = renyi(p, q, 2.0)

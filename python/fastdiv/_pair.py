@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs
 from fastdiv._backend import Matrix, Progress, Values
-from fastdiv.gaussian import DIAGONAL, Gaussian, at, distinct
-
-_BLOCK = 1 << 19
-"""Matrix entries at a time where NumPy computes: 4 MB for each temporary."""
+from fastdiv.gaussian import DIAGONAL, Gaussian, at, blocks, distinct
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ class Pair:
         self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
     ) -> Values:
         """Return KL(p || q) of the chosen items and 0 elsewhere."""
-        self.p._require_definite()
-        self.q._require_definite()
+        self.require_definite()
         with np.errstate(all="ignore"):  # padding may hold anything
             values = _backend.current().gaussian_kl(*self.lowered(), n_threads, progress)
         if chosen is not None:
@@ -62,19 +58,21 @@ class Pair:
             raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
 
+    def require_definite(self) -> None:
+        """Refuse fitted covariances that are singular."""
+        self.p._require_definite()
+        self.q._require_definite()
+
     def map(self, function: Callable[[Pair], Values]) -> Values:
         """Apply a function to flat blocks of pairs, so that its temporaries stay small.
 
         Padding is N(0, I) to the function, and its results are 0.
         """
         chosen = self.mask(None)
-        n = math.prod(self.batch_shape)
-        step = max(1, _BLOCK // self.p.dim**2)
-        flat = np.empty(n)
-        for start in range(0, n, step):
-            block = np.unravel_index(np.arange(start, min(n, start + step)), (1, *self.batch_shape))
-            p, q = (each[_own_index(each, block)]._filled() for each in (self.p, self.q))
-            flat[start : start + step] = function(Pair(p, q, (len(flat[start : start + step]),)))
+        flat = np.empty(math.prod(self.batch_shape))
+        for rows, index in blocks(self.batch_shape, self.p.dim**2):
+            p, q = (each[_own_index(each, index)]._filled() for each in (self.p, self.q))
+            flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
         values = flat.reshape(self.batch_shape)
         return values if chosen is None else np.where(chosen, values, 0.0)
 

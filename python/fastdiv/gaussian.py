@@ -18,6 +18,9 @@ FULL = ("cov", "scale_tril", "precision")
 
 LOG_2PI = math.log(2 * math.pi)
 
+_BLOCK = 1 << 19
+"""Numbers at a time where NumPy computes: 4 MB for each temporary."""
+
 _ROWS = 1 << 16
 """Rows of a sample centred at a time by `fit_gaussian`."""
 
@@ -630,11 +633,43 @@ def half_log_det(p: Gaussian) -> Values:
     ndarray of float64, shape batch_shape
         Sums of log Lᵢᵢ.
     """
+    p._require_definite()
+    flat = np.empty(math.prod(p.batch_shape))
+    for rows, index in blocks(p.batch_shape, p.dim if p.is_diagonal else p.dim**2):
+        flat[rows] = _half_log_det(p[index])
+    return flat.reshape(p.batch_shape)
+
+
+def _half_log_det(p: Gaussian) -> Values:
     if p.is_diagonal:
         return cast(Values, log_std(p).sum(axis=-1))
     lower = whitener(p) if p.parametrisation == "precision" else factor(p)
     log_diagonal = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
     return cast(Values, -log_diagonal if p.parametrisation == "precision" else log_diagonal)
+
+
+def blocks(
+    batch_shape: tuple[int, ...], size: int
+) -> Iterator[tuple[slice, tuple[NDArray[np.intp], ...]]]:
+    """
+    Cut a batch into blocks, so that temporaries stay small.
+
+    Parameters
+    ----------
+    batch_shape : tuple of int
+        Shape of the batch.
+    size : int
+        Numbers per item.
+
+    Yields
+    ------
+    slice, tuple of ndarray of int
+        A block's place in the flattened batch, and its index.
+    """
+    n, step = math.prod(batch_shape), max(1, _BLOCK // size)
+    for start in range(0, n, step):
+        rows = slice(start, min(n, start + step))
+        yield rows, np.unravel_index(np.arange(rows.start, rows.stop), (1, *batch_shape))[1:]
 
 
 def apply(matrices: Values, x: Values) -> Values:

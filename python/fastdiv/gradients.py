@@ -77,8 +77,8 @@ def kl_and_grad(
     values = pair.kl(_inputs.threads(n_threads), None, chosen)
     if isinstance(pair, CategoricalPair):
         return item(values), *pair.gradients(values, chosen)
-    with np.errstate(all="ignore"):  # padding may hold anything
-        means, scale_p, scale_q = (_diagonal if _is_diagonal(pair) else _full)(pair)
+    filled = Pair(pair.p._filled(), pair.q._filled(), pair.batch_shape)
+    means, scale_p, scale_q = (_diagonal if _is_diagonal(pair) else _full)(filled)
     grad_p = _as_given(pair.p, means, scale_p, chosen, pair.batch_shape)
     grad_q = _as_given(pair.q, -means, scale_q, chosen, pair.batch_shape)
     return item(values), grad_p, grad_q

@@ -63,7 +63,7 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     order = _inputs.positive(alpha, "alpha")
     if order == 1:
         return kl(p, q, n_threads=n_threads)
-    values = Pair.of(p, q).map(lambda pair: _renyi(pair, order))
+    values = _by_blocks(p, q, order)
     return item(checked(values, np.isinf(values), "the divergence"))
 
 
@@ -168,7 +168,13 @@ def hellinger2(p: object, q: object) -> Values:
 
 
 def _half_renyi(p: object, q: object) -> Values:
-    return Pair.of(p, q).map(lambda pair: _renyi(pair, 0.5)) / 2
+    return _by_blocks(p, q, 0.5) / 2
+
+
+def _by_blocks(p: object, q: object, alpha: float) -> Values:
+    pair = Pair.of(p, q)
+    pair.require_definite()
+    return pair.map(lambda block: _renyi(block, alpha))
 
 
 def _renyi(pair: Pair, alpha: float) -> Values:
