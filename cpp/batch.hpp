@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -19,11 +20,16 @@ inline std::ptrdiff_t count(const std::vector<std::ptrdiff_t>& shape) {
 inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
                              const std::vector<std::ptrdiff_t>& strides, std::ptrdiff_t index) {
   std::ptrdiff_t at = 0;
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
+  for (std::size_t axis = shape.size(); axis-- > 1;) {
     at += index % shape[axis] * strides[axis];
     index /= shape[axis];
   }
-  return at;
+  return shape.empty() ? 0 : at + index * strides[0];
+}
+
+// How many items of so many multiply-adds make a unit of work: as in TileList, about a millisecond.
+inline std::ptrdiff_t items_per_unit(double item_work) {
+  return static_cast<std::ptrdiff_t>(std::clamp(2e6 / item_work, 1.0, 4096.0));
 }
 
 }  // namespace fastdiv

@@ -37,8 +37,7 @@ bool for_each_item(ptrdiff_t items, ptrdiff_t n_categories, const Options& optio
   using Part = decltype(sum(0, 0, 0));
   const ptrdiff_t parts = (n_categories + part_size - 1) / part_size;
   const double part_work = work * static_cast<double>(std::min(n_categories, part_size));
-  // As in TileList: a unit takes about a millisecond.
-  const auto step = static_cast<ptrdiff_t>(std::clamp(2e6 / part_work, 1.0, 4096.0));
+  const ptrdiff_t step = items_per_unit(part_work);
   const ptrdiff_t n = items * parts;
   // Whole items are finished at once, so that nothing is kept of them.
   std::vector<Part> sums(static_cast<std::size_t>(parts == 1 ? 0 : n));

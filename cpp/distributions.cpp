@@ -17,29 +17,19 @@ using std::ptrdiff_t;
 template <class T>
 GaussianItem<T> item_at(const Gaussians<T>& all, const std::vector<ptrdiff_t>& shape,
                         ptrdiff_t index) {
-  GaussianItem<T> item = {all.mean,
-                          all.parameter,
-                          all.mean_strides.back(),
-                          all.parameter_strides[shape.size()],
-                          all.parameter_strides.back(),
-                          all.scale};
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    const ptrdiff_t i = axis == 0 ? index : index % shape[axis];
-    index = axis == 0 ? 0 : index / shape[axis];
-    item.mean += i * all.mean_strides[axis];
-    item.parameter += i * all.parameter_strides[axis];
-  }
-  return item;
+  return {all.mean + offset(shape, all.mean_strides, index),
+          all.parameter + offset(shape, all.parameter_strides, index),
+          all.mean_strides.back(),
+          all.parameter_strides[shape.size()],
+          all.parameter_strides.back(),
+          all.scale};
 }
 
 // Runs visit(first, count, thread) on groups of up to `group` items, `work` multiply-adds each.
 template <class Visit>
 bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
                     const Visit& visit) {
-  // As in TileList: a unit takes about a millisecond.
-  const auto groups =
-      static_cast<ptrdiff_t>(std::clamp(2e6 / (work * static_cast<double>(group)), 1.0, 4096.0));
-  const ptrdiff_t step = groups * group;
+  const ptrdiff_t step = items_per_unit(work * static_cast<double>(group)) * group;
   return workers.for_each((n + step - 1) / step, 1, [&](std::int64_t unit, int thread) {
     const ptrdiff_t end = std::min(n, (unit + 1) * step);
     for (ptrdiff_t i = unit * step; i < end; i += group) {

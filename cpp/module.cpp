@@ -50,16 +50,13 @@ std::vector<fastdiv::Group> groups_from(const PyGroups& from) {
 }
 
 bool is_float32(const py::array& x) {
-  if (x.ndim() != 2) {
-    throw std::invalid_argument("samples must be 2-D");
-  }
   if (py::isinstance<py::array_t<float>>(x)) {
     return true;
   }
   if (py::isinstance<py::array_t<double>>(x)) {
     return false;
   }
-  throw py::type_error("samples must be float32 or float64");
+  throw py::type_error("arrays must be float32 or float64");
 }
 
 template <class T>
@@ -164,14 +161,10 @@ std::vector<std::ptrdiff_t> batch_shape(const py::array& mean) {
   return {mean.shape(), mean.shape() + mean.ndim() - 1};
 }
 
-bool is_float32_batch(const py::array& mean) {
-  if (py::isinstance<py::array_t<float>>(mean)) {
-    return true;
+void require_one_shape(const py::array& p, const py::array& q) {
+  if (p.ndim() != q.ndim() || !std::equal(p.shape(), p.shape() + p.ndim(), q.shape())) {
+    throw std::invalid_argument("p and q must have one shape");
   }
-  if (py::isinstance<py::array_t<double>>(mean)) {
-    return false;
-  }
-  throw py::type_error("parameters must be float32 or float64");
 }
 
 double count(py::ssize_t n) {
@@ -357,10 +350,7 @@ Values gaussian_kl_of(const py::array& p_mean, const std::string& p_name,
   const auto p = gaussians<T>(p_mean, p_name, p_parameter);
   const auto q = gaussians<T>(q_mean, q_name, q_parameter);
   const auto shape = batch_shape(p_mean);
-  if (p_mean.ndim() != q_mean.ndim() ||
-      !std::equal(p_mean.shape(), p_mean.shape() + p_mean.ndim(), q_mean.shape())) {
-    throw std::invalid_argument("p and q must have one shape");
-  }
+  require_one_shape(p_mean, q_mean);
   Values out(shape);
   const double total = count(out.size());
   double* data = out.mutable_data();
@@ -374,10 +364,9 @@ Values gaussian_kl_of(const py::array& p_mean, const std::string& p_name,
 Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
                    const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
                    int n_threads, const Progress& progress) {
-  return (is_float32_batch(p_mean) ? gaussian_kl_of<float>
-                                   : gaussian_kl_of<double>)(p_mean, p_name, p_parameter, q_mean,
-                                                             q_name, q_parameter, n_threads,
-                                                             progress);
+  return (is_float32(p_mean) ? gaussian_kl_of<float>
+                             : gaussian_kl_of<double>)(p_mean, p_name, p_parameter, q_mean, q_name,
+                                                       q_parameter, n_threads, progress);
 }
 
 Values kl_from_products(const py::array& a, const py::array& b, const Values& a_offset,
@@ -425,8 +414,8 @@ py::array_t<std::uint8_t> matrix_status_of(const py::array& matrices, const std:
 
 py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::string& name,
                                         int n_threads) {
-  return (is_float32_batch(matrices) ? matrix_status_of<float>
-                                     : matrix_status_of<double>)(matrices, name, n_threads);
+  return (is_float32(matrices) ? matrix_status_of<float> : matrix_status_of<double>)(matrices, name,
+                                                                                     n_threads);
 }
 
 // (extreme, rest) per item, see fastdiv::Normaliser.
@@ -504,18 +493,15 @@ using CategoricalDivergence = bool (*)(const std::vector<std::ptrdiff_t>&, std::
                                        const fastdiv::Options&);
 
 template <class T>
-Values categorical_divergence(CategoricalDivergence<T> divergence, const py::array& p_values,
-                              const std::string& p_name, const Values& p_normalisers,
-                              const py::array& q_values, const std::string& q_name,
-                              const Values& q_normalisers, int n_threads,
-                              const Progress& progress) {
+Values categorical_divergence_of(CategoricalDivergence<T> divergence, const py::array& p_values,
+                                 const std::string& p_name, const Values& p_normalisers,
+                                 const py::array& q_values, const std::string& q_name,
+                                 const Values& q_normalisers, int n_threads,
+                                 const Progress& progress) {
   const auto p = categoricals<T>(p_values, p_name, &p_normalisers);
   const auto q = categoricals<T>(q_values, q_name, &q_normalisers);
   const auto shape = batch_shape(p_values);
-  if (p_values.ndim() != q_values.ndim() ||
-      !std::equal(p_values.shape(), p_values.shape() + p_values.ndim(), q_values.shape())) {
-    throw std::invalid_argument("p and q must have one shape");
-  }
+  require_one_shape(p_values, q_values);
   Values out(shape);
   const double total = count(p_values.size());
   double* data = out.mutable_data();
@@ -525,16 +511,29 @@ Values categorical_divergence(CategoricalDivergence<T> divergence, const py::arr
   return out;
 }
 
+Values categorical_divergence(CategoricalDivergence<float> narrow,
+                              CategoricalDivergence<double> wide, const py::array& p_values,
+                              const std::string& p_name, const Values& p_normalisers,
+                              const py::array& q_values, const std::string& q_name,
+                              const Values& q_normalisers, int n_threads,
+                              const Progress& progress) {
+  const auto compute = [&](auto divergence) {
+    return categorical_divergence_of(divergence, p_values, p_name, p_normalisers, q_values, q_name,
+                                     q_normalisers, n_threads, progress);
+  };
+  return is_float32(p_values) ? compute(narrow) : compute(wide);
+}
+
 Values categorical_normalisers(const py::array& values, const std::string& name, int n_threads,
                                const Progress& progress) {
-  return (is_float32_batch(values)
+  return (is_float32(values)
               ? categorical_normalisers_of<float>
               : categorical_normalisers_of<double>)(values, name, n_threads, progress);
 }
 
 Values categorical_entropy(const py::array& values, const std::string& name,
                            const Values& normalisers, int n_threads, const Progress& progress) {
-  return (is_float32_batch(values)
+  return (is_float32(values)
               ? categorical_entropy_of<float>
               : categorical_entropy_of<double>)(values, name, normalisers, n_threads, progress);
 }
@@ -543,28 +542,18 @@ Values categorical_kl(const py::array& p_values, const std::string& p_name,
                       const Values& p_normalisers, const py::array& q_values,
                       const std::string& q_name, const Values& q_normalisers, int n_threads,
                       const Progress& progress) {
-  if (is_float32_batch(p_values)) {
-    return categorical_divergence<float>(fastdiv::categorical_kl<float>, p_values, p_name,
-                                         p_normalisers, q_values, q_name, q_normalisers, n_threads,
-                                         progress);
-  }
-  return categorical_divergence<double>(fastdiv::categorical_kl<double>, p_values, p_name,
-                                        p_normalisers, q_values, q_name, q_normalisers, n_threads,
-                                        progress);
+  return categorical_divergence(fastdiv::categorical_kl<float>, fastdiv::categorical_kl<double>,
+                                p_values, p_name, p_normalisers, q_values, q_name, q_normalisers,
+                                n_threads, progress);
 }
 
 Values categorical_jensen_shannon(const py::array& p_values, const std::string& p_name,
                                   const Values& p_normalisers, const py::array& q_values,
                                   const std::string& q_name, const Values& q_normalisers,
                                   int n_threads, const Progress& progress) {
-  if (is_float32_batch(p_values)) {
-    return categorical_divergence<float>(fastdiv::categorical_jensen_shannon<float>, p_values,
-                                         p_name, p_normalisers, q_values, q_name, q_normalisers,
-                                         n_threads, progress);
-  }
-  return categorical_divergence<double>(fastdiv::categorical_jensen_shannon<double>, p_values,
-                                        p_name, p_normalisers, q_values, q_name, q_normalisers,
-                                        n_threads, progress);
+  return categorical_divergence(
+      fastdiv::categorical_jensen_shannon<float>, fastdiv::categorical_jensen_shannon<double>,
+      p_values, p_name, p_normalisers, q_values, q_name, q_normalisers, n_threads, progress);
 }
 
 py::tuple measure_peaks(const std::string& dtype, int n_threads, double seconds) {

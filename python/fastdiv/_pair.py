@@ -58,6 +58,11 @@ class Pair:
             raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether both are diagonal by parametrisation."""
+        return self.p.is_diagonal and self.q.is_diagonal
+
     def require_definite(self) -> None:
         """Refuse fitted covariances that are singular."""
         self.p._require_definite()
@@ -70,7 +75,8 @@ class Pair:
         """
         chosen = self.mask(None)
         flat = np.empty(math.prod(self.batch_shape))
-        for rows, index in blocks(self.batch_shape, self.p.dim**2):
+        size = self.p.dim if self.is_diagonal else self.p.dim**2
+        for rows, index in blocks(self.batch_shape, size):
             p, q = (each[_own_index(each, index)]._filled() for each in (self.p, self.q))
             flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
         values = flat.reshape(self.batch_shape)

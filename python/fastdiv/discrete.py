@@ -332,7 +332,11 @@ def _sum_tolerance(dtype: np.dtype[Any]) -> float:
 
 
 def _blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
-    """Cut rows of k categories into blocks, so that temporaries stay small."""
+    """
+    Cut rows of k categories into blocks, so that temporaries stay small.
+
+    Few rows a block, whatever k: `sample` adds their numbers to running sums, which costs digits.
+    """
     step = min(4096, max(1, _AT_ONCE // k))
     return (np.arange(start, min(rows, start + step)) for start in range(0, rows, step))
 

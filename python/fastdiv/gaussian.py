@@ -169,16 +169,14 @@ class Gaussian:
         if name in DIAGONAL:
             _check_range(name, parameter, self.where, positive=name in ("std", "var"))
             return
-        status = self._matrix_status()
+        matrices = distinct(parameter, 2)
+        status = np.broadcast_to(
+            _backend.current().matrix_status(matrices, name, 0), self.batch_shape
+        )
         bad = status != 0 if self.where is None else (status != 0) & self.where
         if bad.any():
             index = tuple(map(int, np.argwhere(bad)[0]))
             raise ValueError(f"{name} {MATRIX_STATUS[int(status[index])]}{at(index)}")
-
-    def _matrix_status(self) -> NDArray[np.uint8]:
-        matrices = distinct(self.parameter, 2)
-        status = _backend.current().matrix_status(matrices, self.parametrisation, 0)
-        return np.broadcast_to(status, self.batch_shape)
 
     @classmethod
     def standard(cls, d: int) -> Gaussian:
@@ -207,17 +205,11 @@ class Gaussian:
         return self
 
     @classmethod
-    def _fitted(cls, mean: Matrix, cov: Matrix) -> Gaussian:
+    def _fitted(cls, mean: Matrix, cov: Matrix, singular: NDArray[np.bool_]) -> Gaussian:
         """Return Gaussians whose covariances are semidefinite by construction, maybe singular."""
         self = cls.__new__(cls)
         self._set(mean, "cov", cov)
-        scale = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
-        constant = (scale == 0).any(axis=-1)
-        scale = np.where(scale == 0, 1.0, scale)
-        correlation = cov / (scale[..., :, None] * scale[..., None, :])
-        # Rounding leaves the eigenvalue 0 of collinear features within some d ε of it.
-        noise = 100 * self.dim * np.finfo(np.float64).eps
-        self._singular = constant | (np.linalg.eigvalsh(correlation)[..., 0] <= noise)
+        self._singular = singular
         return self
 
     def _require_definite(self) -> None:
@@ -499,10 +491,20 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
             cov += centred.swapaxes(-1, -2) @ centred
     if not np.isfinite(cov).all():
         raise OverflowError("the covariance of x overflows; scale the data")
-    fitted = Gaussian._fitted(mean, cov / (n - minus))
-    if n <= d:
-        fitted._singular = np.ones(fitted.batch_shape, dtype=bool)  # of rank n − 1 at most
-    return fitted
+    # Of rank n − 1 at most.
+    singular = np.ones(a.shape[:-2], dtype=np.bool_) if n <= d else _collinear(cov)
+    return Gaussian._fitted(mean, cov / (n - minus), singular)
+
+
+def _collinear(cov: Values) -> NDArray[np.bool_]:
+    """Tell where features are constant or follow from others, but for rounding."""
+    scale = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+    constant = (scale == 0).any(axis=-1)
+    scale = np.where(scale == 0, 1.0, scale)
+    correlation = cov / (scale[..., :, None] * scale[..., None, :])
+    # Rounding leaves the eigenvalue 0 of collinear features within some d ε of it.
+    noise = 100 * cov.shape[-1] * np.finfo(np.float64).eps
+    return np.asarray(constant | (np.linalg.eigvalsh(correlation)[..., 0] <= noise))
 
 
 # --- what the divergences need of a Gaussian, in float64 --------------------------------

@@ -78,14 +78,10 @@ def kl_and_grad(
     if isinstance(pair, CategoricalPair):
         return item(values), *pair.gradients(values, chosen)
     filled = Pair(pair.p._filled(), pair.q._filled(), pair.batch_shape)
-    means, scale_p, scale_q = (_diagonal if _is_diagonal(pair) else _full)(filled)
+    means, scale_p, scale_q = (_diagonal if pair.is_diagonal else _full)(filled)
     grad_p = _as_given(pair.p, means, scale_p, chosen, pair.batch_shape)
     grad_q = _as_given(pair.q, -means, scale_q, chosen, pair.batch_shape)
     return item(values), grad_p, grad_q
-
-
-def _is_diagonal(pair: Pair) -> bool:
-    return pair.p.is_diagonal and pair.q.is_diagonal
 
 
 def _diagonal(pair: Pair) -> tuple[Values, Values, Values]:

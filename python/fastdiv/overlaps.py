@@ -212,7 +212,7 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     """
     p, q = pair.p, pair.q
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
-    if p.is_diagonal and q.is_diagonal:
+    if pair.is_diagonal:
         log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
         return np.expm1(log), log, difference * np.exp(-log_std(q))
     # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,

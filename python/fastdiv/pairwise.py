@@ -69,7 +69,7 @@ def kl_matrix(
         return np.zeros((*pair.p.batch_shape, *pair.q.batch_shape))
     tolerance = 1e-5 if pair.p.dtype == pair.q.dtype == np.float32 else 1e-12
     with np.errstate(over="ignore", invalid="ignore"):
-        features = _diagonal if pair.p.is_diagonal and pair.q.is_diagonal else _full
+        features = _diagonal if pair.is_diagonal else _full
         a, a_offset, b, b_offset = features(pair.p, pair.q)
         finite = all(np.isfinite(each).all() for each in (a, a_offset, b, b_offset))
     if finite:

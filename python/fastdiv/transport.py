@@ -61,7 +61,7 @@ def _wasserstein2(pair: Pair) -> Values:
     with np.errstate(over="ignore", invalid="ignore"):
         difference = p.mean.astype(np.float64) - q.mean
         shift: Values = (difference**2).sum(axis=-1)
-        if p.is_diagonal and q.is_diagonal:
+        if pair.is_diagonal:
             shape = ((np.exp(log_std(p)) - np.exp(log_std(q))) ** 2).sum(axis=-1)
         else:
             a, b = _semidefinite_factor(p), _semidefinite_factor(q)
