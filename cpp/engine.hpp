@@ -44,10 +44,31 @@ bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labe
                 const std::vector<Group>& groups, int n_outputs, double* out,
                 const Options& options = {});
 
-// out[o*at.rows + i] = sum_j k_o(at_i, x_j)
+// out[o*at.rows + i] = sum_j w_j k_o(at_i, x_j); without weights, w_j = 1.
 template <class T>
-bool row_sums(MatrixView<T> at, MatrixView<T> x, const std::vector<Group>& groups, int n_outputs,
-              double* out, const Options& options = {});
+bool row_sums(MatrixView<T> at, MatrixView<T> x, const double* weights,
+              const std::vector<Group>& groups, int n_outputs, double* out,
+              const Options& options = {});
+
+// A sample whose rows have weights, of order 1 at most, and what is wanted for them.
+template <class T>
+struct WeightedSample {
+  MatrixView<T> rows;
+  const double* weights;
+  // [o*n + i] = sum over j != i of w_j k_o(x_i, x_j), or over the other sample; both or neither
+  double* within = nullptr;
+  double* between = nullptr;
+  // [(o*n + i)*d + k] = derivative by x_ik of factors[0] * xx + factors[1] * yy + factors[2] * xy,
+  // the three sums of output o; or null
+  T* gradient = nullptr;
+};
+
+// out[3*o + 0, 1, 2] = the sums of pair_sums, each pair times the weights of its rows, and what the
+// samples ask for besides.
+template <class T>
+bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
+                   const std::vector<Group>& groups, int n_outputs, double* out,
+                   const Options& options = {});
 
 // out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
 template <class T>

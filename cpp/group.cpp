@@ -104,6 +104,9 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
     }
   }
   length_ = 1 / frame.scale;
+  unit_.assign(static_cast<std::size_t>(dim_), frame.scale);
+  std::transform(group.scale.begin(), group.scale.end(), unit_.begin(),
+                 [&](double scale) { return scale * frame.scale; });
   for (const Term& term : group.terms) {
     terms_.push_back(make_ready<T>(term, length_, bound));
     if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
@@ -125,14 +128,16 @@ double ReadyGroup<T>::pair_work() const {
 }
 
 template <class T>
-void ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile,
+bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile,
                          bool& direct_hint) const {
   const TileOps<T>& ops = isa().ops<T>();
   if (base_ == Base::dot) {
-    return ops.dot(operands(s, i, t, j, e, false), tile);
+    ops.dot(operands(s, i, t, j, e, false), tile);
+    return false;
   }
   if (direct_) {
-    return (base_ == Base::l1 ? ops.l1 : ops.sqdist_direct)(operands(s, i, t, j, e, true), tile);
+    (base_ == Base::l1 ? ops.l1 : ops.sqdist_direct)(operands(s, i, t, j, e, true), tile);
+    return true;
   }
   const double error = may_cancel_ ? largest_error(s, i, e.rows) + largest_error(t, j, e.cols) : 0;
   const bool risky = may_cancel_ && too_inaccurate(error, 0);
@@ -140,11 +145,12 @@ void ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
     ops.sqdist(operands(s, i, t, j, e, false), tile);
     // The smallest value may itself be off by some multiples of the typical error.
     if (!risky || !too_inaccurate(error, static_cast<double>(ops.smallest(tile, e)) - 8 * error)) {
-      return;
+      return false;
     }
     direct_hint = true;
   }
   ops.sqdist_direct(operands(s, i, t, j, e, true), tile);
+  return true;
 }
 
 // Whether some term's relative error could exceed the tolerance, for tile values >= smallest that
@@ -177,6 +183,7 @@ void ReadyGroup<T>::scale_differences(const Frame& frame) {
   if (!(largest <= std::numeric_limits<T>::max())) {
     throw std::invalid_argument("the data are too far from 0 for their range");
   }
+  difference_unit_.assign(ratio.begin(), ratio.end());
   const bool equal =
       std::all_of(ratio.begin(), ratio.end(), [&](double r) { return r == largest || r == 0; });
   if (!equal) {

@@ -70,9 +70,18 @@ class ReadyGroup {
 
   // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
   // `direct_hint` carries from tile to tile: after one tile had to be done again by differences,
-  // its neighbours start there.
-  void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
+  // its neighbours start there. Returns whether the values come from differences.
+  bool fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
             bool& direct_hint) const;
+
+  // What a gradient needs besides: the packed rows from row i of sample s on, centred or as given;
+  // the unit of differences of the latter, per feature; and that of the former.
+  const T* rows(int s, std::ptrdiff_t i, bool raw) const {
+    const Packed<T>& x = packed_[static_cast<std::size_t>(s)];
+    return (raw ? x.raw : x.centred).data() + i * dim_;
+  }
+  const T* difference_unit() const { return difference_unit_.data(); }
+  const std::vector<double>& unit() const { return unit_; }
 
  private:
   bool too_inaccurate(double error, double smallest) const;
@@ -90,6 +99,8 @@ class ReadyGroup {
   bool may_cancel_ = false;
   bool direct_ = false;
   std::vector<T> feature_scale_;  // of differences; empty: 1
+  std::vector<T> difference_unit_;
+  std::vector<double> unit_;
   T factor_ = 1;
 };
 

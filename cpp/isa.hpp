@@ -49,6 +49,19 @@ using FillTile = void (*)(const TileOperands<T>&, T* tile);
 constexpr int max_constants = 4;
 constexpr int max_params = 3;
 
+// What a weighted tile is added to: weight * f(tile[i][j]) for i, j inside the extent.
+template <class T>
+struct Weighing {
+  const T* row_weights;
+  const T* col_weights;
+  double weight;
+  double* row_sums;  // [i] += sum over j of col_weights[j] f
+  double* col_sums;  // [j] += sum over i of row_weights[i] f; or null
+  T* slopes;         // [i][j] += row_weights[i] col_weights[j] slope_weight f', 0 outside; or null
+  T slope_weight;
+  bool first;  // slopes holds nothing yet
+};
+
 template <class T>
 struct KernelOps {
   const char* name;
@@ -67,7 +80,29 @@ struct KernelOps {
   // out = coefficient * f(tile), or out += with accumulate; out may be tile
   void (*map)(const double* constants, const T* tile, T* out, int rows, int cols, T coefficient,
               bool accumulate);
+  void (*weigh)(const double* constants, const T* tile, Extent, const Weighing<T>&);
 };
+
+// Operands of a product of a tile of slopes with the rows of a sample, for each column j and
+// feature k of the tile's second sample:
+//   out(j, k) += sum over i of tile[i][j] * phi(x(i, k), y(j, k)).
+// Samples are panels as in TileOperands; out is too, with one more feature, to which the plain
+// sums of the columns are added where phi is x.
+template <class T>
+struct SpreadOperands {
+  const T* tile;
+  int leading;  // of the tile's rows
+  int rows;
+  int cols;
+  const T* x;
+  const T* y;                // differences and signs
+  const T* difference_unit;  // per feature, of differences
+  std::ptrdiff_t dim;
+  T* out;
+};
+
+template <class T>
+using Spread = void (*)(const SpreadOperands<T>&);
 
 template <class T>
 struct TileOps {
@@ -85,6 +120,13 @@ struct TileOps {
   void (*keep_smallest)(const T* tile, Extent, int k, T* least);
   // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
   void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
+  void (*transpose)(const T* tile, T* out);  // out: tile_cols x tile_rows
+  Spread<T> spread;                          // phi = x
+  Spread<T> spread_differences;              // phi = (x - y) * difference_unit
+  Spread<T> spread_signs;                    // phi = sign(x - y)
+  // out(i, k) += sign * (sum(i) * x(i, k) - spread(i, k)) for a panel: `spread` as it was filled,
+  // its last feature the sums. With x null: out -= sign * spread. Zeroes `spread`.
+  void (*settle)(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out);
   const KernelOps<T>* kernels;
   int n_kernels;
   // n vector multiply-adds on independent chains; returns the flops done

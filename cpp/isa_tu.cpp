@@ -6,6 +6,7 @@
 #include "kernels.hpp"
 #include "log_ratios.hpp"
 #include "reductions.hpp"
+#include "spread.hpp"
 #include "tile.hpp"
 
 #define FASTDIV_STRING_(x) #x
@@ -17,8 +18,8 @@ namespace {
 template <class T, class F>
 constexpr KernelOps<T> kernel() {
   static_assert(F::n_params <= max_params);
-  return {F::name,        F::base,   F::n_params,    F::prepare,
-          F::sensitivity, sum<T, F>, row_sums<T, F>, map<T, F>};
+  return {F::name,   F::base,        F::n_params, F::prepare, F::sensitivity,
+          sum<T, F>, row_sums<T, F>, map<T, F>,   weigh<T, F>};
 }
 
 template <class T, class List>
@@ -42,6 +43,11 @@ constexpr TileOps<T> tile_ops() {
           count_digits<T>,
           keep_smallest<T>,
           take_limb<T>,
+          transpose_tile<T>,
+          spread<T, SpreadRows<T>>,
+          spread<T, SpreadDifferences<T>>,
+          spread<T, SpreadSigns<T>>,
+          settle<T>,
           Kernels::rows,
           Kernels::size,
           fma_burst<T>};

@@ -10,6 +10,8 @@
 // (infinity) nothing is taken out. It returns what is wrong with the parameters for these data, or
 // null.
 //
+// `slope(t, f)` is f'(t), given t and f(t); 0 where a kernel has a cusp.
+//
 // `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
 // a tile value it is the relative error of the kernel value, which the engine compares with its
 // tolerance.
@@ -34,6 +36,11 @@ inline const char* check_bandwidth(double rate) {
                "outlier?), too little for float32: clean the data or pass float64"
              : "the bandwidth is below 1e-100 of the range of the data";
 }
+
+// Half squared distances below this count as 0 where slopes have no bound: their roots are some
+// 1e-16 of the range of the data in float32, 1e-130 in float64.
+template <class T>
+constexpr T coincident = sizeof(T) == 4 ? static_cast<T>(1e-32) : static_cast<T>(1e-260);
 
 inline double square(double x) {
   return x * x;
@@ -61,6 +68,7 @@ struct Rbf {
   T rate;
   explicit Rbf(const double* c) : rate(static_cast<T>(c[1])) {}
   Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (rate * static_cast<T>(ln_2)); }
 };
 
 // exp(-L / sigma), L the L1 distance
@@ -82,6 +90,7 @@ struct Laplacian {
   T rate;
   explicit Laplacian(const double* c) : rate(static_cast<T>(c[1])) {}
   Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (rate * static_cast<T>(ln_2)); }
 };
 
 // Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
@@ -113,6 +122,10 @@ struct Matern12 {
   Vec<T> operator()(Vec<T> t) const {
     return exp2_scaled(sqrt<T>(t) * rate, static_cast<T>(-log2_e));
   }
+  // -rate f / (2 sqrt(t))
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    return t >= coincident<T> ? f * (rate * T{-0.5}) / sqrt<T>(t) : Vec<T>{};
+  }
 };
 
 template <class T>
@@ -131,6 +144,10 @@ struct Matern32 {
   Vec<T> operator()(Vec<T> t) const {
     const Vec<T> r = sqrt<T>(t) * rate;
     return (r + T{1}) * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+  // -rate^2 exp(-r) / 2
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    return f * (rate * T{-0.5} * rate) / (sqrt<T>(t) * rate + T{1});
   }
 };
 
@@ -151,6 +168,12 @@ struct Matern52 {
     const Vec<T> r = sqrt<T>(t) * rate;
     const Vec<T> factor = (r * static_cast<T>(1.0 / 3) + T{1}) * r + T{1};
     return factor * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+  // -rate^2 (1 + r) exp(-r) / 6
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    const Vec<T> factor = (r * static_cast<T>(1.0 / 3) + T{1}) * r + T{1};
+    return f * (rate * static_cast<T>(-1.0 / 6) * rate) * ((r + T{1}) / factor);
   }
 };
 
@@ -189,6 +212,7 @@ struct RationalQuadratic {
     const Vec<T> u = t * rate;
     return exp2_scaled<T>(log2<T>(u + T{1}, u), power);
   }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const { return f * (power * rate) / (t * rate + T{1}); }
 };
 
 // c / (c + D)
@@ -213,6 +237,7 @@ struct InverseMultiquadric {
   T rate;
   explicit InverseMultiquadric(const double* c) : rate(static_cast<T>(c[1])) {}
   Vec<T> operator()(Vec<T> t) const { return T{1} / (t * rate + T{1}); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (f * -rate); }
 };
 
 // (gamma x.y + coef0)^degree
@@ -240,14 +265,19 @@ struct Polynomial {
     return nullptr;
   }
   static double sensitivity(const double*, double) { return 0; }
-  T slope, offset;
+  T rate, offset;
   int degree;
   explicit Polynomial(const double* c)
-      : slope(static_cast<T>(c[1])), offset(static_cast<T>(c[2])), degree(static_cast<int>(c[3])) {}
-  Vec<T> operator()(Vec<T> t) const {
-    Vec<T> square = t * slope + offset;
+      : rate(static_cast<T>(c[1])), offset(static_cast<T>(c[2])), degree(static_cast<int>(c[3])) {}
+  Vec<T> operator()(Vec<T> t) const { return power(t * rate + offset, degree); }
+  Vec<T> slope(Vec<T> t, Vec<T>) const {
+    return power(t * rate + offset, degree - 1) * (rate * static_cast<T>(degree));
+  }
+
+ private:
+  static Vec<T> power(Vec<T> square, int exponent) {
     Vec<T> power = splat(T{1});
-    for (int rest = degree;;) {
+    for (int rest = exponent;;) {
       if (rest & 1) {
         power *= square;
       }
@@ -272,9 +302,10 @@ struct Linear {
     return nullptr;
   }
   static double sensitivity(const double*, double) { return 0; }
-  T slope;
-  explicit Linear(const double* c) : slope(static_cast<T>(c[1])) {}
-  Vec<T> operator()(Vec<T> t) const { return t * slope; }
+  T rate;
+  explicit Linear(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return t * rate; }
+  Vec<T> slope(Vec<T>, Vec<T>) const { return splat(rate); }
 };
 
 // -D^(beta/2), 0 < beta <= 2
@@ -292,13 +323,19 @@ struct Energy {
     return nullptr;
   }
   static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
-  T slope, power;
-  explicit Energy(const double* c) : slope(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  T rate, power;
+  explicit Energy(const double* c) : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
   Vec<T> operator()(Vec<T> t) const {
     if (power == T{0.5}) {
-      return sqrt<T>(t * slope);
+      return sqrt<T>(t * rate);
     }
-    return power == T{1} ? t * slope : pow_unit<T>(t * slope, power);
+    return power == T{1} ? t * rate : pow_unit<T>(t * rate, power);
+  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    if (power == T{1}) {
+      return splat(rate);
+    }
+    return t >= coincident<T> ? f * power / t : Vec<T>{};
   }
 };
 

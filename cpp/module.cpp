@@ -21,6 +21,10 @@ using PyTerm = std::tuple<std::string, std::vector<double>, double, int>;
 using PyGroup = std::tuple<std::string, std::optional<std::vector<double>>, std::vector<PyTerm>>;
 using PyGroups = std::vector<PyGroup>;
 using Values = py::array_t<double>;
+using WeightArray = py::array_t<double, py::array::c_style>;
+using Weights = std::optional<WeightArray>;
+// the sums, the row sums of x and of y, and the gradients by x and by y
+using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
 fastdiv::Group group_from(const PyGroup& from) {
   const auto& [base, scale, terms] = from;
@@ -209,19 +213,76 @@ Values quad_forms_of(const py::array& z,
   return out;
 }
 
+const double* weights_of(const WeightArray& weights, py::ssize_t rows) {
+  if (weights.ndim() != 1 || weights.shape(0) != rows) {
+    throw std::invalid_argument("weights need one number per row");
+  }
+  return weights.data();
+}
+
 template <class T>
-Values row_sums_of(const py::array& at, const py::array& x, const PyGroups& kernels, int n_outputs,
-                   int n_threads, const Progress& progress) {
+Values row_sums_of(const py::array& at, const py::array& x, const Weights& weights,
+                   const PyGroups& kernels, int n_outputs, int n_threads,
+                   const Progress& progress) {
   const auto vat = view<T>(at);
   const auto vx = view<T>(x);
+  const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
   Values out({py::ssize_t{n_outputs}, vat.rows});
   const auto groups = groups_from(kernels);
   const double total = count(vat.rows) * count(vx.rows);
   double* data = out.mutable_data();
   run(progress, total, [&] {
-    fastdiv::row_sums<T>(vat, vx, groups, n_outputs, data, options(n_threads, progress, total));
+    fastdiv::row_sums<T>(vat, vx, w, groups, n_outputs, data, options(n_threads, progress, total));
   });
   return out;
+}
+
+// Sums within and between of each row, (2, n_outputs, n), and a gradient, (n_outputs, n, d); with
+// nothing in them where they are not wanted.
+template <class T>
+struct PySample {
+  PySample(const py::array& x, const WeightArray& weights, int n_outputs, bool wants_row_sums,
+           bool wants_gradient)
+      : sample{view<T>(x), weights_of(weights, x.shape(0))} {
+    const py::ssize_t outputs = n_outputs;
+    const fastdiv::MatrixView<T>& rows = sample.rows;
+    row_sums = Values({py::ssize_t{2}, outputs, wants_row_sums ? rows.rows : 0});
+    gradient = py::array_t<T>({outputs, wants_gradient ? rows.rows : 0, rows.cols});
+    if (wants_row_sums) {
+      sample.within = row_sums.mutable_data();
+      sample.between = row_sums.mutable_data(1);
+    }
+    if (wants_gradient) {
+      sample.gradient = gradient.mutable_data();
+    }
+  }
+  fastdiv::WeightedSample<T> sample;
+  Values row_sums;
+  py::array_t<T> gradient;
+};
+
+template <class T>
+WeightedSums weighted_sums_of(const py::array& x, const py::array& y, const WeightArray& x_weights,
+                              const WeightArray& y_weights, const WeightArray& factors,
+                              bool row_sums, bool x_gradient, bool y_gradient,
+                              const PyGroups& kernels, int n_outputs, int n_threads,
+                              const Progress& progress) {
+  if (factors.ndim() != 1 || factors.shape(0) != 3) {
+    throw std::invalid_argument("factors must be three numbers");
+  }
+  PySample<T> of_x(x, x_weights, n_outputs, row_sums, x_gradient);
+  PySample<T> of_y(y, y_weights, n_outputs, row_sums, y_gradient);
+  Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
+  const auto groups = groups_from(kernels);
+  const double n = count(x.shape(0) + y.shape(0));
+  const double total = n * (n - 1) / 2;
+  double* data = out.mutable_data();
+  const double* three = factors.data();
+  run(progress, total, [&] {
+    fastdiv::weighted_sums<T>(of_x.sample, of_y.sample, three, groups, n_outputs, data,
+                              options(n_threads, progress, total));
+  });
+  return {out, of_x.row_sums, of_y.row_sums, of_x.gradient, of_y.gradient};
 }
 
 template <class T>
@@ -308,10 +369,21 @@ Values quad_forms(const py::array& z, const py::array_t<std::uint8_t, py::array:
                                                                         progress);
 }
 
-Values row_sums(const py::array& at, const py::array& x, const PyGroups& kernels, int n_outputs,
-                int n_threads, const Progress& progress) {
-  return (is_float32(at) ? row_sums_of<float> : row_sums_of<double>)(at, x, kernels, n_outputs,
-                                                                     n_threads, progress);
+Values row_sums(const py::array& at, const py::array& x, const Weights& weights,
+                const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
+  return (is_float32(at) ? row_sums_of<float> : row_sums_of<double>)(at, x, weights, kernels,
+                                                                     n_outputs, n_threads,
+                                                                     progress);
+}
+
+WeightedSums weighted_sums(const py::array& x, const py::array& y, const WeightArray& x_weights,
+                           const WeightArray& y_weights, const WeightArray& factors, bool row_sums,
+                           bool x_gradient, bool y_gradient, const PyGroups& kernels, int n_outputs,
+                           int n_threads, const Progress& progress) {
+  return (is_float32(x) ? weighted_sums_of<float>
+                        : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, row_sums,
+                                                    x_gradient, y_gradient, kernels, n_outputs,
+                                                    n_threads, progress);
 }
 
 Values paired_values(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
@@ -590,8 +662,12 @@ PYBIND11_MODULE(_core, m) {
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("quad_forms", &quad_forms, py::arg("z"), py::arg("labels"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
-  m.def("row_sums", &row_sums, py::arg("at"), py::arg("x"), py::arg("kernels"),
+  m.def("row_sums", &row_sums, py::arg("at"), py::arg("x"), py::arg("weights"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("weighted_sums", &weighted_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
+        py::arg("y_weights"), py::arg("factors"), py::arg("row_sums"), py::arg("x_gradient"),
+        py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),
+        py::arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
   m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),

@@ -119,6 +119,68 @@ void row_sums(const double* constants, const T* tile, Extent e, double* sums) {
   }
 }
 
+template <class T, class F, bool Columns, bool Slopes>
+void weigh_rows(const F& f, const T* tile, Extent e, const Weighing<T>& w) {
+  T columns[tile_cols] = {};
+  for (int r = 0; r < e.rows; ++r) {
+    const T* row = tile + r * tile_cols;
+    T* slopes = Slopes ? w.slopes + r * tile_cols : nullptr;
+    const T row_weight = w.row_weights[r];
+    const T slope_weight = row_weight * w.slope_weight;
+    const int begin = first_column(e, r);
+    const int end = e.cols;
+    Vec<T> sum{};
+    const auto take = [&](int j, const auto& inside) {
+      const Vec<T> t = load(row + j);
+      const Vec<T> weight = load(w.col_weights + j);
+      const Vec<T> value = f(t);
+      sum += inside(value * weight);
+      if constexpr (Columns) {
+        store(columns + j, load(columns + j) + inside(value * row_weight));
+      }
+      if constexpr (Slopes) {
+        const Vec<T> slope = inside(f.slope(t, value) * (weight * slope_weight));
+        store(slopes + j, w.first ? slope : load(slopes + j) + slope);
+      }
+    };
+    if (Slopes && w.first) {
+      // The ends of this row's first and last vector are written again below.
+      for (int j = 0; j < begin && j < tile_cols; j += lanes<T>) {
+        store(slopes + j, Vec<T>{});
+      }
+      for (int j = end / lanes<T> * lanes<T>; j < tile_cols; j += lanes<T>) {
+        store(slopes + j, Vec<T>{});
+      }
+    }
+    for_each_vector<T>(
+        begin, end, [&](int j) { take(j, [](Vec<T> v) { return v; }); },
+        [&](int j, IntVec<T> mask) {
+          take(j, [&](Vec<T> v) { return as_real<T>(as_int<T>(v) & mask); });
+        });
+    w.row_sums[r] += w.weight * total<T>(sum);
+  }
+  if (Slopes && w.first) {
+    for (int j = e.rows * tile_cols; j < tile_rows * tile_cols; j += lanes<T>) {
+      store(w.slopes + j, Vec<T>{});
+    }
+  }
+  if constexpr (Columns) {
+    for (int j = 0; j < e.cols; ++j) {
+      w.col_sums[j] += w.weight * static_cast<double>(columns[j]);
+    }
+  }
+}
+
+template <class T, class F>
+void weigh(const double* constants, const T* tile, Extent e, const Weighing<T>& w) {
+  const F f(constants);
+  const auto run =
+      w.slopes == nullptr
+          ? (w.col_sums == nullptr ? weigh_rows<T, F, false, false> : weigh_rows<T, F, true, false>)
+          : (w.col_sums == nullptr ? weigh_rows<T, F, false, true> : weigh_rows<T, F, true, true>);
+  run(f, tile, e, w);
+}
+
 template <class T, class F>
 void map(const double* constants, const T* tile, T* out, int rows, int cols, T coefficient,
          bool accumulate) {

@@ -93,6 +93,14 @@ class TileList {
   std::int64_t units_ = 0;
 };
 
+// The weights in the tile's precision, and zeros for a whole tile beyond them.
+template <class T>
+std::vector<T> padded(const double* weights, ptrdiff_t n) {
+  std::vector<T> all(static_cast<std::size_t>(n + tile_cols));
+  std::transform(weights, weights + n, all.begin(), [](double w) { return static_cast<T>(w); });
+  return all;
+}
+
 // Runs work(unit, thread, slot) over all units, each with a zeroed slot of doubles, and merges the
 // slots in the order of the units, whoever computed them: the sums depend on neither the number
 // of threads nor their timing. A thread works on a slot of its own and publishes it once: slots of

@@ -197,7 +197,7 @@ void compare_sums(const MatrixView<T>& x, const MatrixView<T>& y, const std::vec
   }
   check_close<T>(with_threads(outputs * static_cast<std::size_t>(x.rows),
                               [&](const fastdiv::Options& options, double* out) {
-                                return fastdiv::row_sums<T>(x, y, groups, n_outputs, out, options);
+                                return fastdiv::row_sums<T>(x, y, nullptr, groups, n_outputs, out, options);
                               }),
                  expected, bound, "row_sums");
 
