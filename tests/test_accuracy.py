@@ -141,7 +141,7 @@ def test_kernel_sums(case, name, dtype):
 
         direct = exact_values(kernel, x, y, for_mmd=False) if name == "linear" else xy
         groups = lower([kernel], for_mmd=False).groups
-        got = backend.row_sums(x, y, groups, 1, 0, None)[0]
+        got = backend.row_sums(x, y, None, groups, 1, 0, None)[0]
         rows = np.abs(direct).sum(axis=1)
         within(got, direct.sum(axis=1), rows + rows.mean(), dtype)
 
@@ -237,7 +237,7 @@ def test_outliers(change, kernel, dtype):
         for one, values in zip(got, (off_diagonal(x), off_diagonal(y), between), strict=True):
             check(one[None], values[None], axis=(1, 2))
 
-        got = backend.row_sums(x, y, groups, 1, 0, None)[0]
+        got = backend.row_sums(x, y, None, groups, 1, 0, None)[0]
         check(got, between, axis=1)
 
         got = backend.paired_values(x[:M], y, groups, 1, 0)[0]

@@ -448,12 +448,6 @@ def test_parts_change_nothing(rng, monkeypatch, at_once):
         _inputs.samples(y, z, "raise")
 
 
-@pytest.mark.parametrize("name", ["x_weights", "y_weights"])
-def test_weights_are_not_here_yet(name):
-    with pytest.raises(TypeError, match=name):
-        mmd2(GOOD, GOOD, K, **{name: np.ones(6)})
-
-
 def test_options_are_keyword_only():
     with pytest.raises(TypeError):
         mmd2(GOOD, GOOD, K, "biased")

@@ -5,6 +5,8 @@ One row per kernel. The sizes are smaller than a tile, odd, or prime; the number
 features leave a rest in every vector width.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -117,9 +119,77 @@ def test_row_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n, m in sizes(d):
         at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        expected = reference.row_sums(at, x, groups, 1, 0, None)
-        got = core.row_sums(at, x, groups, 1, 0, None)
+        expected = reference.row_sums(at, x, None, groups, 1, 0, None)
+        got = core.row_sums(at, x, None, groups, 1, 0, None)
         close(got, expected, absolute(at, x, groups).sum(axis=2), dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_weighted_row_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, m in sizes(d):
+        at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        weights = rng.random(m)
+        expected = reference.row_sums(at, x, weights, groups, 1, 0, None)
+        got = core.row_sums(at, x, weights, groups, 1, 0, None)
+        close(got, expected, absolute(at, x, groups) @ weights, dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_weighted_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    # the last with several parts of rows
+    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        u, v = rng.random(n), rng.random(m)
+        u[0] = 0.0
+        factors = rng.normal(size=3)
+        expected = reference.weighted_sums(
+            x, y, u, v, factors, True, True, True, groups, 1, 0, None
+        )
+        got = core.weighted_sums(x, y, u, v, factors, True, True, True, groups, 1, 0, None)
+        weighted = [
+            absolute(a, b, groups) * p[:, None] * q
+            for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
+        ]
+        close(got[0], expected[0], np.array([each.sum() for each in weighted]), dtype)
+        for row_sums, wanted, a, p, b, q in (
+            (got[1], expected[1], x, u, y, v),
+            (got[2], expected[2], y, v, x, u),
+        ):
+            bound = [absolute(a, a, groups) @ p, absolute(a, b, groups) @ q]
+            close(row_sums, wanted, np.array(bound), dtype)
+        for gradient, wanted, own, a, p, b, q in (
+            (got[3], expected[3], factors[0], x, u, y, v),
+            (got[4], expected[4], factors[1], y, v, x, u),
+        ):
+            within = np.abs(reference.kernel_gradients(a[:, None], a[None], groups, 1))
+            between = np.abs(reference.kernel_gradients(a[:, None], b[None], groups, 1))
+            bound = 2 * abs(own) * np.einsum("oijk,i,j->oik", within, p, p)
+            bound += abs(factors[2]) * np.einsum("oijk,i,j->oik", between, p, q)
+            assert gradient.dtype == dtype
+            close(gradient.astype(np.float64), wanted.astype(np.float64), bound.max(), dtype)
+
+
+@each_kernel
+def test_weighted_sums_give_what_is_wanted_only(core, rng, name):
+    groups = groups_of(name, 3)
+    x, y = sample(rng, 200, 3, np.float64), sample(rng, 60, 3, np.float64)
+    u, v, factors = rng.random(200), rng.random(60), np.array([0.5, 1.0, -2.0])
+    everything = (True, True, True)
+    whole = core.weighted_sums(x, y, u, v, factors, *everything, groups, 1, 0, None)
+    for wanted in itertools.product((False, True), repeat=3):
+        got = core.weighted_sums(x, y, u, v, factors, *wanted, groups, 1, 0, None)
+        twin = reference.weighted_sums(x, y, u, v, factors, *wanted, groups, 1, 0, None)
+        assert [part.shape for part in got] == [part.shape for part in twin]
+        of_part = (True, wanted[0], *wanted)
+        for part, full, is_wanted in zip(got, whole, of_part, strict=True):
+            assert (part.size > 0) == is_wanted
+            assert not is_wanted or np.array_equal(part, full)
 
 
 @each_dtype
@@ -188,8 +258,8 @@ def test_many_kernels_in_one_pass(core, rng, dtype):
         dtype,
     )
     close(
-        core.row_sums(y, x, groups, n_outputs, 0, None),
-        reference.row_sums(y, x, groups, n_outputs, 0, None),
+        core.row_sums(y, x, None, groups, n_outputs, 0, None),
+        reference.row_sums(y, x, None, groups, n_outputs, 0, None),
         bound,
         dtype,
     )
@@ -224,8 +294,8 @@ def test_strides(core, rng, view, dtype):
         lambda a: core.pair_sums(y, a, groups, 1, 0, None),
         lambda a: core.quad_forms(a, labels, groups, 1, 0, None),
         lambda a: core.quad_forms(a, wide_labels, groups, 1, 0, None),
-        lambda a: core.row_sums(a, y, groups, 1, 0, None),
-        lambda a: core.row_sums(y, a, groups, 1, 0, None),
+        lambda a: core.row_sums(a, y, None, groups, 1, 0, None),
+        lambda a: core.row_sums(y, a, None, groups, 1, 0, None),
         lambda a: core.paired_values(a, y, groups, 1, 0),
         lambda a: core.median_distance(a, "euclidean", 0, None),
         lambda a: core.median_distance(a, "cityblock", 0, None),
@@ -262,7 +332,7 @@ def test_threads_do_not_change_a_bit(core, rng, name, dtype, threads):
     for call in (
         lambda t: core.pair_sums(x, y, groups, 1, t, None),
         lambda t: core.quad_forms(x, labels, groups, 1, t, None),
-        lambda t: core.row_sums(x, y, groups, 1, t, None),
+        lambda t: core.row_sums(x, y, None, groups, 1, t, None),
         lambda t: core.median_distance(x, "euclidean", t, None),
     ):
         np.testing.assert_array_equal(call(threads), call(1))
@@ -330,7 +400,7 @@ def test_progress(core, rng):
     for call in (
         lambda p: core.pair_sums(x, y, groups, 1, 0, p),
         lambda p: core.quad_forms(x, labels, groups, 1, 0, p),
-        lambda p: core.row_sums(x, y, groups, 1, 0, p),
+        lambda p: core.row_sums(x, y, None, groups, 1, 0, p),
         lambda p: core.median_distance(x, "euclidean", 0, p),
     ):
         reports = []

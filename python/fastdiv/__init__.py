@@ -37,6 +37,7 @@ from fastdiv.kernels import (
 )
 from fastdiv.mixture import GaussianMixture, kl_mixture
 from fastdiv.mmd import energy_distance, mmd2, witness
+from fastdiv.mmd_gradients import mmd2_and_grad
 from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
@@ -107,6 +108,7 @@ __all__ = [
     "kl_monte_carlo",
     "median_distance",
     "mmd2",
+    "mmd2_and_grad",
     "mmd_test",
     "renyi",
     "score_function_grad",

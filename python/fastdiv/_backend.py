@@ -55,12 +55,30 @@ class Backend(Protocol):
         self,
         at: Matrix,
         x: Matrix,
+        weights: Values | None,
         kernels: Sequence[Group],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
         /,
     ) -> Values: ...
+
+    def weighted_sums(
+        self,
+        x: Matrix,
+        y: Matrix,
+        x_weights: Values,
+        y_weights: Values,
+        factors: Values,
+        row_sums: bool,
+        x_gradient: bool,
+        y_gradient: bool,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> tuple[Values, Values, Values, Matrix, Matrix]: ...
 
     def paired_values(
         self, x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int, /

@@ -69,20 +69,53 @@ def quad_forms(
     return sums
 
 
-def row_sums(
-    at: Matrix, x: Matrix, kernels: Lowered, n_threads: int, progress: Progress | None
+def weighted_pair_sums(
+    x: Matrix,
+    y: Matrix,
+    x_weights: Values,
+    y_weights: Values,
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
 ) -> Values:
-    """Sum over the rows of x at each row of `at`, (n_outputs, n_at)."""
+    """Do as `pair_sums`, each pair times the weights of its rows."""
+    sums = np.zeros((kernels.n_outputs, 3))
+    if kernels.groups:
+        sums = _backend.current().weighted_sums(
+            *(x, y, x_weights, y_weights, np.zeros(3), False, False, False),
+            *(kernels.groups, kernels.n_outputs, n_threads, progress),
+        )[0]
+    for f, weight, output in kernels.callbacks:
+        triple = (
+            _within(f, x, progress, x_weights),
+            _within(f, y, progress, y_weights),
+            _between(f, x, y, progress, x_weights, y_weights),
+        )
+        with _overflowing():
+            sums[output] += weight * np.array(triple)
+    return sums
+
+
+def row_sums(
+    at: Matrix,
+    x: Matrix,
+    weights: Values | None,
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Sum over the (weighted) rows of x at each row of `at`, (n_outputs, n_at)."""
     sums = np.zeros((kernels.n_outputs, len(at)))
     if kernels.groups:
         sums = _backend.current().row_sums(
-            at, x, kernels.groups, kernels.n_outputs, n_threads, progress
+            at, x, weights, kernels.groups, kernels.n_outputs, n_threads, progress
         )
+    w = np.ones(len(x)) if weights is None else weights
     for f, weight, output in kernels.callbacks:
         for i, j in _reported(list(_tiles(len(at), len(x))), progress):
             tile = _evaluate(f, at[i], x[j])
             with _overflowing():
-                sums[output, i] += weight * tile.sum(axis=1)
+                sums[output, i] += weight * (tile * w[j]).sum(axis=1)
     return sums
 
 
@@ -133,22 +166,36 @@ def _read_only(rows: Matrix) -> Matrix:
     return view
 
 
-def _within(f: _F, x: Matrix, progress: Progress | None) -> float:
+def _within(f: _F, x: Matrix, progress: Progress | None, weights: Values | None = None) -> float:
+    w = np.ones(len(x)) if weights is None else weights
     total = 0.0
     for i, j in _reported(_upper_tiles(len(x)), progress):
         tile = _tile_off_diagonal(f, x, i, j)
         with _overflowing():
-            total += tile.sum() * (1 if i == j else 2)
+            total += _weighted(tile, w[i], w[j]) * (1 if i == j else 2)
     return total
 
 
-def _between(f: _F, x: Matrix, y: Matrix, progress: Progress | None) -> float:
+def _between(
+    f: _F,
+    x: Matrix,
+    y: Matrix,
+    progress: Progress | None,
+    x_weights: Values | None = None,
+    y_weights: Values | None = None,
+) -> float:
+    wx = np.ones(len(x)) if x_weights is None else x_weights
+    wy = np.ones(len(y)) if y_weights is None else y_weights
     total = 0.0
     for i, j in _reported(list(_tiles(len(x), len(y))), progress):
         tile = _evaluate(f, x[i], y[j])
         with _overflowing():
-            total += tile.sum()
+            total += _weighted(tile, wx[i], wy[j])
     return total
+
+
+def _weighted(tile: Values, rows: Values, columns: Values) -> float:
+    return float((tile * rows[:, None] * columns).sum())
 
 
 def _quad_forms(

@@ -94,6 +94,7 @@ def quad_forms(
 def row_sums(
     at: Matrix,
     x: Matrix,
+    weights: Values | None,
     kernels: Sequence[Group],
     n_outputs: int,
     n_threads: int,
@@ -101,3 +102,18 @@ def row_sums(
     /,
 ) -> Values: ...
 def set_num_threads(n: int, /) -> None: ...
+def weighted_sums(
+    x: Matrix,
+    y: Matrix,
+    x_weights: Values,
+    y_weights: Values,
+    factors: Values,
+    row_sums: bool,
+    x_gradient: bool,
+    y_gradient: bool,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> tuple[Values, Values, Values, Matrix, Matrix]: ...

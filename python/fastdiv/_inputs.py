@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend
-from fastdiv._backend import Matrix
+from fastdiv._backend import Matrix, Values
 
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
@@ -66,11 +66,7 @@ def samples(
     a, b = same_space({"x": matrix(x, "x"), "y": matrix(y, "y")})
     omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
     if estimator == "paired":
-        if len(a) != len(b):
-            raise ValueError(
-                "x and y must have the same number of rows for estimator='paired'; "
-                f"got {len(a)} and {len(b)}"
-            )
+        _same_length(a, b)
         if omit:
             keep = _finite_rows(a) & _finite_rows(b)
             a, b = _chosen(a, keep), _chosen(b, keep)
@@ -84,6 +80,84 @@ def samples(
             f"estimator={estimator!r}; got {len(rows)}{after}"
         )
     return a, b
+
+
+def _same_length(a: Matrix, b: Matrix) -> None:
+    if len(a) != len(b):
+        raise ValueError(
+            "x and y must have the same number of rows for estimator='paired'; "
+            f"got {len(a)} and {len(b)}"
+        )
+
+
+def weighted_samples(
+    x: object, y: object, x_weights: object, y_weights: object, nan_policy: object, estimator: str
+) -> tuple[Matrix, Matrix, Values | None, Values | None]:
+    """
+    Return both samples as `samples` does, and the weights of their rows, the largest 1.
+
+    Rows of weight 0 are left out, and equal weights are None.
+    """
+    a, b = matrix(x, "x"), matrix(y, "y")
+    u = weights(x_weights, "x_weights", len(a), estimator)
+    v = weights(y_weights, "y_weights", len(b), estimator)
+    if u is None and v is None:
+        return *samples(a, b, nan_policy, estimator), None, None
+    if estimator == "paired":
+        _same_length(a, b)
+    keep_x, keep_y = (
+        np.ones(len(rows), dtype=np.bool_) if w is None else w > 0 for rows, w in ((a, u), (b, v))
+    )
+    if estimator == "paired":
+        keep_x = keep_y = keep_x | keep_y
+    if choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit":
+        keep_x, keep_y = keep_x & _finite_rows(a), keep_y & _finite_rows(b)
+        if estimator == "paired":
+            keep_x = keep_y = keep_x & keep_y
+    a, u = _kept(a, u, keep_x)
+    b, v = _kept(b, v, keep_y)
+    a, b = samples(a, b, "raise", estimator)
+    for name, w in (("x_weights", u), ("y_weights", v)):
+        if w is not None:
+            _enough_weight(w, name, estimator)
+    return a, b, u, v
+
+
+def _kept(a: Matrix, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Matrix, Values | None]:
+    """Return the chosen rows and their weights, the largest 1; None if all are equal."""
+    if not keep.all():
+        a, w = _chosen(a, keep), None if w is None else w[keep]
+    if w is None or not w.any():
+        return a, w
+    return a, None if (w == w[0]).all() else w / w.max()
+
+
+def weights(value: object, name: str, rows: int, estimator: str) -> Values | None:
+    """Return one finite weight >= 0 per row in float64; None for None."""
+    if value is None:
+        return None
+    a = array(value, name)
+    if a.shape != (rows,):
+        raise ValueError(
+            f"{name} must have one weight per row, shape ({rows},); got shape {a.shape}"
+        )
+    w = a.astype(np.float64)
+    bad = ~(np.isfinite(w) & (w >= 0))
+    if bad.any():
+        at = int(bad.argmax())
+        raise ValueError(f"{name} must be finite and >= 0; got {w[at]} at row {at}")
+    if not w.any():
+        raise ValueError(f"{name} must not be 0 for all rows")
+    _enough_weight(w, name, estimator)
+    return w
+
+
+def _enough_weight(w: Values, name: str, estimator: str) -> None:
+    if estimator != "biased" and np.count_nonzero(w) < 2:
+        raise ValueError(
+            f"{name} must be > 0 for at least 2 rows for estimator={estimator!r}; "
+            f"got {np.count_nonzero(w)}"
+        )
 
 
 def same_space(arrays: dict[str, Matrix]) -> list[Matrix]:

@@ -26,6 +26,9 @@ Median: TypeAlias = Callable[[str], float]
 FORMULAS: dict[str, Formula] = {}
 """Core name of a kernel -> its formula f(base_values, *params)."""
 
+SLOPES: dict[str, Formula] = {}
+"""Core name of a kernel -> the derivative of its formula, 0 where it has a cusp."""
+
 
 class Term(NamedTuple):
     """A kernel as the backends read it: factor * name(base value of the scaled rows)."""
@@ -58,9 +61,11 @@ class Kernel:
     """
 
     formulas: ClassVar[Mapping[str, Formula]] = {}
+    slopes: ClassVar[Mapping[str, Formula]] = {}
 
     def __init_subclass__(cls) -> None:
         FORMULAS.update(cls.formulas)
+        SLOPES.update(cls.slopes)
 
     def _resolve(self, d: int, median: Median) -> Kernel:
         """Return the kernel with every default replaced by a number, checked against d."""
@@ -141,6 +146,7 @@ class RBF(_Radial):
     bandwidth: float | str | tuple[float, ...] | ArrayLike = "median"
 
     formulas: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2))}
+    slopes: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2)) / (-2.0 * sigma**2)}
 
     def __post_init__(self) -> None:
         bandwidth = self.bandwidth
@@ -242,6 +248,7 @@ class Laplacian(_Radial):
 
     metric: ClassVar[str] = "cityblock"
     formulas: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma)}
+    slopes: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma) / -sigma}
 
     def _term(self) -> Term:
         return Term("l1", "laplacian", (_number(self.bandwidth),))
@@ -259,6 +266,22 @@ def _matern32(sq: Values, sigma: float) -> Values:
 def _matern52(sq: Values, sigma: float) -> Values:
     r = np.sqrt(5.0 * sq) / sigma
     return (1.0 + r + r**2 / 3.0) * np.exp(-r)
+
+
+def _matern12_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(sq) / sigma
+    slope: Values = np.exp(-r) / np.where(r > 0, -2.0 * sigma**2 * r, np.inf)
+    return slope
+
+
+def _matern32_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(3.0 * sq) / sigma
+    return np.exp(-r) * (-3.0 / (2.0 * sigma**2))
+
+
+def _matern52_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(5.0 * sq) / sigma
+    return (1.0 + r) * np.exp(-r) * (-5.0 / (6.0 * sigma**2))
 
 
 @dataclass(frozen=True)
@@ -297,6 +320,11 @@ class Matern(_Radial):
     bandwidth: Bandwidth = "median"
 
     formulas: ClassVar = {"matern12": _matern12, "matern32": _matern32, "matern52": _matern52}
+    slopes: ClassVar = {
+        "matern12": _matern12_slope,
+        "matern32": _matern32_slope,
+        "matern52": _matern52_slope,
+    }
     _names: ClassVar = {0.5: "matern12", 1.5: "matern32", 2.5: "matern52"}
 
     def __post_init__(self) -> None:
@@ -347,6 +375,11 @@ class RationalQuadratic(_Radial):
             -alpha * np.log1p(sq / (2.0 * sigma**2) / alpha)
         )
     }
+    slopes: ClassVar = {
+        "rational_quadratic": lambda sq, alpha, sigma: (
+            np.exp(-(alpha + 1.0) * np.log1p(sq / (2.0 * sigma**2) / alpha)) / (-2.0 * sigma**2)
+        )
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -386,6 +419,7 @@ class InverseMultiquadric(Kernel):
     c: float
 
     formulas: ClassVar = {"imq": lambda sq, c: c / (c + sq)}
+    slopes: ClassVar = {"imq": lambda sq, c: -c / (c + sq) ** 2}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "c", _inputs.positive(self.c, "c"))
@@ -432,6 +466,11 @@ class Polynomial(Kernel):
     formulas: ClassVar = {
         "polynomial": lambda dot, degree, gamma, coef0: (gamma * dot + coef0) ** degree
     }
+    slopes: ClassVar = {
+        "polynomial": lambda dot, degree, gamma, coef0: (
+            degree * gamma * (gamma * dot + coef0) ** (degree - 1.0)
+        )
+    }
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "degree", _inputs.integer(self.degree, "degree", 1, most=100))
@@ -470,12 +509,18 @@ class Linear(Kernel):
     """
 
     formulas: ClassVar = {"linear": lambda dot: dot}
+    slopes: ClassVar = {"linear": np.ones_like}
 
     def _term(self) -> Term:
         return Term("dot", "linear")
 
     def _mmd_term(self) -> Term:
         return Term("sqdist", "energy", (2.0,), factor=0.5)
+
+
+def _energy_slope(sq: Values, exponent: float) -> Values:
+    slope: Values = np.where(sq > 0, sq, np.inf) ** (exponent / 2.0 - 1.0) * (-exponent / 2.0)
+    return slope
 
 
 @dataclass(frozen=True)
@@ -515,6 +560,7 @@ class Energy(Kernel):
     exponent: float = 1.0
 
     formulas: ClassVar = {"energy": lambda sq, exponent: -(sq ** (exponent / 2.0))}
+    slopes: ClassVar = {"energy": _energy_slope}
 
     def __post_init__(self) -> None:
         exponent = _inputs.positive(self.exponent, "exponent")

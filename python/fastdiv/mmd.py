@@ -21,6 +21,8 @@ def mmd2(
     kernel: Kernel = ...,
     *,
     estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
     nan_policy: str = ...,
     n_threads: int | None = ...,
     progress: object = ...,
@@ -32,6 +34,8 @@ def mmd2(
     kernel: Sequence[Kernel],
     *,
     estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
     nan_policy: str = ...,
     n_threads: int | None = ...,
     progress: object = ...,
@@ -44,6 +48,8 @@ def mmd2(
     kernel: Kernel | Sequence[Kernel] = _DEFAULT,
     *,
     estimator: str = "unbiased",
+    x_weights: object = None,
+    y_weights: object = None,
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
@@ -58,6 +64,11 @@ def mmd2(
       n², m² and nm. Never negative up to rounding.
     - ``"paired"``: (XX + YY − 2 Σ_{i≠j} k(xᵢ, yⱼ))/(n(n−1)), for n = m.
 
+    Weights u of x and v of y, scaled to Σu = Σv = 1, turn the means into weighted ones:
+    Σ_{i≠j} uᵢuⱼ k(xᵢ, xⱼ)/(1 − Σuᵢ²) for "unbiased" and "paired", Σ_{i,j} uᵢuⱼ k(xᵢ, xⱼ)
+    for "biased", Σ uᵢvⱼ k(xᵢ, yⱼ) between the samples, for "paired" over i ≠ j and divided
+    by 1 − Σuᵢvᵢ. A row of weight 0 counts as left out, from the median bandwidth too.
+
     Time is O((n+m)² d), memory O(n+m). Results do not depend on the number of threads.
 
     Parameters
@@ -70,6 +81,8 @@ def mmd2(
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         See above; they need 2, 1 and 2 rows in each sample.
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        Finite weights >= 0 of the rows, on any scale; None stands for equal ones.
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them (for "paired", both
         members of the pair).
@@ -107,17 +120,26 @@ def mmd2(
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
     kernels, single = as_kernels(kernel)
-    a, b = _inputs.samples(x, y, nan_policy, estimator)
+    a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)
     d = a.shape[1]
-    lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=True)
-    sums = _callback.pair_sums(a, b, lowered, threads, report)
+    equal = wx is None and wy is None
+    resolved = [each._resolve(d, median) for each in kernels]
+    lowered = lower(resolved, for_mmd=is_mmd(equal, estimator))
+    if equal:
+        sums = _callback.pair_sums(a, b, lowered, threads, report)
+        counts = pair_counts(len(a), len(b), estimator)
+    else:
+        wx = np.ones(len(a)) if wx is None else wx
+        wy = np.ones(len(b)) if wy is None else wy
+        sums = _callback.weighted_pair_sums(a, b, wx, wy, lowered, threads, report)
+        counts = weighted_counts(wx, wy, estimator)
     if estimator != "unbiased":
-        diagonals = diagonal_terms(a, b, lowered, estimator, threads)
+        diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
-    values = statistic(sums, len(a), len(b), estimator)
+    values = statistic(sums, counts)
     return float(values[0]) if single else values
 
 
@@ -127,6 +149,8 @@ def energy_distance(
     *,
     exponent: float = 1.0,
     estimator: str = "biased",
+    x_weights: object = None,
+    y_weights: object = None,
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
@@ -145,6 +169,8 @@ def energy_distance(
         β in the open interval (0, 2).
     estimator : {"biased", "unbiased", "paired"}, default "biased"
         As in `mmd2`; the literature uses the V-statistic, which is "biased".
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        As in `mmd2`.
     nan_policy : {"raise", "omit"}, default "raise"
         As in `mmd2`.
     n_threads : int, optional
@@ -178,6 +204,8 @@ def energy_distance(
         y,
         Energy(exponent),
         estimator=estimator,
+        x_weights=x_weights,
+        y_weights=y_weights,
         nan_policy=nan_policy,
         n_threads=n_threads,
         progress=progress,
@@ -190,6 +218,8 @@ def witness(
     at: object,
     kernel: Kernel | Sequence[Kernel] = _DEFAULT,
     *,
+    x_weights: object = None,
+    y_weights: object = None,
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
@@ -197,7 +227,8 @@ def witness(
     """
     Evaluate the witness function, which shows where two samples differ.
 
-    f(t) = (1/n) Σᵢ k(t, xᵢ) − (1/m) Σⱼ k(t, yⱼ), positive where x is denser.
+    f(t) = (1/n) Σᵢ k(t, xᵢ) − (1/m) Σⱼ k(t, yⱼ), positive where x is denser; weights turn
+    the means into weighted ones.
 
     Parameters
     ----------
@@ -207,6 +238,8 @@ def witness(
         Points t with the features of x and y. They must be finite whatever `nan_policy`.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`. A median bandwidth is that of the pooled x and y.
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        As in `mmd2`.
     nan_policy : {"raise", "omit"}, default "raise"
         As in `mmd2`, for x and y.
     n_threads : int, optional
@@ -238,22 +271,30 @@ def witness(
     array([ 0.698202,  0.      , -0.698202])
     """
     kernels, single = as_kernels(kernel)
-    a, b = _inputs.samples(x, y, nan_policy)
+    a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, "biased")
     points = _inputs.finite(_inputs.matrix(at, "at"), "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)
     d = a.shape[1]
     lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=False)
-    from_x = _callback.row_sums(points, a, lowered, threads, report)
-    from_y = _callback.row_sums(points, b, lowered, threads, report)
+    from_x = _callback.row_sums(points, a, wx, lowered, threads, report)
+    from_y = _callback.row_sums(points, b, wy, lowered, threads, report)
+    x_total = len(a) if wx is None else wx.sum()
+    y_total = len(b) if wy is None else wy.sum()
     with np.errstate(over="ignore", invalid="ignore"):
-        values = _finite(from_x / len(a) - from_y / len(b))
+        values = _finite(from_x / x_total - from_y / y_total)
     return values[0] if single else values
 
 
 def diagonal_terms(
-    x: Matrix, y: Matrix, kernels: Lowered, estimator: str, n_threads: int
+    x: Matrix,
+    y: Matrix,
+    kernels: Lowered,
+    estimator: str,
+    n_threads: int,
+    x_weights: Values | None = None,
+    y_weights: Values | None = None,
 ) -> Values:
     """
     Return what an estimator adds to the sums over pairs.
@@ -268,18 +309,21 @@ def diagonal_terms(
         "biased" adds the diagonals of x and y; "paired" takes k(x_i, y_i) away.
     n_threads : int
         Number of threads; 0 for the default.
+    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), optional
+        Of the rows; None stands for 1.
 
     Returns
     -------
     ndarray of float64, shape (n_outputs, 3)
         To be added to (XX, YY, XY); a function of the values alone, not of their order.
     """
+    wx, wy = (1.0 if w is None else w for w in (x_weights, y_weights))
     terms = np.zeros((kernels.n_outputs, 3))
     if estimator == "biased":
-        terms[:, 0] = ordered_sum(_callback.paired_values(x, x, kernels, n_threads))
-        terms[:, 1] = ordered_sum(_callback.paired_values(y, y, kernels, n_threads))
+        terms[:, 0] = ordered_sum(_callback.paired_values(x, x, kernels, n_threads) * wx**2)
+        terms[:, 1] = ordered_sum(_callback.paired_values(y, y, kernels, n_threads) * wy**2)
     else:
-        terms[:, 2] = -ordered_sum(_callback.paired_values(x, y, kernels, n_threads))
+        terms[:, 2] = -ordered_sum(_callback.paired_values(x, y, kernels, n_threads) * wx * wy)
     return terms
 
 
@@ -302,7 +346,77 @@ def ordered_sum(values: Values) -> Values:
     return total
 
 
-def statistic(sums: Values, n: int, m: int, estimator: str) -> Values:
+def is_mmd(equal_weights: bool, estimator: str) -> bool:
+    """
+    Tell whether terms in one row alone, such as |x|², cancel.
+
+    Parameters
+    ----------
+    equal_weights : bool
+        Whether all rows of a sample have one weight.
+    estimator : {"unbiased", "biased", "paired"}
+        See `mmd2`. Without the pairs (i, i), row i counts uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times within
+        its sample but uᵢ times between the samples.
+
+    Returns
+    -------
+    bool
+        The `for_mmd` of `fastdiv.kernels.lower`.
+    """
+    return equal_weights or estimator == "biased"
+
+
+def pair_counts(n: int, m: int, estimator: str) -> tuple[float, float, float]:
+    """
+    Return what the sums over pairs are divided by.
+
+    Parameters
+    ----------
+    n, m : int
+        Sizes of the samples.
+    estimator : {"unbiased", "biased", "paired"}
+        See `mmd2`.
+
+    Returns
+    -------
+    tuple of three float
+        For XX, YY and XY.
+    """
+    if estimator == "unbiased":
+        return n * (n - 1), m * (m - 1), n * m
+    if estimator == "biased":
+        return n * n, m * m, n * m
+    return (n * (n - 1),) * 3
+
+
+def weighted_counts(
+    x_weights: Values, y_weights: Values, estimator: str
+) -> tuple[float, float, float]:
+    """
+    Do as `pair_counts`, for weighted rows.
+
+    Parameters
+    ----------
+    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,)
+        Of the rows.
+    estimator : {"unbiased", "biased", "paired"}
+        See `mmd2`.
+
+    Returns
+    -------
+    tuple of three float
+        Sums of the products of the weights of the pairs.
+    """
+    u, v = x_weights, y_weights
+    x_total, y_total = u.sum(), v.sum()
+    if estimator == "biased":
+        return x_total**2, y_total**2, x_total * y_total
+    # Σ uᵢ(Σu − uᵢ) is a sum of numbers >= 0, where (Σu)² − Σuᵢ² may cancel.
+    between = x_total * y_total if estimator == "unbiased" else u @ (y_total - v)
+    return u @ (x_total - u), v @ (y_total - v), between
+
+
+def statistic(sums: Values, counts: tuple[float, float, float]) -> Values:
     """
     Combine sums over pairs into MMD².
 
@@ -310,10 +424,8 @@ def statistic(sums: Values, n: int, m: int, estimator: str) -> Values:
     ----------
     sums : ndarray of float64, shape (..., 3)
         XX, YY and XY, with the `diagonal_terms` of the estimator.
-    n, m : int
-        Sizes of the samples.
-    estimator : {"unbiased", "biased", "paired"}
-        See `mmd2`.
+    counts : tuple of three float
+        What they are divided by.
 
     Returns
     -------
@@ -325,12 +437,6 @@ def statistic(sums: Values, n: int, m: int, estimator: str) -> Values:
     OverflowError
         If a sum is not finite.
     """
-    if estimator == "unbiased":
-        counts = (n * (n - 1), m * (m - 1), n * m)
-    elif estimator == "biased":
-        counts = (n * n, m * m, n * m)
-    else:
-        counts = (n * (n - 1),) * 3
     with np.errstate(over="ignore", invalid="ignore"):
         means = sums / counts
         return _finite(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])

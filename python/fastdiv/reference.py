@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._backend import Group, Matrix, Progress, Values
-from fastdiv.kernels import FORMULAS
+from fastdiv.kernels import FORMULAS, SLOPES
 
 _n_threads = 1
 
@@ -106,6 +106,7 @@ def quad_forms(
 def row_sums(
     at: Matrix,
     x: Matrix,
+    weights: Values | None,
     kernels: Sequence[Group],
     n_outputs: int,
     n_threads: int,
@@ -118,17 +119,92 @@ def row_sums(
     ----------
     at, x : ndarray, shapes (n_at, d) and (n, d)
         Points of view, and sample.
+    weights : ndarray of float64, shape (n,), or None
+        Of the rows of x; None stands for 1.
     kernels, n_outputs, n_threads, progress
         As in `pair_sums`.
 
     Returns
     -------
     ndarray of float64, shape (n_outputs, n_at)
-        Sum over j of k(at_i, x_j).
+        Sum over j of w_j k(at_i, x_j).
     """
-    sums: Values = _kernel_matrix(at, x, kernels, n_outputs).sum(axis=2)
+    k = _kernel_matrix(at, x, kernels, n_outputs)
+    sums: Values = k.sum(axis=2) if weights is None else k @ weights
     _report(progress)
     return sums
+
+
+def weighted_sums(
+    x: Matrix,
+    y: Matrix,
+    x_weights: Values,
+    y_weights: Values,
+    factors: Values,
+    row_sums: bool,
+    x_gradient: bool,
+    y_gradient: bool,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> tuple[Values, Values, Values, Matrix, Matrix]:
+    """
+    Sum every kernel over weighted pairs; find the gradient of a combination of the sums.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, d) and (m, d)
+        Samples of one dtype, float32 or float64.
+    x_weights, y_weights : ndarray of float64, shapes (n,) and (m,)
+        Of the rows: from 0 to about 1.
+    factors : ndarray of float64, shape (3,)
+        The gradients are those of factors @ (xx, yy, xy).
+    row_sums, x_gradient, y_gradient : bool
+        What is wanted beside the sums; the rest comes back with no rows.
+    kernels, n_outputs, n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    sums : ndarray of float64, shape (n_outputs, 3)
+        xx = sum over i != j of w_i w_j k(x_i, x_j), yy alike, xy over all pairs of x and y.
+    x_sums, y_sums : ndarrays of float64, shapes (2, n_outputs, n) and (2, n_outputs, m)
+        At each row, the weighted sums over the other rows of its sample and over the other
+        sample.
+    x_gradients, y_gradients : ndarrays, shapes (n_outputs, n, d) and (n_outputs, m, d)
+        By the rows of x and of y, in their dtype.
+    """
+    _report(progress)
+    xx = _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
+    yy = _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
+    between = _kernel_matrix(x, y, kernels, n_outputs)
+    xy, yx = between @ y_weights, between.swapaxes(1, 2) @ x_weights
+    sums = np.stack([xx @ x_weights, yy @ y_weights, xy @ x_weights], axis=-1)
+
+    def gradient(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
+        of_pairs = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
+        result: Values = np.einsum("oijk,i,j->oik", of_pairs, a_weights, b_weights)
+        return result
+
+    gradients = []
+    for wanted, factor, a, a_weights, b, b_weights in (
+        (x_gradient, factors[0], x, x_weights, y, y_weights),
+        (y_gradient, factors[1], y, y_weights, x, x_weights),
+    ):
+        if not wanted:
+            gradients.append(np.empty((n_outputs, 0, a.shape[1]), a.dtype))
+            continue
+        within = 2.0 * factor * gradient(a, a, a_weights, a_weights)
+        # the pairs (i, i), which do not count
+        itself = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
+        within -= 2.0 * factor * itself
+        both = within + factors[2] * gradient(a, b, a_weights, b_weights)
+        gradients.append(both.astype(a.dtype))
+    x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
+    if not row_sums:
+        x_sums = y_sums = np.empty((2, n_outputs, 0))
+    return sums, x_sums, y_sums, gradients[0], gradients[1]
 
 
 def paired_values(
@@ -288,6 +364,38 @@ def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int
         values = base_values(base, x, y, scale)
         for name, params, weight, output in terms:
             result[output] += weight * FORMULAS[name](values, *params)
+    return result
+
+
+def kernel_gradients(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+    """
+    Find the gradients of k(x, y) by x, at rows that broadcast against each other.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (..., d)
+        Rows; the leading axes broadcast.
+    kernels, n_outputs
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, ..., d)
+        Weighted sum of the terms of each output; 0 where rows coincide at a cusp.
+    """
+    wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
+    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
+    for base, scale, terms in kernels:
+        unit = np.float64(1.0) if scale is None else scale
+        if base == "dot":
+            of_base = np.broadcast_to(wide_y * unit**2, result.shape[1:])
+        elif base == "l1":
+            of_base = np.sign(wide_x - wide_y) * unit
+        else:
+            of_base = 2.0 * (wide_x - wide_y) * unit**2
+        values = base_values(base, x, y, scale)
+        for name, params, weight, output in terms:
+            result[output] += weight * SLOPES[name](values, *params)[..., None] * of_base
     return result
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastdiv import _callback, _inputs, _progress, distances
 from fastdiv._backend import Matrix, Values
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
-from fastdiv.mmd import diagonal_terms, ordered_sum, statistic
+from fastdiv.mmd import diagonal_terms, ordered_sum, pair_counts, statistic
 
 _DEFAULT = RBF()
 _TIE = 100 * float(np.finfo(np.float64).eps)
@@ -183,7 +183,7 @@ def mmd_test(
     sums = _callback.quad_forms(pooled, labels, lowered, threads, report)
     with np.errstate(over="ignore", invalid="ignore"):
         sums += diagonals
-    values = statistic(sums, n, m, estimator)
+    values = statistic(sums, pair_counts(n, m, estimator))
     results = [
         _result(each, null, n, m, estimator) for each, null in zip(resolved, values, strict=True)
     ]

@@ -1,0 +1,292 @@
+"""Maximum mean discrepancy with its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastdiv import _backend, _callback, _inputs, _progress, distances
+from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv.kernels import RBF, Callback, Kernel, Lowered, Sum, as_kernels, lower
+from fastdiv.mmd import diagonal_terms, is_mmd, statistic, weighted_counts
+from fastdiv.reference import kernel_gradients
+
+_WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
+_DEFAULT = RBF()
+_AT_ONCE = 1 << 20
+"""Values of gradients of single pairs at a time."""
+
+
+def mmd2_and_grad(
+    x: object,
+    y: object,
+    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    *,
+    wrt: str | Sequence[str] = ("x", "y"),
+    estimator: str = "unbiased",
+    x_weights: object = None,
+    y_weights: object = None,
+    n_threads: int | None = None,
+    progress: object = None,
+) -> tuple[Any, ...]:
+    """
+    Estimate MMD² and its gradients, in one pass over the pairs and O(n d) memory.
+
+    Where a kernel has a cusp (`Energy`, `Matern` with ν = 1/2, `Laplacian`), coincident rows
+    or values contribute the subgradient 0.
+
+    Parameters
+    ----------
+    x, y : array_like, shapes (n, ...) and (m, ...)
+        Samples, as in `mmd2`. They must be finite.
+    kernel : Kernel, or list or tuple of Kernel, default RBF()
+        As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
+    wrt : str or sequence of str, default ("x", "y")
+        What to differentiate by, each once: "x", "y", "x_weights", "y_weights", "bandwidth".
+        For "bandwidth" every kernel must have one, and float32 samples are taken in float64.
+    estimator : {"unbiased", "biased", "paired"}, default "unbiased"
+        As in `mmd2`.
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        As in `mmd2`. MMD² does not depend on their scale, so their gradient is orthogonal to
+        them. None stands for 1/n and 1/m.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `mmd2`.
+
+    Returns
+    -------
+    value : float, or ndarray of float64 of shape (len(kernel),)
+        MMD², as `mmd2` has it.
+    *gradients
+        One for each name in `wrt`, in its order. By "x" and "y": the shape of the sample, in
+        float32 if both samples are, else float64. By weights: float64, shape (n,) or (m,).
+        For a sequence of kernels these have one more axis in front. By "bandwidth": a float,
+        or an ndarray of shape (d,) for a bandwidth per feature; a tuple of them for a `Sum`,
+        one per summand; a list of those for a sequence.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, a kernel is a `Callback`, or has no bandwidth where
+        it is differentiated by it.
+    OverflowError
+        If kernel values or gradients are too large for their floating-point type.
+
+    See Also
+    --------
+    kl_and_grad : The same for the Kullback–Leibler divergence.
+
+    Notes
+    -----
+    With t the squared distance and k(x, y) = f(t), ∂k/∂x = 2 f'(t) (x − y): the sums over j
+    are products of tiles of slopes with the rows, f' (x y), as k itself is. A kernel of
+    distances over σ has ∂MMD²/∂σ = −(1/σ) Σ rows · gradients.
+
+    Examples
+    --------
+    >>> from fastdiv import RBF, mmd2_and_grad
+    >>> value, of_x = mmd2_and_grad([0.0, 1.0], [2.0, 3.0], RBF(1.0), wrt="x")
+    >>> round(value, 6), of_x.round(6)
+    (0.768906, array([ 0.454532, -1.045131]))
+    """
+    estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
+    kernels, single = as_kernels(kernel)
+    names = _names(wrt)
+    by_bandwidth = "bandwidth" in names
+    _check_parts(kernels, by_bandwidth)
+    shapes = {"x": _inputs.array(x, "x").shape, "y": _inputs.array(y, "y").shape}
+    a, b = _inputs.samples(x, y, "raise", estimator)
+    dtype = a.dtype
+    if by_bandwidth:
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    sides = {
+        "x": _Side.of(a, _inputs.weights(x_weights, "x_weights", len(a), estimator)),
+        "y": _Side.of(b, _inputs.weights(y_weights, "y_weights", len(b), estimator)),
+    }
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    median = distances.median_bandwidth(
+        [s.rows[s.weights > 0] for s in sides.values()], threads, report
+    )
+    resolved = [each._resolve(a.shape[1], median) for each in kernels]
+
+    # By bandwidths, every summand is an output of its own; else every kernel.
+    parts = [list(each._parts()) if by_bandwidth else [(1.0, each)] for each in resolved]
+    equal = not {"x_weights", "y_weights"} & set(names) and all(
+        (side.weights == 1.0).all() for side in sides.values()
+    )
+    lowered = lower(
+        [part for summands in parts for _, part in summands], for_mmd=is_mmd(equal, estimator)
+    )
+    pass_ = _pass(sides, lowered, names, estimator, threads, report)
+
+    def mixed(by_output: Matrix) -> Matrix:
+        outputs = iter(by_output)
+        with np.errstate(over="ignore", invalid="ignore"):
+            by_kernel = [sum(weight * next(outputs) for weight, _ in each) for each in parts]
+        return _finite(by_kernel[0] if single else np.stack(by_kernel))
+
+    gradients: list[Any] = []
+    for name in names:
+        if name == "bandwidth":
+            by_kernel = _by_bandwidth(sides, pass_.by_rows, resolved)
+            gradients.append(by_kernel[0] if single else by_kernel)
+        elif name in sides:
+            by_rows = mixed(pass_.by_rows[name]).astype(dtype, copy=False)
+            gradients.append(by_rows.reshape(by_rows.shape[:-2] + shapes[name]))
+        else:
+            by_weights = mixed(_by_weights(name[0], sides, pass_, lowered, estimator, threads))
+            gradients.append(by_weights / sides[name[0]].largest)
+    values = mixed(pass_.values)
+    return (float(values) if single else values, *gradients)
+
+
+class _Side(NamedTuple):
+    """A sample and its weights over the largest of them."""
+
+    rows: Matrix
+    weights: Values
+    largest: float
+
+    @classmethod
+    def of(cls, rows: Matrix, given: Values | None) -> _Side:
+        if given is None:
+            return cls(rows, np.ones(len(rows)), 1.0 / len(rows))
+        return cls(rows, given / given.max(), float(given.max()))
+
+
+class _Pass(NamedTuple):
+    """What a pass over the pairs found, per output."""
+
+    values: Values
+    sums: Values
+    counts: tuple[float, float, float]
+    row_sums: dict[str, Values]
+    by_rows: dict[str, Matrix]
+
+
+def _pass(
+    sides: dict[str, _Side],
+    kernels: Lowered,
+    names: Sequence[str],
+    estimator: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> _Pass:
+    (x, u, _), (y, v, _) = sides.values()
+    counts = weighted_counts(u, v, estimator)
+    factors = np.array([1.0, 1.0, -2.0]) / counts
+    of_x, of_y = ("bandwidth" in names or name in names for name in sides)
+    of_weights = "x_weights" in names or "y_weights" in names
+    sums, x_sums, y_sums, by_x, by_y = _backend.current().weighted_sums(
+        *(x, y, u, v, factors, of_weights, of_x, of_y),
+        *(kernels.groups, kernels.n_outputs, n_threads, progress),
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        if estimator == "biased":
+            # Only k(x, x) of dot products varies; its gradient is twice that by the first x.
+            dots = [group for group in kernels.groups if group[0] == "dot"]
+            _add_pairs(by_x, 2.0 * factors[0] * u**2, x, x, dots)
+            _add_pairs(by_y, 2.0 * factors[1] * v**2, y, y, dots)
+        elif estimator == "paired":
+            _add_pairs(by_x, -factors[2] * u * v, x, y, kernels.groups)
+            _add_pairs(by_y, -factors[2] * u * v, y, x, kernels.groups)
+        if estimator != "unbiased":
+            sums = sums + diagonal_terms(x, y, kernels, estimator, n_threads, u, v)
+    values = statistic(sums, counts)
+    return _Pass(values, sums, counts, {"x": x_sums, "y": y_sums}, {"x": by_x, "y": by_y})
+
+
+def _add_pairs(gradient: Matrix, factor: Values, x: Matrix, y: Matrix, groups: list[Group]) -> None:
+    """Add factor times the gradients of k(x_i, y_i) by x_i, unless nothing is wanted."""
+    if not gradient.size or not groups:
+        return
+    step = max(1, _AT_ONCE // x.shape[1])
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        of_pairs = kernel_gradients(x[rows], y[rows], groups, len(gradient))
+        gradient[:, rows] += (of_pairs * factor[rows, None]).astype(gradient.dtype)
+
+
+def _by_weights(
+    name: str,
+    sides: dict[str, _Side],
+    pass_: _Pass,
+    kernels: Lowered,
+    estimator: str,
+    n_threads: int,
+) -> Values:
+    """Differentiate by the weights of x or y: sums and counts alike depend on them."""
+    block = 0 if name == "x" else 1
+    own, other = (sides["x"], sides["y"]) if block == 0 else (sides["y"], sides["x"])
+    w, total = own.weights, own.weights.sum()
+    within, between = pass_.row_sums[name]
+    count_slope, cross_slope = 2.0 * (total - w), np.full(len(w), other.weights.sum())
+    if estimator == "biased":
+        count_slope = np.full(len(w), 2.0 * total)
+        within = within + w * _callback.paired_values(own.rows, own.rows, kernels, n_threads)
+    elif estimator == "paired":
+        cross_slope -= other.weights
+        pairs = _callback.paired_values(own.rows, other.rows, kernels, n_threads)
+        between = between - other.weights * pairs
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = pass_.sums / pass_.counts
+        of_own = (2.0 * within - means[:, block, None] * count_slope) / pass_.counts[block]
+        of_cross = (between - means[:, 2, None] * cross_slope) / pass_.counts[2]
+        slope: Values = of_own - 2.0 * of_cross
+    return slope
+
+
+def _by_bandwidth(
+    sides: dict[str, _Side], by_rows: dict[str, Matrix], kernels: Sequence[Kernel]
+) -> list[Any]:
+    """Differentiate by bandwidths: as MMD² depends on rows/σ, σ ∂/∂σ = −Σ rows · gradients."""
+    centre = sides["x"].rows.mean(axis=0)
+    products = [
+        np.einsum("nd,ond->od", side.rows - centre, by_rows[name]) for name, side in sides.items()
+    ]
+    per_feature = iter(_finite(products[0] + products[1]))
+    result: list[Any] = []
+    for kernel in kernels:
+        own: list[Any] = []
+        for weight, part in kernel._parts():
+            features = next(per_feature) * -weight
+            bandwidth = np.asarray(vars(part)["bandwidth"])
+            own.append(features / bandwidth if bandwidth.ndim else features.sum() / bandwidth)
+        result.append(tuple(own) if isinstance(kernel, Sum) else own[0])
+    return result
+
+
+def _finite(gradient: Matrix) -> Matrix:
+    if np.isfinite(gradient).all():
+        return gradient
+    raise OverflowError(
+        "the gradient overflows; scale the data, or choose another kernel or bandwidth"
+    )
+
+
+def _names(wrt: object) -> tuple[str, ...]:
+    """Return what to differentiate by."""
+    names = (wrt,) if isinstance(wrt, str) else wrt
+    if not isinstance(names, (list, tuple)) or not names:
+        raise TypeError(f"wrt must be a name or a list or tuple of names; got {wrt!r}")
+    for name in names:
+        _inputs.choice(name, _WRT, "wrt")
+    if len(set(names)) < len(names):
+        raise ValueError(f"wrt must name each argument once; got {wrt!r}")
+    return tuple(names)
+
+
+def _check_parts(kernels: Sequence[Kernel], by_bandwidth: bool) -> None:
+    for each in kernels:
+        for _, part in each._parts():
+            if isinstance(part, Callback):
+                raise TypeError(
+                    "kernel must not be a Callback: the derivative of a Python function is unknown"
+                )
+            if by_bandwidth and not hasattr(part, "bandwidth"):
+                raise ValueError(
+                    f"wrt='bandwidth' needs kernels with a bandwidth; {part!r} has none"
+                )

@@ -1,0 +1,291 @@
+"""Gradients of MMD² against finite differences, its own identities, and what it must refuse."""
+
+import numpy as np
+import pytest
+
+import fastdiv
+from fastdiv import (
+    RBF,
+    Callback,
+    Energy,
+    InverseMultiquadric,
+    Laplacian,
+    Linear,
+    Matern,
+    Polynomial,
+    RationalQuadratic,
+    Sum,
+    mmd2,
+    mmd2_and_grad,
+)
+
+KERNELS = [
+    RBF(0.9),
+    RBF([0.7, 1.1, 2.0]),
+    Laplacian(1.4),
+    Matern(0.5, 1.1),
+    Matern(1.5, 1.1),
+    Matern(2.5, 1.1),
+    RationalQuadratic(0.8, 1.2),
+    InverseMultiquadric(1.7),
+    Polynomial(3, gamma=0.4),
+    Linear(),
+    Energy(),
+    Energy(0.6),
+    Energy(1.6),
+    Sum([RBF(0.6), RBF(1.5), Laplacian(2.0)], weights=[1.0, 0.5, -0.3]),
+    Sum([InverseMultiquadric(2.0), Polynomial(2, gamma=0.1)]),
+]
+WITH_BANDWIDTH = [k for k in KERNELS if isinstance(k, (RBF, Laplacian, Matern, RationalQuadratic))]
+ESTIMATORS = ["unbiased", "biased", "paired"]
+EVERYTHING = ("x", "y", "x_weights", "y_weights")
+
+each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
+each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+
+
+@pytest.fixture
+def given(rng):
+    x = rng.normal(size=(9, 3))
+    y = 1.2 * rng.normal(size=(9, 3)) + 0.3
+    return {"x": x, "y": y, "x_weights": rng.random(9) + 0.1, "y_weights": rng.random(9)}
+
+
+def value(given, kernel, estimator):
+    weights = {name: given[name] for name in ("x_weights", "y_weights")}
+    return mmd2(given["x"], given["y"], kernel, estimator=estimator, **weights)
+
+
+def difference(f, at, index, step=1e-5):
+    """Return the derivative of f by one entry, of fourth order."""
+    values = []
+    for times in (-2, -1, 1, 2):
+        moved = at.copy()
+        moved[index] += times * step
+        values.append(f(moved))
+    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
+
+
+@each_estimator
+@each_kernel
+def test_finite_differences(given, kernel, estimator):
+    got, *gradients = mmd2_and_grad(
+        given["x"],
+        given["y"],
+        kernel,
+        wrt=EVERYTHING,
+        estimator=estimator,
+        x_weights=given["x_weights"],
+        y_weights=given["y_weights"],
+    )
+    assert got == pytest.approx(value(given, kernel, estimator), rel=1e-12, abs=1e-15)
+    for name, gradient in zip(EVERYTHING, gradients, strict=True):
+        assert gradient.shape == given[name].shape
+        for index in [*np.ndindex(given[name].shape)][::4]:
+            expected = difference(
+                lambda moved, name=name: value({**given, name: moved}, kernel, estimator),
+                given[name],
+                index,
+            )
+            assert gradient[index] == pytest.approx(expected, rel=1e-6, abs=1e-8)
+
+
+@each_estimator
+@pytest.mark.parametrize("kernel", WITH_BANDWIDTH, ids=str)
+def test_finite_differences_by_bandwidth(given, kernel, estimator):
+    sigma = np.atleast_1d(kernel.bandwidth).astype(float)
+
+    def at(moved):
+        changed = {**vars(kernel), "bandwidth": moved if moved.size > 1 else float(moved[0])}
+        return value(given, type(kernel)(**changed), estimator)
+
+    weights = {name: given[name] for name in ("x_weights", "y_weights")}
+    _, gradient, by_x = mmd2_and_grad(
+        given["x"], given["y"], kernel, wrt=("bandwidth", "x"), estimator=estimator, **weights
+    )
+    assert np.shape(gradient) == np.shape(kernel.bandwidth)
+    expected = [difference(at, sigma, index) for index in range(sigma.size)]
+    assert np.atleast_1d(gradient) == pytest.approx(np.array(expected), rel=1e-7, abs=1e-9)
+    (alone,) = mmd2_and_grad(
+        given["x"], given["y"], kernel, wrt="x", estimator=estimator, **weights
+    )[1:]
+    assert np.array_equal(alone, by_x)
+
+
+def test_bandwidths_of_sums_and_sequences(given):
+    x, y = given["x"], given["y"]
+    kernels = [RBF(0.7), Sum([RBF([0.6, 0.8, 1.0]), Laplacian(2.0)], weights=[0.5, 2.0])]
+    values, (of_rbf, of_sum), by_x = mmd2_and_grad(x, y, kernels, wrt=("bandwidth", "x"))
+    assert values == pytest.approx(mmd2(x, y, kernels), rel=1e-12)
+    assert isinstance(of_rbf, float)
+    alone = mmd2_and_grad(x, y, Laplacian(2.0), wrt="bandwidth")[1]
+    assert of_sum[1] == pytest.approx(2.0 * alone, rel=1e-12)
+    alone = mmd2_and_grad(x, y, RBF([0.6, 0.8, 1.0]), wrt="bandwidth")[1]
+    assert of_sum[0] == pytest.approx(0.5 * alone, rel=1e-12)
+    for row, kernel in zip(by_x, kernels, strict=True):
+        assert row == pytest.approx(mmd2_and_grad(x, y, kernel, wrt="x")[1], rel=1e-12)
+
+
+@each_kernel
+def test_a_sequence_gives_the_gradients_of_each(given, kernel):
+    kernels = [kernel, RBF(2.0)]
+    values, by_x, by_weights = mmd2_and_grad(
+        given["x"], given["y"], kernels, wrt=("x", "y_weights"), estimator="biased"
+    )
+    assert by_x.shape == (2, 9, 3)
+    assert by_weights.shape == (2, 9)
+    for i, each in enumerate(kernels):
+        alone = mmd2_and_grad(
+            given["x"], given["y"], each, wrt=("x", "y_weights"), estimator="biased"
+        )
+        assert values[i] == pytest.approx(alone[0], rel=1e-12)
+        assert by_x[i] == pytest.approx(alone[1], rel=1e-11, abs=1e-15)
+        assert by_weights[i] == pytest.approx(alone[2], rel=1e-11, abs=1e-15)
+
+
+@each_kernel
+def test_float32_agrees_with_float64(rng, kernel):
+    x = rng.normal(size=(300, 3)).astype(np.float32)
+    y = (rng.normal(size=(211, 3)) + 0.2).astype(np.float32)
+    narrow = mmd2_and_grad(x, y, kernel, wrt=EVERYTHING)
+    wide = mmd2_and_grad(x.astype(float), y.astype(float), kernel, wrt=EVERYTHING)
+    assert [g.dtype for g in narrow[1:]] == [np.float32] * 2 + [np.float64] * 2
+    for a, b in zip(narrow[1:], wide[1:], strict=True):
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+@each_kernel
+def test_gradients_far_from_the_origin(rng, kernel):
+    if isinstance(kernel, (Polynomial, Sum)):
+        pytest.skip("dot products are those of the data as they are")
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    x, y = np.round(x * 1024) / 1024, np.round(y * 1024) / 1024
+    near = mmd2_and_grad(x, y, kernel)
+    far = mmd2_and_grad(x + 1e6, y + 1e6, kernel)
+    for a, b in zip(near, far, strict=True):
+        assert np.abs(a - b).max() <= 1e-11 * np.abs(a).max()
+
+
+def test_tight_clusters_far_apart(rng):
+    """Differences within the clusters are 1e-6 of the range."""
+    centres = rng.choice([0.0, 1000.0, 3000.0], size=(60, 1))
+    x = centres + 1e-3 * rng.normal(size=(60, 2))
+    y = centres[::-1] + 1e-3 * rng.normal(size=(60, 2))
+    kernel = RBF(1e-3)
+    wide = mmd2_and_grad(x, y, kernel, wrt="x")[1]
+    k = np.exp(-((x[:, None] - y[None]) ** 2).sum(-1) / 2e-6)
+    kx = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / 2e-6)
+    by_y = -(k[..., None] * (x[:, None] - y[None])).sum(1) / 1e-6
+    by_x = -(kx[..., None] * (x[:, None] - x[None])).sum(1) / 1e-6
+    expected = 2 * by_x / (60 * 59) - 2 * by_y / 3600
+    assert np.abs(wide - expected).max() <= 1e-9 * np.abs(expected).max()
+    narrow, exact = (
+        mmd2_and_grad(x.astype(np.float32).astype(t), y.astype(np.float32).astype(t), kernel)[1]
+        for t in (np.float32, np.float64)
+    )
+    assert np.abs(narrow - exact).max() <= 1e-5 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kernel", [Energy(), Energy(0.3), Matern(0.5, 1.0), Laplacian(1.0)])
+def test_coincident_rows_have_the_subgradient_0(kernel, dtype):
+    x = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 1.0]], dtype)
+    _, by_x, by_y = mmd2_and_grad(x, x[:2], kernel, estimator="biased")
+    assert np.isfinite(by_x).all()
+    assert np.isfinite(by_y).all()
+    assert np.array_equal(by_x[0], by_x[1])
+    nothing = mmd2_and_grad(np.ones((3, 2), dtype), np.ones((2, 2), dtype), kernel)
+    assert nothing[0] == 0.0
+    assert not nothing[1].any()
+    assert not nothing[2].any()
+
+
+@each_estimator
+@each_kernel
+def test_identities(given, kernel, estimator):
+    """The value stays when weights are scaled, and mostly when all rows are moved."""
+    weights = {name: given[name] for name in ("x_weights", "y_weights")}
+    arguments = {"estimator": estimator, "wrt": EVERYTHING, **weights}
+    _, by_x, by_y, by_u, by_v = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
+    assert abs(by_u @ weights["x_weights"]) <= 1e-12 * np.abs(by_u * weights["x_weights"]).sum()
+    assert abs(by_v @ weights["y_weights"]) <= 1e-12 * np.abs(by_v * weights["y_weights"]).sum()
+    parts = kernel.kernels if isinstance(kernel, Sum) else [kernel]
+    # With weights, x·y is one of distances for "biased" only.
+    if not any(
+        isinstance(each, Polynomial) or (isinstance(each, Linear) and estimator != "biased")
+        for each in parts
+    ):
+        total = by_x.sum(axis=0) + by_y.sum(axis=0)
+        assert np.abs(total).max() <= 1e-12 * np.abs(by_x).sum()
+    weights = {name: 7.0 * w for name, w in weights.items()}
+    arguments = {"estimator": estimator, "wrt": EVERYTHING, **weights}
+    scaled = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
+    assert scaled[1] == pytest.approx(by_x, rel=1e-11, abs=1e-14)
+    assert scaled[3] == pytest.approx(by_u / 7.0, rel=1e-11, abs=1e-14)
+
+
+def test_bits_do_not_depend_on_threads(rng):
+    x = rng.normal(size=(700, 5)).astype(np.float32)
+    y = rng.normal(size=(900, 5)).astype(np.float32)
+    u = rng.random(700)
+    kernel = Sum([RBF(1.0), Laplacian(3.0), Polynomial(2)])
+    results = [
+        mmd2_and_grad(x, y, kernel, wrt=EVERYTHING, x_weights=u, n_threads=n) for n in (1, 2, 3, 7)
+    ]
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_shapes_and_types(rng):
+    x = rng.normal(size=(6, 2, 2)).astype(np.float32)
+    y = rng.normal(size=(4, 2, 2))
+    value_, by_x, by_y = mmd2_and_grad(x, y, RBF(1.0))
+    assert isinstance(value_, float)
+    assert by_x.shape == x.shape
+    assert by_y.shape == y.shape
+    assert by_x.dtype == by_y.dtype == np.float64
+    flat = mmd2_and_grad(x.reshape(6, 4), y.reshape(4, 4), RBF(1.0), wrt=["y"])
+    assert np.array_equal(flat[1], by_y.reshape(4, 4))
+    assert mmd2_and_grad([0, 1, 2], [1, 5], RBF(1.0), wrt="x")[1].shape == (3,)
+    strided = np.asfortranarray(np.repeat(x.reshape(6, 4), 2, axis=0))[::2]
+    assert np.array_equal(mmd2_and_grad(strided, y.reshape(4, 4), RBF(1.0))[1], by_x.reshape(6, 4))
+
+
+def test_median_bandwidth_is_a_constant(rng):
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=(15, 2))
+    fixed = RBF(fastdiv.median_distance(x, y))
+    for got, expected in zip(mmd2_and_grad(x, y), mmd2_and_grad(x, y, fixed), strict=True):
+        assert np.array_equal(got, expected)
+
+
+def test_descent_moves_one_sample_onto_the_other(rng):
+    x, y = rng.normal(size=(50, 2)) + 3.0, rng.normal(size=(50, 2))
+    first = fastdiv.energy_distance(x, y)
+    for _ in range(200):
+        x -= 25.0 * mmd2_and_grad(x, y, Energy(), wrt="x", estimator="biased")[1]
+    assert fastdiv.energy_distance(x, y) < 0.01 * first
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"wrt": "z"}, ValueError, "wrt must be one of 'x', 'y'"),
+        ({"wrt": ("x", "x")}, ValueError, "wrt must name each argument once"),
+        ({"wrt": ()}, TypeError, "wrt must be a name or a list"),
+        ({"wrt": None}, TypeError, "wrt must be a name or a list"),
+        ({"kernel": Callback(lambda a, b: a @ b.T)}, TypeError, "kernel must not be a Callback"),
+        ({"kernel": Energy(), "wrt": "bandwidth"}, ValueError, "needs kernels with a bandwidth"),
+        ({"x": [0.0, np.nan]}, ValueError, "x holds 1 NaN"),
+        ({"x_weights": [1.0, -1.0]}, ValueError, "x_weights must be finite and >= 0"),
+        ({"y_weights": [0.0, 0.0]}, ValueError, "y_weights must not be 0 for all rows"),
+        ({"x_weights": [0.0, 2.0]}, ValueError, "x_weights must be > 0 for at least 2 rows"),
+        ({"estimator": "u"}, ValueError, "estimator must be one of"),
+        ({"x": np.array([1e200, -1e200]), "kernel": Polynomial(3)}, OverflowError, "overflow"),
+    ],
+)
+def test_bad_input(change, error, message):
+    arguments = {"x": [0.0, 1.0], "y": [2.0, 3.0], "kernel": RBF(1.0), **change}
+    x, y, kernel = (arguments.pop(name) for name in ("x", "y", "kernel"))
+    with pytest.raises(error, match=message):
+        mmd2_and_grad(x, y, kernel, **arguments)
