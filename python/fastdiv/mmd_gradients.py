@@ -180,11 +180,11 @@ def _pass(
     factors = np.array([1.0, 1.0, -2.0]) / counts
     of_x, of_y = ("bandwidth" in names or name in names for name in sides)
     of_weights = "x_weights" in names or "y_weights" in names
-    sums, x_sums, y_sums, by_x, by_y = _backend.current().weighted_sums(
-        *(x, y, u, v, factors, of_weights, of_x, of_y),
-        *(kernels.groups, kernels.n_outputs, n_threads, progress),
-    )
     with np.errstate(over="ignore", invalid="ignore"):
+        sums, x_sums, y_sums, by_x, by_y = _backend.current().weighted_sums(
+            *(x, y, u, v, factors, of_weights, of_x, of_y),
+            *(kernels.groups, kernels.n_outputs, n_threads, progress),
+        )
         if estimator == "biased":
             # Only k(x, x) of dot products varies; its gradient is twice that by the first x.
             dots = [group for group in kernels.groups if group[0] == "dot"]
