@@ -1,9 +1,12 @@
 """kl_and_grad against finite differences, for every pair of parametrisations."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from test_gaussian import NAMES, gaussian
+from test_gaussian import NAMES, gaussian, parameter
 
+import fastdiv.gaussian
 from fastdiv import Gaussian, kl, kl_and_grad
 
 
@@ -57,6 +60,48 @@ def test_shapes_are_those_given_and_shared_parameters_add_up(rng):
         grad_p["mean"], by_item["mean"].sum(axis=1, keepdims=True), rtol=1e-12
     )
     np.testing.assert_allclose(grad_p["logvar"], by_item["logvar"].sum(axis=0), rtol=1e-12)
+
+
+def repeated(g, batch):
+    """The same distributions, with nothing shared."""
+    event = g.parameter.shape[len(g.batch_shape) :]
+    value = np.broadcast_to(g.parameter, (*batch, *event)).copy()
+    return Gaussian(np.broadcast_to(g.mean, (*batch, g.dim)).copy(), **{g.parametrisation: value})
+
+
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_blocks_add_up_to_the_shapes_given(rng, name_p, name_q, monkeypatch):
+    batch = (2, 5, 4)
+    p = Gaussian(rng.normal(size=(5, 1, 3)), **{name_p: parameter(name_p, rng, (4,), 3)})
+    q = Gaussian(rng.normal(size=(2, 1, 1, 3)), **{name_q: parameter(name_q, rng, (), 3)})
+    where = np.ones(batch, np.bool_)
+    where[0, :2], where[1, 4, 3] = False, False
+    _, *by_item = kl_and_grad(repeated(p, batch), repeated(q, batch), where=where)
+    monkeypatch.setattr(fastdiv.gaussian, "_BLOCK", 50)
+    _, *summed = kl_and_grad(p, q, where=where)
+    for gradient, items, shapes in zip(
+        summed, by_item, (((5, 1), (4,)), ((2, 1, 1), ())), strict=True
+    ):
+        for (key, value), shape in zip(gradient.items(), shapes, strict=True):
+            assert not items[key][~where].any()
+            added = items[key].sum(axis=tuple(range(3 - len(shape))))
+            ones = tuple(axis for axis, size in enumerate(shape) if size == 1)
+            expected = added.sum(axis=ones, keepdims=True)
+            assert value.shape == expected.shape
+            np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "batch", "d"), [("logvar", 40_000, 64), ("cov", 4000, 32)])
+def test_memory_is_that_of_the_gradients(rng, name, batch, d):
+    value = rng.normal(size=(batch, d)) if name == "logvar" else parameter(name, rng, (batch,), d)
+    p, q = (Gaussian(rng.normal(size=(batch, d)), **{name: value}) for _ in range(2))
+    tracemalloc.start()
+    result = kl_and_grad(p, q)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(result) == 3
+    assert peak - kept < 64e6
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -77,7 +77,7 @@ class Pair:
         flat = np.empty(math.prod(self.batch_shape))
         size = self.p.dim if self.is_diagonal else self.p.dim**2
         for rows, index in blocks(self.batch_shape, size):
-            p, q = (each[_own_index(each, index)]._filled() for each in (self.p, self.q))
+            p, q = (each[own_index(each, index)]._filled() for each in (self.p, self.q))
             flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
         values = flat.reshape(self.batch_shape)
         return values if chosen is None else np.where(chosen, values, 0.0)
@@ -133,11 +133,11 @@ def chosen_items(
     return chosen
 
 
-def _own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
+def own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
     """Turn an index of the common batch into one of a batch that broadcasts to it."""
     own = index[len(index) - len(each.batch_shape) :]
     return tuple(
-        axis if size > 1 else np.zeros_like(axis)
+        axis if size > 1 else np.zeros(1, np.intp)
         for axis, size in zip(own, each.batch_shape, strict=True)
     )
 

@@ -401,7 +401,7 @@ class CategoricalPair:
         grad_p, grad_q = (_Gradient(each, self.batch_shape) for each in (self.p, self.q))
         everything = np.ones(values.shape, bool) if chosen is None else chosen
         with np.errstate(all="ignore"):  # infinities
-            for block in _blocks(values.size, self.p.n_categories):
+            for block in _blocks(values.size, 2 * self.p.n_categories):  # two of everything
                 rows = block[everything.ravel()[block]]
                 i, j = grad_p.rows[rows], grad_q.rows[rows]
                 log_p, log_q = self.p._rows(i), self.q._rows(j)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
-from fastdiv._pair import Pair
+from fastdiv._pair import Pair, own_index
 from fastdiv.discrete import CategoricalPair
 from fastdiv.divergences import pair_of
-from fastdiv.gaussian import Gaussian, apply, factor, item, log_std, whitener
+from fastdiv.gaussian import Gaussian, apply, blocks, factor, item, log_std, whitener
 
 Gradient: TypeAlias = dict[str, Matrix]
 """One array for "mean" and one for the parameter, each under its name and in its shape."""
@@ -77,11 +79,62 @@ def kl_and_grad(
     values = pair.kl(_inputs.threads(n_threads), None, chosen)
     if isinstance(pair, CategoricalPair):
         return item(values), *pair.gradients(values, chosen)
-    filled = Pair(pair.p._filled(), pair.q._filled(), pair.batch_shape)
-    means, scale_p, scale_q = (_diagonal if pair.is_diagonal else _full)(filled)
-    grad_p = _as_given(pair.p, means, scale_p, chosen, pair.batch_shape)
-    grad_q = _as_given(pair.q, -means, scale_q, chosen, pair.batch_shape)
-    return item(values), grad_p, grad_q
+    return item(values), *_gradients(pair, chosen)
+
+
+def _gradients(pair: Pair, chosen: NDArray[np.bool_] | None) -> tuple[Gradient, Gradient]:
+    """Return the gradients of the sum over the chosen items, in blocks with small temporaries."""
+    p, q, batch = pair.p, pair.q, pair.batch_shape
+    compute, size = (_diagonal, p.dim) if pair.is_diagonal else (_full, p.dim**2)
+    mean_p, parameter_p, mean_q, parameter_q = sums = [
+        _Sum(given, event_ndim, batch)
+        for g in (p, q)
+        for given, event_ndim in zip(g._given_shapes, (1, 1 if g.is_diagonal else 2), strict=True)
+    ]
+    for place, index in blocks(batch, 2 * size):  # two of everything
+        rows: slice | NDArray[np.intp] = place
+        if chosen is not None:
+            keep = chosen[index]
+            rows = place.start + np.flatnonzero(keep)
+            index = tuple(axis[keep] for axis in index)
+        part = Pair(p[own_index(p, index)], q[own_index(q, index)], ())
+        means, scales_p, scales_q = compute(part)
+        for each, values in zip(sums, (means, scales_p, -means, scales_q), strict=True):
+            each.add(rows, index, values)
+    return (
+        {"mean": mean_p.as_given(), p.parametrisation: parameter_p.as_given()},
+        {"mean": mean_q.as_given(), q.parametrisation: parameter_q.as_given()},
+    )
+
+
+class _Sum:
+    """The gradient with respect to an array of shape `given`, added up over the batch."""
+
+    def __init__(self, given: tuple[int, ...], event_ndim: int, batch_shape: tuple[int, ...]):
+        own, event = given[:-event_ndim], given[-event_ndim:] or (1,)  # of a scalar, (1,)
+        n = math.prod(own)
+        self._given, shared = given, own != batch_shape
+        self._rows = np.broadcast_to(np.arange(n).reshape(own), batch_shape) if shared else None
+        self._sum = np.zeros((n, *event))
+
+    def add(
+        self, rows: slice | NDArray[np.intp], index: tuple[NDArray[np.intp], ...], values: Values
+    ) -> None:
+        """Add the values of rows of the flattened batch, at this index of the batch."""
+        if not self._given:  # a scalar serves every feature
+            values = values.sum(axis=-1, keepdims=True)
+        if self._rows is None:
+            self._sum[rows] = values
+            return
+        own = np.atleast_1d(self._rows[index])
+        order = np.argsort(own, kind="stable")
+        own, starts = np.unique(own[order], return_index=True)
+        values = np.broadcast_to(values, (len(order), *self._sum.shape[1:]))
+        self._sum[own] += np.add.reduceat(values[order], starts, axis=0)
+
+    def as_given(self) -> Values:
+        """Return the sums."""
+        return self._sum.reshape(self._given)
 
 
 def _diagonal(pair: Pair) -> tuple[Values, Values, Values]:
@@ -139,34 +192,3 @@ def _from_cov(g: Gaussian, wrt_cov: Values) -> Values:
 
 def _transposed(a: Values) -> Values:
     return np.swapaxes(a, -1, -2)
-
-
-def _as_given(
-    g: Gaussian,
-    means: Values,
-    scales: Values,
-    chosen: Matrix | None,
-    batch_shape: tuple[int, ...],
-) -> Gradient:
-    scale_event = 1 if g.is_diagonal else 2
-    mean_shape, scale_shape = g._given_shapes
-    return {
-        "mean": _summed(means, 1, chosen, batch_shape, mean_shape),
-        g.parametrisation: _summed(scales, scale_event, chosen, batch_shape, scale_shape),
-    }
-
-
-def _summed(
-    values: Values,
-    event_ndim: int,
-    chosen: Matrix | None,
-    batch_shape: tuple[int, ...],
-    given: tuple[int, ...],
-) -> Values:
-    """Undo the broadcast of an array of shape `given` to the whole batch."""
-    full = np.broadcast_to(values, batch_shape + values.shape[values.ndim - event_ndim :])
-    if chosen is not None:
-        full = np.where(chosen.reshape(chosen.shape + (1,) * event_ndim), full, 0.0)
-    extra = full.ndim - len(given)
-    repeated = [extra + k for k, size in enumerate(given) if size == 1]
-    return np.asarray(full.sum(axis=(*range(extra), *repeated))).reshape(given)
