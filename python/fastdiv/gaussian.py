@@ -575,7 +575,7 @@ def factor(p: Gaussian) -> Values:
     if p.parametrisation == "cov":
         p._require_definite()
         return cast(Values, np.linalg.cholesky(a))
-    return cast(Values, np.tril(np.linalg.inv(_precision_factor(a))))
+    return _inverse(_precision_factor(a))
 
 
 def whitener(p: Gaussian) -> Values:
@@ -596,7 +596,32 @@ def whitener(p: Gaussian) -> Values:
         return _dense(np.exp(-log_std(p)))
     if p.parametrisation == "precision":
         return _precision_factor(p.parameter.astype(np.float64))
-    return cast(Values, np.tril(np.linalg.inv(factor(p))))
+    return _inverse(factor(p))
+
+
+def factor_and_whitener(p: Gaussian) -> tuple[Values, Values]:
+    """
+    Return the Cholesky factors and their inverses, from one decomposition.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    lower, inverse : ndarray of float64, shape (..., d, d)
+        As `factor` and `whitener`.
+    """
+    if p.parametrisation == "precision":
+        inverse = whitener(p)
+        return _inverse(inverse), inverse
+    lower = factor(p)
+    return lower, whitener(p) if p.is_diagonal else _inverse(lower)
+
+
+def _inverse(lower: Values) -> Values:
+    return cast(Values, np.tril(np.linalg.inv(lower)))
 
 
 def whiten(p: Gaussian, x: Matrix) -> Values:

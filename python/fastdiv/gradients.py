@@ -13,7 +13,7 @@ from fastdiv._backend import Matrix, Values
 from fastdiv._pair import Pair, own_index
 from fastdiv.discrete import CategoricalPair
 from fastdiv.divergences import pair_of
-from fastdiv.gaussian import Gaussian, apply, blocks, factor, item, log_std, whitener
+from fastdiv.gaussian import Gaussian, apply, blocks, factor_and_whitener, item, log_std
 
 Gradient: TypeAlias = dict[str, Matrix]
 """One array for "mean" and one for the parameter, each under its name and in its shape."""
@@ -163,19 +163,19 @@ def _chain(g: Gaussian, log: Values) -> Values:
 
 def _full(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
-    w_p, w_q, l_p = whitener(p), whitener(q), factor(p)
+    (l_p, w_p), (l_q, w_q) = factor_and_whitener(p), factor_and_whitener(q)
     z = apply(w_q, p.mean.astype(np.float64) - q.mean)
     # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are 0 for equals and cancel for none.
-    n = w_q @ (l_p - factor(q))
+    n = w_q @ (l_p - l_q)
     both = n + _transposed(n)
     outer = z[..., :, None] * z[..., None, :]
     wrt_cov_p = 0.5 * _transposed(w_p) @ (both + _transposed(n) @ n) @ w_p
     wrt_cov_q = -0.5 * _transposed(w_q) @ (both + n @ _transposed(n) + outer) @ w_q
     means = apply(_transposed(w_q), z)
-    return means, _from_cov(p, wrt_cov_p), _from_cov(q, wrt_cov_q)
+    return means, _from_cov(p, l_p, wrt_cov_p), _from_cov(q, l_q, wrt_cov_q)
 
 
-def _from_cov(g: Gaussian, wrt_cov: Values) -> Values:
+def _from_cov(g: Gaussian, lower: Values, wrt_cov: Values) -> Values:
     """Turn a gradient with respect to Σ into one with respect to the parameter."""
     if g.is_diagonal:
         log = log_std(g)
@@ -185,7 +185,6 @@ def _from_cov(g: Gaussian, wrt_cov: Values) -> Values:
         return wrt_cov
     if g.parametrisation == "scale_tril":
         return np.asarray(np.tril(2 * wrt_cov @ g.parameter.astype(np.float64)))
-    lower = factor(g)
     cov = lower @ _transposed(lower)
     return np.asarray(-cov @ wrt_cov @ cov)
 

@@ -8,7 +8,7 @@ from fastdiv import _inputs
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
 from fastdiv.divergences import kl
-from fastdiv.gaussian import checked, factor, item, log_std, whitener
+from fastdiv.gaussian import checked, factor, factor_and_whitener, item, log_std
 
 
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
@@ -217,8 +217,8 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
         return np.expm1(log), log, difference * np.exp(-log_std(q))
     # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
     # and small ones do as squares of singular values of M.
-    w = whitener(q)
-    n = w @ (factor(p) - factor(q))
+    l_q, w = factor_and_whitener(q)
+    n = w @ (factor(p) - l_q)
     excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
     overflows = ~np.isfinite(excess).all(axis=(-2, -1), keepdims=True)
     n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
