@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from fastdiv import (
+    CoupledNormal,
     Gaussian,
     GaussianMixture,
     enumeration_grad,
     gumbel_softmax,
+    kl_and_grad,
     kl_mixture,
+    renyi,
     score_function_grad,
     wasserstein2,
 )
@@ -35,6 +38,10 @@ REFUSED = {
     "sample, mixture": (lambda: WIDE_MIXTURE.sample(5, rng=0), "a draw is too large for float32"),
     "cov": (WIDE.cov, "a covariance is too large for float32"),
     "scale_tril": (WIDE.scale_tril, "a factor is too large for float32"),
+    "kl_and_grad": (
+        lambda: kl_and_grad(*(Gaussian([mean], logstd=-600.0) for mean in (0.0, 1e-200))),
+        "a gradient",
+    ),
     "vjp": (
         lambda: gumbel_softmax([0.0, 0.0], 1e-5, rng=0).vjp([1.7e308, -1.7e308]),
         "the product",
@@ -63,6 +70,38 @@ def test_refused(case):
     compute, message = REFUSED[case]
     with pytest.raises(OverflowError, match=message):
         compute()
+
+
+@pytest.mark.parametrize("name", ["logstd", "logvar"])
+@pytest.mark.parametrize("log_std", [-720.0, -1000.0, -1e4, -1e300])
+def test_units_too_small_for_floating_point(name, log_std):
+    """Their inverse overflows, the density at the mean does not."""
+    value = log_std * (1 if name == "logstd" else 2)
+    p = Gaussian([1.0, 2.0], **{name: [value, 0.0]})
+    expected = -0.5 * (2 * np.log(2 * np.pi) + 1) - log_std
+    np.testing.assert_allclose(p.log_prob([1.0, 3.0]), expected, rtol=1e-15)
+    coupled = CoupledNormal([1.0, 2.0], **{name: [value, 0.0]}, kappa=0)
+    np.testing.assert_allclose(coupled.log_prob([1.0, 3.0]), expected, rtol=1e-15)
+    assert renyi(p, p, 0.5) == 0
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_points_within_a_few_tiny_units(sign):
+    unit = 2.0**-1060  # 1/unit overflows
+    p = Gaussian([0.0], std=[[unit], [1.0]])
+    expected = -0.5 * (np.log(2 * np.pi) + 9) + 1060 * np.log(2), -0.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(p.log_prob([sign * 3 * unit]), expected, rtol=1e-12)
+
+
+def test_gradients_overflow_only_where_they_are_too_large():
+    p, q = (Gaussian([mean], logstd=-500.0) for mean in (0.0, 1e-250))
+    for gradient in kl_and_grad(p, p)[1:]:
+        assert not gradient["mean"].any()
+        assert gradient["logstd"] == 0
+    _, gradient, _ = kl_and_grad(p, q)
+    np.testing.assert_allclose(
+        gradient["mean"], [-1e-250 * np.exp(500.0) * np.exp(500.0)], rtol=1e-12
+    )
 
 
 def test_a_component_too_far_to_count_is_no_overflow():

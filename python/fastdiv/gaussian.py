@@ -642,8 +642,31 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
     """
     difference = x.astype(np.float64) - p.mean
     if p.is_diagonal:
-        return difference * np.exp(-log_std(p))
+        return in_units(difference, log_std(p))
     return apply(whitener(p), difference)
+
+
+def in_units(difference: Values, log_unit: Values) -> Values:
+    """
+    Divide by units that may be too small for floating point.
+
+    Parameters
+    ----------
+    difference, log_unit : ndarray of float64
+        Numbers, and the logarithms of their units.
+
+    Returns
+    -------
+    ndarray of float64
+        difference · exp(−log_unit); infinite only where that is too large.
+    """
+    with np.errstate(all="ignore"):
+        scale = np.exp(-log_unit)
+        values = difference * scale
+        if np.isfinite(scale).all():
+            return values
+        in_logs = np.copysign(np.exp(np.log(np.abs(difference)) - log_unit), difference)
+        return np.where(np.isinf(scale), in_logs, values)
 
 
 def half_log_det(p: Gaussian) -> Values:

@@ -13,7 +13,7 @@ from fastdiv._backend import Matrix, Values
 from fastdiv._pair import Pair, own_index
 from fastdiv.discrete import CategoricalPair
 from fastdiv.divergences import pair_of
-from fastdiv.gaussian import Gaussian, apply, blocks, factor_and_whitener, item, log_std
+from fastdiv.gaussian import Gaussian, apply, blocks, factor_and_whitener, item, log_std, rounded
 
 Gradient: TypeAlias = dict[str, Matrix]
 """One array for "mean" and one for the parameter, each under its name and in its shape."""
@@ -56,7 +56,8 @@ def kl_and_grad(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As `kl`; and ValueError if a divergence is infinite.
+        As `kl`; ValueError if a divergence is infinite, OverflowError if a gradient is too large
+        for float64.
 
     References
     ----------
@@ -98,7 +99,8 @@ def _gradients(pair: Pair, chosen: NDArray[np.bool_] | None) -> tuple[Gradient, 
             rows = place.start + np.flatnonzero(keep)
             index = tuple(axis[keep] for axis in index)
         part = Pair(p[own_index(p, index)], q[own_index(q, index)], ())
-        means, scales_p, scales_q = compute(part)
+        with np.errstate(over="ignore", invalid="ignore"):
+            means, scales_p, scales_q = compute(part)
         for each, values in zip(sums, (means, scales_p, -means, scales_q), strict=True):
             each.add(rows, index, values)
     return (
@@ -133,8 +135,8 @@ class _Sum:
         self._sum[own] += np.add.reduceat(values[order], starts, axis=0)
 
     def as_given(self) -> Values:
-        """Return the sums."""
-        return self._sum.reshape(self._given)
+        """Return the sums, and refuse what overflowed."""
+        return rounded(self._sum.reshape(self._given), self._sum.dtype, "a gradient")
 
 
 def _diagonal(pair: Pair) -> tuple[Values, Values, Values]:
@@ -142,13 +144,14 @@ def _diagonal(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
     log_p, log_q = log_std(p), log_std(q)
     difference = p.mean.astype(np.float64) - q.mean
-    z2 = (difference * np.exp(-log_q)) ** 2
+    inverse = np.exp(-log_q)
+    z = difference * inverse
     ratio_less_1 = np.expm1(2 * (log_p - log_q))
     # d KL / d log σ_p = σ_p²/σ_q² − 1, and d KL / d log σ_q is that with the sign turned, less z².
     return (
-        difference * np.exp(-2 * log_q),
+        z * inverse,
         ratio_less_1 * _chain(p, log_p),
-        -(ratio_less_1 + z2) * _chain(q, log_q),
+        -(ratio_less_1 + z * z) * _chain(q, log_q),
     )
 
 

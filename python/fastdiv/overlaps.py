@@ -8,7 +8,7 @@ from fastdiv import _inputs
 from fastdiv._backend import Values
 from fastdiv._pair import Pair
 from fastdiv.divergences import kl
-from fastdiv.gaussian import checked, factor, factor_and_whitener, item, log_std
+from fastdiv.gaussian import checked, factor, factor_and_whitener, in_units, item, log_std
 
 
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
@@ -214,7 +214,7 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
     if pair.is_diagonal:
         log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
-        return np.expm1(log), log, difference * np.exp(-log_std(q))
+        return np.expm1(log), log, in_units(difference, log_std(q))
     # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
     # and small ones do as squares of singular values of M.
     l_q, w = factor_and_whitener(q)
