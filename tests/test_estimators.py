@@ -384,6 +384,42 @@ class TestScipy:
         assert kl_monte_carlo(p, q, 99, rng=5).value == kl_monte_carlo(p, q, 99, rng=5).value
 
 
+@pytest.mark.skipif(not hasattr(stats, "Binomial"), reason="SciPy is older than 1.16")
+class TestScipyObjects:
+    def test_batch_and_company(self):
+        p, q = stats.Normal(mu=[0.0, 1.0, 2.0]), stats.Normal(mu=[[0.5], [1.5]], sigma=1.2)
+        truth = kl(Gaussian([[0.0], [1.0], [2.0]], std=1.0), Gaussian([[[0.5]], [[1.5]]], std=1.2))
+        for other in (q, stats.norm([[0.5], [1.5]], 1.2)):
+            e = kl_monte_carlo(p, other, 20_000, estimator="k3", rng=0)
+            assert e.value.shape == truth.shape == (2, 3)
+            assert within(e, truth)
+
+    def test_mixture(self):
+        p = stats.Mixture([stats.Normal(), stats.Normal(mu=3.0)], weights=[0.25, 0.75])
+        ours = GaussianMixture([0.25, 0.75], Gaussian([[0.0], [3.0]], std=1.0))
+        expected = kl_monte_carlo(ours, Gaussian([1.0], std=2.0), 100_000, rng=0)
+        e = kl_monte_carlo(p, stats.Normal(mu=1.0, sigma=2.0), 20_000, rng=0)
+        assert abs(e.value - expected.value) < 4 * np.hypot(e.stderr, expected.stderr)
+
+    def test_discrete(self):
+        p, q = stats.Binomial(n=10, p=0.5), stats.Binomial(n=10, p=[0.4, 0.6])
+        truth = 5 * np.log(0.5 / 0.4) + 5 * np.log(0.5 / 0.6)
+        for each in (p, stats.make_distribution(stats.binom)(n=10, p=0.5), stats.binom(10, 0.5)):
+            assert within(kl_monte_carlo(each, q, 20_000, rng=0), truth)
+        assert within(kl_monte_carlo(EVEN, stats.Binomial(n=1, p=0.5), 100, rng=0), 0.0)
+
+    def test_discrete_beside_continuous(self):
+        p = stats.make_distribution(stats.poisson)(mu=3.0)
+        for q in (stats.Normal(), Gaussian([0.0], std=1.0), stats.norm()):
+            for pair in ((p, q), (q, p)):
+                with pytest.raises(TypeError, match="ill-defined"):
+                    kl_monte_carlo(*pair, 10, rng=0)
+
+    def test_same_draws_for_the_same_seed(self):
+        p, q = stats.make_distribution(stats.gamma)(a=2.0), stats.expon()
+        assert kl_monte_carlo(p, q, 99, rng=5).value == kl_monte_carlo(p, q, 99, rng=5).value
+
+
 EVEN = Categorical(probs=[0.5, 0.5])
 CONTINUOUS = [
     stats.norm(3, 1),

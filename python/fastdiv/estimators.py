@@ -217,7 +217,8 @@ def kl_monte_carlo(
     - distributions of this package, and any object with ``sample(n, rng=generator)``, which
       returns n draws along the first axis, with ``log_prob(x)``, and with ``batch_shape`` if
       there is a batch;
-    - frozen distributions of `scipy.stats`, with ``rvs`` and ``logpdf`` or ``logpmf``;
+    - distributions of `scipy.stats`: frozen ones, with ``rvs`` and ``logpdf`` or ``logpmf``, and
+      objects such as ``scipy.stats.Normal(mu=1.0)``, with ``sample`` and both;
     - distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
       ``batch_shape``. One as q that does not have all of p's support needs
       ``validate_args=False``, or torch raises an error at such a draw.
@@ -393,6 +394,12 @@ def _is_torch(value: object) -> bool:
     return any(each.__module__.startswith("torch.distributions") for each in type(value).__mro__)
 
 
+def _is_new_scipy(value: object) -> bool:
+    """Tell a distribution object of scipy.stats from a frozen one, without importing SciPy."""
+    scipy = any(each.__module__.startswith("scipy.stats") for each in type(value).__mro__)
+    return scipy and not hasattr(value, "rvs")
+
+
 def _is_discrete(value: Any) -> bool | None:
     """Tell whether a distribution has probabilities, not a density; None if that is not known."""
     if isinstance(value, Categorical):
@@ -404,6 +411,8 @@ def _is_discrete(value: Any) -> bool | None:
             return bool(value.support.is_discrete)
         except (AttributeError, NotImplementedError):  # there need not be a support
             return None
+    if _is_new_scipy(value) and hasattr(value, "logpmf"):  # of a density it is −∞ everywhere
+        return bool(np.isfinite(value.logpmf(value.sample(rng=np.random.default_rng(0)))).all())
     discrete, continuous = (callable(getattr(value, name, None)) for name in ("pmf", "pdf"))
     return discrete if discrete != continuous else None
 
@@ -411,9 +420,12 @@ def _is_discrete(value: Any) -> bool | None:
 def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
     if hasattr(value, "batch_shape"):
         return tuple(value.batch_shape)
-    if hasattr(value, "rvs"):  # one draw of each distribution of scipy's batch
-        x = value.rvs(random_state=np.random.default_rng(0))
-        return np.shape(_log_prob(value, name)(x))
+    # One draw of each distribution of scipy's batch.
+    generator = np.random.default_rng(0)
+    if hasattr(value, "rvs"):
+        return np.shape(_log_prob(value, name)(value.rvs(random_state=generator)))
+    if _is_new_scipy(value):
+        return np.shape(value.sample(rng=generator))
     return ()
 
 
@@ -422,7 +434,8 @@ def _log_prob(value: Any, name: str) -> LogProb:
     if _is_torch(value):
         as_tensor = sys.modules["torch"].as_tensor
         return lambda x: _inputs.array(value.log_prob(as_tensor(x)).detach(), log_density)
-    for method in ("log_prob", "logpdf", "logpmf"):
+    of_scipy = ("logpmf", "logpdf") if _is_discrete(value) else ("logpdf", "logpmf")
+    for method in ("log_prob", *of_scipy):
         function = getattr(value, method, None)
         if callable(function):
             return lambda x: _inputs.array(function(x), log_density)
