@@ -87,6 +87,25 @@ def test_categorical(kind):
     np.testing.assert_allclose(cross_entropy(p, q), [expected, 0, 0])
 
 
+@pytest.mark.parametrize("filler", [np.nan, 0.0, np.inf, -1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["probs", "logits"])
+def test_methods_of_categorical(kind, dtype, filler):
+    values = np.array([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [0.25, 0.0, 0.75]], dtype)
+    filled = values.copy()
+    filled[1] = filler
+    p = Categorical(**{kind: filled}, where=WHERE)
+    values[1] = 1 / 3 if kind == "probs" else 0.0
+    plain = Categorical(**{kind: values})
+    for method in ("probs", "logits"):
+        np.testing.assert_array_equal(getattr(p, method)()[WHERE], getattr(plain, method)()[WHERE])
+        np.testing.assert_allclose(getattr(p, method)(), getattr(plain, method)(), rtol=1e-7)
+        assert getattr(p, method)().dtype == dtype
+    np.testing.assert_array_equal(p.sample(500, rng=0), plain.sample(500, rng=0))
+    index = [[0], [2]]
+    np.testing.assert_array_equal(p.log_prob(index), np.where(WHERE, plain.log_prob(index), 0))
+
+
 def test_mixtures_refuse_padding(rng):
     p = padded(gaussian("cov", rng, (3,), 2))
     q = GaussianMixture([0.5, 0.5], gaussian("std", rng, (2,), 2))

@@ -53,7 +53,8 @@ class Categorical:
         float64 count as 0 in sums, except that KL remains +inf where q alone is 0.
     where : array_like of bool, optional
         Mask that broadcasts to the batch shape. What it leaves out is padding: its values may be
-        anything, NaN included. See `kl`.
+        anything, NaN included. Entropies, log probabilities of categories and divergences of
+        padding are 0; draws, `probs` and `logits` are those of the uniform distribution. See `kl`.
 
     Attributes
     ----------
@@ -200,7 +201,7 @@ class Categorical:
         Returns
         -------
         ndarray of float64, shape ``np.broadcast_shapes(index.shape, batch_shape)``
-            Log probabilities in nats, −inf for impossible categories.
+            Log probabilities in nats, −inf for impossible categories; 0 for padding.
 
         Raises
         ------
@@ -225,7 +226,8 @@ class Categorical:
         batch = np.indices(shape, sparse=True)[len(shape) - len(self.batch_shape) :]
         rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))
         entries = (*rows, a)
-        return item(self._log(self.parameter[entries], self._normalisers[rows]))
+        values = self._log(self.parameter[entries], self._normalisers[rows])
+        return item(values if self.where is None else np.where(self.where[rows], values, 0.0))
 
     def probs(self) -> Matrix:
         """
@@ -245,7 +247,9 @@ class Categorical:
         if self.parametrisation == "logits":
             values = np.exp(self._log_probs())
         else:
-            values = self.parameter / self._normalisers[..., 1:]
+            with np.errstate(all="ignore"):  # padding may hold anything
+                values = self.parameter / self._normalisers[..., 1:]
+            values = _with_padding(values, self.where, 1 / self.n_categories)
         return values.astype(self.dtype)
 
     def logits(self) -> Matrix:
@@ -269,10 +273,9 @@ class Categorical:
         """Turn values of the parameter into log probabilities."""
         extreme, rest = normalisers[..., 0], normalisers[..., 1]
         values = values.astype(np.float64)
-        if self.parametrisation == "logits":
-            with np.errstate(over="ignore"):  # to -inf, far below what counts
+        with np.errstate(all="ignore"):  # to -inf, far below what counts; padding is anything
+            if self.parametrisation == "logits":
                 return np.asarray((values - extreme) - np.log1p(rest))
-        with np.errstate(divide="ignore"):
             return np.asarray(np.log(values / rest))
 
     def sample(self, n: int, *, rng: object = None) -> NDArray[np.int64]:
@@ -319,12 +322,21 @@ class Categorical:
         return drawn.reshape(count, *self.batch_shape)
 
     def _log_probs(self) -> Values:
-        return self._log(self.parameter, self._normalisers[..., None, :])
+        log_probs = self._log(self.parameter, self._normalisers[..., None, :])
+        return _with_padding(log_probs, self.where, -math.log(self.n_categories))
 
     def _rows(self, index: NDArray[np.intp]) -> Values:
         """Return the log probabilities of rows of the flattened batch, in float64."""
         at_rows = np.unravel_index(index, (1, *self.batch_shape))
-        return self._log(self.parameter[None][at_rows], self._normalisers[None][at_rows][:, None])
+        log_probs = self._log(
+            self.parameter[None][at_rows], self._normalisers[None][at_rows][:, None]
+        )
+        where = None if self.where is None else self.where[None][at_rows]
+        return _with_padding(log_probs, where, -math.log(self.n_categories))
+
+
+def _with_padding(values: Matrix, where: NDArray[np.bool_] | None, uniform: float) -> Matrix:
+    return values if where is None else np.where(where[..., None], values, uniform)
 
 
 def _sum_tolerance(dtype: np.dtype[Any]) -> float:
