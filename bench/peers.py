@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from measure import Samples
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-TABLES = ("engine", "pairs", "permutations", "memory", "small", "bandwidths", "distributions")
+TABLES = (
+    "engine",
+    "pairs",
+    "permutations",
+    "memory",
+    "small",
+    "bandwidths",
+    "gradients",
+    "distributions",
+)
 
 Args = argparse.Namespace
 Result = dict[str, Any]
@@ -320,6 +329,18 @@ def bandwidths(args: Args) -> Report:
     return table(header, rows), as_results({"table": "bandwidths", "n": args.rows}, times)
 
 
+def gradients(args: Args) -> Report:
+    from gradients import tables
+
+    text, rows = tables(args.rounds, args.threads, args.test_rows, args.d)
+    results = [
+        result
+        for case, times in rows
+        for result in as_results({"table": "gradients", "case": case}, times)
+    ]
+    return text, results
+
+
 def distributions(args: Args) -> Report:
     from distributions import tables
 
@@ -339,6 +360,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "memory": ("Memory", memory),
     "small": ("Small calls", small),
     "bandwidths": ("Ten bandwidths", bandwidths),
+    "gradients": ("MMD² with its gradients", gradients),
     "distributions": ("KL divergences between distributions", distributions),
 }
 
