@@ -2,8 +2,6 @@
 // over single pairs. Made for sanitizers and emulators; tests/ checks accuracy far more thoroughly.
 //
 //   exercise [LEVEL]   fails unless the level in use is LEVEL
-//
-// Exit status 77: FASTDIV_ISA names a level that this machine lacks.
 
 #include <algorithm>
 #include <cmath>
@@ -19,24 +17,14 @@
 #include <fastdiv/distributions.hpp>
 #include <fastdiv/engine.hpp>
 
+#include "harness.hpp"
+
 namespace {
 
 using fastdiv::Base;
 using fastdiv::Group;
 using fastdiv::MatrixView;
 using std::ptrdiff_t;
-
-int checks = 0;
-int failures = 0;
-const char* where = "";
-
-void check(bool ok, const char* what) {
-  ++checks;
-  if (!ok) {
-    ++failures;
-    std::printf("FAILED: %s: %s\n", where, what);
-  }
-}
 
 template <class T>
 void check_close(const std::vector<double>& got, const std::vector<double>& expected,
@@ -479,22 +467,11 @@ void everything(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    fastdiv::isa();
-  } catch (const std::invalid_argument& error) {
-    std::printf("skipped: %s\n", error.what());
-    return 77;
-  }
-  const char* level = fastdiv::isa().name;
-  if (argc > 1 && std::strcmp(argv[1], level) != 0) {
-    std::printf("FAILED: the level in use is %s, not %s\n", level, argv[1]);
-    return 1;
-  }
-  everything<float>("float32");
-  everything<double>("float64");
-  where = "in general";
-  errors();
-  callers_at_once();
-  std::printf("level %s: %d checks, %d failed\n", level, checks, failures);
-  return failures == 0 ? 0 : 1;
+  return run(argc, argv, [] {
+    everything<float>("float32");
+    everything<double>("float64");
+    where = "in general";
+    errors();
+    callers_at_once();
+  });
 }
