@@ -62,6 +62,12 @@ def test_beyond_the_range_of_the_features(rng):
     np.testing.assert_allclose(kl_matrix(p, q), kl(p[:, None], q), rtol=1e-12)
 
 
+def test_an_overflow_is_named_by_both_indices():
+    ps, qs = Gaussian([[0.0], [1e200]], std=1.0), Gaussian([[0.0], [0.0], [1e200]], std=1.0)
+    with pytest.raises(OverflowError, match=r"at batch index \(0, 2\)"):
+        kl_matrix(ps, qs)
+
+
 def test_threads_do_not_change_a_bit(rng):
     p, q = gaussian("std", rng, (500,), 9), gaussian("std", rng, (400,), 9)
     one = kl_matrix(p, q, n_threads=1)

@@ -43,9 +43,16 @@ class Pair:
         return chosen_items(where, masks, self.batch_shape)
 
     def kl(
-        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+        self,
+        n_threads: int,
+        progress: Progress | None,
+        chosen: NDArray[np.bool_] | None,
+        names: NDArray[np.intp] | None = None,
     ) -> Values:
-        """Return KL(p || q) of the chosen items and 0 elsewhere."""
+        """Return KL(p || q) of the chosen items and 0 elsewhere.
+
+        Errors call an item by its row of `names`, if given, instead of its batch index.
+        """
         self.require_definite()
         with np.errstate(all="ignore"):  # padding may hold anything
             values = _backend.current().gaussian_kl(*self.lowered(), n_threads, progress)
@@ -55,6 +62,8 @@ class Pair:
             index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
             self.p._check()  # its arrays may have changed
             self.q._check()
+            if names is not None:
+                index = tuple(map(int, names[index]))
             raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
 

@@ -85,7 +85,8 @@ def kl_matrix(
     step = max(1, _RECOMPUTED // distinct(pair.p.parameter)[0].size)
     for start in range(0, len(rows), step):
         i, j = rows[start : start + step], columns[start : start + step]
-        values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None)
+        names = np.stack([i, j], axis=-1)
+        values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
     return values
 
 
