@@ -1,9 +1,12 @@
 """Gaussian: what it accepts, what it refuses, and its moments, densities and draws."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
 
+import fastdiv
 from fastdiv import Gaussian, fit_gaussian, kl
 from fastdiv.gaussian import DIAGONAL, FULL
 
@@ -298,3 +301,28 @@ def test_empty_batches_of_matrices(rng):
 def test_fit_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         fit_gaussian(**arguments)
+
+
+@pytest.mark.parametrize("name", ["std", "cov"])
+@pytest.mark.parametrize(
+    ("points", "batch"),
+    [((700, 5), (700, 5)), ((700, 1), (1, 5)), ((700, 5), (5,)), ((5,), (700, 5)), ((700,), ())],
+)
+def test_densities_of_many_points_are_computed_in_blocks(rng, monkeypatch, name, points, batch):
+    a = rng.normal(size=(*batch, 3, 3))
+    parameter = {"std": 1.0 + rng.random((*batch, 3)), "cov": a @ a.swapaxes(-1, -2) + np.eye(3)}
+    p = Gaussian(rng.normal(size=(*batch, 3)), **{name: parameter[name]})
+    x = rng.normal(size=(*points, 3))
+    whole = p.log_prob(x)
+    monkeypatch.setattr(fastdiv.gaussian, "_BLOCK", 100)
+    assert np.allclose(p.log_prob(x), whole, rtol=1e-13)
+
+
+def test_densities_need_little_memory(rng):
+    x = rng.normal(size=(100_000, 32))
+    p = Gaussian(x, std=np.ones(32))
+    tracemalloc.start()
+    p.log_prob(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6

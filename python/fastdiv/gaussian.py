@@ -327,7 +327,26 @@ class Gaussian:
         return item(checked(self._log_prob(points), False, "the log density"))
 
     def _log_prob(self, points: Matrix) -> Values:
-        """Return the log densities, with −∞ or NaN for what overflows."""
+        """Return the log densities, with −∞ or NaN for what overflows, block by block."""
+        shape = np.broadcast_shapes(points.shape[:-1], self.batch_shape)
+        n = shape[0] if shape else 1
+        cuts_self, cuts_points = (
+            len(own) == len(shape) and own[:1] == shape[:1]
+            for own in (self.batch_shape, points.shape[:-1])
+        )
+        # Every block factors the matrices it needs: with d rows that costs no more than the rows.
+        least = 1 if self.is_diagonal or cuts_self else self.dim
+        step = max(least, _BLOCK * n // max(1, math.prod(shape) * self.dim))
+        if step >= n:
+            return self._log_prob_at_once(points)
+        values = np.empty(shape)
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            part = self[rows] if cuts_self else self
+            values[rows] = part._log_prob_at_once(points[rows] if cuts_points else points)
+        return values
+
+    def _log_prob_at_once(self, points: Matrix) -> Values:
         filled = self._filled()
         with np.errstate(over="ignore", invalid="ignore"):
             z = whiten(filled, points)
