@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 from test_gaussian import FULL, NAMES, covariance, gaussian, parameter
 
+import fastdiv
 from fastdiv import Gaussian, _backend, cross_entropy, jeffreys, kl
 
 mpmath.mp.dps = 60
@@ -379,3 +380,17 @@ def test_covariance_of_the_tests_is_right(rng):
     for name in NAMES:
         p = gaussian(name, rng, (2,), 3)
         np.testing.assert_allclose(p.cov(), covariance(name, p.parameter), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["std", "cov"])
+def test_distributions_of_two_dtypes_are_converted_in_blocks(rng, monkeypatch, name):
+    a = rng.normal(size=(50, 1, 3, 4))
+    given = {"std": 1.0 + rng.random((50, 1, 3)), "cov": a @ a.swapaxes(-1, -2)}[name]
+    p = Gaussian(rng.normal(size=(50, 1, 3)).astype(np.float32), **{name: given.astype(np.float32)})
+    q = Gaussian(rng.normal(size=(7, 3)), **{name: given[:7, 0]})
+    wide = Gaussian(p.mean.astype(np.float64), **{name: given.astype(np.float32).astype(float)})
+    expected = kl(wide, q)
+    monkeypatch.setattr(fastdiv.gaussian, "_BLOCK", 100)
+    assert np.allclose(kl(p, q), expected, rtol=1e-13)
+    where = rng.random((50, 7)) < 0.5
+    assert np.allclose(kl(p, q, where=where), np.where(where, expected, 0.0), rtol=1e-13)

@@ -54,8 +54,13 @@ class Pair:
         Errors call an item by its row of `names`, if given, instead of its batch index.
         """
         self.require_definite()
+
+        def compute(pair: Pair) -> Values:
+            return _backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
+
         with np.errstate(all="ignore"):  # padding may hold anything
-            values = _backend.current().gaussian_kl(*self.lowered(), n_threads, progress)
+            # What has to be converted is, block by block.
+            values = compute(self) if self._common_dtype else self.map(compute)
         if chosen is not None:
             values[~chosen] = 0.0
         if not np.isfinite(values).all():
@@ -71,6 +76,10 @@ class Pair:
     def is_diagonal(self) -> bool:
         """Whether both are diagonal by parametrisation."""
         return self.p.is_diagonal and self.q.is_diagonal
+
+    @property
+    def _common_dtype(self) -> np.dtype[Any] | None:
+        return self.p.dtype if self.q._is_standard or self.p.dtype == self.q.dtype else None
 
     def require_definite(self) -> None:
         """Refuse fitted covariances that are singular."""
@@ -99,8 +108,7 @@ class Pair:
             # N(0, I) in the words of p: a small divergence keeps its digits, none is converted.
             name = p.parametrisation
             parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
-        same = p.dtype == q.dtype or q._is_standard
-        dtype: np.dtype[Any] = p.dtype if same else np.dtype(np.float64)
+        dtype = self._common_dtype or np.dtype(np.float64)
         return (
             *self._broadcast(p.mean, p.parametrisation, p.parameter, dtype),
             *self._broadcast(q.mean, name, parameter, dtype),
