@@ -48,6 +48,7 @@ from fastdiv.relaxation import (
     gumbel_softmax,
     score_function_grad,
 )
+from fastdiv.simplex import project_simplex, quadratic_energy_and_grad
 from fastdiv.transport import wasserstein2
 from fastdiv.two_sample import TwoSampleResult, mmd_test
 from fastdiv.variational import f_divergence_bound
@@ -110,6 +111,8 @@ __all__ = [
     "mmd2",
     "mmd2_and_grad",
     "mmd_test",
+    "project_simplex",
+    "quadratic_energy_and_grad",
     "renyi",
     "score_function_grad",
     "set_num_threads",
