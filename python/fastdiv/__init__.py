@@ -22,6 +22,7 @@ from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.flow import kl_flow, kl_flow_and_grad
 from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.gradients import kl_and_grad
+from fastdiv.kernel_inception import KID, kid
 from fastdiv.kernels import (
     RBF,
     Callback,
@@ -59,6 +60,7 @@ except PackageNotFoundError:  # imported from a source tree
     __version__ = "0+unknown"
 
 __all__ = [
+    "KID",
     "RBF",
     "Callback",
     "Categorical",
@@ -98,6 +100,7 @@ __all__ = [
     "hellinger2",
     "jeffreys",
     "jensen_shannon",
+    "kid",
     "kl",
     "kl_and_grad",
     "kl_flow",

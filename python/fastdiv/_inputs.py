@@ -357,6 +357,13 @@ def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
     raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
 
 
+def flag(value: object, name: str) -> bool:
+    """Return `value` if it is True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False; got {value!r}")
+
+
 def integer(value: object, name: str, least: int, most: int | None = None) -> int:
     """Return `value` as an int within [least, most]."""
     wanted = f"an integer >= {least}" if most is None else f"an integer from {least} to {most}"

@@ -264,8 +264,7 @@ def gumbel_softmax(
     """
     a = Categorical(logits=logits).parameter
     tau = _inputs.positive(temperature, "temperature")
-    if not isinstance(hard, (bool, np.bool_)):
-        raise TypeError(f"hard must be True or False; got {hard!r}")
+    is_hard = _inputs.flag(hard, "hard")
     x = a + _inputs.generator(rng).gumbel(size=a.shape)
     x -= x.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):  # to −∞, which softmax makes 0
@@ -274,10 +273,10 @@ def gumbel_softmax(
     y /= y.sum(axis=-1, keepdims=True)
     soft: Matrix = y.astype(a.dtype, copy=False)
     sample = soft
-    if hard:
+    if is_hard:
         sample = np.zeros_like(soft)
         np.put_along_axis(sample, x.argmax(axis=-1)[..., None], 1, axis=-1)
-    return RelaxedSample(sample, tau, bool(hard), soft)
+    return RelaxedSample(sample, tau, is_hard, soft)
 
 
 def enumeration_grad(logits: object, f_values: object) -> Values:
