@@ -42,6 +42,7 @@ from fastdiv.mmd_gradients import mmd2_and_grad
 from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
+from fastdiv.presets import cmmd, wae_kernel, wae_mmd
 from fastdiv.relaxation import (
     GradientEstimate,
     RelaxedSample,
@@ -82,6 +83,7 @@ __all__ = [
     "TwoSampleResult",
     "__version__",
     "bhattacharyya",
+    "cmmd",
     "coupled_cross_entropy",
     "coupled_cross_entropy_monte_carlo",
     "coupled_entropy",
@@ -120,6 +122,8 @@ __all__ = [
     "score_function_grad",
     "set_num_threads",
     "show_config",
+    "wae_kernel",
+    "wae_mmd",
     "wasserstein2",
     "witness",
 ]

@@ -20,6 +20,9 @@ def wasserstein2(p: object, q: object) -> Values:
     never negative, that keeps the digits of a small distance. Covariances fitted to fewer rows than
     features are as good as any others.
 
+    The Fréchet inception distance of two sets of embeddings x and y is
+    ``wasserstein2(fit_gaussian(x), fit_gaussian(y))``; the published code fits with ``ddof=1``.
+
     Parameters
     ----------
     p, q : Gaussian

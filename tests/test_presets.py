@@ -1,0 +1,244 @@
+"""Published variants of MMD against plain versions of their published formulas."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import fastdiv._selection as selection
+from fastdiv import (
+    RBF,
+    InverseMultiquadric,
+    Sum,
+    cmmd,
+    fit_gaussian,
+    mmd2,
+    mmd2_and_grad,
+    wae_kernel,
+    wae_mmd,
+    wasserstein2,
+)
+
+SCALES = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+
+
+def squares(a, b):
+    return ((a[:, None] - b[None]) ** 2).sum(axis=-1)
+
+
+def penalty(z, z_prior, kernel, prior="normal", sigma2_p=1.0):
+    """The WAE penalty, on whole matrices of distances."""
+    z, z_prior = z.astype(np.float64), z_prior.astype(np.float64)
+    n, d = z.shape
+    zz, pp, zp = squares(z, z), squares(z_prior, z_prior), squares(z, z_prior)
+    if kernel == "rbf":
+        half = (n * n - n) // 2
+        sigma2 = np.sort(zp.ravel())[::-1][half - 1] + np.sort(zz.ravel())[::-1][half - 1]
+        kernels = [lambda square: np.exp(-square / 2 / sigma2)]
+    else:
+        base = {"normal": 2 * d * sigma2_p, "sphere": 2, "uniform": d}[prior]
+        kernels = [lambda square, c=base * s: c / (c + square) for s in SCALES]
+    total = 0.0
+    for k in kernels:
+        within = (k(zz) + k(pp)) * (1 - np.eye(n))
+        total += within.sum() / (n * n - n) - 2 * k(zp).sum() / (n * n)
+    return total
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("prior", ["normal", "sphere", "uniform"])
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+@pytest.mark.parametrize("n", [2, 3, 20, 33])
+def test_wae_penalty(rng, kernel, prior, dtype, n):
+    z, z_prior = rng.normal(size=(2, n, 5)).astype(dtype)
+    z += dtype(0.3)
+    got = wae_mmd(z, z_prior, kernel=kernel, prior=prior, sigma2_p=1.7)
+    expected = penalty(z, z_prior, kernel, prior, 1.7)
+    assert got == pytest.approx(expected, abs=1e-12 if dtype is np.float64 else 1e-5)
+
+
+def test_wae_kernel_is_the_kernel_of_the_penalty(rng):
+    z, z_prior = rng.normal(size=(2, 30, 4))
+    for options in ({}, {"prior": "uniform"}, {"sigma2_p": 3.0}, {"kernel": "rbf"}):
+        kernel = wae_kernel(z, z_prior, **options)
+        assert wae_mmd(z, z_prior, **options) == mmd2(z, z_prior, kernel)
+    kernels = wae_kernel(z, z_prior, sigma2_p=3.0).kernels
+    assert kernels == tuple(InverseMultiquadric(2.0 * 4 * 3.0 * s) for s in SCALES)
+    assert isinstance(wae_kernel(z, z_prior), Sum)
+
+
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_gradients_of_the_penalty(rng, kernel):
+    """The bandwidth is held constant."""
+    z, z_prior = rng.normal(size=(2, 12, 3))
+    fixed = wae_kernel(z, z_prior, kernel=kernel)
+    value, gradient = mmd2_and_grad(z, z_prior, fixed, wrt=("x",))
+    assert value == pytest.approx(wae_mmd(z, z_prior, kernel=kernel), rel=1e-12)
+    step = 1e-6
+    for index in ((0, 0), (5, 2), (11, 1)):
+        above, below = z.copy(), z.copy()
+        above[index] += step
+        below[index] -= step
+        slope = (mmd2(above, z_prior, fixed) - mmd2(below, z_prior, fixed)) / (2 * step)
+        assert gradient[index] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_channels_are_flattened_and_not_summed(rng):
+    """Codes whose channels depend on each other, against a prior where they do not."""
+    first = rng.normal(size=(400, 1, 3))
+    z = np.concatenate([first, first], axis=1)
+    z_prior = rng.normal(size=(400, 2, 3))
+    together = wae_mmd(z, z_prior)
+    assert together == wae_mmd(z.reshape(400, 6), z_prior.reshape(400, 6))
+    assert together == pytest.approx(penalty(z.reshape(400, 6), z_prior.reshape(400, 6), "imq"))
+    summed = sum(wae_mmd(z[:, c], z_prior[:, c]) for c in range(2))
+    assert together > 0.1 > 5 * abs(summed)
+
+
+def test_wae_with_other_numbers_of_draws(rng):
+    z, z_prior = rng.normal(size=(12, 3)), rng.normal(size=(31, 3))
+    sigma2 = np.sort(squares(z, z_prior).ravel())[::-1][12 * 30 // 2 - 1]
+    sigma2 += np.sort(squares(z, z).ravel())[::-1][12 * 11 // 2 - 1]
+    kernel = wae_kernel(z, z_prior, kernel="rbf")
+    assert kernel.bandwidth == pytest.approx(np.sqrt(sigma2), rel=1e-13)
+    assert wae_mmd(z, z_prior, kernel="rbf") == mmd2(z, z_prior, kernel)
+    few = wae_kernel(z[:2], z_prior[:2], kernel="rbf")
+    assert few.bandwidth > 0
+
+
+def test_wae_bandwidth_far_from_the_origin_and_in_tight_clusters(rng):
+    z, z_prior = rng.normal(size=(2, 40, 3))
+    bandwidth = wae_kernel(z, z_prior, kernel="rbf").bandwidth
+    shifted = wae_kernel(z + 1e6, z_prior + 1e6, kernel="rbf").bandwidth
+    assert shifted == pytest.approx(bandwidth, rel=1e-9)
+    z *= 1e-3
+    z_prior *= 1e-3
+    z[:5] += 1e4
+    z_prior[:5] += 1e4
+    sigma2 = sum(np.sort(squares(z, b).ravel())[::-1][40 * 39 // 2 - 1] for b in (z, z_prior))
+    tight = wae_kernel(z, z_prior, kernel="rbf").bandwidth
+    assert tight == pytest.approx(np.sqrt(sigma2), rel=1e-12)
+    assert tight < 0.01
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100, 1 << 20])
+def test_selection_is_exact(rng, monkeypatch, at_once):
+    monkeypatch.setattr(selection, "_AT_ONCE", at_once)
+    values = np.concatenate(
+        [
+            rng.normal(size=200) ** 2,
+            np.zeros(50),
+            np.full(40, 0.5),
+            10.0 ** rng.uniform(-300, 300, 90),
+        ]
+    )
+    rng.shuffle(values)
+    ordered = np.sort(values)[::-1]
+    for k in (1, 2, 100, 190, 200, 331, 380):
+        assert selection.kth_largest(lambda: np.split(values, 5), k, 380) == ordered[k - 1]
+
+
+def test_selection_of_distances_in_blocks(rng, monkeypatch):
+    x, y = rng.normal(size=(50, 4)), rng.normal(size=(30, 4))
+    ordered = np.sort(squares(x, y).ravel())[::-1]
+    monkeypatch.setattr(selection, "_AT_ONCE", 64)
+    for k in (1, 700, 1500):
+        assert selection.kth_largest_square(x, y, k) == pytest.approx(ordered[k - 1], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"kernel": "RBF"}, ValueError, "kernel must be one of 'imq', 'rbf'"),
+        ({"prior": "gaussian"}, ValueError, "prior must be one of"),
+        ({"sigma2_p": 0.0}, ValueError, "sigma2_p must be > 0"),
+        ({"sigma2_p": "1"}, TypeError, "sigma2_p must be a real number"),
+        ({"n_threads": 0}, ValueError, "n_threads must be"),
+    ],
+)
+def test_bad_wae_options(rng, options, error, match):
+    with pytest.raises(error, match=match):
+        wae_mmd(*rng.normal(size=(2, 5, 2)), **options)
+
+
+def test_bad_wae_samples(rng):
+    z = rng.normal(size=(5, 2))
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        wae_mmd(z[:1], z)
+    with pytest.raises(ValueError, match="same number of features"):
+        wae_mmd(z, z[:, :1])
+    with pytest.raises(ValueError, match="NaN"):
+        wae_mmd(np.where(z > 0, np.nan, z), z)
+    with pytest.raises(ValueError, match="bandwidth of kernel='rbf' is zero"):
+        wae_mmd(np.ones((4, 2)), np.ones((4, 2)), kernel="rbf")
+    with pytest.raises(OverflowError, match="overflow"):
+        wae_kernel(z * 1e200, z, kernel="rbf")
+
+
+def plain_cmmd(x, y):
+    """1000 MMD² without the ones, which cancel: by expm1, in extended precision."""
+    x, y = x.astype(np.longdouble), y.astype(np.longdouble)
+    xx, yy, xy = (np.expm1(-squares(a, b) / 200).mean() for a, b in ((x, x), (y, y), (x, y)))
+    return float(1000 * (xx + yy - 2 * xy))
+
+
+def unit(a):
+    return a / np.linalg.norm(a, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cmmd(rng, dtype):
+    x = unit(rng.normal(size=(120, 32))).astype(dtype)
+    y = unit(rng.normal(size=(90, 32)) + 0.1).astype(dtype)
+    assert cmmd(x, y) == pytest.approx(plain_cmmd(x, y), rel=1e-9)
+
+
+def test_cmmd_keeps_the_digits_of_near_equals(rng):
+    """A shift of 1e-4 in float32: single precision would see rounding only."""
+    x = unit(rng.normal(size=(150, 64))).astype(np.float32)
+    y = (x + np.float32(1e-4)).astype(np.float32)
+    expected = plain_cmmd(x, y)
+    assert expected < 1e-4
+    assert cmmd(x, y) == pytest.approx(expected, rel=1e-7)
+    in_single = 1000 * mmd2(x, y, RBF(10.0), estimator="biased")
+    assert abs(in_single - expected) > 1e-3 * expected
+
+
+def test_cmmd_of_equals_is_zero(rng):
+    x = rng.normal(size=(50, 8))
+    assert cmmd(x, x) == pytest.approx(0, abs=1e-12)
+
+
+def test_cmmd_normalises(rng):
+    x, y = rng.normal(size=(30, 6)) + 0.5, 3 * rng.normal(size=(40, 6))
+    assert cmmd(x, y, normalize=True) == pytest.approx(cmmd(unit(x), unit(y)), rel=1e-12)
+    scaled = cmmd(7.0 * x, 0.1 * y, normalize=True)
+    assert scaled == pytest.approx(cmmd(x, y, normalize=True), rel=1e-12)
+    assert cmmd(x, y) != pytest.approx(scaled, rel=0.1)
+    tiny = cmmd(x * 1e-200, y * 1e200, normalize=True)
+    assert tiny == pytest.approx(scaled, rel=1e-12)
+
+
+def test_bad_cmmd(rng):
+    x = rng.normal(size=(5, 2))
+    x[3] = 0
+    with pytest.raises(ValueError, match=r"x must have no zero row .* at row 3"):
+        cmmd(x, x + 1, normalize=True)
+    with pytest.raises(ValueError, match=r"y must have no zero row"):
+        cmmd(x + 1, x, normalize=True)
+    with pytest.raises(TypeError, match="normalize must be True or False"):
+        cmmd(x, x, normalize="yes")
+    with pytest.raises(ValueError, match="NaN"):
+        cmmd(np.where(x > 0, np.nan, x), x)
+    assert cmmd(x, x) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_fid_is_wasserstein2_of_fitted_gaussians(rng, ddof):
+    """The usual formula, ‖μ − μ'‖² + tr(Σ + Σ' − 2 √(ΣΣ'))."""
+    x = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6))
+    y = rng.normal(size=(150, 6)) @ rng.normal(size=(6, 6)) + 0.5
+    a, b = (np.cov(z, rowvar=False, ddof=ddof) for z in (x, y))
+    root = scipy.linalg.sqrtm(a @ b)
+    expected = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum() + np.trace(a + b - 2 * root.real)
+    fid = wasserstein2(fit_gaussian(x, ddof=ddof), fit_gaussian(y, ddof=ddof))
+    assert fid == pytest.approx(expected, rel=1e-8)
