@@ -36,6 +36,7 @@ from fastdiv.kernels import (
     RationalQuadratic,
     Sum,
 )
+from fastdiv.matching import KernelMeanMatching, kernel_mean_matching
 from fastdiv.mixture import GaussianMixture, kl_mixture
 from fastdiv.mmd import energy_distance, mmd2, witness
 from fastdiv.mmd_gradients import mmd2_and_grad
@@ -73,6 +74,7 @@ __all__ = [
     "GradientEstimate",
     "InverseMultiquadric",
     "Kernel",
+    "KernelMeanMatching",
     "Laplacian",
     "Linear",
     "Matern",
@@ -102,6 +104,7 @@ __all__ = [
     "hellinger2",
     "jeffreys",
     "jensen_shannon",
+    "kernel_mean_matching",
     "kid",
     "kl",
     "kl_and_grad",
