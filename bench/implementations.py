@@ -144,6 +144,63 @@ def stored_kernel_test(x: Array, y: Array, sigma: float, labels: Array) -> tuple
     return null, (1 + int((null >= values[0]).sum())) / (1 + len(null))
 
 
+# --- kernel inception distance ------------------------------------------------------------------
+
+
+def numpy_polynomial_mmd(x: Array, y: Array) -> float:
+    def kernel(a: Array, b: Array) -> Array:
+        values: Array = (a @ b.T * (1.0 / a.shape[1]) + 1.0) ** 3
+        return values
+
+    kxx, kyy, kxy = kernel(x, x), kernel(y, y), kernel(x, y)
+    return unbiased(
+        float(kxx.sum() - np.trace(kxx)),
+        float(kyy.sum() - np.trace(kyy)),
+        float(kxy.sum()),
+        len(x),
+        len(y),
+    )
+
+
+def numpy_kid(x: Array, y: Array, subsets: int, size: int) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    values = [
+        numpy_polynomial_mmd(*(z[rng.choice(len(z), size, replace=False)] for z in (x, y)))
+        for _ in range(subsets)
+    ]
+    return float(np.mean(values)), float(np.std(values))
+
+
+def torchmetrics_mmd(x: Array, y: Array) -> float:
+    import torch
+    from torchmetrics.image.kid import poly_mmd
+
+    return float(poly_mmd(torch.from_numpy(x), torch.from_numpy(y)))
+
+
+def torchmetrics_kid(x: Array, y: Array, subsets: int, size: int) -> Any:
+    """Return the metric's own computation, on features that are there already."""
+    import warnings
+
+    import torch
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    features = torch.nn.Identity()
+    features.num_features = x.shape[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it keeps all features
+        metric = KernelInceptionDistance(feature=features, subsets=subsets, subset_size=size)
+    metric.update(torch.from_numpy(x), real=True)
+    metric.update(torch.from_numpy(y), real=False)
+
+    def call() -> tuple[float, float]:
+        metric._computed = None
+        mean, std = metric.compute()
+        return float(mean), float(std)
+
+    return call
+
+
 # --- divergences between distributions ----------------------------------------------------------
 
 

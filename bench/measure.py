@@ -128,7 +128,15 @@ def machine(threads: int) -> dict[str, str]:
         "Python": platform.python_version(),
         "versions": ", ".join(
             f"{name} {_version(name)}"
-            for name in ("fastdiv", "numpy", "torch", "scikit-learn", "pykeops", "hyppo")
+            for name in (
+                "fastdiv",
+                "numpy",
+                "torch",
+                "scikit-learn",
+                "pykeops",
+                "hyppo",
+                "torchmetrics",
+            )
         ),
         "date": time.strftime("%Y-%m-%d"),
     }

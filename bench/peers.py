@@ -30,6 +30,7 @@ TABLES = (
     "small",
     "bandwidths",
     "gradients",
+    "kid",
     "distributions",
 )
 
@@ -332,23 +333,26 @@ def bandwidths(args: Args) -> Report:
 def gradients(args: Args) -> Report:
     from gradients import tables
 
-    text, rows = tables(args.rounds, args.threads, args.test_rows, args.d)
-    results = [
-        result
-        for case, times in rows
-        for result in as_results({"table": "gradients", "case": case}, times)
-    ]
-    return text, results
+    return cases("gradients", *tables(args.rounds, args.threads, args.test_rows, args.d))
+
+
+def kid(args: Args) -> Report:
+    from kid import tables
+
+    return cases("kid", *tables(args.rounds, args.threads))
 
 
 def distributions(args: Args) -> Report:
     from distributions import tables
 
-    text, rows = tables(args.rounds, args.threads)
+    return cases("distributions", *tables(args.rounds, args.threads))
+
+
+def cases(name: str, text: str, rows: list[tuple[str, dict[str, Samples]]]) -> Report:
     results = [
         result
         for case, times in rows
-        for result in as_results({"table": "distributions", "case": case}, times)
+        for result in as_results({"table": name, "case": case}, times)
     ]
     return text, results
 
@@ -361,6 +365,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "small": ("Small calls", small),
     "bandwidths": ("Ten bandwidths", bandwidths),
     "gradients": ("MMD² with its gradients", gradients),
+    "kid": ("Kernel inception distance", kid),
     "distributions": ("KL divergences between distributions", distributions),
 }
 
