@@ -160,7 +160,7 @@ class FixedPoint {
     }
     return std::all_of(forms_.begin(), forms_.end(), [&](Form<T>& form) {
       const double bits = bits_for(form.entries.sum / pairs);
-      const bool few = bits <= 88;
+      const bool few = bits <= 88 && std::isfinite(form.entries.sum);
       form.limbs = few ? limbs_for(bits) : 0;
       return few || form.terms.empty();
     });

@@ -253,3 +253,9 @@ def test_inputs_are_not_changed(samples):
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(y, before[1])
     np.testing.assert_array_equal(order, kept)
+
+
+def test_overflow_is_an_error():
+    z = 1e200 * np.arange(1.0, 31.0).reshape(10, 3)
+    with pytest.raises(OverflowError, match="kernel values overflow"):
+        mmd_test(z, z + 1e200, Polynomial(), rng=0)

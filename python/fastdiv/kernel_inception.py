@@ -175,7 +175,6 @@ def _in_one_pass(
     """
     n, m = len(x), len(y)
     pooled = _inputs.pool([x, y])
-    _check_range(pooled, kernel)
     labels = np.zeros((3 * len(subsets) + 1, n + m), dtype=np.uint8)
     for index, (i, j) in enumerate(subsets):
         labels[3 * index, i] = 1
@@ -191,12 +190,3 @@ def _in_one_pass(
     values = statistic(triples, pair_counts(size, size, "unbiased"))
     return values, float(statistic(sums[-1], pair_counts(n, m, "unbiased")))
 
-
-def _check_range(rows: Matrix, kernel: Polynomial) -> None:
-    """Refuse rows for which a bound of the kernel, and so maybe the kernel, overflows."""
-    largest = max(abs(float(rows.min())), abs(float(rows.max())))
-    with np.errstate(over="ignore"):
-        inner = np.float64(kernel.gamma or 0.0) * largest * largest * rows.shape[1]
-        bound = (inner + kernel.coef0) ** kernel.degree * len(rows) ** 2
-    if not np.isfinite(bound):
-        raise OverflowError("kernel values overflow; scale the data")
