@@ -255,7 +255,7 @@ def test_inputs_are_not_changed(samples):
     np.testing.assert_array_equal(order, kept)
 
 
-def test_overflow_is_an_error():
+def test_overflow_of_every_entry_is_an_error():
     z = 1e200 * np.arange(1.0, 31.0).reshape(10, 3)
     with pytest.raises(OverflowError, match="kernel values overflow"):
         mmd_test(z, z + 1e200, Polynomial(), rng=0)
