@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -385,15 +386,26 @@ def plain_array(value: object, name: str) -> NDArray[Any]:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must not be ragged; got {value!r}") from error
+    except (TypeError, RuntimeError) as error:  # a tensor with a gradient, or traced
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be made of concrete numbers; got {kind}: {error}") from error
+
+
+def is_plain_number(value: object) -> TypeGuard[float]:
+    """Tell whether this needs no NumPy to be looked at, whose arrays torch.compile cannot trace."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
 def real(value: object, name: str) -> float:
     """Return a finite real number as a float."""
-    a = plain_array(value, name)
-    if a.ndim != 0 or a.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be a real number; got {value!r}")
-    number = float(a)
-    if not np.isfinite(number):
+    if is_plain_number(value):
+        number = float(value)
+    else:
+        a = plain_array(value, name)
+        if a.ndim != 0 or a.dtype.kind not in "iuf":
+            raise TypeError(f"{name} must be a real number; got {value!r}")
+        number = float(a)
+    if not math.isfinite(number):
         raise ValueError(f"{name} must be finite; got {value!r}")
     return number
 

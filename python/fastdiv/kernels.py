@@ -150,7 +150,7 @@ class RBF(_Radial):
 
     def __post_init__(self) -> None:
         bandwidth = self.bandwidth
-        if isinstance(bandwidth, str) or _inputs.plain_array(bandwidth, "bandwidth").ndim == 0:
+        if _is_scalar(bandwidth):
             self._set_bandwidth(_scalar_bandwidth(bandwidth))
         else:
             self._set_bandwidth(_vector_bandwidth(bandwidth))
@@ -751,10 +751,15 @@ def _scalar_bandwidth(value: object) -> float | str:
         if value != "median":
             raise ValueError(f"bandwidth must be a number > 0 or 'median'; got {value!r}")
         return value
-    shape = _inputs.plain_array(value, "bandwidth").shape
-    if shape:
+    if not _is_scalar(value):
+        shape = _inputs.plain_array(value, "bandwidth").shape
         raise ValueError(f"bandwidth of this kernel must be one number; got shape {shape}")
     return _inputs.positive(value, "bandwidth")
+
+
+def _is_scalar(bandwidth: object) -> bool:
+    plain = isinstance(bandwidth, str) or _inputs.is_plain_number(bandwidth)
+    return plain or _inputs.plain_array(bandwidth, "bandwidth").ndim == 0
 
 
 def _vector_bandwidth(value: object) -> tuple[float, ...]:
