@@ -1,0 +1,306 @@
+"""
+What `fastdiv.torch` and `fastdiv.jax` share: a call as text and numbers, and its evaluation.
+
+Both frameworks record a program and run it later, so a call has to be described by values that
+they can record; a kernel is not one. From text, numbers and arrays `evaluate` then computes the
+value and those gradients that are wanted, in one pass. It knows neither framework.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import kernels
+from fastdiv._backend import Matrix, Values
+from fastdiv.discrete import Categorical
+from fastdiv.divergences import kl
+from fastdiv.flow import kl_flow, kl_flow_and_grad
+from fastdiv.gaussian import DIAGONAL, FULL, Gaussian
+from fastdiv.gradients import kl_and_grad
+from fastdiv.kernels import Callback, Kernel, Sum
+from fastdiv.mmd import mmd2
+from fastdiv.mmd_gradients import mmd2_and_grad
+from fastdiv.presets import wae_kernel, wae_mmd
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+Options: TypeAlias = dict[str, Any]
+Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
+Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
+
+GRAD_CONVENTIONS = ("torch", "jax")
+
+
+# --- calls as text and numbers ---------------------------------------------------------
+
+
+def encode(value: object, numbers: list[float], name: str = "call") -> str:
+    """
+    Write a value as a literal with a placeholder for each number, and append the numbers.
+
+    Only what torch.compile can trace: it may know a number as a symbol alone.
+    """
+    if value is None or isinstance(value, (str, bool)):
+        return repr(value).replace("%", "%%")
+    if isinstance(value, (int, float)):
+        numbers.append(value)
+        return "%d" if isinstance(value, int) else "%r"
+    if isinstance(value, (tuple, list)):
+        return "(" + "".join([encode(each, numbers, name) + ", " for each in value]) + ")"
+    if isinstance(value, dict):
+        items = [f"{key!r}: {encode(each, numbers, key)}" for key, each in value.items()]
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, Kernel) and type(value).__module__ == kernels.__name__:
+        parameters = {each.name: getattr(value, each.name) for each in fields(value)}
+        return encode((type(value).__name__, parameters), numbers, name)
+    raise TypeError(
+        f"{name} must be made of plain Python numbers and words, not of arrays or traced values; "
+        f"got {type(value).__name__}"
+    )
+
+
+def kernel(value: object) -> Kernel:
+    """Return one kernel of `fastdiv.kernels` that has a gradient."""
+    if isinstance(value, (tuple, list)):
+        raise TypeError("kernel must be a single kernel: a loss is one number. Use Sum to add them")
+    if not isinstance(value, Kernel):
+        kernels.as_kernels(value)
+    if isinstance(value, Callback):
+        raise TypeError("kernel must have a gradient; got a Callback, which only mmd2 can evaluate")
+    assert isinstance(value, Kernel)
+    return value
+
+
+@lru_cache(maxsize=256)
+def decode(text: str, numbers: tuple[float, ...]) -> tuple[str, tuple[str, ...], Options]:
+    """Return the function, the names of its arrays and its options."""
+    function, names, options = ast.literal_eval(text % numbers)
+    if isinstance(options.get("kernel"), tuple):
+        options["kernel"] = _decoded_kernel(*options["kernel"])
+    return function, names, options
+
+
+def _decoded_kernel(name: str, parameters: Options) -> Kernel:
+    cls = getattr(kernels, name)
+    if cls is Sum:
+        parameters["kernels"] = [_decoded_kernel(*each) for each in parameters["kernels"]]
+    built: Kernel = cls(**parameters)
+    return built
+
+
+# --- arguments -------------------------------------------------------------------------
+
+
+def gaussian_arguments(
+    mean: object, scales: Mapping[str, object], q_mean: object, q_scales: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the arguments of `kl` that were given, by name: those of p, and of q if any."""
+    given = {"mean": mean, **_given(scales)}
+    if len(given) != 2:
+        raise TypeError(_exactly_one(scales, given))
+    q_given = _given({"q_mean": q_mean, **q_scales})
+    if q_given and ("q_mean" not in q_given or len(q_given) != 2):
+        raise TypeError("with q_mean, " + _exactly_one(q_scales, q_given))
+    return given | q_given
+
+
+def categorical_arguments(
+    parameters: Mapping[str, object], q_parameters: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the arguments of `categorical_kl` that were given, by name."""
+    for each in (parameters, q_parameters):
+        if len(_given(each)) != 1:
+            raise TypeError(_exactly_one(each, _given(each)))
+    return _given(parameters) | _given(q_parameters)
+
+
+def _given(arguments: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _exactly_one(names: Mapping[str, object], given: Mapping[str, object]) -> str:
+    return (
+        f"exactly one of {', '.join(names)} must be given; "
+        f"got {' and '.join([name for name in given if name != 'mean']) or 'none'}"
+    )
+
+
+def expanded(
+    shapes: Mapping[str, tuple[int, ...]],
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+    """Return the batch shape of all arguments, and the shape that each takes in it."""
+    events: dict[str, tuple[int, ...]] = {}
+    batches: dict[str, tuple[int, ...]] = {}
+    for name, shape in shapes.items():
+        parametrisation = name.removeprefix("q_")
+        if parametrisation in DIAGONAL and not shape:
+            mean = "q_mean" if name.startswith("q_") else "mean"
+            events[name], batches[name] = tuple(shapes[mean][-1:]), ()
+            continue
+        ndim = 2 if parametrisation in FULL else 1
+        if len(shape) < ndim:
+            dims = "d, d" if ndim == 2 else "d"
+            raise ValueError(f"{name} must have shape (..., {dims}); got shape {tuple(shape)}")
+        events[name], batches[name] = tuple(shape[-ndim:]), tuple(shape[:-ndim])
+    batch = _broadcast(batches)
+    return batch, {name: batch + event for name, event in events.items()}
+
+
+def require_batch(shape: tuple[int, ...], batch: tuple[int, ...]) -> None:
+    """Refuse a mask that does not broadcast to the batch."""
+    fits = len(shape) <= len(batch) and all(
+        [a in (1, b) for a, b in zip(shape, batch[len(batch) - len(shape) :], strict=True)]
+    )
+    if not fits:
+        raise ValueError(f"where must broadcast to the batch shape {batch}; got {tuple(shape)}")
+
+
+def _broadcast(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    # Not np.broadcast_shapes: sizes may be symbols of torch.compile.
+    ndim = max([len(batch) for batch in batches.values()])
+    sizes = [1] * ndim
+    for batch in batches.values():
+        for axis, size in enumerate(batch, ndim - len(batch)):
+            if size != 1 and sizes[axis] not in (1, size):
+                raise ValueError(
+                    f"the batch shapes of {' and '.join(batches)} must broadcast; "
+                    f"got {' and '.join([str(each) for each in batches.values()])}"
+                )
+            if size != 1:
+                sizes[axis] = size
+    return tuple(sizes)
+
+
+def value_shape(
+    text: str, numbers: Sequence[float], shapes: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Return the shape of the value of a call."""
+    function, _, options = decode(text, tuple(numbers))
+    first = shapes[0]
+    if function == "kl":
+        return first[:-1]
+    if function == "kl_flow":
+        return {"per_item": first[:1], "none": first}.get(options["reduce"], ())
+    return ()
+
+
+# --- evaluation ------------------------------------------------------------------------
+
+
+def evaluate(
+    text: str,
+    numbers: Sequence[float],
+    arrays: Sequence[NDArray[Any]],
+    wrt: Sequence[bool],
+    ndims: Sequence[int] | None = None,
+) -> list[Matrix]:
+    """
+    Return the value, then the gradient with respect to each array that is wanted.
+
+    The value has the wider dtype of the floating-point arrays, gradients shape and dtype of
+    theirs. `ndims` says how many axes each array has by itself; what it has more, in front, is a
+    batch of calls, whose results are stacked.
+    """
+    function, names, options = decode(text, tuple(numbers))
+    by_name = dict(zip(names, arrays, strict=True))
+    wanted = tuple(name for name, each in zip(names, wrt, strict=True) if each)
+    own = {name: a.ndim for name, a in by_name.items()}
+    own.update(zip(names, ndims or (), strict=False))
+    value, gradients = _batched(function, by_name, own, wanted, options)
+    dtype = np.result_type(*[a.dtype for a in arrays if a.dtype.kind == "f"])
+    return [
+        _typed(np.asarray(value), dtype, "the value"),
+        *(_typed(gradients[name], by_name[name].dtype, "a gradient") for name in wanted),
+    ]
+
+
+def _batched(
+    function: str, arrays: Arrays, ndims: dict[str, int], wanted: tuple[str, ...], options: Options
+) -> Result:
+    leading = {name: a.shape[: a.ndim - ndims[name]] for name, a in arrays.items()}
+    batch = np.broadcast_shapes(*leading.values())
+    if not batch:
+        return FUNCTIONS[function](arrays, wanted, options)
+    whole = {
+        name: np.broadcast_to(a, batch + a.shape[len(leading[name]) :])
+        for name, a in arrays.items()
+    }
+    if function in ITEMWISE:
+        if "where" in whole:
+            own_axes = tuple(range(len(batch), whole["where"].ndim))
+            if not whole["where"].any(axis=own_axes).all():
+                raise ValueError("where must select at least one item; got an empty mask")
+        return FUNCTIONS[function](whole, wanted, options)
+    results = [
+        FUNCTIONS[function]({name: a[index] for name, a in whole.items()}, wanted, options)
+        for index in np.ndindex(batch)
+    ]
+    stacked = [np.stack([np.asarray(value) for value, _ in results])]
+    stacked += [np.stack([gradients[name] for _, gradients in results]) for name in wanted]
+    value, *gradients = (a.reshape(batch + a.shape[1:]) for a in stacked)
+    return value, dict(zip(wanted, gradients, strict=True))
+
+
+def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
+    with np.errstate(over="ignore"):
+        typed: Matrix = np.ascontiguousarray(values, dtype).reshape(values.shape)
+    if (np.isinf(typed) & np.isfinite(values)).any():
+        raise OverflowError(f"{name} is too large for {dtype}; rescale, or pass float64")
+    return typed
+
+
+def _mmd2(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+    arguments: Options = {**arrays, **options}
+    if not wanted:
+        return mmd2(**arguments), {}
+    value, *gradients = mmd2_and_grad(**arguments, wrt=wanted)
+    return value, dict(zip(wanted, gradients, strict=True))
+
+
+def _wae_mmd(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+    z, z_prior = arrays.values()
+    if not wanted:
+        return wae_mmd(z, z_prior, **options), {}
+    words = {name: value for name, value in options.items() if name != "n_threads"}
+    chosen = wae_kernel(z, z_prior, **words)
+    names = ["x" if name == "z" else "y" for name in wanted]
+    value, *gradients = mmd2_and_grad(z, z_prior, chosen, wrt=names, n_threads=options["n_threads"])
+    return value, dict(zip(wanted, gradients, strict=True))
+
+
+def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+    parts: tuple[Arrays, Arrays] = ({}, {})
+    for name, a in arrays.items():
+        if name != "where":
+            parts[name.startswith("q_")][name.removeprefix("q_")] = a
+    where = arrays.get("where")
+    if "mean" in parts[0]:
+        p: Any = Gaussian(**parts[0], where=where)
+        q: Any = Gaussian(**parts[1], where=where) if parts[1] else Gaussian.standard(p.dim)
+    else:
+        p, q = Categorical(**parts[0], where=where), Categorical(**parts[1], where=where)
+    if not wanted:
+        return kl(p, q, **options), {}
+    value, wrt_p, wrt_q = kl_and_grad(p, q, **options)
+    return value, wrt_p | {f"q_{name}": gradient for name, gradient in wrt_q.items()}
+
+
+def _kl_flow(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+    arguments: Options = {**arrays, **options}
+    return kl_flow_and_grad(**arguments) if wanted else (kl_flow(**arguments), {})
+
+
+FUNCTIONS: dict[str, Function] = {
+    "mmd2": _mmd2,
+    "wae_mmd": _wae_mmd,
+    "kl": _kl,
+    "kl_flow": _kl_flow,
+}
+ITEMWISE = ("kl",)
+"""Functions that give a value for each batch index: a batch of calls is one call."""
