@@ -9,7 +9,7 @@ import pytest
 
 import fastdiv
 
-NEEDS = {"fastdiv.plots": "matplotlib"}
+NEEDS = {"fastdiv.plots": "matplotlib", "fastdiv.torch": "torch", "fastdiv.jax": "jax"}
 MODULES = [
     "fastdiv",
     *(
