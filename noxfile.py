@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nox
 
@@ -140,6 +141,20 @@ def wheel(session: nox.Session) -> None:
         env=alone,
         external=True,
     )
+
+
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """Test the functions for PyTorch and JAX with both installed; none of it may be skipped."""
+    # The version tested. Of a plain range pip would take a build with gigabytes of CUDA.
+    session.install("torch==2.13.0")
+    session.install(".[test,torch,jax]")
+    report = Path(session.create_tmp()).resolve() / "report.xml"
+    modules = [f"tests/test_{name}.py" for name in ("frameworks", "torch", "jax", "docstrings")]
+    session.run("pytest", "-W", "error", f"--junit-xml={report}", *modules, *session.posargs)
+    skipped = ElementTree.parse(report).getroot().findall(".//skipped")
+    if skipped:
+        session.error(f"{len(skipped)} tests were skipped: {skipped[0].get('message')}")
 
 
 @nox.session
