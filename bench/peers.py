@@ -31,6 +31,7 @@ TABLES = (
     "bandwidths",
     "gradients",
     "kid",
+    "frameworks",
     "distributions",
 )
 
@@ -342,6 +343,12 @@ def kid(args: Args) -> Report:
     return cases("kid", *tables(args.rounds, args.threads))
 
 
+def frameworks(args: Args) -> Report:
+    from frameworks import tables
+
+    return cases("frameworks", *tables(args.rounds, args.threads))
+
+
 def distributions(args: Args) -> Report:
     from distributions import tables
 
@@ -366,6 +373,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "bandwidths": ("Ten bandwidths", bandwidths),
     "gradients": ("MMD² with its gradients", gradients),
     "kid": ("Kernel inception distance", kid),
+    "frameworks": ("Losses in torch", frameworks),
     "distributions": ("KL divergences between distributions", distributions),
 }
 
