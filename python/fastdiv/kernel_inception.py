@@ -189,4 +189,3 @@ def _in_one_pass(
     size = len(subsets[0][0])
     values = statistic(triples, pair_counts(size, size, "unbiased"))
     return values, float(statistic(sums[-1], pair_counts(n, m, "unbiased")))
-

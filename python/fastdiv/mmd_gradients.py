@@ -107,9 +107,8 @@ def mmd2_and_grad(
         "y": _Side.of(b, _inputs.weights(y_weights, "y_weights", len(b), estimator)),
     }
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
-    median = distances.median_bandwidth(
-        [s.rows[s.weights > 0] for s in sides.values()], threads, report
-    )
+    counted = [s.rows if s.weights.all() else s.rows[s.weights > 0] for s in sides.values()]
+    median = distances.median_bandwidth(counted, threads, report)
     resolved = [each._resolve(a.shape[1], median) for each in kernels]
 
     # By bandwidths, every summand is an output of its own; else every kernel.
@@ -123,10 +122,12 @@ def mmd2_and_grad(
     pass_ = _pass(sides, lowered, names, estimator, threads, report)
 
     def mixed(by_output: Matrix) -> Matrix:
-        outputs = iter(by_output)
-        with np.errstate(over="ignore", invalid="ignore"):
-            by_kernel = [sum(weight * next(outputs) for weight, _ in each) for each in parts]
-        return _finite(by_kernel[0] if single else np.stack(by_kernel))
+        if by_bandwidth:
+            outputs = iter(by_output)
+            with np.errstate(over="ignore", invalid="ignore"):
+                by_kernel = [sum(weight * next(outputs) for weight, _ in each) for each in parts]
+            by_output = np.stack(by_kernel)
+        return _finite(by_output[0] if single else by_output)
 
     gradients: list[Any] = []
     for name in names:
@@ -137,8 +138,9 @@ def mmd2_and_grad(
             by_rows = mixed(pass_.by_rows[name]).astype(dtype, copy=False)
             gradients.append(by_rows.reshape(by_rows.shape[:-2] + shapes[name]))
         else:
-            by_weights = mixed(_by_weights(name[0], sides, pass_, lowered, estimator, threads))
-            gradients.append(by_weights / sides[name[0]].largest)
+            own = name.removesuffix("_weights")
+            by_weights = mixed(_by_weights(own, sides, pass_, lowered, estimator, threads))
+            gradients.append(by_weights / sides[own].largest)
     values = mixed(pass_.values)
     return (float(values) if single else values, *gradients)
 
