@@ -47,7 +47,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv._backend import Group, Matrix, Progress, Sample, Values
 
 '''
 # What the generator prints, and the package's own words for it.
@@ -58,6 +58,8 @@ STUB_WORDS = {
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.uint8\]": "NDArray[np.uint8]",
+    r"numpy\.typing\.NDArray\[numpy\.float32\]": "NDArray[np.float32]",
+    r"fastdiv\._backend\.Sample": "Sample",
     r"numpy\.ndarray": "Matrix",
     r"typing\.SupportsInt \| typing\.SupportsIndex": "int",
     r"typing\.SupportsFloat \| typing\.SupportsIndex": "float",

@@ -1,10 +1,16 @@
-"""Peak memory of one call above its inputs: ``memory.py mmd2|mmd_test ROWS D B``."""
+"""
+Peak memory of one call above its inputs: ``memory.py FUNCTION ROWS D B``.
+
+FUNCTION is mmd2 or mmd_test of float32 samples, both with the median bandwidth, or mmd2-float32 or
+mmd2-int8, with a bandwidth given.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from typing import Any
 
 import measure
 import numpy as np
@@ -13,19 +19,31 @@ import fastdiv
 
 
 def main(function: str, rows: int, d: int, resamples: int) -> None:
-    def call(a: np.ndarray, b: np.ndarray) -> object:
-        if function == "mmd2":
-            return fastdiv.mmd2(a, b)
-        return fastdiv.mmd_test(a, b, n_resamples=resamples, rng=0)
+    def call(a: object, b: object) -> object:
+        if function == "mmd_test":
+            return fastdiv.mmd_test(a, b, n_resamples=resamples, rng=0)
+        return fastdiv.mmd2(a, b, fastdiv.RBF("median" if function == "mmd2" else np.sqrt(d)))
 
     rng = np.random.default_rng(0)
-    x, y = (rng.standard_normal((rows, d), dtype=np.float32) for _ in range(2))
+    x: Any
+    y: Any
+    if function == "mmd2-int8":
+        x, y = (
+            fastdiv.QuantizedRows(
+                rng.integers(-127, 128, (rows, d), dtype=np.int8), np.full(rows, 0.02, np.float32)
+            )
+            for _ in range(2)
+        )
+        inputs = 2 * (x.values.nbytes + x.scale.nbytes)
+    else:
+        x, y = (rng.standard_normal((rows, d), dtype=np.float32) for _ in range(2))
+        inputs = x.nbytes + y.nbytes
     call(x[:500], y[:500])  # load everything, start the threads
     before, start = measure.resident_bytes(), time.perf_counter()
     call(x, y)
     elapsed = time.perf_counter() - start
     used = measure.peak_bytes() - before
-    print(json.dumps({"seconds": elapsed, "bytes": used, "inputs": x.nbytes + y.nbytes}))
+    print(json.dumps({"seconds": elapsed, "bytes": used, "inputs": inputs}))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ TABLES = (
     "gradients",
     "kid",
     "frameworks",
+    "quantised",
     "distributions",
 )
 
@@ -257,20 +258,26 @@ def hyppo_test(args: Args, x: Any, y: Any, resamples: int, few: int = 20) -> Rep
     return text, as_results(case, times)
 
 
-def memory(args: Args) -> Report:
+def peak_memory(function: str, n: int, d: int, resamples: int) -> Result:
+    """Measure one call in a process of its own."""
     script = Path(__file__).with_name("memory.py")
+    done = subprocess.run(
+        [sys.executable, script, function, *map(str, (n, d, resamples))],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    result: Result = json.loads(done.stdout)
+    return result
+
+
+def memory(args: Args) -> Report:
     rows, results = [], []
     for name, n, resamples in (
         ("mmd2", args.memory_rows, 0),
         ("mmd_test", args.memory_rows // 2, 199),
     ):
-        done = subprocess.run(
-            [sys.executable, script, name, str(n), "16", str(resamples)],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        result = json.loads(done.stdout)
+        result = peak_memory(name, n, 16, resamples)
         results.append({"table": "memory", "function": name, "n": n, "d": 16, **result})
         label = f"`{name}`, n = m = {n}, d = 16" + (f", B = {resamples}" if resamples else "")
         megabytes = [f"{result[key] / 1e6:.1f} MB" for key in ("inputs", "bytes")]
@@ -349,6 +356,37 @@ def frameworks(args: Args) -> Report:
     return cases("frameworks", *tables(args.rounds, args.threads))
 
 
+def quantised(args: Args) -> Report:
+    import measure
+    import numpy as np
+
+    import fastdiv
+
+    body, results = [], []
+    for d in (16, 64, 256, 768):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((args.rows, d), dtype=np.float32)
+        y = rng.standard_normal((args.rows, d), dtype=np.float32) + np.float32(0.2)
+        a, b = fastdiv.quantize_rows(x), fastdiv.quantize_rows(y)
+        mmd2 = partial(fastdiv.mmd2, kernel=fastdiv.RBF(float(np.sqrt(d))), n_threads=args.threads)
+        estimate = mmd2(a, b)
+        measure.agree("MMD² of quantised rows", estimate.value, mmd2(x, y), estimate.bound)
+        calls = {"float32": partial(mmd2, x, y), "int8": partial(mmd2, a, b)}
+        times = measure.interleaved(calls, args.rounds)
+        case = {"table": "quantised", "n": args.rows, "d": d}
+        results += as_results(case, times)
+        cells = [str(d), *map(time_cell, times.values())]
+        cells.append(spread_cell(times["int8"].over(times["float32"])) + "×")
+        for name in calls:
+            used = peak_memory(f"mmd2-{name}", args.rows, d, 0)
+            results.append({**case, "name": f"memory, {name}", **used})
+            cells.append(f"{used['inputs'] / 1e6:.1f} + {used['bytes'] / 1e6:.1f} MB")
+        body.append(cells)
+    memories = ("inputs + above them, float32", "int8")
+    header = [f"RBF, n = m = {args.rows}, d", "float32", "int8", "over float32", *memories]
+    return table(header, body), results
+
+
 def distributions(args: Args) -> Report:
     from distributions import tables
 
@@ -374,6 +412,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "gradients": ("MMD² with its gradients", gradients),
     "kid": ("Kernel inception distance", kid),
     "frameworks": ("Losses in torch", frameworks),
+    "quantised": ("Rows quantised to int8", quantised),
     "distributions": ("KL divergences between distributions", distributions),
 }
 

@@ -9,6 +9,7 @@
 #include "view.hpp"
 
 // Kernel sums over all pairs of rows, in O(n) memory. T is float or double; inputs must be finite.
+// The samples of a call may be quantised, all of them: see view.hpp.
 // Every function throws std::invalid_argument on an unknown kernel, wrong parameters or shapes, and
 // returns false when the hook stopped it (its output is then undefined). Results are bit-identical
 // for any number of threads.
@@ -86,6 +87,10 @@ constexpr int max_neighbours = 64;
 template <class T>
 bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, double* out,
                    const Options& options = {});
+
+// out[i*w.rows + j] = x_i . w_j of quantised rows: the exact product rounded to double and float.
+bool quantized_products(MatrixView<double> x, MatrixView<double> w, float* out,
+                        const Options& options = {});
 
 // The row-major index of the first NaN or infinity, or -1.
 template <class T>

@@ -17,6 +17,9 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& 
     if (x.rows < 1 || x.cols < 1 || x.cols != dim) {
       throw std::invalid_argument("samples need at least one row and the same number of features");
     }
+    if ((x.quantized == nullptr) != (samples[0].quantized == nullptr)) {
+      throw std::invalid_argument("either all samples are quantised or none is");
+    }
   }
   for (const Group& group : groups) {
     if (!group.scale.empty() && group.scale.size() != static_cast<std::size_t>(dim)) {
@@ -75,6 +78,16 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
                           const Group& group, Formula formula)
     : base_(group.base), dim_(samples[0].cols), packed_(samples.size()) {
   const bool plain = formula == Formula::plain;
+  if (samples[0].quantized != nullptr) {
+    quantized_.emplace(workers, samples, base_, group.scale, plain);
+    length_ = 1 / quantized_->scale();
+    double bound = 2 * static_cast<double>(dim_);
+    if (base_ == Base::dot) {
+      bound = plain ? HUGE_VAL : dot_bound(quantized_->max_norm(), quantized_->next_norm(), 1);
+    }
+    add_terms(group, bound);
+    return;
+  }
   Frame frame;
   if (plain) {
     frame.feature_scale = group.scale;
@@ -97,28 +110,40 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
     if (base_ == Base::sqdist) {
       bound = 4 * norms[0];
     } else if (!plain) {
-      // A row is never paired with itself here: |x.y| <= |x||y| of the two longest rows.
-      constexpr double tiny = std::numeric_limits<T>::min();
-      bound = 2 * std::sqrt(norms[0] * std::max(norms[1], std::numeric_limits<double>::min()));
-      lost_ = tiny + 100 * tiny * dim / bound;  // 100: the largest |f'| is degree / bound
+      bound = dot_bound(norms[0], norms[1], dim);
     }
   }
   length_ = 1 / frame.scale;
   unit_.assign(static_cast<std::size_t>(dim_), frame.scale);
   std::transform(group.scale.begin(), group.scale.end(), unit_.begin(),
                  [&](double scale) { return scale * frame.scale; });
-  for (const Term& term : group.terms) {
-    terms_.push_back(make_ready<T>(term, length_, bound));
-    if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
-      lost_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
-    }
-  }
+  add_terms(group, bound);
   may_cancel_ = base_ == Base::sqdist && !direct_ && too_inaccurate(2 * error, 0);
   if (may_cancel_ || direct_) {
     for (std::size_t s = 0; s < samples.size(); ++s) {
       pack_raw(workers, samples[s], frame, packed_[s]);
     }
     scale_differences(frame);
+  }
+}
+
+// Of dot products, each the sum of so many products, from the two largest half squared norms: a row
+// is never paired with itself here, and |x.y| <= |x||y|.
+template <class T>
+double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
+  constexpr double tiny = std::numeric_limits<T>::min();
+  const double bound = 2 * std::sqrt(longest * std::max(next, std::numeric_limits<double>::min()));
+  lost_ = tiny + 100 * tiny * products / bound;  // 100: the largest |f'| is degree / bound
+  return bound;
+}
+
+template <class T>
+void ReadyGroup<T>::add_terms(const Group& group, double bound) {
+  for (const Term& term : group.terms) {
+    terms_.push_back(make_ready<T>(term, length_, bound));
+    if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
+      lost_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
+    }
   }
 }
 
@@ -130,6 +155,10 @@ double ReadyGroup<T>::pair_work() const {
 template <class T>
 bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile,
                          bool& direct_hint) const {
+  if (quantized_) {
+    quantized_->fill(s, i, t, j, e, tile);
+    return false;
+  }
   const TileOps<T>& ops = isa().ops<T>();
   if (base_ == Base::dot) {
     ops.dot(operands(s, i, t, j, e, false), tile);

@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "engine.hpp"
 #include "packing.hpp"
+#include "quantized.hpp"
 
 namespace fastdiv {
 
@@ -84,6 +86,8 @@ class ReadyGroup {
   const std::vector<double>& unit() const { return unit_; }
 
  private:
+  double dot_bound(double longest, double next, double products);
+  void add_terms(const Group& group, double bound);
   bool too_inaccurate(double error, double smallest) const;
   double largest_error(int sample, std::ptrdiff_t first, int rows) const;
   void scale_differences(const Frame& frame);
@@ -93,6 +97,7 @@ class ReadyGroup {
   Base base_;
   std::ptrdiff_t dim_;
   std::vector<Packed<T>> packed_;
+  std::optional<QuantizedTiles<T>> quantized_;  // instead, and without need of a formula
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
   double lost_ = 0;

@@ -133,6 +133,41 @@ struct TileOps {
   double (*fma_burst)(std::int64_t n, T* sink);
 };
 
+// Rows of int8 for one tile, in panels of TileOps<float>::panel rows interleaved by pairs of
+// features, and their zero points as pairs of equal values. Integers, value less zero point, are
+// below 256; pairs <= max_pairs, so that int32 holds their products.
+struct Int8Operands {
+  const std::int8_t* x;
+  const std::int16_t* x_zero;
+  const std::int8_t* y;
+  const std::int16_t* y_zero;
+  std::ptrdiff_t pairs;
+  std::ptrdiff_t stride;  // pairs of features of a panel
+  int rows;
+  int cols;
+};
+constexpr std::ptrdiff_t max_pairs = 1 << 14;
+
+// Per row: scale, half squared norm of its integers, and the product of both.
+struct Int8Rows {
+  const double* scale;
+  const double* half_norm;
+  const double* scaled_norm;
+};
+
+// A tile from one of exact products of integers, with `before`, if not null, added to them.
+template <class T>
+using FromProducts = void (*)(const std::int32_t* products, const double* before, const Int8Rows& x,
+                              const Int8Rows& y, int rows, int cols, T* tile);
+
+template <class T>
+struct Int8Ops {
+  FromProducts<T> sqdist;  // half squared distances, never below 0
+  FromProducts<T> dot;
+  // The rows x as panels of T, all their features (an even number) times feature_scale
+  void (*dequantise)(const Int8Operands&, const double* scale, const double* feature_scale, T* out);
+};
+
 // How a Gaussian's covariance is given: see gaussian.hpp.
 enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision };
 constexpr bool is_diagonal(Scale scale) {
@@ -244,6 +279,9 @@ struct IsaOps {
                        std::int64_t* totals, void* scratch);
   std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
   MapLogRatios log_ratios[3];  // by LogRatio
+  void (*multiply_int8)(const Int8Operands&, std::int32_t* products);
+  Int8Ops<float> int8_f32;
+  Int8Ops<double> int8_f64;
 
   template <class T>
   const TileOps<T>& ops() const {
@@ -251,6 +289,14 @@ struct IsaOps {
       return f32;
     } else {
       return f64;
+    }
+  }
+  template <class T>
+  const Int8Ops<T>& int8() const {
+    if constexpr (sizeof(T) == 4) {
+      return int8_f32;
+    } else {
+      return int8_f64;
     }
   }
   template <class T>

@@ -8,6 +8,7 @@
 #include "reductions.hpp"
 #include "spread.hpp"
 #include "tile.hpp"
+#include "tile_int8.hpp"
 
 #define FASTDIV_STRING_(x) #x
 #define FASTDIV_STRING(x) FASTDIV_STRING_(x)
@@ -54,6 +55,11 @@ constexpr TileOps<T> tile_ops() {
 }
 
 template <class T>
+constexpr Int8Ops<T> int8_ops() {
+  return {sqdist_of_products<T>, dot_of_products<T>, dequantise<T>};
+}
+
+template <class T>
 constexpr GaussianOps<T> gaussian_ops() {
   return {items_at_once, diagonal_kl<T>, full_kl<T>, matrix_status<T>, gaussian_scratch_size};
 }
@@ -78,6 +84,9 @@ constexpr IsaOps table = {
     categorical_ops<double>(),
     add_labelled,
     labelled_scratch_bytes,
-    {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>}};
+    {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>},
+    multiply_int8,
+    int8_ops<float>(),
+    int8_ops<double>()};
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

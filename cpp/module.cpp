@@ -14,6 +14,32 @@
 
 namespace py = pybind11;
 
+// A sample as Python gives it: a float32 or float64 array, or fastdiv.QuantizedRows. Views point
+// into it.
+class Sample {
+ public:
+  Sample() = default;
+  explicit Sample(py::handle from);
+
+  bool is_quantized() const { return quantized_.values != nullptr; }
+  bool is_float32() const;
+  template <class T>
+  fastdiv::MatrixView<T> view() const;
+
+ private:
+  py::array values_, scale_, zero_point_;
+  fastdiv::Quantized quantized_{};
+};
+
+template <>
+struct py::detail::type_caster<Sample> {
+  PYBIND11_TYPE_CASTER(Sample, const_name("fastdiv._backend.Sample"));
+  bool load(handle from, bool) {
+    value = Sample(from);
+    return true;
+  }
+};
+
 namespace {
 
 using Progress = std::optional<py::function>;
@@ -75,6 +101,50 @@ fastdiv::MatrixView<T> view(const py::array& x) {
   return {static_cast<const T*>(x.data()), x.shape(0), x.shape(1), x.strides(0) / size,
           x.strides(1) / size};
 }
+
+template <class T>
+const T* per_row(const py::array& a, py::ssize_t rows) {
+  if (a.ndim() != 1 || a.shape(0) != rows ||
+      !py::isinstance<py::array_t<T, py::array::c_style>>(a)) {
+    throw py::type_error("scales must be float32 and zero points int8, contiguous, one per row");
+  }
+  return static_cast<const T*>(a.data());
+}
+
+}  // namespace
+
+Sample::Sample(py::handle from) {
+  if (py::isinstance<py::array>(from)) {
+    values_ = py::reinterpret_borrow<py::array>(from);
+    return;
+  }
+  if (!py::hasattr(from, "values") || !py::hasattr(from, "scale")) {
+    throw py::type_error("samples must be arrays or quantised rows");
+  }
+  values_ = from.attr("values");
+  scale_ = from.attr("scale");
+  const auto values = ::view<std::int8_t>(values_);
+  quantized_ = {values.data, per_row<float>(scale_, values.rows), nullptr};
+  if (const py::object zero_point = from.attr("zero_point"); !zero_point.is_none()) {
+    zero_point_ = zero_point;
+    quantized_.zero_point = per_row<std::int8_t>(zero_point_, values.rows);
+  }
+}
+
+bool Sample::is_float32() const {
+  return is_quantized() || ::is_float32(values_);
+}
+
+template <class T>
+fastdiv::MatrixView<T> Sample::view() const {
+  if (!is_quantized()) {
+    return ::view<T>(values_);
+  }
+  const auto values = ::view<std::int8_t>(values_);
+  return {nullptr, values.rows, values.cols, values.row_stride, values.col_stride, &quantized_};
+}
+
+namespace {
 
 // Options for a call that looks at `total` pairs of rows. The hook runs between slices of work: it
 // takes the GIL, lets Ctrl-C through and reports progress.
@@ -176,12 +246,12 @@ double count(py::ssize_t n) {
 }
 
 template <class T>
-Values pair_sums_of(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+Values pair_sums_of(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
                     int n_threads, const Progress& progress) {
   Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
   const auto groups = groups_from(kernels);
-  const auto vx = view<T>(x);
-  const auto vy = view<T>(y);
+  const auto vx = x.view<T>();
+  const auto vy = y.view<T>();
   const double n = count(vx.rows + vy.rows);
   const double total = n * (n - 1) / 2;
   double* data = out.mutable_data();
@@ -192,11 +262,10 @@ Values pair_sums_of(const py::array& x, const py::array& y, const PyGroups& kern
 }
 
 template <class T>
-Values quad_forms_of(const py::array& z,
-                     const py::array_t<std::uint8_t, py::array::c_style>& labels,
+Values quad_forms_of(const Sample& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
                      const PyGroups& kernels, int n_outputs, int n_threads,
                      const Progress& progress) {
-  const auto vz = view<T>(z);
+  const auto vz = z.view<T>();
   if (labels.ndim() != 2 || labels.shape(1) != vz.rows) {
     throw std::invalid_argument("labels must be (B, N) for N rows");
   }
@@ -221,11 +290,11 @@ const double* weights_of(const WeightArray& weights, py::ssize_t rows) {
 }
 
 template <class T>
-Values row_sums_of(const py::array& at, const py::array& x, const Weights& weights,
+Values row_sums_of(const Sample& at, const Sample& x, const Weights& weights,
                    const PyGroups& kernels, int n_outputs, int n_threads,
                    const Progress& progress) {
-  const auto vat = view<T>(at);
-  const auto vx = view<T>(x);
+  const auto vat = at.view<T>();
+  const auto vx = x.view<T>();
   const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
   Values out({py::ssize_t{n_outputs}, vat.rows});
   const auto groups = groups_from(kernels);
@@ -241,11 +310,12 @@ Values row_sums_of(const py::array& at, const py::array& x, const Weights& weigh
 // nothing in them where they are not wanted.
 template <class T>
 struct PySample {
-  PySample(const py::array& x, const WeightArray& weights, int n_outputs, bool wants_row_sums,
+  PySample(const Sample& x, const WeightArray& weights, int n_outputs, bool wants_row_sums,
            bool wants_gradient)
-      : sample{view<T>(x), weights_of(weights, x.shape(0))} {
+      : sample{x.view<T>(), nullptr} {
     const py::ssize_t outputs = n_outputs;
     const fastdiv::MatrixView<T>& rows = sample.rows;
+    sample.weights = weights_of(weights, rows.rows);
     row_sums = Values({py::ssize_t{2}, outputs, wants_row_sums ? rows.rows : 0});
     gradient = py::array_t<T>({outputs, wants_gradient ? rows.rows : 0, rows.cols});
     if (wants_row_sums) {
@@ -262,7 +332,7 @@ struct PySample {
 };
 
 template <class T>
-WeightedSums weighted_sums_of(const py::array& x, const py::array& y, const WeightArray& x_weights,
+WeightedSums weighted_sums_of(const Sample& x, const Sample& y, const WeightArray& x_weights,
                               const WeightArray& y_weights, const WeightArray& factors,
                               bool row_sums, bool x_gradient, bool y_gradient,
                               const PyGroups& kernels, int n_outputs, int n_threads,
@@ -274,7 +344,7 @@ WeightedSums weighted_sums_of(const py::array& x, const py::array& y, const Weig
   PySample<T> of_y(y, y_weights, n_outputs, row_sums, y_gradient);
   Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
   const auto groups = groups_from(kernels);
-  const double n = count(x.shape(0) + y.shape(0));
+  const double n = count(of_x.sample.rows.rows + of_y.sample.rows.rows);
   const double total = n * (n - 1) / 2;
   double* data = out.mutable_data();
   const double* three = factors.data();
@@ -286,10 +356,10 @@ WeightedSums weighted_sums_of(const py::array& x, const py::array& y, const Weig
 }
 
 template <class T>
-Values paired_values_of(const py::array& x, const py::array& y, const PyGroups& kernels,
-                        int n_outputs, int n_threads) {
-  const auto vx = view<T>(x);
-  const auto vy = view<T>(y);
+Values paired_values_of(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
+                        int n_threads) {
+  const auto vx = x.view<T>();
+  const auto vy = y.view<T>();
   Values out({py::ssize_t{n_outputs}, vx.rows});
   const auto groups = groups_from(kernels);
   double* data = out.mutable_data();
@@ -301,13 +371,13 @@ Values paired_values_of(const py::array& x, const py::array& y, const PyGroups& 
 }
 
 template <class T>
-double median_distance_of(const py::array& x, const std::string& metric, int n_threads,
+double median_distance_of(const Sample& x, const std::string& metric, int n_threads,
                           const Progress& progress) {
   if (metric != "euclidean" && metric != "cityblock") {
     throw std::invalid_argument("metric must be 'euclidean' or 'cityblock'");
   }
   const auto base = metric == "euclidean" ? fastdiv::Base::sqdist : fastdiv::Base::l1;
-  const auto vx = view<T>(x);
+  const auto vx = x.view<T>();
   const double total = count(vx.rows) * count(vx.rows - 1) / 2;
   double median = 0;
   run(progress, total,
@@ -316,10 +386,10 @@ double median_distance_of(const py::array& x, const std::string& metric, int n_t
 }
 
 template <class T>
-Values kth_distances_of(const py::array& at, const py::array& x, int k, bool exclude_self,
-                        int n_threads, const Progress& progress) {
-  const auto vat = view<T>(at);
-  const auto vx = view<T>(x);
+Values kth_distances_of(const Sample& at, const Sample& x, int k, bool exclude_self, int n_threads,
+                        const Progress& progress) {
+  const auto vat = at.view<T>();
+  const auto vx = x.view<T>();
   Values out(vat.rows);
   const double total = count(vat.rows) * count(vx.rows);
   double* data = out.mutable_data();
@@ -356,52 +426,63 @@ std::int64_t first_nonfinite_of(const py::array& x) {
   return fastdiv::first_nonfinite<T>(vx);
 }
 
-Values pair_sums(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
                  int n_threads, const Progress& progress) {
-  return (is_float32(x) ? pair_sums_of<float> : pair_sums_of<double>)(x, y, kernels, n_outputs,
-                                                                      n_threads, progress);
+  return (x.is_float32() ? pair_sums_of<float> : pair_sums_of<double>)(x, y, kernels, n_outputs,
+                                                                       n_threads, progress);
 }
 
-Values quad_forms(const py::array& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
+Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
                   const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
-  return (is_float32(z) ? quad_forms_of<float> : quad_forms_of<double>)(z, labels, kernels,
-                                                                        n_outputs, n_threads,
-                                                                        progress);
+  return (z.is_float32() ? quad_forms_of<float> : quad_forms_of<double>)(z, labels, kernels,
+                                                                         n_outputs, n_threads,
+                                                                         progress);
 }
 
-Values row_sums(const py::array& at, const py::array& x, const Weights& weights,
-                const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
-  return (is_float32(at) ? row_sums_of<float> : row_sums_of<double>)(at, x, weights, kernels,
-                                                                     n_outputs, n_threads,
-                                                                     progress);
+Values row_sums(const Sample& at, const Sample& x, const Weights& weights, const PyGroups& kernels,
+                int n_outputs, int n_threads, const Progress& progress) {
+  return (at.is_float32() ? row_sums_of<float> : row_sums_of<double>)(at, x, weights, kernels,
+                                                                      n_outputs, n_threads,
+                                                                      progress);
 }
 
-WeightedSums weighted_sums(const py::array& x, const py::array& y, const WeightArray& x_weights,
+WeightedSums weighted_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
                            const WeightArray& y_weights, const WeightArray& factors, bool row_sums,
                            bool x_gradient, bool y_gradient, const PyGroups& kernels, int n_outputs,
                            int n_threads, const Progress& progress) {
-  return (is_float32(x) ? weighted_sums_of<float>
-                        : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, row_sums,
-                                                    x_gradient, y_gradient, kernels, n_outputs,
-                                                    n_threads, progress);
+  return (x.is_float32() ? weighted_sums_of<float>
+                         : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, row_sums,
+                                                     x_gradient, y_gradient, kernels, n_outputs,
+                                                     n_threads, progress);
 }
 
-Values paired_values(const py::array& x, const py::array& y, const PyGroups& kernels, int n_outputs,
+Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
                      int n_threads) {
-  return (is_float32(x) ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels,
-                                                                              n_outputs, n_threads);
+  const bool narrow = x.is_float32() && !x.is_quantized();  // quantised rows are not exact in float
+  return (narrow ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels, n_outputs,
+                                                                       n_threads);
 }
 
-double median_distance(const py::array& x, const std::string& metric, int n_threads,
+double median_distance(const Sample& x, const std::string& metric, int n_threads,
                        const Progress& progress) {
-  return (is_float32(x) ? median_distance_of<float>
-                        : median_distance_of<double>)(x, metric, n_threads, progress);
+  return (x.is_float32() ? median_distance_of<float>
+                         : median_distance_of<double>)(x, metric, n_threads, progress);
 }
 
-Values kth_distances(const py::array& at, const py::array& x, int k, bool exclude_self,
-                     int n_threads, const Progress& progress) {
-  return (is_float32(at) ? kth_distances_of<float>
-                         : kth_distances_of<double>)(at, x, k, exclude_self, n_threads, progress);
+Values kth_distances(const Sample& at, const Sample& x, int k, bool exclude_self, int n_threads,
+                     const Progress& progress) {
+  return (at.is_float32() ? kth_distances_of<float>
+                          : kth_distances_of<double>)(at, x, k, exclude_self, n_threads, progress);
+}
+
+py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_threads) {
+  const auto vx = x.view<double>();
+  const auto vw = w.view<double>();
+  py::array_t<float> out({vx.rows, vw.rows});
+  float* data = out.mutable_data();
+  const Progress none;
+  run(none, 0, [&] { fastdiv::quantized_products(vx, vw, data, options(n_threads, none, 0)); });
+  return out;
 }
 
 Values log_ratio_moments(const py::array& log_p, const py::array& log_q,
@@ -672,6 +753,8 @@ PYBIND11_MODULE(_core, m) {
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
   m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
+  m.def("quantized_products", &quantized_products, py::arg("x"), py::arg("w"), py::arg("n_threads"),
+        py::pos_only());
   m.def("gaussian_kl", &gaussian_kl, py::arg("p_mean"), py::arg("p_name"), py::arg("p_parameter"),
         py::arg("q_mean"), py::arg("q_name"), py::arg("q_parameter"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());

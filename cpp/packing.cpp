@@ -15,16 +15,6 @@ struct Range {
   double sum = 0;
 };
 
-// The power of two that brings `largest` into [1/2, 1).
-double scale_for(double largest) {
-  if (largest == 0) {
-    return 1;
-  }
-  int exponent;
-  std::frexp(largest, &exponent);
-  return std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
-}
-
 // The mean, rounded to an eighth of the range: a centre this close serves as well as the exact
 // mean, and being a short binary number it leaves data on a grid (integers, categories, money) on
 // a grid, whose distances are then exact.
@@ -110,6 +100,15 @@ double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptr
 }
 
 }  // namespace
+
+double scale_for(double largest) {
+  if (largest == 0) {
+    return 1;
+  }
+  int exponent;
+  std::frexp(largest, &exponent);
+  return std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
+}
 
 template <class T>
 Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
@@ -256,6 +255,9 @@ MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double
   if constexpr (std::is_same_v<T, double>) {
     return x;
   } else {
+    if (x.quantized != nullptr) {
+      return {nullptr, x.rows, x.cols, x.row_stride, x.col_stride, x.quantized};
+    }
     memory = Buffer<double>(static_cast<std::size_t>(x.rows * x.cols));
     const std::ptrdiff_t steps = feature_steps(x.cols);
     const auto copy = [&](std::int64_t unit, int) {

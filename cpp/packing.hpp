@@ -37,6 +37,9 @@ struct Packed {
   std::ptrdiff_t strips() const { return (rows + tile_rows - 1) / tile_rows; }
 };
 
+// The power of two that brings `largest` into [1/2, 1).
+double scale_for(double largest);
+
 template <class T>
 Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
                  const std::vector<double>& feature_scale);

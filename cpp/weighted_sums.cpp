@@ -2,6 +2,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -419,6 +420,9 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
       std::fill(sample->between, sample->between + values, 0.0);
     }
     if (sample->gradient != nullptr) {
+      if (sample->rows.quantized != nullptr) {
+        throw std::invalid_argument("quantised rows have no gradient");
+      }
       std::fill(sample->gradient, sample->gradient + values * sample->rows.cols, T{0});
     }
   }

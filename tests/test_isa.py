@@ -20,7 +20,7 @@ LEVELS = CONFIG.get("isa_available", [])
 
 
 NUMBERS = {
-    "samples": ["test_parity.py", "test_accuracy.py"],
+    "samples": ["test_parity.py", "test_accuracy.py", "test_quantized.py"],
     "distributions": [
         "test_divergences.py",
         "test_discrete.py",

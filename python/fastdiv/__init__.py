@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
+from fastdiv._rows import QuantizedRows
 from fastdiv.coupled import (
     CoupledNormal,
     coupled_cross_entropy,
@@ -44,6 +45,7 @@ from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
 from fastdiv.presets import cmmd, wae_kernel, wae_mmd
+from fastdiv.quantized import HybridProduct, QuantizedEstimate, hybrid_matmul, quantize_rows
 from fastdiv.relaxation import (
     GradientEstimate,
     RelaxedSample,
@@ -72,6 +74,7 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "GradientEstimate",
+    "HybridProduct",
     "InverseMultiquadric",
     "Kernel",
     "KernelMeanMatching",
@@ -79,6 +82,8 @@ __all__ = [
     "Linear",
     "Matern",
     "Polynomial",
+    "QuantizedEstimate",
+    "QuantizedRows",
     "RationalQuadratic",
     "RelaxedSample",
     "Sum",
@@ -102,6 +107,7 @@ __all__ = [
     "gumbel_softmax",
     "hellinger",
     "hellinger2",
+    "hybrid_matmul",
     "jeffreys",
     "jensen_shannon",
     "kernel_mean_matching",
@@ -121,6 +127,7 @@ __all__ = [
     "mmd_test",
     "project_simplex",
     "quadratic_energy_and_grad",
+    "quantize_rows",
     "renyi",
     "score_function_grad",
     "set_num_threads",

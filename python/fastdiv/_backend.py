@@ -12,8 +12,13 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._rows import QuantizedRows
+
 Matrix: TypeAlias = NDArray[Any]
 """A 2-D float32 or float64 array."""
+
+Sample: TypeAlias = "Matrix | QuantizedRows"
+"""Rows as the reductions take them; all those of a call are of one type and dtype."""
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -31,8 +36,8 @@ class Backend(Protocol):
 
     def pair_sums(
         self,
-        x: Matrix,
-        y: Matrix,
+        x: Sample,
+        y: Sample,
         kernels: Sequence[Group],
         n_outputs: int,
         n_threads: int,
@@ -42,7 +47,7 @@ class Backend(Protocol):
 
     def quad_forms(
         self,
-        z: Matrix,
+        z: Sample,
         labels: NDArray[np.uint8],
         kernels: Sequence[Group],
         n_outputs: int,
@@ -53,8 +58,8 @@ class Backend(Protocol):
 
     def row_sums(
         self,
-        at: Matrix,
-        x: Matrix,
+        at: Sample,
+        x: Sample,
         weights: Values | None,
         kernels: Sequence[Group],
         n_outputs: int,
@@ -65,8 +70,8 @@ class Backend(Protocol):
 
     def weighted_sums(
         self,
-        x: Matrix,
-        y: Matrix,
+        x: Sample,
+        y: Sample,
         x_weights: Values,
         y_weights: Values,
         factors: Values,
@@ -81,23 +86,27 @@ class Backend(Protocol):
     ) -> tuple[Values, Values, Values, Matrix, Matrix]: ...
 
     def paired_values(
-        self, x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+        self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
     ) -> Values: ...
 
     def median_distance(
-        self, x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
+        self, x: Sample, metric: str, n_threads: int, progress: Progress | None, /
     ) -> float: ...
 
     def kth_distances(
         self,
-        at: Matrix,
-        x: Matrix,
+        at: Sample,
+        x: Sample,
         k: int,
         exclude_self: bool,
         n_threads: int,
         progress: Progress | None,
         /,
     ) -> Values: ...
+
+    def quantized_products(
+        self, x: QuantizedRows, w: QuantizedRows, n_threads: int, /
+    ) -> NDArray[np.float32]: ...
 
     def gaussian_kl(
         self,

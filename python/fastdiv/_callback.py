@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Matrix, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import Lowered
 
 TILE = 512
@@ -34,7 +35,7 @@ _overflowing = partial(np.errstate, over="ignore", invalid="ignore")
 
 
 def pair_sums(
-    x: Matrix, y: Matrix, kernels: Lowered, n_threads: int, progress: Progress | None
+    x: Sample, y: Sample, kernels: Lowered, n_threads: int, progress: Progress | None
 ) -> Values:
     """Sum within x, within y and between them, (n_outputs, 3)."""
     sums = np.zeros((kernels.n_outputs, 3))
@@ -50,7 +51,7 @@ def pair_sums(
 
 
 def quad_forms(
-    z: Matrix,
+    z: Sample,
     labels: NDArray[np.uint8],
     kernels: Lowered,
     n_threads: int,
@@ -70,8 +71,8 @@ def quad_forms(
 
 
 def weighted_pair_sums(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     x_weights: Values,
     y_weights: Values,
     kernels: Lowered,
@@ -97,8 +98,8 @@ def weighted_pair_sums(
 
 
 def row_sums(
-    at: Matrix,
-    x: Matrix,
+    at: Sample,
+    x: Sample,
     weights: Values | None,
     kernels: Lowered,
     n_threads: int,
@@ -119,7 +120,7 @@ def row_sums(
     return sums
 
 
-def paired_values(x: Matrix, y: Matrix, kernels: Lowered, n_threads: int) -> Values:
+def paired_values(x: Sample, y: Sample, kernels: Lowered, n_threads: int) -> Values:
     """Evaluate at matching rows, (n_outputs, n)."""
     values = np.zeros((kernels.n_outputs, len(x)))
     if kernels.groups:
@@ -134,9 +135,9 @@ def paired_values(x: Matrix, y: Matrix, kernels: Lowered, n_threads: int) -> Val
     return values
 
 
-def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
+def _evaluate(f: _F, x: Sample, y: Sample) -> Values:
     """Return f(x, y) as a checked float64 copy; f cannot write to the data."""
-    returned = f(_read_only(x), _read_only(y))
+    returned = f(_block(x), _block(y))
     try:
         block = np.asarray(returned)
     except ValueError as error:
@@ -160,13 +161,13 @@ def _evaluate(f: _F, x: Matrix, y: Matrix) -> Values:
     return values
 
 
-def _read_only(rows: Matrix) -> Matrix:
-    view: Matrix = rows.view()
+def _block(rows: Sample) -> Matrix:
+    view: Matrix = rows.dequantize() if isinstance(rows, QuantizedRows) else rows.view()
     view.flags.writeable = False
     return view
 
 
-def _within(f: _F, x: Matrix, progress: Progress | None, weights: Values | None = None) -> float:
+def _within(f: _F, x: Sample, progress: Progress | None, weights: Values | None = None) -> float:
     w = np.ones(len(x)) if weights is None else weights
     total = 0.0
     for i, j in _reported(_upper_tiles(len(x)), progress):
@@ -178,8 +179,8 @@ def _within(f: _F, x: Matrix, progress: Progress | None, weights: Values | None 
 
 def _between(
     f: _F,
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     progress: Progress | None,
     x_weights: Values | None = None,
     y_weights: Values | None = None,
@@ -200,7 +201,7 @@ def _weighted(tile: Values, rows: Values, columns: Values) -> float:
 
 def _quad_forms(
     f: _F,
-    z: Matrix,
+    z: Sample,
     labels: NDArray[np.uint8],
     progress: Progress | None,
     exponent: int = -1074,
@@ -240,7 +241,7 @@ def _integers(exact: Values) -> NDArray[np.object_]:
     return exact.astype(np.int64).astype(object)
 
 
-def _tile_off_diagonal(f: _F, x: Matrix, i: slice, j: slice) -> Values:
+def _tile_off_diagonal(f: _F, x: Sample, i: slice, j: slice) -> Values:
     tile = _evaluate(f, x[i], x[j])
     if i == j:
         np.fill_diagonal(tile, 0.0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv._backend import Group, Matrix, Progress, Sample, Values
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /
@@ -60,7 +60,7 @@ def kl_from_products(
     /,
 ) -> Values: ...
 def kth_distances(
-    at: Matrix, x: Matrix, k: int, exclude_self: bool, n_threads: int, progress: Progress | None, /
+    at: Sample, x: Sample, k: int, exclude_self: bool, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
 def log_ratio_moments(
     log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
@@ -68,11 +68,11 @@ def log_ratio_moments(
 def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
 def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
 def median_distance(
-    x: Matrix, metric: str, n_threads: int, progress: Progress | None, /
+    x: Sample, metric: str, n_threads: int, progress: Progress | None, /
 ) -> float: ...
 def pair_sums(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     kernels: Sequence[Group],
     n_outputs: int,
     n_threads: int,
@@ -80,10 +80,10 @@ def pair_sums(
     /,
 ) -> Values: ...
 def paired_values(
-    x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+    x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
 ) -> Values: ...
 def quad_forms(
-    z: Matrix,
+    z: Sample,
     labels: NDArray[np.uint8],
     kernels: Sequence[Group],
     n_outputs: int,
@@ -91,9 +91,10 @@ def quad_forms(
     progress: Progress | None,
     /,
 ) -> Values: ...
+def quantized_products(x: Sample, w: Sample, n_threads: int, /) -> NDArray[np.float32]: ...
 def row_sums(
-    at: Matrix,
-    x: Matrix,
+    at: Sample,
+    x: Sample,
     weights: Values | None,
     kernels: Sequence[Group],
     n_outputs: int,
@@ -103,8 +104,8 @@ def row_sums(
 ) -> Values: ...
 def set_num_threads(n: int, /) -> None: ...
 def weighted_sums(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     x_weights: Values,
     y_weights: Values,
     factors: Values,

@@ -258,7 +258,7 @@ def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
 def _mmd2(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
     arguments: Options = {**arrays, **options}
     if not wanted:
-        return mmd2(**arguments), {}
+        return float(mmd2(**arguments)), {}
     value, *gradients = mmd2_and_grad(**arguments, wrt=wanted)
     return value, dict(zip(wanted, gradients, strict=True))
 

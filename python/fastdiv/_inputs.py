@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeGuard, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeGuard, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend
-from fastdiv._backend import Matrix, Values
+from fastdiv._backend import Matrix, Sample, Values
+from fastdiv._rows import QuantizedRows
 
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
@@ -42,6 +43,11 @@ _HINTS = {
 # --- samples ---------------------------------------------------------------------------
 
 
+def sample(value: object, name: str) -> Sample:
+    """Return `value` as it is if its rows are quantised, or else as a `matrix`."""
+    return value if isinstance(value, QuantizedRows) else matrix(value, name)
+
+
 def matrix(value: object, name: str) -> Matrix:
     """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
     a = array(value, name)
@@ -62,13 +68,13 @@ def array(value: object, name: str) -> Matrix:
 
 def samples(
     x: object, y: object, nan_policy: object, estimator: str = "biased"
-) -> tuple[Matrix, Matrix]:
-    """Return both samples with one dtype, equal d, finite rows, and enough of them."""
-    a, b = same_space({"x": matrix(x, "x"), "y": matrix(y, "y")})
+) -> tuple[Sample, Sample]:
+    """Return both samples with one type and dtype, equal d, finite rows, and enough of them."""
+    a, b = same_space({"x": sample(x, "x"), "y": sample(y, "y")})
     omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
     if estimator == "paired":
         _same_length(a, b)
-        if omit:
+        if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
             keep = _finite_rows(a) & _finite_rows(b)
             a, b = _chosen(a, keep), _chosen(b, keep)
     a, b = finite(a, "x", omit=omit), finite(b, "y", omit=omit)
@@ -83,7 +89,15 @@ def samples(
     return a, b
 
 
-def _same_length(a: Matrix, b: Matrix) -> None:
+def plain_samples(
+    x: object, y: object, nan_policy: object, estimator: str = "biased"
+) -> tuple[Matrix, Matrix]:
+    """Return both samples as `samples` does; rows of int8 are refused."""
+    a, b = samples(matrix(x, "x"), matrix(y, "y"), nan_policy, estimator)
+    return cast(Matrix, a), cast(Matrix, b)
+
+
+def _same_length(a: Sample, b: Sample) -> None:
     if len(a) != len(b):
         raise ValueError(
             "x and y must have the same number of rows for estimator='paired'; "
@@ -93,13 +107,13 @@ def _same_length(a: Matrix, b: Matrix) -> None:
 
 def weighted_samples(
     x: object, y: object, x_weights: object, y_weights: object, nan_policy: object, estimator: str
-) -> tuple[Matrix, Matrix, Values | None, Values | None]:
+) -> tuple[Sample, Sample, Values | None, Values | None]:
     """
     Return both samples as `samples` does, and the weights of their rows, the largest 1.
 
     Rows of weight 0 are left out, and equal weights are None.
     """
-    a, b = matrix(x, "x"), matrix(y, "y")
+    a, b = sample(x, "x"), sample(y, "y")
     u = weights(x_weights, "x_weights", len(a), estimator)
     v = weights(y_weights, "y_weights", len(b), estimator)
     if u is None and v is None:
@@ -124,10 +138,11 @@ def weighted_samples(
     return a, b, u, v
 
 
-def _kept(a: Matrix, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Matrix, Values | None]:
+def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
     """Return the chosen rows and their weights, the largest 1; None if all are equal."""
     if not keep.all():
-        a, w = _chosen(a, keep), None if w is None else w[keep]
+        a = a[keep] if isinstance(a, QuantizedRows) else _chosen(a, keep)
+        w = None if w is None else w[keep]
     if w is None or not w.any():
         return a, w
     return a, None if (w == w[0]).all() else w / w.max()
@@ -161,31 +176,47 @@ def _enough_weight(w: Values, name: str, estimator: str) -> None:
         )
 
 
-def same_space(arrays: dict[str, Matrix]) -> list[Matrix]:
+def same_space(arrays: dict[str, Sample]) -> list[Sample]:
     """Check that all have the same number of features and give them one dtype."""
     (first, a), *others = arrays.items()
+    for name, b in others:
+        if isinstance(a, QuantizedRows) != isinstance(b, QuantizedRows):
+            one, other = (first, name) if isinstance(a, QuantizedRows) else (name, first)
+            raise TypeError(
+                f"{one} is quantised and {other} is not; quantise both, with "
+                f"fastdiv.quantize_rows({other}), or pass {one}.dequantize()"
+            )
     for name, b in others:
         if a.shape[1] != b.shape[1]:
             raise ValueError(
                 f"{first} and {name} must have the same number of features; "
                 f"got {a.shape[1]} and {b.shape[1]}"
             )
-    if all(b.dtype == a.dtype for _, b in others):
+    plain = [each for each in arrays.values() if not isinstance(each, QuantizedRows)]
+    if all(b.dtype == plain[0].dtype for b in plain):
         return list(arrays.values())
     return [
         each if each.dtype == np.float64 else _converted(each, np.dtype(np.float64))
-        for each in arrays.values()
+        for each in plain
     ]
 
 
+@overload
+def finite(a: Matrix, name: str, *, omit: bool = ..., advice: str = ...) -> Matrix: ...
+@overload
+def finite(a: Sample, name: str, *, omit: bool = ..., advice: str = ...) -> Sample: ...
+
+
 def finite(
-    a: Matrix,
+    a: Sample,
     name: str,
     *,
     omit: bool = False,
     advice: str = "clean the data or pass nan_policy='omit' to drop such rows",
-) -> Matrix:
+) -> Sample:
     """Return `a` if all values are finite; otherwise drop the rows or raise."""
+    if isinstance(a, QuantizedRows):
+        return a
     first = _first_nonfinite(a)
     if first < 0:
         return a
@@ -213,15 +244,35 @@ def _row_parts(a: NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(a), step))
 
 
-def pool(parts: list[Matrix]) -> Matrix:
-    """Concatenate samples of one dtype; a single one is not copied."""
+def pool(parts: Sequence[Sample]) -> Sample:
+    """Concatenate samples of one type and dtype; a single one is not copied."""
     if len(parts) == 1:
         return parts[0]
+    quantized = [part for part in parts if isinstance(part, QuantizedRows)]
+    if quantized:
+        zeros = [zero_points(part) for part in quantized]
+        symmetric = all(part.zero_point is None for part in quantized)
+        return QuantizedRows(
+            _pooled([part.values for part in quantized]),
+            np.concatenate([part.scale for part in quantized]),
+            None if symmetric else np.concatenate(zeros),
+        )
+    return _pooled(cast("list[Matrix]", parts))
+
+
+def _pooled(parts: list[NDArray[Any]]) -> NDArray[Any]:
     shape = (sum(map(len, parts)), parts[0].shape[1])
     return _filled(shape, parts[0].dtype, (part[r] for part in parts for r in _row_parts(part)))
 
 
-def _finite_rows(a: Matrix) -> NDArray[np.bool_]:
+def zero_points(x: QuantizedRows) -> NDArray[np.int8]:
+    """Return the zero points, which are 0 where there are none."""
+    return np.zeros(len(x), np.int8) if x.zero_point is None else x.zero_point
+
+
+def _finite_rows(a: Sample) -> NDArray[np.bool_]:
+    if isinstance(a, QuantizedRows):
+        return np.ones(len(a), dtype=np.bool_)
     parts = (np.isfinite(a[rows]).all(axis=1) for rows in _row_parts(a))
     return _filled((len(a),), np.dtype(np.bool_), parts)
 
@@ -246,6 +297,8 @@ def _filled(shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Any]) 
 
 
 def _to_array(value: Any, name: str) -> NDArray[Any]:
+    if isinstance(value, QuantizedRows):
+        raise TypeError(f"{name} must not be quantised here; pass {name}.dequantize()")
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise TypeError(

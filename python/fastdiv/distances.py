@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _progress
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import Median
 
 EXACT_ROWS = 10_000
@@ -43,9 +44,9 @@ def median_distance(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
+    x : array_like or QuantizedRows, shape (n, ...)
         Sample; trailing axes are flattened to d features.
-    y : array_like, shape (m, ...), optional
+    y : array_like or QuantizedRows, shape (m, ...), optional
         Second sample, pooled with the first. At least two rows are needed in all.
     metric : {"euclidean", "cityblock"}, default "euclidean"
         L2 distance, or L1 as for `Laplacian`.
@@ -84,7 +85,7 @@ def median_distance(
     metric = _inputs.choice(metric, _METRICS, "metric")
     if y is None:
         omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
-        parts = [_inputs.finite(_inputs.matrix(x, "x"), "x", omit=omit)]
+        parts = [_inputs.finite(_inputs.sample(x, "x"), "x", omit=omit)]
     else:
         parts = list(_inputs.samples(x, y, nan_policy))
     rows = sum(map(len, parts))
@@ -94,13 +95,13 @@ def median_distance(
     return _pooled_median(parts, metric, _inputs.threads(n_threads), _progress.reporter(progress))
 
 
-def median_bandwidth(parts: list[Matrix], n_threads: int, progress: Progress | None) -> Median:
+def median_bandwidth(parts: Sequence[Sample], n_threads: int, progress: Progress | None) -> Median:
     """
     Return a function that computes the median bandwidth for a metric, once.
 
     Parameters
     ----------
-    parts : list of ndarray, shapes (n_i, d)
+    parts : list of ndarray or of QuantizedRows, shapes (n_i, d)
         Samples to pool.
     n_threads : int
         0 is the default.
@@ -129,20 +130,21 @@ def median_bandwidth(parts: list[Matrix], n_threads: int, progress: Progress | N
 
 
 def _pooled_median(
-    parts: list[Matrix], metric: str, n_threads: int, progress: Progress | None
+    parts: Sequence[Sample], metric: str, n_threads: int, progress: Progress | None
 ) -> float:
     exact = sum(map(len, parts)) <= EXACT_ROWS
     pooled = _inputs.pool(parts) if exact else _subsample(parts)
     with np.errstate(over="ignore", invalid="ignore"):
         median = _backend.current().median_distance(pooled, metric, n_threads, progress)
     if not np.isfinite(median):
+        kind = "float64" if isinstance(pooled, QuantizedRows) else pooled.dtype
         raise OverflowError(
-            f"the median distance overflows in {pooled.dtype}; scale the data or pass a bandwidth"
+            f"the median distance overflows in {kind}; scale the data or pass a bandwidth"
         )
     return median
 
 
-def _subsample(parts: list[Matrix]) -> Matrix:
+def _subsample(parts: Sequence[Sample]) -> Sample:
     """
     Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows.
 
@@ -155,21 +157,24 @@ def _subsample(parts: list[Matrix]) -> Matrix:
     shift = 64 - min(20, max(1, len(hashes).bit_length() - 4))  # leading bits: some 16 rows share
     drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
     near = _among(drawn >> shift, shift)
-    rows = np.full((len(drawn), parts[0].shape[1]), np.nan, dtype=parts[0].dtype)
-    step = max(1, _BLOCK // rows.shape[1])
+    chosen = np.full(len(drawn), -1)
+    step = max(1, _BLOCK // parts[0].shape[1])
     for start in range(0, len(hashes), step):
         index = start + np.flatnonzero(near[hashes[start : start + step] >> shift])
         at = np.searchsorted(drawn, hashes[index])
         hit = drawn.take(at, mode="clip") == hashes[index]
-        at, block = at[hit], _take(parts, index[hit])
-        new = np.isnan(rows[at, 0])
-        rows[at[new]] = block[new]
-        for j in np.flatnonzero((rows[at] != block).any(axis=1)).tolist():
-            rows[at[j]] = min(rows[at[j]].tolist(), block[j].tolist())
-    return np.repeat(rows, copies, axis=0)
+        at, index = at[hit], index[hit]
+        new = chosen[at] < 0
+        chosen[at[new]] = index[new]
+        differ = _numbers(_take(parts, chosen[at])) != _numbers(_take(parts, index))
+        for j in np.flatnonzero(differ.any(axis=1)).tolist():
+            pair = np.array([chosen[at[j]], index[j]])
+            held, other = _numbers(_take(parts, pair)).tolist()
+            chosen[at[j]] = pair[int(other < held)]
+    return _take(parts, np.repeat(chosen, copies))
 
 
-def _hashes(parts: list[Matrix]) -> NDArray[np.uint64]:
+def _hashes(parts: Sequence[Sample]) -> NDArray[np.uint64]:
     """
     Hash each pooled row to 64 bits: the sum over its columns of value and column, mixed.
 
@@ -178,7 +183,7 @@ def _hashes(parts: list[Matrix]) -> NDArray[np.uint64]:
     OOPSLA (2014).
     """
     hashes = np.empty(sum(map(len, parts)), dtype=np.uint64)
-    column = np.random.PCG64(0).random_raw(parts[0].shape[1])
+    column = np.random.PCG64(0).random_raw(_numbers(parts[0][:1]).shape[1])
     start = 0
     for block in _row_blocks(parts):
         block += 0.0  # -0.0 becomes 0.0
@@ -219,19 +224,39 @@ def _among(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
     return table
 
 
-def _row_blocks(parts: list[Matrix]) -> Iterator[Values]:
+def _row_blocks(parts: Sequence[Sample]) -> Iterator[Values]:
     """Yield C-ordered float64 copies of a few rows at a time."""
     for part in parts:
         step = max(1, _BLOCK // part.shape[1])
         for start in range(0, len(part), step):
-            yield np.array(part[start : start + step], dtype=np.float64, order="C")
+            yield _numbers(part[start : start + step])
 
 
-def _take(parts: list[Matrix], rows: NDArray[np.intp]) -> Matrix:
+def _numbers(rows: Sample) -> Values:
+    """Return what tells rows apart as a C-ordered float64 copy."""
+    if isinstance(rows, QuantizedRows):
+        own = (rows.scale[:, None], _inputs.zero_points(rows)[:, None])
+        return np.concatenate((rows.values, *own), axis=1, dtype=np.float64)
+    return np.array(rows, dtype=np.float64, order="C")
+
+
+def _take(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
     """Gather rows by their index in the pool."""
-    out = np.empty((len(rows), parts[0].shape[1]), dtype=parts[0].dtype)
+    quantized = [part for part in parts if isinstance(part, QuantizedRows)]
+    if not quantized:
+        return _gather(cast("list[NDArray[Any]]", parts), rows)
+    symmetric = all(part.zero_point is None for part in quantized)
+    return QuantizedRows(
+        _gather([part.values for part in quantized], rows),
+        _gather([part.scale for part in quantized], rows),
+        None if symmetric else _gather([_inputs.zero_points(part) for part in quantized], rows),
+    )
+
+
+def _gather(arrays: list[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
+    out = np.empty((len(rows), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
     start = 0
-    for part in parts:
+    for part in arrays:
         here = (rows >= start) & (rows < start + len(part))
         out[here] = part[rows[here] - start]
         start += len(part)

@@ -128,7 +128,7 @@ def kid(
     times = _inputs.integer(n_subsets, "n_subsets", 1, 10**6)
     size = _inputs.integer(subset_size, "subset_size", 2)
     full = _inputs.flag(full_sample, "full_sample")
-    a, b = _inputs.samples(x, y, nan_policy, "unbiased")
+    a, b = _inputs.plain_samples(x, y, nan_policy, "unbiased")
     if size > min(len(a), len(b)):
         raise ValueError(
             f"subset_size must be at most the number of rows, {len(a)} of x and {len(b)} of y; "

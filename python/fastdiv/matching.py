@@ -144,7 +144,7 @@ def kernel_mean_matching(
         raise ValueError(f"bound must be >= 1, or no weights sum to 1; got {bound!r}")
     relative = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iter, "max_iter", 1)
-    a, b = _inputs.samples(x, y, "raise")
+    a, b = _inputs.plain_samples(x, y, "raise")
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     threads = _inputs.threads(n_threads)
     median = distances.median_bandwidth([a, b], threads, None)

@@ -7,13 +7,28 @@ from typing import overload
 
 import numpy as np
 
-from fastdiv import _callback, _inputs, _progress, distances
-from fastdiv._backend import Matrix, Values
+from fastdiv import _callback, _inputs, _progress, _quantization, distances
+from fastdiv._backend import Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
+from fastdiv.quantized import QuantizedEstimate
 
 _DEFAULT = RBF()
 
 
+@overload
+def mmd2(  # type: ignore[overload-overlap]
+    x: QuantizedRows,
+    y: QuantizedRows,
+    kernel: Kernel | Sequence[Kernel] = ...,
+    *,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
 @overload
 def mmd2(
     x: object,
@@ -53,7 +68,7 @@ def mmd2(
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
-) -> float | Values:
+) -> float | Values | QuantizedEstimate:
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
@@ -73,10 +88,10 @@ def mmd2(
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples; trailing axes are flattened to d features, 1-D means scalars. float32 stays
         float32 unless the other sample is float64; float16 and bfloat16 become float32,
-        integers float64.
+        integers float64. Both are quantised or neither.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
@@ -95,7 +110,10 @@ def mmd2(
     Returns
     -------
     float or ndarray of float64, shape (len(kernel),)
-        MMD² in the units of the kernel.
+        MMD² in the units of the kernel. For quantised samples a `QuantizedEstimate` of value and
+        bound, each of which is such a number or array: the MMD² of the rows before quantisation,
+        with the same kernel, is within the bound of the value. (A median bandwidth is that of
+        the quantised rows.)
 
     Raises
     ------
@@ -140,7 +158,40 @@ def mmd2(
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
     values = statistic(sums, counts)
+    if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
+        bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
+        if single:
+            return QuantizedEstimate(float(values[0]), float(bounds[0]))
+        return QuantizedEstimate(values, bounds)
     return float(values[0]) if single else values
+
+
+@overload
+def energy_distance(  # type: ignore[overload-overlap]
+    x: QuantizedRows,
+    y: QuantizedRows,
+    *,
+    exponent: float = ...,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
+@overload
+def energy_distance(
+    x: object,
+    y: object,
+    *,
+    exponent: float = ...,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> float: ...
 
 
 def energy_distance(
@@ -154,7 +205,7 @@ def energy_distance(
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
-) -> float:
+) -> float | QuantizedEstimate:
     """
     Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
 
@@ -163,7 +214,7 @@ def energy_distance(
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples, as in `mmd2`.
     exponent : float, default 1.0
         β in the open interval (0, 2).
@@ -181,7 +232,8 @@ def energy_distance(
     Returns
     -------
     float
-        Energy distance in the units of the data to the power β.
+        Energy distance in the units of the data to the power β; for quantised samples a
+        `QuantizedEstimate`, as in `mmd2`.
 
     Raises
     ------
@@ -232,10 +284,11 @@ def witness(
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples, as in `mmd2`.
-    at : array_like, shape (n_at, ...)
-        Points t with the features of x and y. They must be finite whatever `nan_policy`.
+    at : array_like or QuantizedRows, shape (n_at, ...)
+        Points t with the features of x and y, quantised if these are. They must be finite whatever
+        `nan_policy`.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`. A median bandwidth is that of the pooled x and y.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
@@ -272,7 +325,7 @@ def witness(
     """
     kernels, single = as_kernels(kernel)
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, "biased")
-    points = _inputs.finite(_inputs.matrix(at, "at"), "at", advice="leave out such points")
+    points = _inputs.finite(_inputs.sample(at, "at"), "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)
@@ -288,8 +341,8 @@ def witness(
 
 
 def diagonal_terms(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     kernels: Lowered,
     estimator: str,
     n_threads: int,
@@ -301,7 +354,7 @@ def diagonal_terms(
 
     Parameters
     ----------
-    x, y : ndarray, shapes (n, d) and (m, d)
+    x, y : ndarray or QuantizedRows, shapes (n, d) and (m, d)
         Samples.
     kernels : Lowered
         Kernels.

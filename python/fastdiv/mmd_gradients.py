@@ -98,7 +98,7 @@ def mmd2_and_grad(
     by_bandwidth = "bandwidth" in names
     _check_parts(kernels, by_bandwidth)
     shapes = {"x": _inputs.array(x, "x").shape, "y": _inputs.array(y, "y").shape}
-    a, b = _inputs.samples(x, y, "raise", estimator)
+    a, b = _inputs.plain_samples(x, y, "raise", estimator)
     dtype = a.dtype
     if by_bandwidth:
         a, b = a.astype(np.float64), b.astype(np.float64)

@@ -40,7 +40,7 @@ def kl_knn(
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples of p, at least k + 1 rows, and of q, at least k rows; trailing axes are flattened to
         d features.
     k : int, default 5

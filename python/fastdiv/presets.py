@@ -73,7 +73,7 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
-    codes, draws = _inputs.samples(z, z_prior, "raise", "unbiased")
+    codes, draws = _inputs.plain_samples(z, z_prior, "raise", "unbiased")
     chosen = wae_kernel(codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p)
     return mmd2(codes, draws, chosen, n_threads=n_threads)
 
@@ -135,7 +135,7 @@ def wae_kernel(
     form = _inputs.choice(kernel, _WAE_KERNELS, "kernel")
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
-    codes, draws = _inputs.samples(z, z_prior, "raise", "unbiased")
+    codes, draws = _inputs.plain_samples(z, z_prior, "raise", "unbiased")
     if form == "rbf":
         square = _half_rank(codes, draws) + _half_rank(codes, codes)
         if square == 0:
@@ -203,7 +203,7 @@ def cmmd(
     (0.1313, 5.667)
     """
     unit = _inputs.flag(normalize, "normalize")
-    a, b = (each.astype(np.float64, copy=False) for each in _inputs.samples(x, y, nan_policy))
+    a, b = (each.astype(np.float64, copy=False) for each in _inputs.plain_samples(x, y, nan_policy))
     if unit:
         a, b = _unit_rows(a, "x"), _unit_rows(b, "y")
     value = mmd2(a, b, RBF(10.0), estimator="biased", n_threads=n_threads, progress=progress)

@@ -14,15 +14,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv._backend import Group, Matrix, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import FORMULAS, SLOPES
 
 _n_threads = 1
 
 
 def pair_sums(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     kernels: Sequence[Group],
     n_outputs: int,
     n_threads: int,
@@ -33,8 +34,8 @@ def pair_sums(
 
     Parameters
     ----------
-    x, y : ndarray, shapes (n, d) and (m, d)
-        Samples of one dtype, float32 or float64.
+    x, y : ndarray or QuantizedRows, shapes (n, d) and (m, d)
+        Samples of one dtype, float32 or float64, or both quantised; so everywhere below.
     kernels : list of (base, scale, terms)
         Kernels grouped by what they read; see `fastdiv.kernels`.
     n_outputs : int
@@ -49,6 +50,7 @@ def pair_sums(
     ndarray of float64, shape (n_outputs, 3)
         Sums over ordered pairs i != j of x, over i != j of y, and over all pairs of x and y.
     """
+    x, y = _exact(x), _exact(y)
     sums = [
         _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)).sum(axis=(1, 2)),
         _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)).sum(axis=(1, 2)),
@@ -59,7 +61,7 @@ def pair_sums(
 
 
 def quad_forms(
-    z: Matrix,
+    z: Sample,
     labels: NDArray[np.uint8],
     kernels: Sequence[Group],
     n_outputs: int,
@@ -87,6 +89,7 @@ def quad_forms(
     ndarray of float64, shape (n_outputs, B, 3)
         Within x, within y and between them, per splitting.
     """
+    z = _exact(z)
     members = labels.astype(np.int64)
     result = np.empty((n_outputs, len(labels), 3))
     for k, out in zip(_off_diagonal(_kernel_matrix(z, z, kernels, n_outputs)), result, strict=True):
@@ -104,8 +107,8 @@ def quad_forms(
 
 
 def row_sums(
-    at: Matrix,
-    x: Matrix,
+    at: Sample,
+    x: Sample,
     weights: Values | None,
     kernels: Sequence[Group],
     n_outputs: int,
@@ -129,15 +132,15 @@ def row_sums(
     ndarray of float64, shape (n_outputs, n_at)
         Sum over j of w_j k(at_i, x_j).
     """
-    k = _kernel_matrix(at, x, kernels, n_outputs)
+    k = _kernel_matrix(_exact(at), _exact(x), kernels, n_outputs)
     sums: Values = k.sum(axis=2) if weights is None else k @ weights
     _report(progress)
     return sums
 
 
 def weighted_sums(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     x_weights: Values,
     y_weights: Values,
     factors: Values,
@@ -155,7 +158,7 @@ def weighted_sums(
     Parameters
     ----------
     x, y : ndarray, shapes (n, d) and (m, d)
-        Samples of one dtype, float32 or float64.
+        Samples of one dtype, float32 or float64; or quantised rows, without gradients.
     x_weights, y_weights : ndarray of float64, shapes (n,) and (m,)
         Of the rows: from 0 to about 1.
     factors : ndarray of float64, shape (3,)
@@ -175,6 +178,7 @@ def weighted_sums(
     x_gradients, y_gradients : ndarrays, shapes (n_outputs, n, d) and (n_outputs, m, d)
         By the rows of x and of y, in their dtype.
     """
+    x, y = _exact(x), _exact(y)
     _report(progress)
     xx = _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
     yy = _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
@@ -208,7 +212,7 @@ def weighted_sums(
 
 
 def paired_values(
-    x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int, n_threads: int
+    x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int
 ) -> Values:
     """
     Evaluate every kernel at matching rows.
@@ -225,10 +229,10 @@ def paired_values(
     ndarray of float64, shape (n_outputs, n)
         k(x_i, y_i).
     """
-    return kernel_values(x, y, kernels, n_outputs)
+    return kernel_values(_exact(x), _exact(y), kernels, n_outputs)
 
 
-def median_distance(x: Matrix, metric: str, n_threads: int, progress: Progress | None) -> float:
+def median_distance(x: Sample, metric: str, n_threads: int, progress: Progress | None) -> float:
     """
     Compute the median distance between rows of distinct index.
 
@@ -246,6 +250,7 @@ def median_distance(x: Matrix, metric: str, n_threads: int, progress: Progress |
     float
         Median of N(N-1)/2 values; the mean of the middle two if their number is even.
     """
+    x = _exact(x)
     base = "sqdist" if metric == "euclidean" else "l1"
     values = base_values(base, x[:, None], x[None])[np.triu_indices(len(x), 1)]
     _report(progress)
@@ -253,7 +258,7 @@ def median_distance(x: Matrix, metric: str, n_threads: int, progress: Progress |
 
 
 def kth_distances(
-    at: Matrix, x: Matrix, k: int, exclude_self: bool, n_threads: int, progress: Progress | None
+    at: Sample, x: Sample, k: int, exclude_self: bool, n_threads: int, progress: Progress | None
 ) -> Values:
     """
     Compute the distances to the k-th nearest neighbours.
@@ -274,11 +279,37 @@ def kth_distances(
     ndarray of float64, shape (n_at,)
         Euclidean distance from row i of `at` to the k-th nearest row of x.
     """
-    squares = base_values("sqdist", at[:, None], x[None])
+    squares = base_values("sqdist", _exact(at)[:, None], _exact(x)[None])
     if exclude_self:
         np.fill_diagonal(squares, np.inf)
     _report(progress)
     return np.asarray(np.sqrt(np.partition(squares, k - 1, axis=1)[:, k - 1]))
+
+
+def quantized_products(x: QuantizedRows, w: QuantizedRows, n_threads: int) -> NDArray[np.float32]:
+    """
+    Multiply quantised rows with each other.
+
+    Parameters
+    ----------
+    x, w : QuantizedRows, shapes (n, d) and (m, d)
+        Rows.
+    n_threads
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, m)
+        x_i · w_j, the exact value rounded to float64 and then to float32; infinite beyond its
+        range.
+    """
+    integers = [
+        rows.values - np.int64(0 if rows.zero_point is None else rows.zero_point[:, None])
+        for rows in (x, w)
+    ]
+    scales = np.multiply.outer(x.scale.astype(np.float64), w.scale.astype(np.float64))
+    with np.errstate(over="ignore"):
+        return np.asarray(scales * (integers[0] @ integers[1].T), dtype=np.float32)
 
 
 def first_nonfinite(x: Matrix) -> int:
@@ -341,6 +372,10 @@ def config() -> dict[str, object]:
         "openmp": "none",
         "compiler": f"{platform.python_implementation()} on {os.name}",
     }
+
+
+def _exact(x: Sample) -> Matrix:
+    return x.dequantize(np.float64) if isinstance(x, QuantizedRows) else x
 
 
 def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:

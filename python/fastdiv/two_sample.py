@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _callback, _inputs, _progress, distances
-from fastdiv._backend import Matrix, Values
+from fastdiv._backend import Sample, Values
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import diagonal_terms, ordered_sum, pair_counts, statistic
 
@@ -115,7 +115,7 @@ def mmd_test(
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples, as in `mmd2`.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`. A sequence gives one result per kernel, all from one pass and the same
@@ -195,7 +195,7 @@ def _draws(rng: np.random.Generator, size: int, times: int) -> Iterator[NDArray[
 
 
 def _splittings(
-    pooled: Matrix,
+    pooled: Sample,
     n: int,
     draws: Iterator[NDArray[Any]] | NDArray[Any],
     n_resamples: int,

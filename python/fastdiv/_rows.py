@@ -1,0 +1,137 @@
+"""Samples kept as int8: what they are. `fastdiv.quantized` makes them and computes with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index: TypeAlias = "slice | NDArray[Any]"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantizedRows:
+    """
+    A sample of int8 values with a scale, and possibly a zero point, per row.
+
+    Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted wherever a sample is and takes a quarter of
+    the memory of float32, also inside: products are taken between integers, and where a kernel
+    needs single features (`Laplacian`, or `RBF` with one bandwidth per feature) the rows of one
+    tile at a time are turned into floating point, which takes up to twice the time of float32.
+    All samples of a call must be quantised, or none.
+
+    Parameters
+    ----------
+    values : ndarray of int8, shape (n, d)
+        q; not copied.
+    scale : ndarray of float32, shape (n,)
+        s, finite and at least 1.2e-38, the least normal number of float32; in the units of the
+        data.
+    zero_point : ndarray of int8 or int32, shape (n,), optional
+        z, from −128 to 127; 0 by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    See Also
+    --------
+    quantize_rows : Makes them from floating-point rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdiv import QuantizedRows, median_distance
+    >>> rows = QuantizedRows(np.int8([[0, 3], [4, 0]]), np.float32([2.0, 2.0]))
+    >>> rows
+    QuantizedRows(shape=(2, 2), symmetric=True)
+    >>> rows.dequantize().tolist()
+    [[0.0, 6.0], [8.0, 0.0]]
+    >>> median_distance(rows)
+    10.0
+    """
+
+    values: NDArray[np.int8]
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.int8] | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.dtype != np.int8:
+            raise TypeError(
+                f"values must have dtype int8; got {values.dtype}: "
+                "fastdiv.quantize_rows(x) makes them from floating-point rows"
+            )
+        if values.ndim != 2 or values.size == 0:
+            raise ValueError(
+                f"values must have shape (n, d) with n, d >= 1; got shape {values.shape}"
+            )
+        scale = _per_row(self.scale, "scale", ("float32",), len(values))
+        if not (np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny)).all():
+            raise ValueError("scale must be finite and >= 1.2e-38 in every row")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "scale", scale)
+        if self.zero_point is not None:
+            zero = _per_row(self.zero_point, "zero_point", ("int8", "int32"), len(values))
+            if (zero < -128).any() or (zero > 127).any():
+                raise ValueError(
+                    f"zero_point must be from -128 to 127; got {zero.min()} to {zero.max()}"
+                )
+            object.__setattr__(self, "zero_point", zero.astype(np.int8, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Index) -> QuantizedRows:
+        """Return the rows of a slice, or of an array of indices or booleans."""
+        if not isinstance(index, (slice, np.ndarray)):
+            raise TypeError(f"rows are selected by a slice or an array; got {type(index).__name__}")
+        zero = None if self.zero_point is None else self.zero_point[index]
+        return QuantizedRows(self.values[index], self.scale[index], zero)
+
+    def __repr__(self) -> str:
+        return f"QuantizedRows(shape={self.shape}, symmetric={self.zero_point is None})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and features, (n, d)."""
+        n, d = self.values.shape
+        return n, d
+
+    def dequantize(self, dtype: Any = np.float32) -> NDArray[Any]:
+        """
+        Return the rows as floating-point numbers.
+
+        Parameters
+        ----------
+        dtype : numpy.float32 or numpy.float64, default numpy.float32
+            Of the result; in float64 it is exact.
+
+        Returns
+        -------
+        ndarray, shape (n, d)
+            s (q − z).
+
+        Examples
+        --------
+        >>> import fastdiv
+        >>> fastdiv.quantize_rows([[1.0, -127.0]]).dequantize().tolist()
+        [[1.0, -127.0]]
+        """
+        rows = self.values.astype(dtype)
+        if self.zero_point is not None:
+            rows -= self.zero_point[:, None]
+        rows *= self.scale[:, None]
+        return rows
+
+
+def _per_row(value: Any, name: str, dtypes: tuple[str, ...], n: int) -> NDArray[Any]:
+    a = np.asarray(value)
+    if a.dtype.name not in dtypes:
+        raise TypeError(f"{name} must have dtype {' or '.join(dtypes)}; got {a.dtype}")
+    if a.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), one per row; got shape {a.shape}")
+    return np.ascontiguousarray(a)
