@@ -1,8 +1,10 @@
 """fastdiv.torch against torch's own autograd and distributions, and in torch's own tools."""
 
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -487,6 +489,25 @@ def test_distributed_data_parallel(tmp_path):
     """
     store = str(tmp_path / "store")
     assert run_file(tmp_path, code, ["0", store], ["1", store]) == ["same\n", "same\n"]
+
+
+def test_the_example_draws_its_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    script = Path(__file__).parent.parent / "examples" / "wae.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "out.png")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+    errors = [float(each) for each in re.findall(r"squared error (\S+)", done.stdout)]
+    statistics = [float(each) for each in re.findall(r"MMD² = (\S+),", done.stdout)]
+    assert max(errors) < 3  # 4.7 if every digit were decoded as their mean
+    assert statistics[0] > 0.1
+    assert max(statistics[1:]) < 0.02
 
 
 # --- wrong arguments -------------------------------------------------------------------
