@@ -347,9 +347,9 @@ def categorical_kl(
     >>> import jax
     >>> import jax.numpy as jnp
     >>> from fastdiv.jax import categorical_kl
-    >>> teacher = jnp.array([0.5, 0.5, 0.0])
-    >>> jax.grad(lambda q: categorical_kl(probs=teacher, q_logits=q))(jnp.zeros(3)).round(2)
-    Array([-0.17, -0.17,  0.33], dtype=float32)
+    >>> teacher = jnp.array([1.0, 0.0])
+    >>> jax.grad(lambda q: categorical_kl(probs=teacher, q_logits=q))(jnp.zeros(2))
+    Array([-0.5,  0.5], dtype=float32)
     """
     arguments = _frameworks.categorical_arguments(
         {"probs": probs, "logits": logits}, {"q_probs": q_probs, "q_logits": q_logits}
