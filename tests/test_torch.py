@@ -401,6 +401,26 @@ def test_the_operation_is_what_torch_expects():
     torch.library.opcheck(ft._evaluate, (text, numbers, [X, Y], [True, True]))
 
 
+def test_checkpoint_autocast_and_inference_mode():
+    from torch.utils.checkpoint import checkpoint
+
+    layer, x, y = torch.nn.Linear(3, 2), X.float(), Y.float()[:, :2]
+
+    def loss(x):
+        return ft.mmd2(layer(x), y, RBF(1.0))
+
+    expected = torch.autograd.grad(loss(x), layer.weight)[0]
+    again = torch.autograd.grad(checkpoint(loss, x, use_reentrant=False), layer.weight)[0]
+    torch.testing.assert_close(again, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(x)
+    assert value.dtype == torch.float32
+    rounded = torch.autograd.grad(value, layer.weight)[0]
+    torch.testing.assert_close(rounded, expected, rtol=0.1, atol=0.02)
+    with torch.inference_mode():
+        assert loss(x).item() == pytest.approx(value.item(), abs=0.02)
+
+
 PROGRAM = """
 import sys, warnings
 import numpy as np

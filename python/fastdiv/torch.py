@@ -5,8 +5,8 @@ The functions have the names and arguments of those of `fastdiv`, on which they 
 copy of the data. Gradients flow to every tensor that requires grad and to no other. float32 and
 float64 are computed as they are, half types as float32, integers as float64, and tensors of
 different dtypes together as float64; the value has the wider of these dtypes, a gradient that of
-its tensor. There are no second derivatives. Everything works inside `torch.compile`, which sees
-one opaque operation.
+its tensor. There are no second derivatives, and no transformations of `torch.func`. Everything
+works inside `torch.compile`, which sees one opaque operation.
 
 Tensors must be dense and on the CPU. Needs PyTorch: ``pip install 'fastdiv[torch]'``.
 """
@@ -549,8 +549,8 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *of_values: Tensor) -> Any:
-        (of_value,), half = of_values, len(ctx.saved_tensors) // 2
-        gradients, tensors = ctx.saved_tensors[:half], ctx.saved_tensors[half:]
+        (of_value,), saved = of_values, ctx.saved_tensors  # which may be read once only
+        gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
         if torch.is_grad_enabled():  # the gradient is to be differentiated
             found = iter([_Gradient.apply(of_value, each, *tensors) for each in gradients])
         else:
