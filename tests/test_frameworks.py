@@ -1,5 +1,6 @@
 """What fastdiv.torch and fastdiv.jax share, and that neither is imported unless asked for."""
 
+import numpy as np
 import pytest
 
 from fastdiv import RBF, Energy, InverseMultiquadric, Kernel, Linear, Matern, Polynomial, Sum
@@ -30,6 +31,19 @@ def test_kernels_come_back_as_they_were(kernel: Kernel) -> None:
 def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(TypeError, match="must be made of plain Python numbers and words"):
         encode(value, [])
+
+
+def test_numbers_are_numbers() -> None:
+    numbers: list[float] = []
+    text = encode(("f", (), {"a": np.float64(0.1), "b": 3}), numbers)
+    function, _, options = decode(
+        text, tuple(map(float, numbers))
+    )  # torch makes all of them floats
+    assert (function, options) == ("f", {"a": 0.1, "b": 3})
+    assert type(options["b"]) is int
+    for value in (float("nan"), -float("inf")):
+        with pytest.raises(ValueError, match=f"a must be finite; got {value}"):
+            encode({"a": value}, [])
 
 
 def test_neither_is_imported_with_the_package(run_python) -> None:

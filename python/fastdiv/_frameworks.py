@@ -49,6 +49,8 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
     if value is None or isinstance(value, (str, bool)):
         return repr(value).replace("%", "%%")
     if isinstance(value, (int, float)):
+        if value - value != 0:
+            raise ValueError(f"{name} must be finite; got {value}")
         numbers.append(value)
         return "%d" if isinstance(value, int) else "%r"
     if isinstance(value, (tuple, list)):
@@ -80,7 +82,7 @@ def kernel(value: object) -> Kernel:
 @lru_cache(maxsize=256)
 def decode(text: str, numbers: tuple[float, ...]) -> tuple[str, tuple[str, ...], Options]:
     """Return the function, the names of its arrays and its options."""
-    function, names, options = ast.literal_eval(text % numbers)
+    function, names, options = ast.literal_eval(text % tuple(map(float, numbers)))
     if isinstance(options.get("kernel"), tuple):
         options["kernel"] = _decoded_kernel(*options["kernel"])
     return function, names, options
