@@ -132,6 +132,24 @@ def test_the_gradient_vanishes_at_equality(rng, name):
         assert not gradient.any()
 
 
+@pytest.mark.parametrize("name", ["std", "cov"])
+def test_gradients_of_one_side_alone(rng, name):
+    p, q = gaussian(name, rng, (3,), 2), gaussian(name, rng, (), 2)
+    values, grad_p, grad_q = kl_and_grad(p, q)
+    for wrt, expected in (("p", [grad_p]), (["q"], [grad_q]), (("q", "p"), [grad_q, grad_p])):
+        again, *gradients = kl_and_grad(p, q, wrt=wrt)
+        assert np.array_equal(again, values)
+        for ours, theirs in zip(gradients, expected, strict=True):
+            assert list(ours) == list(theirs)
+            assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize("wrt", ["r", (), ("p", "p"), ("p", "mean")])
+def test_wrong_sides(wrt):
+    with pytest.raises(ValueError, match="wrt must hold 'p', 'q' or both, each once"):
+        kl_and_grad(Gaussian.standard(2), Gaussian.standard(2), wrt=wrt)
+
+
 def test_refusals(rng):
     with pytest.raises(TypeError, match="q must be a Gaussian"):
         kl_and_grad(Gaussian.standard(2), [0.0, 0.0])

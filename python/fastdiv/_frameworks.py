@@ -289,8 +289,14 @@ def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
         p, q = Categorical(**parts[0], where=where), Categorical(**parts[1], where=where)
     if not wanted:
         return kl(p, q, **options), {}
-    value, wrt_p, wrt_q = kl_and_grad(p, q, **options)
-    return value, wrt_p | {f"q_{name}": gradient for name, gradient in wrt_q.items()}
+    of_q = [name.startswith("q_") for name in wanted]
+    sides = [side for side, each in (("p", not all(of_q)), ("q", any(of_q))) if each]
+    value, *found = kl_and_grad(p, q, wrt=sides, **options)
+    return value, {
+        f"q_{name}" if side == "q" else name: gradient
+        for side, gradients in zip(sides, found, strict=True)
+        for name, gradient in gradients.items()
+    }
 
 
 def _kl_flow(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,13 @@ Gradient: TypeAlias = dict[str, Matrix]
 
 
 def kl_and_grad(
-    p: object, q: object, *, where: object = None, n_threads: int | None = None
-) -> tuple[Values, Gradient, Gradient]:
+    p: object,
+    q: object,
+    *,
+    wrt: str | Sequence[str] = ("p", "q"),
+    where: object = None,
+    n_threads: int | None = None,
+) -> tuple[Any, ...]:
     """
     Compute KL(p ‖ q) and the gradients of its sum over the batch.
 
@@ -39,6 +45,8 @@ def kl_and_grad(
     ----------
     p, q : Gaussian or Categorical
         As in `kl`.
+    wrt : str or sequence of str, default ("p", "q")
+        Whose parameters to differentiate by: "p", "q" or both, each once.
     where : array_like of bool, optional
         As in `kl`; items that it leaves out have gradient 0.
     n_threads : int, optional
@@ -48,10 +56,11 @@ def kl_and_grad(
     -------
     values : ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
         As `kl`.
-    grad_p, grad_q : dict of str to ndarray
-        Keys are "mean" (not for categorical distributions) and the name of the parametrisation;
-        float64, those of categorical distributions in the dtype of the parameter. With respect to
-        probs_p it is −inf where P = 0 < Q, and 0 where P = Q = 0.
+    *gradients : dict of str to ndarray
+        One for each name in `wrt`, in its order. Keys are "mean" (not for categorical
+        distributions) and the name of the parametrisation; float64, those of categorical
+        distributions in the dtype of the parameter. With respect to probs_p it is −inf where
+        P = 0 < Q, and 0 where P = Q = 0.
 
     Raises
     ------
@@ -75,23 +84,35 @@ def kl_and_grad(
     >>> grad_q
     {'mean': array([-0.25]), 'std': array(0.25)}
     """
+    sides = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    if not sides or len({*sides}) != len(sides) or not {*sides} <= {"p", "q"}:
+        raise ValueError(f"wrt must hold 'p', 'q' or both, each once; got {wrt!r}")
     pair = pair_of(p, q)
     chosen = pair.mask(where)
     values = pair.kl(_inputs.threads(n_threads), None, chosen)
     if isinstance(pair, CategoricalPair):
-        return item(values), *pair.gradients(values, chosen)
-    return item(values), *_gradients(pair, chosen)
+        gradients = dict(zip("pq", pair.gradients(values, chosen), strict=True))
+    else:
+        gradients = _gradients(pair, chosen, sides)
+    return item(values), *(gradients[side] for side in sides)
 
 
-def _gradients(pair: Pair, chosen: NDArray[np.bool_] | None) -> tuple[Gradient, Gradient]:
+def _gradients(
+    pair: Pair, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...]
+) -> dict[str, Gradient]:
     """Return the gradients of the sum over the chosen items, in blocks with small temporaries."""
     p, q, batch = pair.p, pair.q, pair.batch_shape
     compute, size = (_diagonal, p.dim) if pair.is_diagonal else (_full, p.dim**2)
-    mean_p, parameter_p, mean_q, parameter_q = sums = [
-        _Sum(given, event_ndim, batch)
-        for g in (p, q)
-        for given, event_ndim in zip(g._given_shapes, (1, 1 if g.is_diagonal else 2), strict=True)
-    ]
+    both = {"p": p, "q": q}
+    sums = {
+        side: [
+            _Sum(given, event_ndim, batch)
+            for given, event_ndim in zip(
+                both[side]._given_shapes, (1, 1 if both[side].is_diagonal else 2), strict=True
+            )
+        ]
+        for side in sides
+    }
     for place, index in blocks(batch, 2 * size):  # two of everything
         rows: slice | NDArray[np.intp] = place
         if chosen is not None:
@@ -101,12 +122,14 @@ def _gradients(pair: Pair, chosen: NDArray[np.bool_] | None) -> tuple[Gradient, 
         part = Pair(p[own_index(p, index)], q[own_index(q, index)], ())
         with np.errstate(over="ignore", invalid="ignore"):
             means, scales_p, scales_q = compute(part)
-        for each, values in zip(sums, (means, scales_p, -means, scales_q), strict=True):
-            each.add(rows, index, values)
-    return (
-        {"mean": mean_p.as_given(), p.parametrisation: parameter_p.as_given()},
-        {"mean": mean_q.as_given(), q.parametrisation: parameter_q.as_given()},
-    )
+        of = {"p": (means, scales_p), "q": (-means, scales_q)}
+        for side in sides:
+            for each, values in zip(sums[side], of[side], strict=True):
+                each.add(rows, index, values)
+    return {
+        side: {"mean": mean.as_given(), both[side].parametrisation: parameter.as_given()}
+        for side, (mean, parameter) in sums.items()
+    }
 
 
 class _Sum:
