@@ -102,7 +102,8 @@ def _gradients(
 ) -> dict[str, Gradient]:
     """Return the gradients of the sum over the chosen items, in blocks with small temporaries."""
     p, q, batch = pair.p, pair.q, pair.batch_shape
-    compute, size = (_diagonal, p.dim) if pair.is_diagonal else (_full, p.dim**2)
+    # Two of everything; where a number takes few operations, in temporaries that caches hold.
+    compute, size = (_diagonal, 32 * p.dim) if pair.is_diagonal else (_full, 2 * p.dim**2)
     both = {"p": p, "q": q}
     sums = {
         side: [
@@ -113,7 +114,7 @@ def _gradients(
         ]
         for side in sides
     }
-    for place, index in blocks(batch, 2 * size):  # two of everything
+    for place, index in blocks(batch, size):
         rows: slice | NDArray[np.intp] = place
         if chosen is not None:
             keep = chosen[index]
