@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "batch.hpp"
 #include "dense.hpp"
@@ -106,6 +107,24 @@ bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const
 }
 
 template <class T>
+bool diagonal_gradients(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                        const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
+                        double* by_q, const Options& options) {
+  if (!is_diagonal(p.scale) || !is_diagonal(q.scale)) {
+    throw std::invalid_argument("the parameters must be those of diagonal Gaussians");
+  }
+  const GaussianOps<T>& ops = isa().gaussian<T>();
+  const ptrdiff_t n = count(batch_shape);
+  const double work = 30 * static_cast<double>(dim);
+  Workers workers(options, work * static_cast<double>(n));
+  return for_each_group(workers, n, 1, work, [&](ptrdiff_t i, int, int) {
+    ops.diagonal_gradients(item_at(p, batch_shape, i), item_at(q, batch_shape, i), dim,
+                           means + i * dim, by_p + i * dim,
+                           by_q == nullptr ? nullptr : by_q + i * dim);
+  });
+}
+
+template <class T>
 bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const Gaussians<T>& p,
                    std::uint8_t* status, const Options& options) {
   const GaussianOps<T>& ops = isa().gaussian<T>();
@@ -179,10 +198,13 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
   return run_ordered(workers, tiles, 0, 1, work, nothing);
 }
 
-#define FASTDIV_INSTANTIATE(T)                                                               \
-  template bool gaussian_kl(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,   \
-                            const Gaussians<T>&, double*, const Options&);                   \
-  template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
+#define FASTDIV_INSTANTIATE(T)                                                                    \
+  template bool gaussian_kl(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,        \
+                            const Gaussians<T>&, double*, const Options&);                        \
+  template bool diagonal_gradients(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
+                                   const Gaussians<T>&, double*, double*, double*,                \
+                                   const Options&);                                               \
+  template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,      \
                               std::uint8_t*, const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)

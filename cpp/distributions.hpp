@@ -31,6 +31,13 @@ bool gaussian_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t 
                  const Gaussians<T>& p, const Gaussians<T>& q, double* out,
                  const Options& options = {});
 
+// Gradients of gaussian_kl of diagonal Gaussians with respect to the means of p and to both
+// parameters: `dim` numbers per item. by_q may be null.
+template <class T>
+bool diagonal_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                        const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
+                        double* by_q, const Options& options = {});
+
 // status[i] of the parameter matrices of the items.
 template <class T>
 bool matrix_status(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,

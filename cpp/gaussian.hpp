@@ -138,6 +138,87 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
   return total / 2;
 }
 
+// Gradients of KL with respect to mean_p and to both parameters, in double precision. With
+// r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q) / sigma_q they are z / sigma_q,
+// r d log(sigma_p)/dp and -(r + z^2) d log(sigma_q)/dq; r does not cancel for p near q.
+constexpr int gradient_chunk = 64;
+
+template <Scale scale>
+inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Vec<double>& unit) {
+  if constexpr (scale == Scale::std) {
+    unit = 1.0 / q;
+    less_1 = (p - q) * unit * ((p + q) * unit);
+  } else if constexpr (scale == Scale::var) {
+    unit = 1.0 / sqrt<double>(q);
+    less_1 = (p - q) / q;
+  } else {
+    constexpr double twice = scale == Scale::logstd ? 2 : 1;
+    const Vec<double> log_ratio = twice * (p - q);
+    unit = exp<double>(q * (-twice / 2));
+    less_1 = log_ratio > -40.0 ? exp_less_1<double>(log_ratio) + log_ratio : splat(-1.0);
+  }
+}
+
+template <Scale scale>
+void gradient_terms(const double* difference, const double* p, const double* q, double* means,
+                    double* by_p, double* by_q) {
+  for (int k = 0; k < gradient_chunk; k += lanes<double>) {
+    Vec<double> less_1, unit;
+    ratio_and_unit<scale>(load(p + k), load(q + k), less_1, unit);
+    const Vec<double> z = load(difference + k) * unit;
+    store(means + k, z * unit);
+    store(by_p + k, less_1);
+    store(by_q + k, -(less_1 + z * z));
+  }
+}
+
+// Turns derivatives by log(sigma) into those by the parameter.
+inline void chain(Scale scale, const double* parameter, double* derivative) {
+  const double half = scale == Scale::var || scale == Scale::logvar ? 0.5 : 1;
+  const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
+  for (int k = 0; k < gradient_chunk; ++k) {
+    derivative[k] *= is_log ? half : half / parameter[k];
+  }
+}
+
+// by_q may be null.
+template <class T>
+void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
+                        double* means, double* by_p, double* by_q) {
+  constexpr decltype(&gradient_terms<Scale::std>) terms[] = {
+      gradient_terms<Scale::std>, gradient_terms<Scale::var>, gradient_terms<Scale::logstd>,
+      gradient_terms<Scale::logvar>};
+  for (std::ptrdiff_t first = 0; first < dim; first += gradient_chunk) {
+    const int n = static_cast<int>(dim - first < gradient_chunk ? dim - first : gradient_chunk);
+    double difference[gradient_chunk], of_p[gradient_chunk], of_q[gradient_chunk];
+    double results[3][gradient_chunk];
+    for (int k = 0; k < gradient_chunk; ++k) {
+      // Beyond the end, the last feature again.
+      const std::ptrdiff_t at = first + (k < n ? k : n - 1);
+      difference[k] = static_cast<double>(p.mean[at * p.mean_stride]) -
+                      static_cast<double>(q.mean[at * q.mean_stride]);
+      of_p[k] = static_cast<double>(p.parameter[at * p.row_stride]);
+      of_q[k] = static_cast<double>(q.parameter[at * q.row_stride]);
+    }
+    if (p.scale == q.scale) {
+      terms[static_cast<int>(p.scale)](difference, of_p, of_q, results[0], results[1], results[2]);
+    } else {
+      double log_p[gradient_chunk], log_q[gradient_chunk];
+      log_variances(of_p, 1, p.scale, gradient_chunk, log_p);
+      log_variances(of_q, 1, q.scale, gradient_chunk, log_q);
+      gradient_terms<Scale::logvar>(difference, log_p, log_q, results[0], results[1], results[2]);
+    }
+    chain(p.scale, of_p, results[1]);
+    chain(q.scale, of_q, results[2]);
+    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(double);
+    __builtin_memcpy(means + first, results[0], bytes);
+    __builtin_memcpy(by_p + first, results[1], bytes);
+    if (by_q != nullptr) {
+      __builtin_memcpy(by_q + first, results[2], bytes);
+    }
+  }
+}
+
 // --- full covariances: the lanes of a vector are items, in double precision --------------------
 
 using Lane = Vec<double>;

@@ -200,6 +200,9 @@ struct GaussianOps {
   int items;  // that the functions for matrices take side by side
   // KL(p || q) of two diagonal Gaussians
   double (*diagonal_kl)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim);
+  // its gradients with respect to p.mean and both parameters, `dim` numbers each; by_q may be null
+  void (*diagonal_gradients)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
+                             double* means, double* by_p, double* by_q);
   // out[i] = KL(p[i] || q[i]) for i < count <= items, NaN where a matrix is not positive definite.
   // `scratch` holds scratch_size(dim) doubles. All p have one scale, so have all q.
   void (*full_kl)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,

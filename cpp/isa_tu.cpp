@@ -61,7 +61,8 @@ constexpr Int8Ops<T> int8_ops() {
 
 template <class T>
 constexpr GaussianOps<T> gaussian_ops() {
-  return {items_at_once, diagonal_kl<T>, full_kl<T>, matrix_status<T>, gaussian_scratch_size};
+  return {items_at_once, diagonal_kl<T>,   diagonal_gradients<T>,
+          full_kl<T>,    matrix_status<T>, gaussian_scratch_size};
 }
 
 template <class T>

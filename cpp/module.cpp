@@ -49,6 +49,7 @@ using PyGroups = std::vector<PyGroup>;
 using Values = py::array_t<double>;
 using WeightArray = py::array_t<double, py::array::c_style>;
 using Weights = std::optional<WeightArray>;
+using DiagonalGradients = std::tuple<Values, Values, Values>;
 // the sums, the row sums of x and of y, and the gradients by x and by y
 using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
@@ -522,6 +523,35 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
                                                        q_parameter, n_threads, progress);
 }
 
+template <class T>
+DiagonalGradients diagonal_gradients_of(const py::array& p_mean, const std::string& p_name,
+                                        const py::array& p_parameter, const py::array& q_mean,
+                                        const std::string& q_name, const py::array& q_parameter,
+                                        bool of_q, int n_threads) {
+  const auto p = gaussians<T>(p_mean, p_name, p_parameter);
+  const auto q = gaussians<T>(q_mean, q_name, q_parameter);
+  require_one_shape(p_mean, q_mean);
+  const std::vector<py::ssize_t> shape(p_mean.shape(), p_mean.shape() + p_mean.ndim());
+  Values means(shape), by_p(shape), by_q(of_q ? shape : std::vector<py::ssize_t>{0});
+  double* data[] = {means.mutable_data(), by_p.mutable_data(),
+                    of_q ? by_q.mutable_data() : nullptr};
+  const Progress none;
+  run(none, 0, [&] {
+    fastdiv::diagonal_gradients<T>(batch_shape(p_mean), shape.back(), p, q, data[0], data[1],
+                                   data[2], options(n_threads, none, 0));
+  });
+  return {means, by_p, by_q};
+}
+
+DiagonalGradients diagonal_gradients(const py::array& p_mean, const std::string& p_name,
+                                     const py::array& p_parameter, const py::array& q_mean,
+                                     const std::string& q_name, const py::array& q_parameter,
+                                     bool of_q, int n_threads) {
+  return (is_float32(p_mean) ? diagonal_gradients_of<float>
+                             : diagonal_gradients_of<double>)(p_mean, p_name, p_parameter, q_mean,
+                                                              q_name, q_parameter, of_q, n_threads);
+}
+
 Values kl_from_products(const py::array& a, const py::array& b, const Values& a_offset,
                         const Values& b_offset, double tolerance, int n_threads,
                         const Progress& progress) {
@@ -758,6 +788,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("gaussian_kl", &gaussian_kl, py::arg("p_mean"), py::arg("p_name"), py::arg("p_parameter"),
         py::arg("q_mean"), py::arg("q_name"), py::arg("q_parameter"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
+  m.def("diagonal_gradients", &diagonal_gradients, py::arg("p_mean"), py::arg("p_name"),
+        py::arg("p_parameter"), py::arg("q_mean"), py::arg("q_name"), py::arg("q_parameter"),
+        py::arg("of_q"), py::arg("n_threads"), py::pos_only());
   m.def("kl_from_products", &kl_from_products, py::arg("a"), py::arg("b"), py::arg("a_offset"),
         py::arg("b_offset"), py::arg("tolerance"), py::arg("n_threads"), py::arg("progress"),
         py::pos_only());

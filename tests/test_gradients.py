@@ -5,10 +5,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from test_gaussian import NAMES, gaussian, parameter
+from test_gaussian import DIAGONAL, NAMES, gaussian, parameter
 
 import fastdiv.gaussian
-from fastdiv import Gaussian, kl, kl_and_grad
+from fastdiv import Gaussian, _backend, kl, kl_and_grad, reference
 
 
 def changed(g, key, step):
@@ -153,3 +153,58 @@ def test_wrong_sides(wrt):
 def test_refusals(rng):
     with pytest.raises(TypeError, match="q must be a Gaussian"):
         kl_and_grad(Gaussian.standard(2), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
+@pytest.mark.parametrize("q_name", DIAGONAL)
+@pytest.mark.parametrize("p_name", DIAGONAL)
+def test_parity_of_diagonal_gradients(core, rng, p_name, q_name, dtype):
+    for batch, d in (((3,), 1), ((2, 5), 7), ((), 64), ((4,), 131)):
+        p, q = (gaussian(name, rng, batch, d, dtype) for name in (p_name, q_name))
+        arguments = (p.mean, p_name, p.parameter, q.mean, q_name, q.parameter)
+        got = core.diagonal_gradients(*arguments, True, 0)
+        for a, b in zip(got, reference.diagonal_gradients(*arguments, True, 1), strict=True):
+            assert a.shape == b.shape
+            assert np.allclose(a, b, rtol=1e-12, atol=1e-14)
+        without_q = core.diagonal_gradients(*arguments, False, 0)
+        assert np.array_equal(without_q[0], got[0])
+        assert np.array_equal(without_q[1], got[1])
+        assert without_q[2].size == 0
+        for n in (1, 3):
+            for a, b in zip(core.diagonal_gradients(*arguments, True, n), got, strict=True):
+                assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", DIAGONAL)
+def test_gradients_of_near_equals_keep_their_digits(name):
+    """To the scale of p, log σ having moved by h, KL falls by expm1(2h) per unit of log σ."""
+    h = 1e-9
+    q = {"std": 2.0, "var": 4.0, "logstd": 0.5, "logvar": 0.5}[name]
+    moved = {"std": q * (1 + h), "var": q * (1 + h), "logstd": q + h, "logvar": q + h}[name]
+    p = Gaussian([1.0, 1.0], **{name: np.full(2, moved)})
+    _, gradient = kl_and_grad(p, Gaussian([1.0, 1.0], **{name: np.full(2, q)}), wrt="p")
+    ratio_less_1 = {
+        "std": (moved - q) * (moved + q) / q**2,
+        "var": (moved - q) / q,
+        "logstd": np.expm1(2 * (moved - q)),
+        "logvar": np.expm1(moved - q),
+    }[name]
+    chain = {"std": 1 / moved, "var": 0.5 / moved, "logstd": 1.0, "logvar": 0.5}[name]
+    assert gradient[name] == pytest.approx(ratio_less_1 * chain, rel=1e-14)
+
+
+def test_one_dtype_stays_what_it_is(rng, monkeypatch):
+    """Only what has two dtypes is converted."""
+    p, q = (gaussian("std", rng, (4,), 3, np.float32) for _ in range(2))
+    seen = []
+    original = reference.gaussian_kl
+
+    def spy(*arguments):
+        seen.append({a.dtype for a in arguments if isinstance(a, np.ndarray)})
+        return original(*arguments)
+
+    monkeypatch.setattr(reference, "gaussian_kl", spy)
+    with _backend.use("reference"):
+        kl(p, q)
+        kl(p, gaussian("std", rng, (4,), 3, np.float64))
+    assert seen == [{np.dtype(np.float32)}, {np.dtype(np.float64)}]

@@ -121,6 +121,19 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
+    def diagonal_gradients(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        of_q: bool,
+        n_threads: int,
+        /,
+    ) -> tuple[Values, Values, Values]: ...
+
     def kl_from_products(
         self,
         a: Matrix,

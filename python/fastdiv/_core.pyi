@@ -36,6 +36,17 @@ def categorical_normalisers(
     values: Matrix, name: str, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
 def config() -> dict[str, object]: ...
+def diagonal_gradients(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    of_q: bool,
+    n_threads: int,
+    /,
+) -> tuple[Values, Values, Values]: ...
 def first_nonfinite(x: Matrix, /) -> int: ...
 def gaussian_kl(
     p_mean: Matrix,

@@ -60,7 +60,7 @@ class Pair:
 
         with np.errstate(all="ignore"):  # padding may hold anything
             # What has to be converted is, block by block.
-            values = compute(self) if self._common_dtype else self.map(compute)
+            values = self.map(compute) if self.common_dtype is None else compute(self)
         if chosen is not None:
             values[~chosen] = 0.0
         if not np.isfinite(values).all():
@@ -78,7 +78,8 @@ class Pair:
         return self.p.is_diagonal and self.q.is_diagonal
 
     @property
-    def _common_dtype(self) -> np.dtype[Any] | None:
+    def common_dtype(self) -> np.dtype[Any] | None:
+        """The dtype of both, unless one has to be converted."""
         return self.p.dtype if self.q._is_standard or self.p.dtype == self.q.dtype else None
 
     def require_definite(self) -> None:
@@ -100,15 +101,20 @@ class Pair:
         values = flat.reshape(self.batch_shape)
         return values if chosen is None else np.where(chosen, values, 0.0)
 
-    def lowered(self) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
-        """Return what the backends take: arrays of one dtype and batch shape."""
+    def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
+        """
+        Return what the backends take: arrays of one dtype and batch shape.
+
+        A standard normal q is put in the words of p, unless its own parameters matter.
+        """
         p, q = self.p, self.q
         name, parameter = q.parametrisation, q.parameter
-        if q._is_standard and p.is_diagonal:
+        if q._is_standard and p.is_diagonal and not as_given:
             # N(0, I) in the words of p: a small divergence keeps its digits, none is converted.
             name = p.parametrisation
             parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
-        dtype = self._common_dtype or np.dtype(np.float64)
+        common = self.common_dtype
+        dtype = np.dtype(np.float64) if common is None else common
         return (
             *self._broadcast(p.mean, p.parametrisation, p.parameter, dtype),
             *self._broadcast(q.mean, name, parameter, dtype),

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _inputs
+from fastdiv import _backend, _inputs
 from fastdiv._backend import Matrix, Values
 from fastdiv._pair import Pair, own_index
 from fastdiv.discrete import CategoricalPair
@@ -93,18 +93,34 @@ def kl_and_grad(
     if isinstance(pair, CategoricalPair):
         gradients = dict(zip("pq", pair.gradients(values, chosen), strict=True))
     else:
-        gradients = _gradients(pair, chosen, sides)
+        gradients = _gradients(pair, chosen, sides, _inputs.threads(n_threads))
     return item(values), *(gradients[side] for side in sides)
 
 
 def _gradients(
-    pair: Pair, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...]
+    pair: Pair, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...], n_threads: int
 ) -> dict[str, Gradient]:
-    """Return the gradients of the sum over the chosen items, in blocks with small temporaries."""
-    p, q, batch = pair.p, pair.q, pair.batch_shape
-    # Two of everything; where a number takes few operations, in temporaries that caches hold.
-    compute, size = (_diagonal, 32 * p.dim) if pair.is_diagonal else (_full, 2 * p.dim**2)
-    both = {"p": p, "q": q}
+    """Return the gradients of the sum over the chosen items."""
+    both, batch = {"p": pair.p, "q": pair.q}, pair.batch_shape
+
+    def compute(part: Pair) -> dict[str, tuple[Values, Values]]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not part.is_diagonal:
+                means, scales_p, scales_q = _full(part)
+            else:
+                means, scales_p, scales_q = _backend.current().diagonal_gradients(
+                    *part.lowered(as_given="q" in sides), "q" in sides, n_threads
+                )
+            of_p = {"p": (means, scales_p)}
+            return of_p | {"q": (-means, scales_q)} if "q" in sides else of_p
+
+    unshared = all(
+        given == (*batch, pair.p.dim) for side in sides for given in both[side]._given_shapes
+    )
+    if unshared and pair.is_diagonal and pair.common_dtype is not None and chosen is None:
+        whole = compute(pair)
+        return {side: _as_given(both[side], *whole[side]) for side in sides}
+
     sums = {
         side: [
             _Sum(given, event_ndim, batch)
@@ -114,22 +130,27 @@ def _gradients(
         ]
         for side in sides
     }
+    # In blocks, so that temporaries stay small: two of everything.
+    size = 2 * (pair.p.dim if pair.is_diagonal else pair.p.dim**2)
     for place, index in blocks(batch, size):
-        rows: slice | NDArray[np.intp] = place
+        rows = np.arange(place.start, place.stop)
         if chosen is not None:
             keep = chosen[index]
-            rows = place.start + np.flatnonzero(keep)
-            index = tuple(axis[keep] for axis in index)
-        part = Pair(p[own_index(p, index)], q[own_index(q, index)], ())
-        with np.errstate(over="ignore", invalid="ignore"):
-            means, scales_p, scales_q = compute(part)
-        of = {"p": (means, scales_p), "q": (-means, scales_q)}
+            rows, index = rows[keep], tuple(axis[keep] for axis in index)
+        p, q = (each[own_index(each, index)] for each in (pair.p, pair.q))
+        part = compute(Pair(p, q, (len(rows),)))
         for side in sides:
-            for each, values in zip(sums[side], of[side], strict=True):
+            for each, values in zip(sums[side], part[side], strict=True):
                 each.add(rows, index, values)
+    return {side: _as_given(both[side], *(each.total for each in sums[side])) for side in sides}
+
+
+def _as_given(g: Gaussian, mean: Values, parameter: Values) -> Gradient:
+    """Return gradients in the shapes that were given, and refuse what overflowed."""
+    names = ("mean", g.parametrisation)
     return {
-        side: {"mean": mean.as_given(), both[side].parametrisation: parameter.as_given()}
-        for side, (mean, parameter) in sums.items()
+        name: rounded(values.reshape(given), values.dtype, "a gradient")
+        for name, values, given in zip(names, (mean, parameter), g._given_shapes, strict=True)
     }
 
 
@@ -137,46 +158,26 @@ class _Sum:
     """The gradient with respect to an array of shape `given`, added up over the batch."""
 
     def __init__(self, given: tuple[int, ...], event_ndim: int, batch_shape: tuple[int, ...]):
-        own, event = given[:-event_ndim], given[-event_ndim:] or (1,)  # of a scalar, (1,)
+        own, self._event = given[:-event_ndim], given[-event_ndim:] or (1,)  # of a scalar, (1,)
         n = math.prod(own)
         self._given, shared = given, own != batch_shape
         self._rows = np.broadcast_to(np.arange(n).reshape(own), batch_shape) if shared else None
-        self._sum = np.zeros((n, *event))
+        self.total = np.zeros((n, *self._event))
 
     def add(
-        self, rows: slice | NDArray[np.intp], index: tuple[NDArray[np.intp], ...], values: Values
+        self, rows: NDArray[np.intp], index: tuple[NDArray[np.intp], ...], values: Values
     ) -> None:
         """Add the values of rows of the flattened batch, at this index of the batch."""
         if not self._given:  # a scalar serves every feature
             values = values.sum(axis=-1, keepdims=True)
         if self._rows is None:
-            self._sum[rows] = values
+            self.total[rows] = values
             return
         own = np.atleast_1d(self._rows[index])
         order = np.argsort(own, kind="stable")
         own, starts = np.unique(own[order], return_index=True)
-        values = np.broadcast_to(values, (len(order), *self._sum.shape[1:]))
-        self._sum[own] += np.add.reduceat(values[order], starts, axis=0)
-
-    def as_given(self) -> Values:
-        """Return the sums, and refuse what overflowed."""
-        return rounded(self._sum.reshape(self._given), self._sum.dtype, "a gradient")
-
-
-def _diagonal(pair: Pair) -> tuple[Values, Values, Values]:
-    """Return the gradients with respect to mean_p and to both parameters."""
-    p, q = pair.p, pair.q
-    log_p, log_q = log_std(p), log_std(q)
-    difference = p.mean.astype(np.float64) - q.mean
-    inverse = np.exp(-log_q)
-    z = difference * inverse
-    ratio_less_1 = np.expm1(2 * (log_p - log_q))
-    # d KL / d log σ_p = σ_p²/σ_q² − 1, and d KL / d log σ_q is that with the sign turned, less z².
-    return (
-        z * inverse,
-        ratio_less_1 * _chain(p, log_p),
-        -(ratio_less_1 + z * z) * _chain(q, log_q),
-    )
+        values = np.broadcast_to(values, (len(order), *self._event))
+        self.total[own] += np.add.reduceat(values[order], starts, axis=0)
 
 
 def _chain(g: Gaussian, log: Values) -> Values:

@@ -510,6 +510,55 @@ def gaussian_kl(
     return np.asarray(twice / 2)
 
 
+def diagonal_gradients(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    of_q: bool,
+    n_threads: int,
+) -> tuple[Values, Values, Values]:
+    """
+    Differentiate the divergences between diagonal Gaussians.
+
+    Parameters
+    ----------
+    p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads
+        As in `gaussian_kl`, all of shape (..., d).
+    of_q : bool
+        Whether the last result is wanted; else it is empty.
+
+    Returns
+    -------
+    ndarrays of float64, shape (..., d)
+        By the means of p, by the parameters of p, and by those of q. With
+        z = (mean_p − mean_q)/σ_q they are z/σ_q, (σ_p²/σ_q² − 1) d log σ_p/dp and
+        −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq.
+    """
+    log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
+    inverse = np.exp(-log_q)
+    z = (p_mean.astype(np.float64) - q_mean) * inverse
+    ratio_less_1 = np.expm1(2 * (log_p - log_q))
+    by_p = ratio_less_1 * _chain(p_name, log_p)
+    by_q = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
+    return z * inverse, by_p, by_q if of_q else np.empty(0)
+
+
+def _log_std(name: str, parameter: Matrix) -> Values:
+    values = parameter.astype(np.float64)
+    if name.startswith("log"):
+        return values if name == "logstd" else values / 2
+    return np.log(values) if name == "std" else np.log(values) / 2
+
+
+def _chain(name: str, log_std: Values) -> Values:
+    """Return d log σ / d parameter."""
+    half = 0.5 if name.endswith("var") else 1.0
+    return np.full_like(log_std, half) if name.startswith("log") else half * np.exp(-log_std / half)
+
+
 def kl_from_products(
     a: Matrix,
     b: Matrix,
