@@ -178,6 +178,56 @@ void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
   }
 }
 
+// d log(sigma) / d parameter
+double chain(double sigma, Scale scale) {
+  return scale == Scale::std      ? 1 / sigma
+         : scale == Scale::var    ? 0.5 / (sigma * sigma)
+         : scale == Scale::logstd ? 1
+                                  : 0.5;
+}
+
+template <class T>
+void gradients(int n, int d, Scale scale_p, Scale scale_q) {
+  const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
+  const auto size = static_cast<std::size_t>(n * d);
+  std::vector<double> first;
+  for (const int threads : {1, 3}) {
+    fastdiv::Options options;
+    options.n_threads = threads;
+    std::vector<double> out(3 * size, std::numeric_limits<double>::quiet_NaN());
+    check(fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, out.data(), out.data() + size,
+                                         out.data() + 2 * size, options),
+          "gradients finish");
+    if (first.empty()) {
+      first = out;
+    }
+    check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
+          "gradients have the same bits for any number of threads");
+  }
+  std::vector<double> without_q(2 * size);
+  check(fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, without_q.data(),
+                                       without_q.data() + size, nullptr),
+        "gradients finish");
+  check(std::memcmp(without_q.data(), first.data(), without_q.size() * sizeof(double)) == 0,
+        "gradients do not depend on what is wanted");
+  const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;
+  for (std::size_t at = 0; at < size; ++at) {
+    const auto item = at / static_cast<std::size_t>(d);
+    const int i = static_cast<int>(at % static_cast<std::size_t>(d));
+    const double sigma_p = p.factors[item](i, i);
+    const double sigma_q = q.factors[item](i, i);
+    const double difference = static_cast<double>(p.means[at]) - static_cast<double>(q.means[at]);
+    const double less_1 = sigma_p * sigma_p / (sigma_q * sigma_q) - 1;
+    const double z = difference / sigma_q;
+    const double expected[] = {z / sigma_q, less_1 * chain(sigma_p, scale_p),
+                               -(less_1 + z * z) * chain(sigma_q, scale_q)};
+    for (std::size_t which = 0; which < 3; ++which) {
+      const double error = std::abs(first[which * size + at] - expected[which]);
+      check(error <= tolerance * (1 + std::abs(expected[which])), "the gradient of a pair");
+    }
+  }
+}
+
 template <class T>
 void statuses(int n, int d) {
   const int bad = n / 2;
@@ -379,6 +429,15 @@ void everything(const char* name) {
       for (const Scale p : scales) {
         for (const Scale q : scales) {
           gaussians<T>(n, d, p, q);
+        }
+      }
+    }
+  }
+  for (const int d : {1, 7, 64, 131}) {
+    for (const Scale p : scales) {
+      for (const Scale q : scales) {
+        if (fastdiv::is_diagonal(p) && fastdiv::is_diagonal(q)) {
+          gradients<T>(5, d, p, q);
         }
       }
     }
