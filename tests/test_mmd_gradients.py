@@ -1,5 +1,6 @@
 """Gradients of MMD² against finite differences, its own identities, and what it must refuse."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -272,7 +273,7 @@ def test_descent_moves_one_sample_onto_the_other(rng):
     [
         ({"wrt": "z"}, ValueError, "wrt must be one of 'x', 'y'"),
         ({"wrt": ("x", "x")}, ValueError, "wrt must name each argument once"),
-        ({"wrt": ()}, TypeError, "wrt must be a name or a list"),
+        ({"wrt": ()}, ValueError, "wrt must name at least one argument"),
         ({"wrt": None}, TypeError, "wrt must be a name or a list"),
         ({"kernel": Callback(lambda a, b: a @ b.T)}, TypeError, "kernel must not be a Callback"),
         ({"kernel": Energy(), "wrt": "bandwidth"}, ValueError, "needs kernels with a bandwidth"),
@@ -280,6 +281,21 @@ def test_descent_moves_one_sample_onto_the_other(rng):
         ({"x_weights": [1.0, -1.0]}, ValueError, "x_weights must be finite and >= 0"),
         ({"y_weights": [0.0, 0.0]}, ValueError, "y_weights must not be 0 for all rows"),
         ({"x_weights": [0.0, 2.0]}, ValueError, "x_weights must be > 0 for at least 2 rows"),
+        (
+            {"x": [0.0, 1.0, 2.0], "x_weights": [1e-200, 1e200, 1e-200]},
+            ValueError,
+            "x_weights must be > 0 for at least 2 rows",
+        ),
+        (
+            {"x_weights": [1e-320, 2e-320], "wrt": "x_weights"},
+            OverflowError,
+            "the gradient overflows",
+        ),
+        (
+            {"x_weights": [1.0, 1e-9], "y_weights": [1.0, 1e-9], "estimator": "paired"},
+            ValueError,
+            "must not put 99 % of the weight on one pair",
+        ),
         ({"estimator": "u"}, ValueError, "estimator must be one of"),
         ({"x": np.array([1e200, -1e200]), "kernel": Polynomial(3)}, OverflowError, "overflow"),
     ],
@@ -289,3 +305,55 @@ def test_bad_input(change, error, message):
     x, y, kernel = (arguments.pop(name) for name in ("x", "y", "kernel"))
     with pytest.raises(error, match=message):
         mmd2_and_grad(x, y, kernel, **arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+def test_rows_of_weight_0_may_be_padding(rng, estimator, dtype):
+    x, y = rng.normal(size=(6, 2)).astype(dtype), rng.normal(size=(5, 2)).astype(dtype)
+    padded = np.insert(x, 2, np.nan, axis=0)
+    u = np.insert(rng.random(6), 2, 0.0)
+    arguments = {"estimator": estimator, "wrt": ("x", "y", "y_weights")}
+    got = mmd2_and_grad(padded, y, RBF(1.0), x_weights=u, **arguments)
+    expected = mmd2_and_grad(x, y, RBF(1.0), x_weights=u[u > 0], **arguments)
+    assert got[0] == expected[0]
+    assert np.array_equal(got[1], np.insert(expected[1], 2, 0.0, axis=0))
+    for a, b in zip(got[2:], expected[2:], strict=True):
+        assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="x holds 2 NaN"):
+        mmd2_and_grad(padded, y, RBF(1.0), x_weights=u, wrt="x_weights")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_linear_keeps_its_digits_whatever_is_asked_for(rng, estimator, dtype):
+    """Equal weights that might differ: still the squared distance of means, exactly."""
+    x, y = (np.round(rng.normal(size=(30, 2)) * 64) / 64 for _ in range(2))
+    far = (x + 2.0**17).astype(dtype), (y + 2.0**17).astype(dtype)
+    near = mmd2(x, y, Linear(), estimator=estimator)
+    value_, by_x, _ = mmd2_and_grad(*far, Linear(), wrt=("x", "x_weights"), estimator=estimator)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-10
+    assert value_ == pytest.approx(near, rel=tolerance)
+    plain = mmd2_and_grad(*far, Linear(), wrt="x", estimator=estimator)
+    assert np.abs(by_x - plain[1]).max() <= 10 * tolerance * np.abs(plain[1]).max()
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "paired"])
+def test_weighted_linear_far_from_the_origin(rng, estimator):
+    x, y, u, v = rng.normal(size=(8, 2)) + 1e6, rng.normal(size=(8, 2)) + 1e6, *rng.random((2, 8))
+
+    def mean(a, b, p, q, *, with_same):
+        pairs = [(i, j) for i in range(8) for j in range(8) if with_same or i != j]
+        mass = {(i, j): mpmath.mpf(p[i]) * mpmath.mpf(q[j]) for i, j in pairs}
+        total = sum(
+            mass[i, j] * sum(mpmath.mpf(s) * mpmath.mpf(t) for s, t in zip(a[i], b[j], strict=True))
+            for i, j in pairs
+        )
+        return total / sum(mass.values())
+
+    with mpmath.workdps(40):
+        within = mean(x, x, u, u, with_same=False) + mean(y, y, v, v, with_same=False)
+        between = mean(x, y, u, v, with_same=estimator == "unbiased")
+        expected = float(within - 2 * between)
+    got = mmd2(x, y, Linear(), estimator=estimator, x_weights=u, y_weights=v)
+    assert got == pytest.approx(expected, rel=1e-12)

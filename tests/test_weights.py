@@ -1,5 +1,6 @@
 """Weighted samples: against the definition, whole-number weights and rows left out."""
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -181,3 +182,21 @@ def test_weights_of_rows_that_are_all_dropped():
     x = [[np.nan], [np.nan], [1.0], [2.0]]
     with pytest.raises(ValueError, match="x"):
         mmd2(x, [0.0, 1.0], RBF(1.0), x_weights=[1, 1, 0, 0], nan_policy="omit")
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 1e-6, 1e-10, 1e-14, 1e-17, 1e-30])
+def test_one_weight_may_dominate(ratio):
+    """As it does, what is left are the pairs of that row with the others."""
+    x, y = np.array([[0.0], [0.5], [2.0]]), np.array([[0.3], [1.0]])
+    u = np.array([1.0, ratio, ratio])
+    with mpmath.workdps(60):
+        k = [[mpmath.exp(-((mpmath.mpf(a) - b) ** 2) / 2) for b in x[:, 0]] for a in x[:, 0]]
+        w = [mpmath.mpf(each) for each in u]
+        pairs = [(0, 1), (0, 2), (1, 2)]
+        mass = sum(w[i] * w[j] for i, j in pairs)
+        within = sum(w[i] * w[j] * k[i][j] for i, j in pairs) / mass
+        cross = [[mpmath.exp(-((mpmath.mpf(a) - b) ** 2) / 2) for b in y[:, 0]] for a in x[:, 0]]
+        between = sum(w[i] * sum(cross[i]) for i in range(3)) / (2 * sum(w))
+        of_y = mpmath.exp(-((mpmath.mpf(y[0, 0]) - y[1, 0]) ** 2) / 2)
+        expected = float(within + of_y - 2 * between)
+    assert mmd2(x, y, RBF(1.0), x_weights=u) == pytest.approx(expected, rel=1e-12)

@@ -134,7 +134,7 @@ def weighted_samples(
     a, b = samples(a, b, "raise", estimator)
     for name, w in (("x_weights", u), ("y_weights", v)):
         if w is not None:
-            _enough_weight(w, name, estimator)
+            enough_weight(w, name, estimator)
     return a, b, u, v
 
 
@@ -164,11 +164,12 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
         raise ValueError(f"{name} must be finite and >= 0; got {w[at]} at row {at}")
     if not w.any():
         raise ValueError(f"{name} must not be 0 for all rows")
-    _enough_weight(w, name, estimator)
+    enough_weight(w, name, estimator)
     return w
 
 
-def _enough_weight(w: Values, name: str, estimator: str) -> None:
+def enough_weight(w: Values, name: str, estimator: str) -> None:
+    """Refuse weights of which too few are > 0."""
     if estimator != "biased" and np.count_nonzero(w) < 2:
         raise ValueError(
             f"{name} must be > 0 for at least 2 rows for estimator={estimator!r}; "

@@ -7,7 +7,7 @@ from typing import overload
 
 import numpy as np
 
-from fastdiv import _callback, _inputs, _progress, _quantization, distances
+from fastdiv import _callback, _inputs, _progress, _quantization, _weights, distances
 from fastdiv._backend import Sample, Values
 from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
@@ -82,7 +82,8 @@ def mmd2(
     Weights u of x and v of y, scaled to Σu = Σv = 1, turn the means into weighted ones:
     Σ_{i≠j} uᵢuⱼ k(xᵢ, xⱼ)/(1 − Σuᵢ²) for "unbiased" and "paired", Σ_{i,j} uᵢuⱼ k(xᵢ, xⱼ)
     for "biased", Σ uᵢvⱼ k(xᵢ, yⱼ) between the samples, for "paired" over i ≠ j and divided
-    by 1 − Σuᵢvᵢ. A row of weight 0 counts as left out, from the median bandwidth too.
+    by 1 − Σuᵢvᵢ. A row of weight 0 counts as left out, from the median bandwidth too. (With
+    unequal weights these two are no longer invariant to translation for `Linear`.)
 
     Time is O((n+m)² d), memory O(n+m). Results do not depend on the number of threads.
 
@@ -142,22 +143,25 @@ def mmd2(
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)
     d = a.shape[1]
-    equal = wx is None and wy is None
     resolved = [each._resolve(d, median) for each in kernels]
-    lowered = lower(resolved, for_mmd=is_mmd(equal, estimator))
-    if equal:
+    lowered = lower(resolved, for_mmd=True)
+    terms = None
+    if wx is None and wy is None:
         sums = _callback.pair_sums(a, b, lowered, threads, report)
         counts = pair_counts(len(a), len(b), estimator)
     else:
         wx = np.ones(len(a)) if wx is None else wx
         wy = np.ones(len(b)) if wy is None else wy
         sums = _callback.weighted_pair_sums(a, b, wx, wy, lowered, threads, report)
-        counts = weighted_counts(wx, wy, estimator)
+        counts = _weights.counts(wx, wy, estimator)
+        terms = _weights.row_terms(resolved, a, b, estimator)
     if estimator != "unbiased":
         diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
     values = statistic(sums, counts)
+    if terms is not None and wx is not None and wy is not None:
+        values = _finite(values + _weights.linear_part(terms, wx, wy, estimator, counts))
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
         if single:
@@ -399,26 +403,6 @@ def ordered_sum(values: Values) -> Values:
     return total
 
 
-def is_mmd(equal_weights: bool, estimator: str) -> bool:
-    """
-    Tell whether terms in one row alone, such as |x|², cancel.
-
-    Parameters
-    ----------
-    equal_weights : bool
-        Whether all rows of a sample have one weight.
-    estimator : {"unbiased", "biased", "paired"}
-        See `mmd2`. Without the pairs (i, i), row i counts uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times within
-        its sample but uᵢ times between the samples.
-
-    Returns
-    -------
-    bool
-        The `for_mmd` of `fastdiv.kernels.lower`.
-    """
-    return equal_weights or estimator == "biased"
-
-
 def pair_counts(n: int, m: int, estimator: str) -> tuple[float, float, float]:
     """
     Return what the sums over pairs are divided by.
@@ -440,33 +424,6 @@ def pair_counts(n: int, m: int, estimator: str) -> tuple[float, float, float]:
     if estimator == "biased":
         return n * n, m * m, n * m
     return (n * (n - 1),) * 3
-
-
-def weighted_counts(
-    x_weights: Values, y_weights: Values, estimator: str
-) -> tuple[float, float, float]:
-    """
-    Do as `pair_counts`, for weighted rows.
-
-    Parameters
-    ----------
-    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,)
-        Of the rows.
-    estimator : {"unbiased", "biased", "paired"}
-        See `mmd2`.
-
-    Returns
-    -------
-    tuple of three float
-        Sums of the products of the weights of the pairs.
-    """
-    u, v = x_weights, y_weights
-    x_total, y_total = u.sum(), v.sum()
-    if estimator == "biased":
-        return x_total**2, y_total**2, x_total * y_total
-    # Σ uᵢ(Σu − uᵢ) is a sum of numbers >= 0, where (Σu)² − Σuᵢ² may cancel.
-    between = x_total * y_total if estimator == "unbiased" else u @ (y_total - v)
-    return u @ (x_total - u), v @ (y_total - v), between
 
 
 def statistic(sums: Values, counts: tuple[float, float, float]) -> Values:

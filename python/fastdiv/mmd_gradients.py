@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastdiv import _backend, _callback, _inputs, _progress, distances
+from fastdiv import _backend, _callback, _inputs, _progress, _weights, distances
 from fastdiv._backend import Group, Matrix, Progress, Values
 from fastdiv.kernels import RBF, Callback, Kernel, Lowered, Sum, as_kernels, lower
-from fastdiv.mmd import diagonal_terms, is_mmd, statistic, weighted_counts
+from fastdiv.mmd import diagonal_terms, statistic
 from fastdiv.reference import kernel_gradients
 
 _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
@@ -40,7 +41,8 @@ def mmd2_and_grad(
     Parameters
     ----------
     x, y : array_like, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`. They must be finite.
+        Samples, as in `mmd2`. They must be finite; rows of weight 0 need not be, unless the
+        estimator is "paired" or their weights are differentiated by.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
     wrt : str or sequence of str, default ("x", "y")
@@ -85,6 +87,11 @@ def mmd2_and_grad(
     are products of tiles of slopes with the rows, f' (x y), as k itself is. A kernel of
     distances over σ has ∂MMD²/∂σ = −(1/σ) Σ rows · gradients.
 
+    References
+    ----------
+    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
+    test", JMLR 13 (2012) 723–773, equations 3 to 5, whose derivatives these are.
+
     Examples
     --------
     >>> from fastdiv import RBF, mmd2_and_grad
@@ -97,37 +104,29 @@ def mmd2_and_grad(
     names = _names(wrt)
     by_bandwidth = "bandwidth" in names
     _check_parts(kernels, by_bandwidth)
-    shapes = {"x": _inputs.array(x, "x").shape, "y": _inputs.array(y, "y").shape}
-    a, b = _inputs.plain_samples(x, y, "raise", estimator)
-    dtype = a.dtype
+    given = {"x": _inputs.array(x, "x"), "y": _inputs.array(y, "y")}
+    sides = _sides(given, {"x": x_weights, "y": y_weights}, names, estimator)
+    dtype = sides["x"].rows.dtype
     if by_bandwidth:
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    sides = {
-        "x": _Side.of(a, _inputs.weights(x_weights, "x_weights", len(a), estimator)),
-        "y": _Side.of(b, _inputs.weights(y_weights, "y_weights", len(b), estimator)),
-    }
+        sides = {name: s._replace(rows=s.rows.astype(np.float64)) for name, s in sides.items()}
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     counted = [s.rows if s.weights.all() else s.rows[s.weights > 0] for s in sides.values()]
     median = distances.median_bandwidth(counted, threads, report)
-    resolved = [each._resolve(a.shape[1], median) for each in kernels]
+    d = sides["x"].rows.shape[1]
+    resolved = [each._resolve(d, median) for each in kernels]
 
     # By bandwidths, every summand is an output of its own; else every kernel.
     parts = [list(each._parts()) if by_bandwidth else [(1.0, each)] for each in resolved]
-    equal = not {"x_weights", "y_weights"} & set(names) and all(
-        (side.weights == 1.0).all() for side in sides.values()
-    )
-    lowered = lower(
-        [part for summands in parts for _, part in summands], for_mmd=is_mmd(equal, estimator)
-    )
-    pass_ = _pass(sides, lowered, names, estimator, threads, report)
+    outputs = [part for summands in parts for _, part in summands]
+    pass_ = _pass(sides, outputs, names, estimator, threads, report)
 
     def mixed(by_output: Matrix) -> Matrix:
         if by_bandwidth:
-            outputs = iter(by_output)
+            each_output = iter(by_output)
             with np.errstate(over="ignore", invalid="ignore"):
-                by_kernel = [sum(weight * next(outputs) for weight, _ in each) for each in parts]
+                by_kernel = [sum(w * next(each_output) for w, _ in each) for each in parts]
             by_output = np.stack(by_kernel)
-        return _finite(by_output[0] if single else by_output)
+        return by_output[0] if single else by_output
 
     gradients: list[Any] = []
     for name in names:
@@ -135,28 +134,57 @@ def mmd2_and_grad(
             by_kernel = _by_bandwidth(sides, pass_.by_rows, resolved)
             gradients.append(by_kernel[0] if single else by_kernel)
         elif name in sides:
-            by_rows = mixed(pass_.by_rows[name]).astype(dtype, copy=False)
-            gradients.append(by_rows.reshape(by_rows.shape[:-2] + shapes[name]))
+            by_rows = _finite(mixed(pass_.by_rows[name])).astype(dtype, copy=False)
+            by_rows = sides[name].scattered(by_rows)
+            gradients.append(by_rows.reshape(by_rows.shape[:-2] + given[name].shape))
         else:
             own = name.removesuffix("_weights")
-            by_weights = mixed(_by_weights(own, sides, pass_, lowered, estimator, threads))
-            gradients.append(by_weights / sides[own].largest)
-    values = mixed(pass_.values)
+            with np.errstate(over="ignore"):
+                by_weights = mixed(_by_weights(own, sides, pass_, estimator)) / sides[own].largest
+            gradients.append(_finite(by_weights))
+    values = _finite(mixed(pass_.values))
     return (float(values) if single else values, *gradients)
 
 
 class _Side(NamedTuple):
-    """A sample and its weights over the largest of them."""
+    """The rows of a sample that count, and their weights over the largest of them."""
 
     rows: Matrix
     weights: Values
     largest: float
+    kept: NDArray[np.bool_] | None  # which rows these are, unless all
 
-    @classmethod
-    def of(cls, rows: Matrix, given: Values | None) -> _Side:
-        if given is None:
-            return cls(rows, np.ones(len(rows)), 1.0 / len(rows))
-        return cls(rows, given / given.max(), float(given.max()))
+    def scattered(self, by_rows: Matrix) -> Matrix:
+        """Return gradients for all rows, 0 for those left out."""
+        if self.kept is None:
+            return by_rows
+        whole = np.zeros((*by_rows.shape[:-2], len(self.kept), by_rows.shape[-1]), by_rows.dtype)
+        whole[..., self.kept, :] = by_rows
+        return whole
+
+
+def _sides(
+    given: dict[str, Matrix], weights: dict[str, object], names: Sequence[str], estimator: str
+) -> dict[str, _Side]:
+    """Check samples and weights; rows of weight 0 are left out, unless it is differentiated by."""
+    rows, scaled, largest = {}, {}, {}
+    kept: dict[str, NDArray[np.bool_] | None] = {}
+    for name, sample in given.items():
+        rows[name] = _inputs.matrix(sample, name)
+        w = _inputs.weights(weights[name], f"{name}_weights", len(rows[name]), estimator)
+        largest[name] = 1.0 / len(rows[name]) if w is None else float(w.max())
+        w = np.ones(len(rows[name])) if w is None else w / largest[name]
+        _inputs.enough_weight(w, f"{name}_weights", estimator)
+        kept[name] = None
+        if not w.all() and estimator != "paired" and f"{name}_weights" not in names:
+            keep = kept[name] = w > 0
+            rows[name], w = rows[name][keep], w[keep]
+        scaled[name] = w
+    a, b = _inputs.plain_samples(rows["x"], rows["y"], "raise", estimator)
+    return {
+        name: _Side(own, scaled[name], largest[name], kept[name])
+        for name, own in (("x", a), ("y", b))
+    }
 
 
 class _Pass(NamedTuple):
@@ -164,21 +192,22 @@ class _Pass(NamedTuple):
 
     values: Values
     sums: Values
-    counts: tuple[float, float, float]
+    counts: _weights.Counts
     row_sums: dict[str, Values]
     by_rows: dict[str, Matrix]
 
 
 def _pass(
     sides: dict[str, _Side],
-    kernels: Lowered,
+    outputs: Sequence[Kernel],
     names: Sequence[str],
     estimator: str,
     n_threads: int,
     progress: Progress | None,
 ) -> _Pass:
-    (x, u, _), (y, v, _) = sides.values()
-    counts = weighted_counts(u, v, estimator)
+    (x, u, *_), (y, v, *_) = sides.values()
+    kernels = lower(outputs, for_mmd=True)
+    counts = _weights.counts(u, v, estimator)
     factors = np.array([1.0, 1.0, -2.0]) / counts
     of_x, of_y = ("bandwidth" in names or name in names for name in sides)
     of_weights = "x_weights" in names or "y_weights" in names
@@ -195,10 +224,44 @@ def _pass(
         elif estimator == "paired":
             _add_pairs(by_x, -factors[2] * u * v, x, y, kernels.groups)
             _add_pairs(by_y, -factors[2] * u * v, y, x, kernels.groups)
+        if of_weights and estimator != "unbiased":
+            _add_diagonal_sums(x_sums, y_sums, x, y, u, v, kernels, estimator, n_threads)
         if estimator != "unbiased":
             sums = sums + diagonal_terms(x, y, kernels, estimator, n_threads, u, v)
-    values = statistic(sums, counts)
-    return _Pass(values, sums, counts, {"x": x_sums, "y": y_sums}, {"x": by_x, "y": by_y})
+        values = statistic(sums, counts)
+        terms = _weights.row_terms(outputs, x, y, estimator)
+        if terms is not None:
+            values = values + _weights.linear_part(terms, u, v, estimator, counts)
+            coefficients = _weights.coefficients(u, v, estimator, counts)
+            for gradient, rows, own in ((by_x, x, coefficients[0]), (by_y, y, coefficients[1])):
+                if gradient.size:
+                    by_h = own[:, None] * rows
+                    gradient += (terms.scales[:, None, None] * by_h).astype(gradient.dtype)
+            if of_weights:
+                sums = sums + _weights.add_to_sums(terms, u, v, estimator, x_sums, y_sums)
+    row_sums = {"x": x_sums, "y": y_sums}
+    return _Pass(values, sums, counts, row_sums, {"x": by_x, "y": by_y})
+
+
+def _add_diagonal_sums(
+    x_sums: Values,
+    y_sums: Values,
+    x: Matrix,
+    y: Matrix,
+    u: Values,
+    v: Values,
+    kernels: Lowered,
+    estimator: str,
+    n_threads: int,
+) -> None:
+    """Add to the sums at every row the pair (i, i) that "biased" counts and "paired" does not."""
+    if estimator == "biased":
+        x_sums[0] += u * _callback.paired_values(x, x, kernels, n_threads)
+        y_sums[0] += v * _callback.paired_values(y, y, kernels, n_threads)
+    else:
+        pairs = _callback.paired_values(x, y, kernels, n_threads)
+        x_sums[1] -= v * pairs
+        y_sums[1] -= u * pairs
 
 
 def _add_pairs(gradient: Matrix, factor: Values, x: Matrix, y: Matrix, groups: list[Group]) -> None:
@@ -212,31 +275,17 @@ def _add_pairs(gradient: Matrix, factor: Values, x: Matrix, y: Matrix, groups: l
         gradient[:, rows] += (of_pairs * factor[rows, None]).astype(gradient.dtype)
 
 
-def _by_weights(
-    name: str,
-    sides: dict[str, _Side],
-    pass_: _Pass,
-    kernels: Lowered,
-    estimator: str,
-    n_threads: int,
-) -> Values:
+def _by_weights(name: str, sides: dict[str, _Side], pass_: _Pass, estimator: str) -> Values:
     """Differentiate by the weights of x or y: sums and counts alike depend on them."""
     block = 0 if name == "x" else 1
-    own, other = (sides["x"], sides["y"]) if block == 0 else (sides["y"], sides["x"])
-    w, total = own.weights, own.weights.sum()
+    w = sides[name].weights
     within, between = pass_.row_sums[name]
-    count_slope, cross_slope = 2.0 * (total - w), np.full(len(w), other.weights.sum())
-    if estimator == "biased":
-        count_slope = np.full(len(w), 2.0 * total)
-        within = within + w * _callback.paired_values(own.rows, own.rows, kernels, n_threads)
-    elif estimator == "paired":
-        cross_slope -= other.weights
-        pairs = _callback.paired_values(own.rows, other.rows, kernels, n_threads)
-        between = between - other.weights * pairs
+    partners = _weights.partners(sides["x"].weights, sides["y"].weights, estimator)[block]
+    own = np.full(len(w), w.sum()) if estimator == "biased" else _weights.others(w)
     with np.errstate(over="ignore", invalid="ignore"):
         means = pass_.sums / pass_.counts
-        of_own = (2.0 * within - means[:, block, None] * count_slope) / pass_.counts[block]
-        of_cross = (between - means[:, 2, None] * cross_slope) / pass_.counts[2]
+        of_own = 2.0 * (within - means[:, block, None] * own) / pass_.counts[block]
+        of_cross = (between - means[:, 2, None] * partners) / pass_.counts[2]
         slope: Values = of_own - 2.0 * of_cross
     return slope
 
@@ -272,8 +321,10 @@ def _finite(gradient: Matrix) -> Matrix:
 def _names(wrt: object) -> tuple[str, ...]:
     """Return what to differentiate by."""
     names = (wrt,) if isinstance(wrt, str) else wrt
-    if not isinstance(names, (list, tuple)) or not names:
+    if not isinstance(names, (list, tuple)):
         raise TypeError(f"wrt must be a name or a list or tuple of names; got {wrt!r}")
+    if not names:
+        raise ValueError("wrt must name at least one argument; got none")
     for name in names:
         _inputs.choice(name, _WRT, "wrt")
     if len(set(names)) < len(names):
