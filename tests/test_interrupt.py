@@ -26,6 +26,10 @@ pytestmark = pytest.mark.skipif(
 LONG_CALLS = {
     "mmd2": "mmd2(big, big, RBF(9.0))",
     "mmd2, one thread": "mmd2(big, big, RBF(9.0), n_threads=1)",
+    "mmd2_and_grad": "mmd2_and_grad(big, big, RBF(9.0))",
+    "mmd2_and_grad, paired": "mmd2_and_grad(big, big, Laplacian(99.0), estimator='paired')",
+    "kernel_mean_matching": "kernel_mean_matching(big[:9000], big[9000:18000], RBF(9.0))",
+    "int8": "mmd2(quantize_rows(big), quantize_rows(big), RBF(9.0))",
     "mmd2, differences": "mmd2(far, far, RBF(1e-3))",
     "mmd2, ten kernels": "mmd2(big, big, [RBF(k) for k in range(1, 11)])",
     "mmd2, progress": "mmd2(big, big, RBF(9.0), progress=lambda done, total: None)",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastdiv.kernel_inception as module
-from fastdiv import KID, Polynomial, kid, mmd2
+from fastdiv import KID, Polynomial, kid, mmd2, quantize_rows
 
 
 def textbook(x, y, degree=3, gamma=None, coef0=1.0):
@@ -153,3 +153,22 @@ def test_overflow():
     for full_sample in (True, False):
         with pytest.raises(OverflowError):
             kid(x, x, n_subsets=1, subset_size=2, full_sample=full_sample)
+
+
+def test_many_subsets_are_taken_one_by_one(rng, monkeypatch):
+    x, y = rng.normal(size=(2, 40, 3))
+    at_once = kid(x, y, n_subsets=7, subset_size=10, rng=3)
+    monkeypatch.setattr(module, "_MOST_LABELS", 100)
+    one_by_one = kid(x, y, n_subsets=7, subset_size=10, rng=3)
+    assert one_by_one.subset_values == pytest.approx(at_once.subset_values, rel=1e-11)
+    assert one_by_one.value == pytest.approx(at_once.value, rel=1e-11)
+
+
+@pytest.mark.parametrize("full_sample", [True, False])
+def test_quantised_embeddings(rng, full_sample):
+    x, y = rng.normal(size=(2, 60, 8)) + 0.3
+    a, b = quantize_rows(x), quantize_rows(y)
+    options = {"n_subsets": 2, "subset_size": 10, "rng": 0, "full_sample": full_sample}
+    got, same = kid(a, b, **options), kid(a.dequantize(), b.dequantize(), **options)
+    assert got.subset_values == pytest.approx(same.subset_values, rel=1e-4, abs=1e-4)
+    assert got.mean == pytest.approx(kid(x, y, **options).mean, abs=0.1)

@@ -215,3 +215,18 @@ def test_kernels_that_are_not_positive_definite(rng, kernel):
     x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 2)) + 1
     with pytest.raises(ValueError, match="kernel must be positive definite"):
         kernel_mean_matching(x, y, kernel)
+
+
+@pytest.mark.parametrize("bound", [16.0, 20.0, 29.0])
+def test_two_rows_fill_a_loose_bound(rng, bound):
+    """With B/n between 1/2 and 1 the best vertex has two rows."""
+    x, y = rng.normal(size=(30, 2)), 0.1 * rng.normal(size=(50, 2)) + 2.0
+    result = kernel_mean_matching(x, y, RBF(1.0), bound=bound, max_iter=3000)
+    assert result.converged
+    assert result.weights.max() <= bound / 30 * (1 + 1e-12)
+
+
+def test_two_rows_with_a_bound():
+    result = kernel_mean_matching([0.0, 1.0], [0.9], RBF(1.0), bound=1.5)
+    assert result.converged
+    assert result.weights.max() <= 0.75 * (1 + 1e-12)

@@ -16,9 +16,13 @@ from fastdiv._rows import QuantizedRows
 
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
+ALWAYS_RAISE = object()
 MAX_THREADS = 1024
 MAX_RESAMPLES = 10**9
 DEFAULT_RESAMPLES = 999
+
+_CLEAN = "clean the data"
+_OMIT = "pass nan_policy='omit' to drop such rows"
 
 _AT_ONCE = 1 << 22
 """Values read or copied before Ctrl-C is heard again: some 20 ms."""
@@ -67,20 +71,35 @@ def array(value: object, name: str) -> Matrix:
 
 
 def samples(
-    x: object, y: object, nan_policy: object, estimator: str = "biased"
+    x: object,
+    y: object,
+    nan_policy: object,
+    estimator: str = "biased",
+    names: tuple[str, str] = ("x", "y"),
 ) -> tuple[Sample, Sample]:
-    """Return both samples with one type and dtype, equal d, finite rows, and enough of them."""
-    a, b = same_space({"x": sample(x, "x"), "y": sample(y, "y")})
-    omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
+    """
+    Return both samples with one type and dtype, equal d, finite rows, and enough of them.
+
+    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    """
+    x_name, y_name = names
+    a, b = same_space({x_name: sample(x, x_name), y_name: sample(y, y_name)})
+    if nan_policy is ALWAYS_RAISE:
+        advice, omit = _CLEAN, False
+    else:
+        advice = f"{_CLEAN} or {_OMIT}"
+        omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
     if estimator == "paired":
         _same_length(a, b)
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
             keep = _finite_rows(a) & _finite_rows(b)
             a, b = _chosen(a, keep), _chosen(b, keep)
-    a, b = finite(a, "x", omit=omit), finite(b, "y", omit=omit)
+    a, b = (
+        finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
+    )
     least = 1 if estimator == "biased" else 2
     if len(a) < least or len(b) < least:
-        name, rows = ("x", a) if len(a) < least else ("y", b)
+        name, rows = (x_name, a) if len(a) < least else (y_name, b)
         after = " after dropping rows with NaN or infinite values" if omit else ""
         raise ValueError(
             f"{name} must have at least {least} row{'s' if least > 1 else ''} for "
@@ -90,10 +109,15 @@ def samples(
 
 
 def plain_samples(
-    x: object, y: object, nan_policy: object, estimator: str = "biased"
+    x: object,
+    y: object,
+    nan_policy: object,
+    estimator: str = "biased",
+    names: tuple[str, str] = ("x", "y"),
 ) -> tuple[Matrix, Matrix]:
     """Return both samples as `samples` does; rows of int8 are refused."""
-    a, b = samples(matrix(x, "x"), matrix(y, "y"), nan_policy, estimator)
+    plain = matrix(x, names[0]), matrix(y, names[1])
+    a, b = samples(*plain, nan_policy, estimator, names)
     return cast(Matrix, a), cast(Matrix, b)
 
 
@@ -213,7 +237,7 @@ def finite(
     name: str,
     *,
     omit: bool = False,
-    advice: str = "clean the data or pass nan_policy='omit' to drop such rows",
+    advice: str = f"{_CLEAN} or {_OMIT}",
 ) -> Sample:
     """Return `a` if all values are finite; otherwise drop the rows or raise."""
     if isinstance(a, QuantizedRows):

@@ -16,8 +16,9 @@ class QuantizedRows:
     """
     A sample of int8 values with a scale, and possibly a zero point, per row.
 
-    Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted wherever a sample is and takes a quarter of
-    the memory of float32, also inside: products are taken between integers, and where a kernel
+    Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted as a sample by `mmd2`, `mmd_test`,
+    `energy_distance`, `witness`, `median_distance`, `kid` and `kl_knn`, and takes a quarter of the
+    memory of float32, also inside: products are taken between integers, and where a kernel
     needs single features (`Laplacian`, or `RBF` with one bandwidth per feature) the rows of one
     tile at a time are turned into floating point, which takes up to twice the time of float32.
     All samples of a call must be quantised, or none.

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _callback, _inputs, _progress
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Progress, Sample, Values
 from fastdiv.kernels import Polynomial, lower
 from fastdiv.mmd import mmd2, pair_counts, statistic
+
+_MOST_LABELS = 1 << 26
+"""Bytes of labels for one pass over all pairs; more subsets are taken one by one."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,15 @@ def kid(
     rows, which the mean over subsets estimates with more noise. The embeddings are used as they
     come; a polynomial kernel knows the origin, so they are neither centred nor scaled.
 
-    With `full_sample` all of it comes from one pass over the pairs of rows, whatever the number of
-    subsets. It costs about as much as the 100 subsets of 1000 rows alone if x and y have 10 000
-    rows each, and less if they have fewer. Beyond, ``full_sample=False`` leaves `value` out, and
-    takes the subsets one by one. Memory is O(n + m) for each subset, and that of one copy of x
-    and y.
+    With `full_sample` all of it comes from one pass over the pairs of rows, as long as 64 MB of
+    labels tell the subsets apart. It costs about as much as the 100 subsets of 1000 rows alone if
+    x and y have 10 000 rows each, and less if they have fewer. Beyond, ``full_sample=False`` leaves
+    `value` out, and takes the subsets one by one. Memory is O(n + m) for each subset, and that of
+    one copy of x and y.
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Embeddings, as in `mmd2`: usually the 2048 pooled features of Inception-v3, float32.
     degree, gamma, coef0
         As in `Polynomial`; γ is 1/d by default.
@@ -128,7 +131,7 @@ def kid(
     times = _inputs.integer(n_subsets, "n_subsets", 1, 10**6)
     size = _inputs.integer(subset_size, "subset_size", 2)
     full = _inputs.flag(full_sample, "full_sample")
-    a, b = _inputs.plain_samples(x, y, nan_policy, "unbiased")
+    a, b = _inputs.samples(x, y, nan_policy, "unbiased")
     if size > min(len(a), len(b)):
         raise ValueError(
             f"subset_size must be at most the number of rows, {len(a)} of x and {len(b)} of y; "
@@ -138,19 +141,22 @@ def kid(
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     if kernel.gamma is None:
         kernel = replace(kernel, gamma=1.0 / a.shape[1])
-    subsets = [
+    subsets = (
         (_draw(generator, len(a), size), _draw(generator, len(b), size)) for _ in range(times)
-    ]
+    )
+    rows = len(a) + len(b)
     value: float | None = None
-    if full or times * (2 * size) ** 2 >= (len(a) + len(b)) ** 2:
-        values, whole = _in_one_pass(a, b, subsets, kernel, threads, report)
+    if (full or times * (2 * size) ** 2 >= rows**2) and 3 * times * rows <= _MOST_LABELS:
+        values, whole = _in_one_pass(a, b, list(subsets), kernel, threads, report)
         value = whole if full else None
     else:
         values = np.empty(times)
         for index, (i, j) in enumerate(subsets):
-            values[index] = mmd2(a[i], b[j], kernel, n_threads=n_threads)
+            values[index] = float(mmd2(a[i], b[j], kernel, n_threads=n_threads))
             if report is not None:
                 report(index + 1, times)
+        if full:
+            value = float(mmd2(a, b, kernel, n_threads=n_threads, progress=progress))
     values.flags.writeable = False
     return KID(float(values.mean()), float(values.std()), value, values, size)
 
@@ -160,8 +166,8 @@ def _draw(rng: np.random.Generator, n: int, size: int) -> NDArray[np.int64]:
 
 
 def _in_one_pass(
-    x: Matrix,
-    y: Matrix,
+    x: Sample,
+    y: Sample,
     subsets: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     kernel: Polynomial,
     n_threads: int,

@@ -144,7 +144,7 @@ def kernel_mean_matching(
         raise ValueError(f"bound must be >= 1, or no weights sum to 1; got {bound!r}")
     relative = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iter, "max_iter", 1)
-    a, b = _inputs.plain_samples(x, y, "raise")
+    a, b = _inputs.plain_samples(x, y, _inputs.ALWAYS_RAISE)
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     threads = _inputs.threads(n_threads)
     median = distances.median_bandwidth([a, b], threads, None)
@@ -246,7 +246,7 @@ def _gap(weights: Values, gradient: Values, upper: float) -> float:
     """Return the duality gap: by how much a linear model of MMD² could fall."""
     n = len(weights)
     full = min(n, int(1.0 / upper + 1e-9))  # rows that the best vertex fills to the bound
-    if full == 1:
+    if upper >= 1:
         least = float(gradient.min())
     else:
         ordered = np.partition(gradient, min(full, n - 1))

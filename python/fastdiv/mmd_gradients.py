@@ -180,7 +180,7 @@ def _sides(
             keep = kept[name] = w > 0
             rows[name], w = rows[name][keep], w[keep]
         scaled[name] = w
-    a, b = _inputs.plain_samples(rows["x"], rows["y"], "raise", estimator)
+    a, b = _inputs.plain_samples(rows["x"], rows["y"], _inputs.ALWAYS_RAISE, estimator)
     return {
         name: _Side(own, scaled[name], largest[name], kept[name])
         for name, own in (("x", a), ("y", b))

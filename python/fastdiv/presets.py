@@ -73,7 +73,9 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
-    codes, draws = _inputs.plain_samples(z, z_prior, "raise", "unbiased")
+    codes, draws = _inputs.plain_samples(
+        z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior")
+    )
     chosen = wae_kernel(codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p)
     return mmd2(codes, draws, chosen, n_threads=n_threads)
 
@@ -135,7 +137,9 @@ def wae_kernel(
     form = _inputs.choice(kernel, _WAE_KERNELS, "kernel")
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
-    codes, draws = _inputs.plain_samples(z, z_prior, "raise", "unbiased")
+    codes, draws = _inputs.plain_samples(
+        z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior")
+    )
     if form == "rbf":
         square = _half_rank(codes, draws) + _half_rank(codes, codes)
         if square == 0:
