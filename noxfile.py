@@ -56,6 +56,7 @@ STUB_WORDS = {
     r"collections\.abc\.Callable \| None": "Progress | None",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.uint8\]": "NDArray[np.uint8]",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.float64\]": "Values",
+    r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.int64\]": "NDArray[np.int64]",
     r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.uint8\]": "NDArray[np.uint8]",
     r"numpy\.typing\.NDArray\[numpy\.float32\]": "NDArray[np.float32]",

@@ -71,6 +71,14 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
                    const std::vector<Group>& groups, int n_outputs, double* out,
                    const Options& options = {});
 
+// out[(o*n_labels + l)*x.rows + i] = the sum over the rows j != i with label l of w_j k_o(x_i,
+// x_j), for kernels of a distance. The first sizes[0] rows of x have label 0, the next sizes[1]
+// label 1 and so on; weights of order 1 at most, or null for w_j = 1.
+template <class T>
+bool label_sums(MatrixView<T> x, const double* weights, const std::vector<std::ptrdiff_t>& sizes,
+                const std::vector<Group>& groups, int n_outputs, double* out,
+                const Options& options = {});
+
 // out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
 template <class T>
 bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,

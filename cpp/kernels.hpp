@@ -329,6 +329,37 @@ struct Energy {
     if (power == T{0.5}) {
       return sqrt<T>(t * rate);
     }
+    const Vec<T> u = t * rate;
+    if (power == T{1}) {
+      return u;
+    }
+    return power == T{2} ? u * u : pow_unit<T>(u, power);
+  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    if (power == T{1}) {
+      return splat(rate);
+    }
+    return t >= coincident<T> ? f * power / t : Vec<T>{};
+  }
+};
+
+// -L^beta, 0 < beta <= 2, L the L1 distance
+template <class T>
+struct CityBlock {
+  static constexpr const char* name = "cityblock";
+  static constexpr Base base = Base::l1;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    const double root = power_of_two_above(bound);
+    c[0] = -__builtin_pow(length * root, p[0]);
+    c[1] = 1 / root;
+    c[2] = p[0];
+    return nullptr;
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate, power;
+  explicit CityBlock(const double* c) : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const {
     return power == T{1} ? t * rate : pow_unit<T>(t * rate, power);
   }
   Vec<T> slope(Vec<T> t, Vec<T> f) const {
@@ -345,6 +376,6 @@ struct KernelList {};
 template <class T>
 using AllKernels =
     KernelList<Rbf<T>, Laplacian<T>, Matern12<T>, Matern32<T>, Matern52<T>, RationalQuadratic<T>,
-               InverseMultiquadric<T>, Polynomial<T>, Linear<T>, Energy<T>>;
+               InverseMultiquadric<T>, Polynomial<T>, Linear<T>, Energy<T>, CityBlock<T>>;
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -50,6 +50,7 @@ using Values = py::array_t<double>;
 using WeightArray = py::array_t<double, py::array::c_style>;
 using Weights = std::optional<WeightArray>;
 using DiagonalGradients = std::tuple<Values, Values, Values>;
+using Sizes = py::array_t<std::int64_t, py::array::c_style>;
 // the sums, the row sums of x and of y, and the gradients by x and by y
 using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
@@ -307,6 +308,24 @@ Values row_sums_of(const Sample& at, const Sample& x, const Weights& weights,
   return out;
 }
 
+template <class T>
+Values label_sums_of(const Sample& x, const Weights& weights, const Sizes& sizes,
+                     const PyGroups& kernels, int n_outputs, int n_threads,
+                     const Progress& progress) {
+  const auto vx = x.view<T>();
+  const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
+  const std::vector<std::ptrdiff_t> counts(sizes.data(), sizes.data() + sizes.size());
+  Values out({py::ssize_t{n_outputs}, sizes.size(), vx.rows});
+  const auto groups = groups_from(kernels);
+  const double total = count(vx.rows) * count(vx.rows - 1) / 2;
+  double* data = out.mutable_data();
+  run(progress, total, [&] {
+    fastdiv::label_sums<T>(vx, w, counts, groups, n_outputs, data,
+                           options(n_threads, progress, total));
+  });
+  return out;
+}
+
 // Sums within and between of each row, (2, n_outputs, n), and a gradient, (n_outputs, n, d); with
 // nothing in them where they are not wanted.
 template <class T>
@@ -445,6 +464,13 @@ Values row_sums(const Sample& at, const Sample& x, const Weights& weights, const
   return (at.is_float32() ? row_sums_of<float> : row_sums_of<double>)(at, x, weights, kernels,
                                                                       n_outputs, n_threads,
                                                                       progress);
+}
+
+Values label_sums(const Sample& x, const Weights& weights, const Sizes& sizes,
+                  const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
+  return (x.is_float32() ? label_sums_of<float> : label_sums_of<double>)(x, weights, sizes, kernels,
+                                                                         n_outputs, n_threads,
+                                                                         progress);
 }
 
 WeightedSums weighted_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
@@ -775,6 +801,9 @@ PYBIND11_MODULE(_core, m) {
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("row_sums", &row_sums, py::arg("at"), py::arg("x"), py::arg("weights"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("label_sums", &label_sums, py::arg("x"), py::arg("weights"), py::arg("sizes"),
+        py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"),
+        py::pos_only());
   m.def("weighted_sums", &weighted_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
         py::arg("y_weights"), py::arg("factors"), py::arg("row_sums"), py::arg("x_gradient"),
         py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),

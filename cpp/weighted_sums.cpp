@@ -8,6 +8,7 @@
 
 #include "engine.hpp"
 #include "group.hpp"
+#include "rounds.hpp"
 #include "tiles.hpp"
 
 // Sums over pairs with weights, and their gradients. A tile adds to the results of its rows and of
@@ -26,39 +27,6 @@ struct Part {
   ptrdiff_t first;
   ptrdiff_t rows;
 };
-
-// The rows of a part: about a 32nd of all, so that many threads find work and yet few sums of a
-// part are moved for every tile; whole tiles; and no more than some caches hold.
-ptrdiff_t part_rows(ptrdiff_t rows, ptrdiff_t dim, std::size_t n_outputs) {
-  const ptrdiff_t held = (ptrdiff_t{1} << 17) / (dim * static_cast<ptrdiff_t>(n_outputs));
-  return std::clamp<ptrdiff_t>(std::min(rows / 32, held), tile_cols, 1152) / tile_cols * tile_cols;
-}
-
-// The parts that walk round in the circle method of tournaments: one stays, and with an odd number
-// the one that stays does not exist.
-int circle_of(int n) {
-  return n - 1 + n % 2;
-}
-
-// The pairs of n parts in rounds 0 ... circle_of(n); in round 0 each with itself.
-std::vector<std::pair<int, int>> pairs_of_round(int n, int round) {
-  std::vector<std::pair<int, int>> pairs;
-  if (round == 0) {
-    for (int i = 0; i < n; ++i) {
-      pairs.emplace_back(i, i);
-    }
-    return pairs;
-  }
-  const int circle = circle_of(n);
-  for (int k = 0; k <= circle / 2; ++k) {
-    const int a = k == 0 ? circle : (round + k) % circle;
-    const int b = (round + circle - k) % circle;
-    if (a < n) {
-      pairs.emplace_back(std::min(a, b), std::max(a, b));
-    }
-  }
-  return pairs;
-}
 
 // One group's part of the results of one sample, for its outputs one after the other.
 struct Result {

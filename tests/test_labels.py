@@ -40,7 +40,7 @@ def test_booleans_and_pandas_categoricals_are_labels():
     assert (numbers.tolist(), found.tolist()) == ([1, 0, 1], ["a", "b"])
     with pytest.raises(ValueError, match="labels must not be missing; got nan at row 1"):
         _labels.codes(pd.Categorical(["b", None, "b"]), "labels", 3)
-    with pytest.raises(ValueError, match="labels must be .*; got (nan|<NA>) at row 1"):
+    with pytest.raises(ValueError, match=r"labels must be .*; got (nan|<NA>) at row 1"):
         _labels.codes(pd.array([1, None, 2], dtype="Int64"), "labels", 3)
 
 

@@ -27,6 +27,7 @@ from fastdiv import (
     reference,
     witness,
 )
+from fastdiv._metrics import CityBlock
 from fastdiv.kernels import lower
 
 KERNELS = {
@@ -46,6 +47,9 @@ KERNELS = {
     "energy": lambda d: Energy(),
     "energy 0.5": lambda d: Energy(0.5),
     "energy 1.7": lambda d: Energy(1.7),
+    "cityblock": lambda d: CityBlock(1.0),
+    "cityblock 2": lambda d: CityBlock(2.0),
+    "cityblock 0.7": lambda d: CityBlock(0.7),
 }
 FEATURES = [1, 2, 3, 7, 16, 17, 64, 65, 300]
 SIZES = [(1, 1), (1, 5), (2, 3), (7, 1), (16, 17), (31, 64), (97, 131), (5, 130)]
@@ -135,6 +139,47 @@ def test_weighted_row_sums(core, rng, name, d, dtype):
         expected = reference.row_sums(at, x, weights, groups, 1, 0, None)
         got = core.row_sums(at, x, weights, groups, 1, 0, None)
         close(got, expected, absolute(at, x, groups) @ weights, dtype)
+
+
+LABEL_SIZES = [(1,), (1, 1), (0, 2, 0), (5, 1, 3, 0, 1), (48, 97), (1,) * 60, (150, 10, 200, 40)]
+
+
+@each_dtype
+@each_d
+@pytest.mark.parametrize("name", [n for n in KERNELS if not n.startswith(("poly", "linear"))])
+def test_label_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    # the last with several parts of rows
+    for sizes in LABEL_SIZES[: 7 if d in (3, 16) else 6 if d < 64 else 4]:
+        x = sample(rng, sum(sizes), d, dtype)
+        counts = np.array(sizes)
+        of_label = np.repeat(np.eye(len(sizes)), counts, axis=1)
+        magnitudes = absolute(x, x, groups)
+        for weights in (None, rng.random(len(x))):
+            expected = reference.label_sums(x, weights, counts, groups, 1, 0, None)
+            got = core.label_sums(x, weights, counts, groups, 1, 0, None)
+            bound = (of_label if weights is None else of_label * weights) @ magnitudes
+            close(got, expected, bound, dtype)
+
+
+def test_label_sums_of_many_kernels_in_one_pass(core, rng):
+    kernels = [RBF(0.8), Laplacian(1.0), Sum([Energy(), CityBlock(1.0)], weights=[0.5, -2.0])]
+    groups = lower(kernels, for_mmd=False).groups
+    x, sizes = sample(rng, 100, 5, np.float64), np.array([40, 0, 60])
+    got = core.label_sums(x, None, sizes, groups, 3, 0, None)
+    expected = reference.label_sums(x, None, sizes, groups, 3, 0, None)
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_label_sums_refuse_what_is_out_of_range(core, rng):
+    x = sample(rng, 20, 2, np.float64)
+    for backend in (core, reference):
+        for sizes in ([19], [10, 11], [21, -1], [-1, 21], []):
+            counts = np.array(sizes, dtype=np.int64)
+            with pytest.raises(ValueError, match="sizes of the labels"):
+                backend.label_sums(x, None, counts, groups_of("rbf", 2), 1, 0, None)
+        with pytest.raises(ValueError, match="kernels of a distance"):
+            backend.label_sums(x, None, np.array([20]), groups_of("linear", 2), 1, 0, None)
 
 
 @each_dtype
@@ -296,6 +341,7 @@ def test_strides(core, rng, view, dtype):
         lambda a: core.quad_forms(a, wide_labels, groups, 1, 0, None),
         lambda a: core.row_sums(a, y, None, groups, 1, 0, None),
         lambda a: core.row_sums(y, a, None, groups, 1, 0, None),
+        lambda a: core.label_sums(a, None, np.array([30, 7]), groups, 1, 0, None),
         lambda a: core.paired_values(a, y, groups, 1, 0),
         lambda a: core.median_distance(a, "euclidean", 0, None),
         lambda a: core.median_distance(a, "cityblock", 0, None),
@@ -336,6 +382,18 @@ def test_threads_do_not_change_a_bit(core, rng, name, dtype, threads):
         lambda t: core.median_distance(x, "euclidean", t, None),
     ):
         np.testing.assert_array_equal(call(threads), call(1))
+
+
+@each_dtype
+@pytest.mark.parametrize("name", ["rbf", "energy", "cityblock"])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_a_bit_of_label_sums(core, rng, name, dtype, threads):
+    groups = groups_of(name, 5)
+    x, sizes = sample(rng, 901, 5, dtype), np.array([301, 1, 99, 0, 500])
+    for weights in (None, rng.random(901)):
+        once = core.label_sums(x, weights, sizes, groups, 1, 1, None)
+        again = core.label_sums(x, weights, sizes, groups, 1, threads, None)
+        np.testing.assert_array_equal(again, once)
 
 
 @each_kernel

@@ -68,6 +68,18 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
+    def label_sums(
+        self,
+        x: Matrix,
+        weights: Values | None,
+        sizes: NDArray[np.int64],
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def weighted_sums(
         self,
         x: Sample,

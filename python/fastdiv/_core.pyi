@@ -73,6 +73,16 @@ def kl_from_products(
 def kth_distances(
     at: Sample, x: Sample, k: int, exclude_self: bool, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
+def label_sums(
+    x: Matrix,
+    weights: Values | None,
+    sizes: NDArray[np.int64],
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
 def log_ratio_moments(
     log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
 ) -> Values: ...

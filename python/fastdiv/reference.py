@@ -138,6 +138,47 @@ def row_sums(
     return sums
 
 
+def label_sums(
+    x: Matrix,
+    weights: Values | None,
+    sizes: NDArray[np.int64],
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Sum every kernel over the other rows of each label, seen from each row.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Sample, its rows in the order of their labels.
+    weights : ndarray of float64, shape (n,), or None
+        Of the rows: from 0 to about 1; None stands for 1.
+    sizes : ndarray of int64, shape (k,)
+        Rows with label 0, 1, ...; their sum is n.
+    kernels : list of (base, scale, terms)
+        Kernels of a distance, as in `pair_sums`.
+    n_outputs, n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, k, n)
+        Sum over the rows j != i with each label of w_j k(x_i, x_j).
+    """
+    if any(base == "dot" for base, _, _ in kernels):
+        raise ValueError("sums by label take kernels of a distance")
+    if (sizes < 0).any() or sizes.sum() != len(x):
+        raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
+    w = np.ones(len(x)) if weights is None else weights
+    of_label = np.repeat(np.arange(len(sizes)), sizes) == np.arange(len(sizes))[:, None]
+    sums: Values = (of_label * w) @ _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs))
+    _report(progress)
+    return sums
+
+
 def weighted_sums(
     x: Sample,
     y: Sample,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <stdexcept>
@@ -218,6 +219,33 @@ void compare_sums(const MatrixView<T>& x, const MatrixView<T>& y, const std::vec
                                                               n_outputs, out, options);
                               }),
                  expected, bound, "quad_forms");
+}
+
+template <class T>
+void compare_label_sums(const MatrixView<T>& x, const std::vector<Group>& groups, int n_outputs) {
+  std::vector<Group> of_distances;
+  std::copy_if(groups.begin(), groups.end(), std::back_inserter(of_distances),
+               [](const Group& group) { return group.base != Base::dot; });
+  const Matrix<T> xx(x, x, of_distances, n_outputs);
+  const std::vector<ptrdiff_t> sizes{x.rows / 3, 0, x.rows - x.rows / 3};
+  std::vector<double> expected, bound;
+  for (int o = 0; o < n_outputs; ++o) {
+    for (ptrdiff_t label = 0; label < 3; ++label) {
+      for (ptrdiff_t i = 0; i < x.rows; ++i) {
+        const auto counts = [&](ptrdiff_t, ptrdiff_t j) {
+          return i != j && (j < sizes[0] ? 0 : 2) == label;
+        };
+        expected.push_back(xx.sum(o, false, i, i + 1, counts));
+        bound.push_back(xx.sum(o, true, i, i + 1, counts));
+      }
+    }
+  }
+  check_close<T>(with_threads(expected.size(),
+                              [&](const fastdiv::Options& options, double* out) {
+                                return fastdiv::label_sums<T>(x, nullptr, sizes, of_distances,
+                                                              n_outputs, out, options);
+                              }),
+                 expected, bound, "label_sums");
 }
 
 // Weighted sums, and what is wanted besides, one after the other.
@@ -464,6 +492,8 @@ void sizes_and_kernels() {
       const Sample<T> x(n, dim, 1), y(m, dim, 2);
       compare_sums<T>(x.view, y.view, all_kernels(1, dim, false), kernels);
       compare_sums<T>(x.view, y.view, all_kernels(2, dim, true), kernels);
+      compare_label_sums<T>(x.view, all_kernels(1, dim, false), kernels);
+      compare_label_sums<T>(x.view, all_kernels(2, dim, true), kernels);
       compare_weighted<T>(x.view, y.view, all_kernels(1, dim, false), kernels);
       compare_weighted<T>(x.view, y.view, all_kernels(2, dim, true), kernels);
       compare_neighbours<T>(x.view, y.view);
@@ -476,6 +506,7 @@ void sizes_and_kernels() {
   // Large enough for several threads.
   const Sample<T> x(301, 64, 3), y(203, 64, 4);
   compare_sums<T>(x.view, y.view, all_kernels(1, 64, false), kernels);
+  compare_label_sums<T>(x.view, all_kernels(1, 64, false), kernels);
   compare_median<T>(x.view);
   compare_neighbours<T>(x.view, y.view);
   for (const auto& [rows, cols] :
@@ -492,6 +523,7 @@ void fall_back() {
       const Sample<T> x(290, dim, 5, shift, spread), y(151, dim, 6, shift, spread);
       compare_sums<T>(x.view, y.view, one_kernel("rbf", Base::sqdist, {1.5}), 1);
       compare_sums<T>(x.view, y.view, one_kernel("energy", Base::sqdist, {1.0}), 1);
+      compare_label_sums<T>(x.view, one_kernel("energy", Base::sqdist, {1.0}), 1);
       compare_median<T>(x.view);
       compare_neighbours<T>(x.view, y.view);
     }

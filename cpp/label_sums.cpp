@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "engine.hpp"
+#include "group.hpp"
+#include "rounds.hpp"
+#include "tiles.hpp"
+
+// Sums by label. The rows come in the order of their labels, so that a tile falls into rectangles
+// of one label by one label, most of them whole tiles. A rectangle adds to the sums of its rows
+// over the label of its columns, and to those of its columns over the label of its rows: every pair
+// is looked at once. Rounds of parts keep the order of all additions, as in weighted_sums.cpp.
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+namespace {
+
+template <class T>
+class LabelledGroup {
+ public:
+  LabelledGroup(Workers& workers, const MatrixView<T>& x, const std::vector<ptrdiff_t>& starts,
+                const std::vector<T>& weights, const Group& group, double* out)
+      : ready_(workers, {x}, group), starts_(starts), weights_(weights), rows_(x.rows), out_(out) {
+    part_rows_ = part_rows(rows_, x.cols, group.terms.size());
+    n_parts_ = static_cast<int>((rows_ + part_rows_ - 1) / part_rows_);
+  }
+
+  bool run(Workers& workers, double share) const {
+    // Rectangles are read in whole vectors, which may end beyond a tile.
+    const auto memory = buffers<T>(workers.threads(), tile_size + tile_cols);
+    for (const Buffer<T>& tile : memory) {
+      std::fill(tile.data() + tile_size, tile.data() + tile.size(), T{0});
+    }
+    const double rows = static_cast<double>(rows_);
+    for (int k = 0; k <= circle_of(n_parts_); ++k) {
+      const auto round = pairs_of_round(n_parts_, k);
+      double done = 0;
+      for (const auto& [a, b] : round) {
+        done += (a == b ? 1 : 2) * size_of(a) * size_of(b);
+      }
+      const bool finished =
+          workers.for_each(static_cast<std::int64_t>(round.size()), share * done / (rows * rows),
+                           [&](std::int64_t unit, int thread) {
+                             const auto& [a, b] = round[static_cast<std::size_t>(unit)];
+                             add_parts(a, b, memory[static_cast<std::size_t>(thread)].data());
+                           });
+      if (!finished) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  ptrdiff_t begin_of(int part) const { return part * part_rows_; }
+  ptrdiff_t end_of(int part) const { return std::min(rows_, begin_of(part) + part_rows_); }
+  double size_of(int part) const { return static_cast<double>(end_of(part) - begin_of(part)); }
+
+  // All pairs of the rows of parts a <= b.
+  void add_parts(int a, int b, T* tile) const {
+    bool direct_hint = false;
+    for (ptrdiff_t row = begin_of(a); row < end_of(a); row += tile_rows) {
+      const int rows = static_cast<int>(std::min<ptrdiff_t>(tile_rows, end_of(a) - row));
+      for (ptrdiff_t col = begin_of(b); col < end_of(b); col += tile_cols) {
+        if (a == b && col + tile_cols <= row) {
+          continue;
+        }
+        const int cols = static_cast<int>(std::min<ptrdiff_t>(tile_cols, end_of(b) - col));
+        const bool on_diagonal = col < row + tile_rows;
+        const Extent e{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal};
+        ready_.fill(0, row, 0, col, e, tile, direct_hint);
+        for_each_run(row, rows, [&](ptrdiff_t row_label, int r, int end_r) {
+          for_each_run(col, cols, [&](ptrdiff_t col_label, int c, int end_c) {
+            const Extent part{end_r - r, end_c - c, on_diagonal ? e.diagonal + r - c : no_diagonal};
+            add(row + r, row_label, col + c, col_label, part, tile + r * tile_cols + c);
+          });
+        });
+      }
+    }
+  }
+
+  // visit(label, begin, end) for each label among rows [first, first + n), counted from `first`.
+  template <class Visit>
+  void for_each_run(ptrdiff_t first, int n, const Visit& visit) const {
+    auto next = std::upper_bound(starts_.begin(), starts_.end(), first);
+    for (int begin = 0; begin < n; ++next) {
+      const int end = static_cast<int>(std::min<ptrdiff_t>(*next - first, n));
+      if (end > begin) {
+        visit(next - starts_.begin() - 1, begin, end);
+      }
+      begin = end;
+    }
+  }
+
+  void add(ptrdiff_t row, ptrdiff_t row_label, ptrdiff_t col, ptrdiff_t col_label, Extent e,
+           const T* tile) const {
+    const auto n_labels = static_cast<ptrdiff_t>(starts_.size()) - 1;
+    for (const ReadyTerm<T>& term : ready_.terms()) {
+      const ptrdiff_t output = term.output * n_labels;
+      Weighing<T> w{};
+      w.row_weights = weights_.data() + row;
+      w.col_weights = weights_.data() + col;
+      w.weight = term.weight;
+      w.row_sums = out_ + (output + col_label) * rows_ + row;
+      w.col_sums = out_ + (output + row_label) * rows_ + col;
+      term.ops->weigh(term.constants, tile, e, w);
+    }
+  }
+
+  ReadyGroup<T> ready_;
+  const std::vector<ptrdiff_t>& starts_;  // of each label's rows, and their end
+  const std::vector<T>& weights_;
+  ptrdiff_t rows_;
+  double* out_;
+  ptrdiff_t part_rows_ = 0;
+  int n_parts_ = 0;
+};
+
+}  // namespace
+
+template <class T>
+bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdiff_t>& sizes,
+                const std::vector<Group>& groups, int n_outputs, double* out,
+                const Options& options) {
+  check<T>({x}, groups, n_outputs);
+  std::vector<ptrdiff_t> starts{0};
+  for (const ptrdiff_t size : sizes) {
+    starts.push_back(starts.back() + size);
+    if (size < 0 || starts.back() > x.rows) {
+      break;
+    }
+  }
+  if (starts.size() != sizes.size() + 1 || starts.back() != x.rows) {
+    throw std::invalid_argument("the sizes of the labels must be >= 0 and add up to the rows");
+  }
+  for (const Group& group : groups) {
+    if (group.base == Base::dot) {
+      throw std::invalid_argument("sums by label take kernels of a distance");
+    }
+  }
+  std::fill(out, out + n_outputs * static_cast<ptrdiff_t>(sizes.size()) * x.rows, 0.0);
+  const std::vector<T> row_weights =
+      weights == nullptr ? std::vector<T>(static_cast<std::size_t>(x.rows + tile_cols), T{1})
+                         : padded<T>(weights, x.rows);
+  const double n = static_cast<double>(x.rows);
+  Workers workers(options, total_work(groups, x.cols, n * n / 2));
+  const double share = 1.0 / static_cast<double>(groups.size());
+  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+    return LabelledGroup<T>(workers, x, starts, row_weights, group, out).run(workers, share);
+  });
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                          \
+  template bool label_sums(MatrixView<T>, const double*, const std::vector<ptrdiff_t>&, \
+                           const std::vector<Group>&, int, double*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv
