@@ -53,6 +53,7 @@ from fastdiv.relaxation import (
     gumbel_softmax,
     score_function_grad,
 )
+from fastdiv.silhouettes import silhouette_samples, silhouette_score
 from fastdiv.simplex import project_simplex, quadratic_energy_and_grad
 from fastdiv.transport import wasserstein2
 from fastdiv.two_sample import TwoSampleResult, mmd_test
@@ -132,6 +133,8 @@ __all__ = [
     "score_function_grad",
     "set_num_threads",
     "show_config",
+    "silhouette_samples",
+    "silhouette_score",
     "wae_kernel",
     "wae_mmd",
     "wasserstein2",

@@ -1,0 +1,249 @@
+"""Silhouettes: how much nearer each row is to its own cluster than to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _backend, _inputs, _labels, _metrics, _progress
+from fastdiv._backend import Matrix, Progress, Values
+
+METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
+
+_AT_ONCE = 1 << 16
+"""Differences held at a time for squared distances: they stay in the cache."""
+
+
+def silhouette_samples(
+    x: object,
+    labels: object,
+    *,
+    metric: str = "euclidean",
+    sample_weight: object = None,
+    noise_label: object = None,
+    n_threads: int | None = None,
+    progress: object = None,
+) -> Values:
+    """
+    Compute the silhouette of every row.
+
+    With a the mean distance of row i to the other rows of its cluster, and b the least, over the
+    other clusters, of its mean distance to their rows,
+
+        s(i) = (b − a) / max(a, b),
+
+    from −1 to 1. It is 0 for the only row of a cluster, and where a = b = 0. Weights turn the means
+    into weighted ones, over j ≠ i within the own cluster; they have no scale, and are no counts.
+
+    Time is O(n² d), and O(n k d) for "sqeuclidean" and k clusters; memory is a copy of x and
+    an (n, k) array of float64. The values are those of scikit-learn's function of this name.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, ...)
+        Sample; trailing axes are flattened to d features. float32 stays float32.
+    labels : array_like, shape (n,)
+        One label per row: integers, text or a pandas categorical. 2 to n − 1 distinct ones.
+    metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
+        Distance between rows: L2, its square, or L1 under two names.
+    sample_weight : array_like, shape (n,), optional
+        Finite weights >= 0, not all 0 in a cluster; None stands for equal ones.
+    noise_label : optional
+        Rows with this label, often −1, count as left out, and their silhouette is NaN. By default
+        every label is that of a cluster.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total).
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Silhouettes, without unit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If distances are too large for float64.
+
+    References
+    ----------
+    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+
+    Examples
+    --------
+    >>> from fastdiv import silhouette_samples
+    >>> silhouette_samples([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]).round(3)
+    array([0.895, 0.882, 0.882, 0.895])
+    >>> silhouette_samples([0.0, 1.0, 5.0, 9.0], [0, 0, -1, 1], noise_label=-1).round(3)
+    array([0.889, 0.875,   nan, 0.   ])
+    """
+    clusters = _clusters(x, labels, metric, sample_weight, noise_label)
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    values = np.full(clusters.n_rows, np.nan)
+    values[clusters.order] = _silhouettes(clusters, threads, report)
+    return values
+
+
+def silhouette_score(
+    x: object,
+    labels: object,
+    *,
+    metric: str = "euclidean",
+    sample_weight: object = None,
+    noise_label: object = None,
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float:
+    """
+    Compute the mean silhouette of all rows.
+
+    Parameters
+    ----------
+    x, labels, metric, n_threads, progress
+        As in `silhouette_samples`.
+    sample_weight : array_like, shape (n,), optional
+        As in `silhouette_samples`; the mean of the silhouettes is weighted too.
+    noise_label : optional
+        Rows with this label, often −1, count as left out.
+
+    Returns
+    -------
+    float
+        From −1 to 1; near 1 the clusters are compact and far apart.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If distances are too large for float64.
+
+    References
+    ----------
+    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+
+    Examples
+    --------
+    >>> from fastdiv import silhouette_score
+    >>> round(silhouette_score([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]), 3)
+    0.889
+    """
+    clusters = _clusters(x, labels, metric, sample_weight, noise_label)
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    values = _silhouettes(clusters, threads, report)
+    return float(np.average(values, weights=clusters.weights))
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """The rows that count, in the order of their labels."""
+
+    rows: Matrix
+    sizes: NDArray[np.int64]
+    weights: Values | None
+    order: NDArray[np.intp]
+    n_rows: int
+    metric: str
+
+
+def _clusters(
+    x: object, labels: object, metric: object, sample_weight: object, noise_label: object
+) -> _Clusters:
+    name = _metrics.metric_name(metric, METRICS)
+    a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
+    codes, distinct = _labels.codes(labels, "labels", len(a), noise_label)
+    weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
+    order = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
+    n, k = len(order), len(distinct)
+    if not 2 <= k < n:
+        besides = "" if noise_label is None else f", leaving out the noise label {noise_label!r}"
+        raise ValueError(
+            f"labels must hold from 2 to n - 1 distinct labels{besides}; got {k} for {n} rows"
+        )
+    sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
+    if weights is not None:
+        weights = weights[order]
+        totals = np.bincount(codes[order], weights, minlength=k)
+        if not totals.all():
+            raise ValueError(
+                "sample_weight must not be 0 for all rows of a cluster; it is for label "
+                f"{distinct[totals.argmin()]!r}"
+            )
+        weights /= weights.max()
+    return _Clusters(a[order], sizes, weights, order, len(a), name)
+
+
+def _silhouettes(clusters: _Clusters, n_threads: int, progress: Progress | None) -> Values:
+    """Return the silhouettes of the sorted rows."""
+    n, k = len(clusters.order), len(clusters.sizes)
+    w = np.ones(n) if clusters.weights is None else clusters.weights
+    ends = np.cumsum(clusters.sizes)
+    spans = [slice(end - size, end) for size, end in zip(clusters.sizes, ends, strict=True)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if clusters.metric == "sqeuclidean":
+            sums = np.stack([_squared_sums(clusters.rows, w, span) for span in spans])
+        else:
+            groups = _metrics.powers(clusters.metric, 1.0)
+            x, sizes = clusters.rows, clusters.sizes
+            backend = _backend.current()
+            (sums,) = backend.label_sums(x, clusters.weights, sizes, groups, 1, n_threads, progress)
+    if not np.isfinite(sums).all():
+        raise OverflowError("the sums of distances overflow; scale the data")
+    own = np.repeat(np.arange(k), clusters.sizes), np.arange(n)
+    others = np.concatenate([_total_of_others(w[span]) for span in spans])
+    alone = others == 0
+    within = sums[own] / np.where(alone, 1.0, others)
+    sums /= np.array([[w[span].sum()] for span in spans])
+    sums[own] = np.inf
+    between = sums.min(axis=0)
+    largest = np.maximum(within, between)
+    zero = alone | (largest == 0)
+    silhouettes: Values = np.where(zero, 0.0, between - within) / np.where(zero, 1.0, largest)
+    return silhouettes
+
+
+def _total_of_others(w: Values) -> Values:
+    others: Values = w.sum() - w
+    heaviest = w.argmax()  # it may outweigh the others by more digits than there are
+    others[heaviest] = w[:heaviest].sum() + w[heaviest + 1 :].sum()
+    return others
+
+
+def _squared_sums(x: Matrix, w: Values, span: slice) -> Values:
+    """
+    Return the sums of squared distances of all rows to those of a cluster.
+
+    With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖². The mean comes
+    in two parts: one alone has rounding errors of the size of the data, not of the cluster.
+    """
+    first = x[span.start].astype(np.float64)
+    mean = first + _mean(x, w, span, first)
+    rest = _mean(x, w, span, mean)
+    total = w[span].sum()
+    squares = np.empty(len(x))
+    for rows in _blocks(x, slice(0, len(x))):
+        differences = x[rows] - mean - rest
+        squares[rows] = (differences**2).sum(axis=1)
+    sums: Values = total * squares + w[span] @ squares[span]
+    return sums
+
+
+def _mean(x: Matrix, w: Values, span: slice, origin: Values) -> Values:
+    sums = np.zeros(x.shape[1])
+    for rows in _blocks(x, span):
+        sums += w[rows] @ (x[rows] - origin)
+    mean: Values = sums / w[span].sum()
+    return mean
+
+
+def _blocks(x: Matrix, span: slice) -> Iterator[slice]:
+    step = max(1, _AT_ONCE // x.shape[1])
+    return (slice(at, min(at + step, span.stop)) for at in range(span.start, span.stop, step))
