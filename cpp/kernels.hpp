@@ -308,7 +308,7 @@ struct Linear {
   Vec<T> slope(Vec<T>, Vec<T>) const { return splat(rate); }
 };
 
-// -D^(beta/2), 0 < beta <= 2
+// -D^(beta/2), beta > 0
 template <class T>
 struct Energy {
   static constexpr const char* name = "energy";
@@ -343,7 +343,7 @@ struct Energy {
   }
 };
 
-// -L^beta, 0 < beta <= 2, L the L1 distance
+// -L^beta, beta > 0, L the L1 distance
 template <class T>
 struct CityBlock {
   static constexpr const char* name = "cityblock";

@@ -44,6 +44,7 @@ from fastdiv.mmd_gradients import mmd2_and_grad
 from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
+from fastdiv.permanova import DiscoResult, PermanovaResult, disco, permanova
 from fastdiv.presets import cmmd, wae_kernel, wae_mmd
 from fastdiv.quantized import HybridProduct, QuantizedEstimate, hybrid_matmul, quantize_rows
 from fastdiv.relaxation import (
@@ -70,6 +71,7 @@ __all__ = [
     "Callback",
     "Categorical",
     "CoupledNormal",
+    "DiscoResult",
     "Energy",
     "Estimate",
     "Gaussian",
@@ -82,6 +84,7 @@ __all__ = [
     "Laplacian",
     "Linear",
     "Matern",
+    "PermanovaResult",
     "Polynomial",
     "QuantizedEstimate",
     "QuantizedRows",
@@ -100,6 +103,7 @@ __all__ = [
     "coupled_kl_monte_carlo",
     "coupled_log",
     "cross_entropy",
+    "disco",
     "energy_distance",
     "enumeration_grad",
     "f_divergence_bound",
@@ -126,6 +130,7 @@ __all__ = [
     "mmd2",
     "mmd2_and_grad",
     "mmd_test",
+    "permanova",
     "project_simplex",
     "quadratic_energy_and_grad",
     "quantize_rows",

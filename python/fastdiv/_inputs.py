@@ -522,21 +522,21 @@ def generator(rng: object) -> np.random.Generator:
 
 
 def orderings(
-    permutations: object, n_resamples: object, n_rows: int
+    permutations: object, n_resamples: object, n_rows: int, rows: str = "n + m"
 ) -> tuple[NDArray[np.integer[Any]] | None, int]:
-    """Return the caller's (B, n_rows) orderings, if any, and B."""
+    """Return the caller's (B, n_rows) orderings, if any, and B; `rows` is what n_rows is called."""
     n = integer(n_resamples, "n_resamples", 1, MAX_RESAMPLES)
     if permutations is None:
         return None, n
     try:
         a = np.asarray(permutations)
     except ValueError as error:
-        raise ValueError(f"permutations must be a (B, n + m) integer array: {error}") from error
+        raise ValueError(f"permutations must be a (B, {rows}) integer array: {error}") from error
     if a.dtype.kind not in "iu":
         raise TypeError(f"permutations must hold integers; got dtype {a.dtype}")
     if a.ndim != 2 or len(a) == 0 or a.shape[1] != n_rows:
         raise ValueError(
-            f"permutations must have shape (B, n + m) = (B, {n_rows}) with B >= 1; "
+            f"permutations must have shape (B, {rows}) = (B, {n_rows}) with B >= 1; "
             f"got shape {a.shape}"
         )
     identity = np.arange(n_rows)

@@ -22,7 +22,7 @@ def _slope(l1: Values, exponent: float) -> Values:
 
 @dataclass(frozen=True)
 class CityBlock(Kernel):
-    """−‖x − y‖₁^β, 0 < β ≤ 2: a distance to the backends, and no kernel of the package."""
+    """−‖x − y‖₁^β: a distance to the backends, and no kernel of the package."""
 
     exponent: float
 

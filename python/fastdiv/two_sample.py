@@ -15,7 +15,8 @@ from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import diagonal_terms, ordered_sum, pair_counts, statistic
 
 _DEFAULT = RBF()
-_TIE = 100 * float(np.finfo(np.float64).eps)
+TIE = 100 * float(np.finfo(np.float64).eps)
+"""Relative difference up to which a statistic ties with the observed one."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def mmd_test(
     resolved = [each._resolve(d, median) for each in kernels]
     lowered = lower(resolved, for_mmd=True)
 
-    draws = given if given is not None else _draws(generator, n + m, n_resamples)
+    draws = given if given is not None else reorderings(generator, n + m, n_resamples)
     labels, diagonals = _splittings(pooled, n, draws, n_resamples, lowered, estimator, threads)
     sums = _callback.quad_forms(pooled, labels, lowered, threads, report)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -190,7 +191,8 @@ def mmd_test(
     return results[0] if single else results
 
 
-def _draws(rng: np.random.Generator, size: int, times: int) -> Iterator[NDArray[Any]]:
+def reorderings(rng: np.random.Generator, size: int, times: int) -> Iterator[NDArray[Any]]:
+    """Yield so many random orderings."""
     return (rng.permutation(size) for _ in range(times))
 
 
@@ -234,7 +236,7 @@ def _splittings(
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:
     observed, null = float(values[0]), values[1:].copy()
     null.flags.writeable = False
-    at_least = int(np.count_nonzero(null >= observed - _TIE * abs(observed)))
+    at_least = int(np.count_nonzero(null >= observed - TIE * abs(observed)))
     return TwoSampleResult(
         statistic=observed,
         pvalue=(1 + at_least) / (1 + len(null)),
