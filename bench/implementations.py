@@ -270,3 +270,35 @@ def numpy_diagonal_pairs(mean_p: Array, var_p: Array, mean_q: Array, var_q: Arra
     twice += (mean_q**2 / var_q + np.log(var_q)).sum(axis=1)
     twice *= 0.5
     return twice
+
+
+# --- groups of rows -----------------------------------------------------------------------------
+
+
+def stored_permanova(x: Array, groups: Array, orders: list[Array]) -> Array:
+    """Return the pseudo-F of every order: one product of all labels with the squared distances."""
+    n, k = len(x), int(groups.max()) + 1
+    squares = np.einsum("ij,ij->i", x, x)
+    d2 = -2 * x @ x.T
+    d2 += squares
+    d2 += squares[:, None]
+    np.fill_diagonal(d2, 0)
+    of_group = (groups == np.arange(k)[:, None]).astype(x.dtype)
+    members = np.empty((len(orders), k, n), x.dtype)
+    for row, order in zip(members, orders, strict=True):
+        row[:, order] = of_group
+    flat = members.reshape(-1, n)
+    sums = np.einsum("ij,ij->i", flat @ d2, flat).reshape(-1, k)
+    within = (sums / (2 * np.bincount(groups))).sum(axis=1)
+    total = float(d2.sum()) / (2 * n)
+    ratios: Array = (total - within) / (k - 1) / (within / (n - k))
+    return ratios
+
+
+def skbio_permanova(x: Array, groups: Array, resamples: int) -> Any:
+    """Compute with the matrix of distances included."""
+    from scipy.spatial.distance import pdist, squareform
+    from skbio import DistanceMatrix
+    from skbio.stats.distance import permanova
+
+    return permanova(DistanceMatrix(squareform(pdist(x))), groups, permutations=resamples)

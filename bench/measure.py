@@ -136,6 +136,8 @@ def machine(threads: int) -> dict[str, str]:
                 "pykeops",
                 "hyppo",
                 "torchmetrics",
+                "scikit-bio",
+                "dcor",
             )
         ),
         "date": time.strftime("%Y-%m-%d"),

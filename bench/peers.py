@@ -34,6 +34,7 @@ TABLES = (
     "frameworks",
     "quantised",
     "distributions",
+    "clustering",
 )
 
 Args = argparse.Namespace
@@ -393,6 +394,12 @@ def distributions(args: Args) -> Report:
     return cases("distributions", *tables(args.rounds, args.threads))
 
 
+def clustering(args: Args) -> Report:
+    from clustering import tables
+
+    return cases("clustering", *tables(args.rounds, args.threads))
+
+
 def cases(name: str, text: str, rows: list[tuple[str, dict[str, Samples]]]) -> Report:
     results = [
         result
@@ -414,6 +421,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "frameworks": ("Losses in torch", frameworks),
     "quantised": ("Rows quantised to int8", quantised),
     "distributions": ("KL divergences between distributions", distributions),
+    "clustering": ("Silhouettes, PERMANOVA and the energy distance", clustering),
 }
 
 

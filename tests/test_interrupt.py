@@ -46,6 +46,8 @@ LONG_CALLS = {
     "kl, large matrices": "kl(large[:, None], large)",
     "kl, categorical": "kl(categories(logits[:, None]), categories(logits))",
     "kl_knn": "kl_knn(big, far)",
+    "silhouettes": "silhouette_score(big, np.arange(len(big)) % 7)",
+    "permanova": "permanova(big[:40000], np.arange(40000) % 3, n_resamples=99)",
 }
 SETUP = """
     import os, signal, threading, time

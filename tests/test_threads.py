@@ -40,6 +40,7 @@ CALLS = {
     "energy_distance": lambda x, y, **o: fastdiv.energy_distance(x, y, **o),
     "median_distance": lambda x, y, **o: fastdiv.median_distance(x, y, **o),
     "median_distance, L1": lambda x, y, **o: fastdiv.median_distance(x, y, metric="cityblock", **o),
+    "silhouettes": lambda x, y, **o: fastdiv.silhouette_samples(x, np.arange(len(x)) % 5, **o),
     "witness": lambda x, y, **o: fastdiv.witness(x, y, x[:301], KERNELS, **o),
 }
 

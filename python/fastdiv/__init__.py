@@ -23,6 +23,7 @@ from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.flow import kl_flow, kl_flow_and_grad
 from fastdiv.gaussian import Gaussian, fit_gaussian
 from fastdiv.gradients import kl_and_grad
+from fastdiv.group_tests import DiscoResult, PermanovaResult, disco, permanova
 from fastdiv.kernel_inception import KID, kid
 from fastdiv.kernels import (
     RBF,
@@ -44,7 +45,6 @@ from fastdiv.mmd_gradients import mmd2_and_grad
 from fastdiv.neighbours import kl_knn
 from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.pairwise import kl_matrix
-from fastdiv.permanova import DiscoResult, PermanovaResult, disco, permanova
 from fastdiv.presets import cmmd, wae_kernel, wae_mmd
 from fastdiv.quantized import HybridProduct, QuantizedEstimate, hybrid_matmul, quantize_rows
 from fastdiv.relaxation import (

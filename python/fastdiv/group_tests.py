@@ -324,12 +324,16 @@ def _members(
 
     Of two groups one is enough: a labelling tells the sums within both of its sides.
     """
-    of_group = (codes == np.arange(1 if k == 2 else k)[:, None]).astype(np.uint8)
-    members = np.empty((1 + n_resamples, *of_group.shape), dtype=np.uint8)
-    members[0] = of_group
+    # Short codes: a resample costs one scatter of them and one comparison for each group.
+    groups = np.arange(1 if k == 2 else k, dtype=np.min_scalar_type(k))[:, None]
+    own = codes.astype(groups.dtype)
+    members = np.empty((1 + n_resamples, len(groups), len(codes)), dtype=np.bool_)
+    np.equal(own, groups, out=members[0])
+    moved = np.empty_like(own)
     for index, order in enumerate(orders, start=1):
-        members[index][:, order] = of_group
-    return members
+        moved[order] = own
+        np.equal(moved, groups, out=members[index])
+    return members.view(np.uint8)
 
 
 def _sums(
