@@ -79,6 +79,17 @@ bool label_sums(MatrixView<T> x, const double* weights, const std::vector<std::p
                 const std::vector<Group>& groups, int n_outputs, double* out,
                 const Options& options = {});
 
+// The largest distance between rows of one label, 0 if there is no pair, and the smallest between
+// rows of different labels, infinite if there is no pair. metric: sqdist (Euclidean) or l1; labels
+// as in label_sums.
+struct LabelExtremes {
+  double within;
+  double between;
+};
+template <class T>
+bool label_extremes(MatrixView<T> x, Base metric, const std::vector<std::ptrdiff_t>& sizes,
+                    LabelExtremes* out, const Options& options = {});
+
 // out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
 template <class T>
 bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,

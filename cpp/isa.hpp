@@ -112,6 +112,7 @@ struct TileOps {
   FillTile<T> l1;
   FillTile<T> dot;
   T (*smallest)(const T* tile, Extent);
+  T (*largest)(const T* tile, Extent);
   // counts[digit] += 1 for every non-negative value whose bits above `shift + 16` equal `prefix`
   void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix,
                        std::uint64_t* counts);

@@ -41,6 +41,7 @@ constexpr TileOps<T> tile_ops() {
           fill_maybe_scaled<T, L1>,
           fill<T, Dot<T>>,
           smallest<T>,
+          largest<T>,
           count_digits<T>,
           keep_smallest<T>,
           take_limb<T>,

@@ -4,6 +4,7 @@
 
 #include "engine.hpp"
 #include "group.hpp"
+#include "labels.hpp"
 #include "rounds.hpp"
 #include "tiles.hpp"
 
@@ -21,9 +22,9 @@ namespace {
 template <class T>
 class LabelledGroup {
  public:
-  LabelledGroup(Workers& workers, const MatrixView<T>& x, const std::vector<ptrdiff_t>& starts,
+  LabelledGroup(Workers& workers, const MatrixView<T>& x, const SortedLabels& labels,
                 const std::vector<T>& weights, const Group& group, double* out)
-      : ready_(workers, {x}, group), starts_(starts), weights_(weights), rows_(x.rows), out_(out) {
+      : ready_(workers, {x}, group), labels_(labels), weights_(weights), rows_(x.rows), out_(out) {
     part_rows_ = part_rows(rows_, x.cols, group.terms.size());
     n_parts_ = static_cast<int>((rows_ + part_rows_ - 1) / part_rows_);
   }
@@ -31,9 +32,6 @@ class LabelledGroup {
   bool run(Workers& workers, double share) const {
     // Rectangles are read in whole vectors, which may end beyond a tile.
     const auto memory = buffers<T>(workers.threads(), tile_size + tile_cols);
-    for (const Buffer<T>& tile : memory) {
-      std::fill(tile.data() + tile_size, tile.data() + tile.size(), T{0});
-    }
     const double rows = static_cast<double>(rows_);
     for (int k = 0; k <= circle_of(n_parts_); ++k) {
       const auto round = pairs_of_round(n_parts_, k);
@@ -72,34 +70,18 @@ class LabelledGroup {
         const bool on_diagonal = col < row + tile_rows;
         const Extent e{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal};
         ready_.fill(0, row, 0, col, e, tile, direct_hint);
-        for_each_run(row, rows, [&](ptrdiff_t row_label, int r, int end_r) {
-          for_each_run(col, cols, [&](ptrdiff_t col_label, int c, int end_c) {
-            const Extent part{end_r - r, end_c - c, on_diagonal ? e.diagonal + r - c : no_diagonal};
-            add(row + r, row_label, col + c, col_label, part, tile + r * tile_cols + c);
-          });
-        });
+        labels_.for_each_rectangle(
+            row, col, e, [&](ptrdiff_t row_label, int r, ptrdiff_t col_label, int c, Extent part) {
+              add(row + r, row_label, col + c, col_label, part, tile + r * tile_cols + c);
+            });
       }
-    }
-  }
-
-  // visit(label, begin, end) for each label among rows [first, first + n), counted from `first`.
-  template <class Visit>
-  void for_each_run(ptrdiff_t first, int n, const Visit& visit) const {
-    auto next = std::upper_bound(starts_.begin(), starts_.end(), first);
-    for (int begin = 0; begin < n; ++next) {
-      const int end = static_cast<int>(std::min<ptrdiff_t>(*next - first, n));
-      if (end > begin) {
-        visit(next - starts_.begin() - 1, begin, end);
-      }
-      begin = end;
     }
   }
 
   void add(ptrdiff_t row, ptrdiff_t row_label, ptrdiff_t col, ptrdiff_t col_label, Extent e,
            const T* tile) const {
-    const auto n_labels = static_cast<ptrdiff_t>(starts_.size()) - 1;
     for (const ReadyTerm<T>& term : ready_.terms()) {
-      const ptrdiff_t output = term.output * n_labels;
+      const ptrdiff_t output = term.output * labels_.count();
       Weighing<T> w{};
       w.row_weights = weights_.data() + row;
       w.col_weights = weights_.data() + col;
@@ -111,7 +93,7 @@ class LabelledGroup {
   }
 
   ReadyGroup<T> ready_;
-  const std::vector<ptrdiff_t>& starts_;  // of each label's rows, and their end
+  const SortedLabels& labels_;
   const std::vector<T>& weights_;
   ptrdiff_t rows_;
   double* out_;
@@ -126,22 +108,13 @@ bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdif
                 const std::vector<Group>& groups, int n_outputs, double* out,
                 const Options& options) {
   check<T>({x}, groups, n_outputs);
-  std::vector<ptrdiff_t> starts{0};
-  for (const ptrdiff_t size : sizes) {
-    starts.push_back(starts.back() + size);
-    if (size < 0 || starts.back() > x.rows) {
-      break;
-    }
-  }
-  if (starts.size() != sizes.size() + 1 || starts.back() != x.rows) {
-    throw std::invalid_argument("the sizes of the labels must be >= 0 and add up to the rows");
-  }
+  const SortedLabels labels(sizes, x.rows);
   for (const Group& group : groups) {
     if (group.base == Base::dot) {
       throw std::invalid_argument("sums by label take kernels of a distance");
     }
   }
-  std::fill(out, out + n_outputs * static_cast<ptrdiff_t>(sizes.size()) * x.rows, 0.0);
+  std::fill(out, out + n_outputs * labels.count() * x.rows, 0.0);
   const std::vector<T> row_weights =
       weights == nullptr ? std::vector<T>(static_cast<std::size_t>(x.rows + tile_cols), T{1})
                          : padded<T>(weights, x.rows);
@@ -149,7 +122,7 @@ bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdif
   Workers workers(options, total_work(groups, x.cols, n * n / 2));
   const double share = 1.0 / static_cast<double>(groups.size());
   return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
-    return LabelledGroup<T>(workers, x, starts, row_weights, group, out).run(workers, share);
+    return LabelledGroup<T>(workers, x, labels, row_weights, group, out).run(workers, share);
   });
 }
 

@@ -308,6 +308,13 @@ Values row_sums_of(const Sample& at, const Sample& x, const Weights& weights,
   return out;
 }
 
+fastdiv::Base base_of_metric(const std::string& metric) {
+  if (metric != "euclidean" && metric != "cityblock") {
+    throw std::invalid_argument("metric must be 'euclidean' or 'cityblock'");
+  }
+  return metric == "euclidean" ? fastdiv::Base::sqdist : fastdiv::Base::l1;
+}
+
 template <class T>
 Values label_sums_of(const Sample& x, const Weights& weights, const Sizes& sizes,
                      const PyGroups& kernels, int n_outputs, int n_threads,
@@ -324,6 +331,20 @@ Values label_sums_of(const Sample& x, const Weights& weights, const Sizes& sizes
                            options(n_threads, progress, total));
   });
   return out;
+}
+
+template <class T>
+py::tuple label_extremes_of(const Sample& x, const std::string& metric, const Sizes& sizes,
+                            int n_threads, const Progress& progress) {
+  const auto vx = x.view<T>();
+  const std::vector<std::ptrdiff_t> counts(sizes.data(), sizes.data() + sizes.size());
+  const double total = count(vx.rows) * count(vx.rows - 1) / 2;
+  fastdiv::LabelExtremes found{};
+  const fastdiv::Base base = base_of_metric(metric);
+  run(progress, total, [&] {
+    fastdiv::label_extremes<T>(vx, base, counts, &found, options(n_threads, progress, total));
+  });
+  return py::make_tuple(found.within, found.between);
 }
 
 // Sums within and between of each row, (2, n_outputs, n), and a gradient, (n_outputs, n, d); with
@@ -393,10 +414,7 @@ Values paired_values_of(const Sample& x, const Sample& y, const PyGroups& kernel
 template <class T>
 double median_distance_of(const Sample& x, const std::string& metric, int n_threads,
                           const Progress& progress) {
-  if (metric != "euclidean" && metric != "cityblock") {
-    throw std::invalid_argument("metric must be 'euclidean' or 'cityblock'");
-  }
-  const auto base = metric == "euclidean" ? fastdiv::Base::sqdist : fastdiv::Base::l1;
+  const fastdiv::Base base = base_of_metric(metric);
   const auto vx = x.view<T>();
   const double total = count(vx.rows) * count(vx.rows - 1) / 2;
   double median = 0;
@@ -471,6 +489,12 @@ Values label_sums(const Sample& x, const Weights& weights, const Sizes& sizes,
   return (x.is_float32() ? label_sums_of<float> : label_sums_of<double>)(x, weights, sizes, kernels,
                                                                          n_outputs, n_threads,
                                                                          progress);
+}
+
+py::tuple label_extremes(const Sample& x, const std::string& metric, const Sizes& sizes,
+                         int n_threads, const Progress& progress) {
+  return (x.is_float32() ? label_extremes_of<float>
+                         : label_extremes_of<double>)(x, metric, sizes, n_threads, progress);
 }
 
 WeightedSums weighted_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
@@ -804,6 +828,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("label_sums", &label_sums, py::arg("x"), py::arg("weights"), py::arg("sizes"),
         py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"),
         py::pos_only());
+  m.def("label_extremes", &label_extremes, py::arg("x"), py::arg("metric"), py::arg("sizes"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("weighted_sums", &weighted_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
         py::arg("y_weights"), py::arg("factors"), py::arg("row_sums"), py::arg("x_gradient"),
         py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),

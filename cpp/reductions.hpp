@@ -200,23 +200,34 @@ void map(const double* constants, const T* tile, T* out, int rows, int cols, T c
   }
 }
 
-template <class T>
-T smallest(const T* tile, Extent e) {
-  const Vec<T> largest =
-      splat(sizeof(T) == 4 ? static_cast<T>(__FLT_MAX__) : static_cast<T>(__DBL_MAX__));
-  Vec<T> least = largest;
+// The value over the extent that comes first by `before(a, b)`; `last` where there is none.
+template <class T, class Before>
+T first_of(const T* tile, Extent e, T last, const Before& before) {
+  Vec<T> best = splat(last);
   for (int r = 0; r < e.rows; ++r) {
     const T* row = tile + r * tile_cols;
-    const auto take = [&](Vec<T> v) { least = v < least ? v : least; };
+    const auto take = [&](Vec<T> v) { best = before(v, best) ? v : best; };
     for_each_vector<T>(
         first_column(e, r), e.cols, [&](int j) { take(load(row + j)); },
-        [&](int j, IntVec<T> mask) { take(mask ? load(row + j) : largest); });
+        [&](int j, IntVec<T> mask) { take(mask ? load(row + j) : splat(last)); });
   }
-  T result = least[0];
+  T result = best[0];
   for (int i = 1; i < lanes<T>; ++i) {
-    result = least[i] < result ? least[i] : result;
+    result = before(best[i], result) ? best[i] : result;
   }
   return result;
+}
+
+template <class T>
+T smallest(const T* tile, Extent e) {
+  constexpr T last = sizeof(T) == 4 ? static_cast<T>(__FLT_MAX__) : static_cast<T>(__DBL_MAX__);
+  return first_of(tile, e, last, [](auto a, auto b) { return a < b; });
+}
+
+template <class T>
+T largest(const T* tile, Extent e) {
+  constexpr T last = sizeof(T) == 4 ? static_cast<T>(-__FLT_MAX__) : static_cast<T>(-__DBL_MAX__);
+  return first_of(tile, e, last, [](auto a, auto b) { return a > b; });
 }
 
 // Non-negative IEEE numbers are ordered as their bits are, so an order statistic is a radix

@@ -171,6 +171,35 @@ def test_label_sums_of_many_kernels_in_one_pass(core, rng):
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@each_dtype
+@each_d
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_label_extremes(core, rng, metric, d, dtype):
+    for sizes in LABEL_SIZES[: 7 if d < 64 else 4]:
+        x, counts = sample(rng, sum(sizes), d, dtype), np.array(sizes)
+        expected = reference.label_extremes(x, metric, counts, 0, None)
+        got = core.label_extremes(x, metric, counts, 0, None)
+        np.testing.assert_allclose(got, expected, rtol=RTOL[dtype])
+        for threads in (2, 3):
+            assert core.label_extremes(x, metric, counts, threads, None) == got
+
+
+@each_dtype
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_label_extremes_of_near_and_equal_rows(core, rng, metric, dtype):
+    x, counts = sample(rng, 60, 3, dtype), np.array([20, 0, 40])
+    x[5] = 1e6
+    x[30] = x[7] + dtype(1e-6)
+    expected = reference.label_extremes(x, metric, counts, 0, None)
+    np.testing.assert_allclose(
+        core.label_extremes(x, metric, counts, 0, None), expected, rtol=RTOL[dtype]
+    )
+    x[30] = x[7]
+    assert core.label_extremes(x, metric, counts, 0, None)[1] == 0.0
+    x[:] = x[0]
+    assert core.label_extremes(x, metric, counts, 0, None) == (0.0, 0.0)
+
+
 def test_label_sums_refuse_what_is_out_of_range(core, rng):
     x = sample(rng, 20, 2, np.float64)
     for backend in (core, reference):
@@ -178,6 +207,8 @@ def test_label_sums_refuse_what_is_out_of_range(core, rng):
             counts = np.array(sizes, dtype=np.int64)
             with pytest.raises(ValueError, match="sizes of the labels"):
                 backend.label_sums(x, None, counts, groups_of("rbf", 2), 1, 0, None)
+            with pytest.raises(ValueError, match="sizes of the labels"):
+                backend.label_extremes(x, "euclidean", counts, 0, None)
         with pytest.raises(ValueError, match="kernels of a distance"):
             backend.label_sums(x, None, np.array([20]), groups_of("linear", 2), 1, 0, None)
 

@@ -19,6 +19,7 @@ from fastdiv.coupled_monte_carlo import (
 from fastdiv.discrete import Categorical
 from fastdiv.distances import median_distance
 from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
+from fastdiv.dunn import dunn_index
 from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.flow import kl_flow, kl_flow_and_grad
 from fastdiv.gaussian import Gaussian, fit_gaussian
@@ -104,6 +105,7 @@ __all__ = [
     "coupled_log",
     "cross_entropy",
     "disco",
+    "dunn_index",
     "energy_distance",
     "enumeration_grad",
     "f_divergence_bound",

@@ -80,6 +80,16 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
+    def label_extremes(
+        self,
+        x: Matrix,
+        metric: str,
+        sizes: NDArray[np.int64],
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> tuple[float, float]: ...
+
     def weighted_sums(
         self,
         x: Sample,

@@ -170,13 +170,44 @@ def label_sums(
     """
     if any(base == "dot" for base, _, _ in kernels):
         raise ValueError("sums by label take kernels of a distance")
-    if (sizes < 0).any() or sizes.sum() != len(x):
-        raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
     w = np.ones(len(x)) if weights is None else weights
-    of_label = np.repeat(np.arange(len(sizes)), sizes) == np.arange(len(sizes))[:, None]
+    of_label = _sorted_labels(x, sizes) == np.arange(len(sizes))[:, None]
     sums: Values = (of_label * w) @ _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs))
     _report(progress)
     return sums
+
+
+def label_extremes(
+    x: Matrix,
+    metric: str,
+    sizes: NDArray[np.int64],
+    n_threads: int,
+    progress: Progress | None,
+) -> tuple[float, float]:
+    """
+    Find the largest distance within labels, and the smallest between them.
+
+    Parameters
+    ----------
+    x, sizes, n_threads, progress
+        As in `label_sums`.
+    metric : {"euclidean", "cityblock"}
+        L2 or L1.
+
+    Returns
+    -------
+    within, between : float
+        0 and infinity where there is no such pair.
+    """
+    labels = _sorted_labels(x, sizes)
+    values = base_values("sqdist" if metric == "euclidean" else "l1", x[:, None], x[None])
+    distances = np.sqrt(values) if metric == "euclidean" else values
+    same = labels[:, None] == labels
+    _report(progress)
+    return (
+        float(distances[same].max(initial=0.0)),
+        float(distances[~same].min(initial=np.inf)),
+    )
 
 
 def weighted_sums(
@@ -898,6 +929,12 @@ def _cholesky(a: Values) -> Values:
 
 def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
+
+
+def _sorted_labels(x: Matrix, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
+    if (sizes < 0).any() or sizes.sum() != len(x):
+        raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
+    return np.repeat(np.arange(len(sizes)), sizes)
 
 
 def _off_diagonal(k: Values) -> Values:

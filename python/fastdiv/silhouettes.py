@@ -84,7 +84,7 @@ def silhouette_samples(
     >>> silhouette_samples([0.0, 1.0, 5.0, 9.0], [0, 0, -1, 1], noise_label=-1).round(3)
     array([0.889, 0.875,   nan, 0.   ])
     """
-    clusters = _clusters(x, labels, metric, sample_weight, noise_label)
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     values = np.full(clusters.n_rows, np.nan)
     values[clusters.order] = _silhouettes(clusters, threads, report)
@@ -136,14 +136,14 @@ def silhouette_score(
     >>> round(silhouette_score([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]), 3)
     0.889
     """
-    clusters = _clusters(x, labels, metric, sample_weight, noise_label)
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     values = _silhouettes(clusters, threads, report)
     return float(np.average(values, weights=clusters.weights))
 
 
 @dataclass(frozen=True)
-class _Clusters:
+class Clusters:
     """The rows that count, in the order of their labels."""
 
     rows: Matrix
@@ -154,9 +154,10 @@ class _Clusters:
     metric: str
 
 
-def _clusters(
+def sorted_clusters(
     x: object, labels: object, metric: object, sample_weight: object, noise_label: object
-) -> _Clusters:
+) -> Clusters:
+    """Return the rows of x by cluster; there must be from 2 to n - 1 of these."""
     name = _metrics.metric_name(metric, METRICS)
     a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
     codes, distinct = _labels.codes(labels, "labels", len(a), noise_label)
@@ -178,10 +179,10 @@ def _clusters(
                 f"{distinct[totals.argmin()]!r}"
             )
         weights /= weights.max()
-    return _Clusters(a[order], sizes, weights, order, len(a), name)
+    return Clusters(a[order], sizes, weights, order, len(a), name)
 
 
-def _silhouettes(clusters: _Clusters, n_threads: int, progress: Progress | None) -> Values:
+def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) -> Values:
     """Return the silhouettes of the sorted rows."""
     n, k = len(clusters.order), len(clusters.sizes)
     w = np.ones(n) if clusters.weights is None else clusters.weights

@@ -248,6 +248,37 @@ void compare_label_sums(const MatrixView<T>& x, const std::vector<Group>& groups
                  expected, bound, "label_sums");
 }
 
+template <class T>
+void compare_label_extremes(const MatrixView<T>& x) {
+  const std::vector<ptrdiff_t> sizes{x.rows / 3, 0, x.rows - x.rows / 3};
+  for (const Base metric : {Base::sqdist, Base::l1}) {
+    const char* name = metric == Base::l1 ? "cityblock" : "energy";
+    const Matrix<T> negative(x, x, one_kernel(name, metric, {1.0}), 1);
+    double within = 0;
+    double between = std::numeric_limits<double>::infinity();
+    for (ptrdiff_t i = 0; i < x.rows; ++i) {
+      for (ptrdiff_t j = 0; j < i; ++j) {
+        const double distance = -negative(0, i, j);
+        if ((i < sizes[0]) == (j < sizes[0])) {
+          within = std::max(within, distance);
+        } else {
+          between = std::min(between, distance);
+        }
+      }
+    }
+    check_close<T>(with_threads(2,
+                                [&](const fastdiv::Options& options, double* out) {
+                                  fastdiv::LabelExtremes found{};
+                                  const bool finished =
+                                      fastdiv::label_extremes<T>(x, metric, sizes, &found, options);
+                                  out[0] = found.within;
+                                  out[1] = found.between;
+                                  return finished;
+                                }),
+                   {within, between}, {within, between}, "label_extremes");
+  }
+}
+
 // Weighted sums, and what is wanted besides, one after the other.
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
@@ -498,6 +529,9 @@ void sizes_and_kernels() {
       compare_weighted<T>(x.view, y.view, all_kernels(2, dim, true), kernels);
       compare_neighbours<T>(x.view, y.view);
       compare_neighbours<T>(x.view, x.view);
+      if (n > 2) {
+        compare_label_extremes<T>(x.view);
+      }
       if (n > 1) {
         compare_median<T>(x.view);
       }
@@ -507,6 +541,7 @@ void sizes_and_kernels() {
   const Sample<T> x(301, 64, 3), y(203, 64, 4);
   compare_sums<T>(x.view, y.view, all_kernels(1, 64, false), kernels);
   compare_label_sums<T>(x.view, all_kernels(1, 64, false), kernels);
+  compare_label_extremes<T>(x.view);
   compare_median<T>(x.view);
   compare_neighbours<T>(x.view, y.view);
   for (const auto& [rows, cols] :
