@@ -126,6 +126,17 @@ def test_weights_have_no_scale(rng, metric):
 
 
 @each_metric
+@each_dtype
+def test_nor_do_those_of_one_cluster(rng, metric, dtype):
+    x, labels = blobs(rng, dtype=dtype)
+    w = rng.random(len(x))
+    expected = silhouette_samples(x, labels, metric=metric, sample_weight=w)
+    w[labels == 2] *= 1e-60
+    got = silhouette_samples(x, labels, metric=metric, sample_weight=w)
+    np.testing.assert_allclose(got, expected, rtol=RTOL[dtype], atol=RTOL[dtype])
+
+
+@each_metric
 def test_a_row_of_weight_zero_counts_as_left_out(rng, metric):
     x, labels = blobs(rng)
     w = rng.random(len(x))

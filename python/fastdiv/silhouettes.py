@@ -178,27 +178,31 @@ def sorted_clusters(
                 "sample_weight must not be 0 for all rows of a cluster; it is for label "
                 f"{distinct[totals.argmin()]!r}"
             )
-        weights /= weights.max()
     return Clusters(a[order], sizes, weights, order, len(a), name)
 
 
 def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) -> Values:
     """Return the silhouettes of the sorted rows."""
     n, k = len(clusters.order), len(clusters.sizes)
-    w = np.ones(n) if clusters.weights is None else clusters.weights
-    ends = np.cumsum(clusters.sizes)
-    spans = [slice(end - size, end) for size, end in zip(clusters.sizes, ends, strict=True)]
+    x, sizes, weights = clusters.rows, clusters.sizes, clusters.weights
+    ends = np.cumsum(sizes)
+    if weights is not None:
+        # Of order 1 in every cluster: only the means count.
+        weights = weights / np.repeat(np.maximum.reduceat(weights, ends - sizes), sizes)
+    w = np.ones(n) if weights is None else weights
+    spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
-            sums = np.stack([_squared_sums(clusters.rows, w, span) for span in spans])
+            sums = np.empty((k, n))
+            for row, span in zip(sums, spans, strict=True):
+                row[:] = _squared_sums(x, w, span)
         else:
             groups = _metrics.powers(clusters.metric, 1.0)
-            x, sizes = clusters.rows, clusters.sizes
             backend = _backend.current()
-            (sums,) = backend.label_sums(x, clusters.weights, sizes, groups, 1, n_threads, progress)
-    if not np.isfinite(sums).all():
+            (sums,) = backend.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
+    if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
-    own = np.repeat(np.arange(k), clusters.sizes), np.arange(n)
+    own = np.repeat(np.arange(k), sizes), np.arange(n)
     others = np.concatenate([_total_of_others(w[span]) for span in spans])
     alone = others == 0
     within = sums[own] / np.where(alone, 1.0, others)
