@@ -121,8 +121,12 @@ def test_weights_have_no_scale(rng, metric):
     x, labels = blobs(rng)
     w = rng.random(len(x))
     expected = silhouette_samples(x, labels, metric=metric, sample_weight=w)
-    got = silhouette_samples(x, labels, metric=metric, sample_weight=1e9 * w)
-    np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
+    score = silhouette_score(x, labels, metric=metric, sample_weight=w)
+    for unit in (1e9, 1e-300, 1e308):
+        got = silhouette_samples(x, labels, metric=metric, sample_weight=unit * w)
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
+        again = silhouette_score(x, labels, metric=metric, sample_weight=unit * w)
+        assert again == pytest.approx(score, rel=1e-11)
 
 
 @each_metric

@@ -139,7 +139,8 @@ def silhouette_score(
     clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     values = _silhouettes(clusters, threads, report)
-    return float(np.average(values, weights=clusters.weights))
+    w = clusters.weights
+    return float(values.mean() if w is None else np.average(values, weights=w / w.max()))
 
 
 @dataclass(frozen=True)
