@@ -74,10 +74,10 @@ def kth_distances(
     at: Sample, x: Sample, k: int, exclude_self: bool, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
 def label_extremes(
-    x: Matrix, metric: str, sizes: NDArray[np.int64], n_threads: int, progress: Progress | None, /
+    x: Sample, metric: str, sizes: NDArray[np.int64], n_threads: int, progress: Progress | None, /
 ) -> tuple[float, float]: ...
 def label_sums(
-    x: Matrix,
+    x: Sample,
     weights: Values | None,
     sizes: NDArray[np.int64],
     kernels: Sequence[Group],
