@@ -112,7 +112,7 @@ def emulate(session: nox.Session) -> None:
         session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
     programs = preset(session, "release") / "tests" / "cpp"
     for processor, level in (("qemu64", "baseline"), ("Nehalem", "v2"), ("Haswell", "v3")):
-        for name in ("exercise", "distributions"):
+        for name in ("exercise", "distributions", "clusters", "quantized"):
             session.run(qemu, "-cpu", processor, str(programs / name), level, external=True)
 
 

@@ -33,6 +33,7 @@ TABLES = (
     "kid",
     "frameworks",
     "quantised",
+    "dispersion",
     "distributions",
     "clustering",
 )
@@ -388,6 +389,12 @@ def quantised(args: Args) -> Report:
     return table(header, body), results
 
 
+def dispersion(args: Args) -> Report:
+    from dispersion import tables
+
+    return cases("dispersion", *tables(args.rounds, args.threads))
+
+
 def distributions(args: Args) -> Report:
     from distributions import tables
 
@@ -420,6 +427,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "kid": ("Kernel inception distance", kid),
     "frameworks": ("Losses in torch", frameworks),
     "quantised": ("Rows quantised to int8", quantised),
+    "dispersion": ("Within-cluster sum of squares", dispersion),
     "distributions": ("KL divergences between distributions", distributions),
     "clustering": ("Silhouettes, PERMANOVA and the energy distance", clustering),
 }

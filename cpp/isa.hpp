@@ -104,6 +104,32 @@ struct SpreadOperands {
 template <class T>
 using Spread = void (*)(const SpreadOperands<T>&);
 
+// What is summed over the rows x of a cluster with centre c and weights w. Of each cluster come the
+// scalars, then a vector of the features:
+//   number of rows, sum w, sum w |x - c|^2, sum w D(x, c); sum w (x - c)
+// where D is 0, the Euclidean or the Manhattan distance. For directions, over the rows x != c alone
+// but in the first and third:
+//   number of rows x = c, sum w / |x - c|, sum w of rows x = c, sum w |x - c|;
+//   sum w (x - c) / |x - c|
+enum class ClusterSum { squares, euclidean, manhattan, directions };
+constexpr std::ptrdiff_t cluster_scalars = 4;
+
+template <class T>
+struct ClusterRows {
+  const T* x;  // features side by side
+  std::ptrdiff_t stride;
+  const std::int64_t* codes;  // the cluster of each row; negative: left out
+  const double* weights;      // or null
+  std::ptrdiff_t rows;
+  std::ptrdiff_t dim;
+  const double* centers;
+  std::int64_t n_clusters;
+};
+
+// Returns false if there is no cluster of some row's number.
+template <class T>
+using AddClusterRows = bool (*)(const ClusterRows<T>&, double* sums);
+
 template <class T>
 struct TileOps {
   int panel;
@@ -130,6 +156,7 @@ struct TileOps {
   void (*settle)(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out);
   const KernelOps<T>* kernels;
   int n_kernels;
+  AddClusterRows<T> add_cluster_rows[4];  // by ClusterSum
   // n vector multiply-adds on independent chains; returns the flops done
   double (*fma_burst)(std::int64_t n, T* sink);
 };

@@ -2,6 +2,7 @@
 // one table of them. No static initialisers, no inline functions shared between levels.
 
 #include "categorical.hpp"
+#include "cluster_rows.hpp"
 #include "gaussian.hpp"
 #include "kernels.hpp"
 #include "log_ratios.hpp"
@@ -52,6 +53,8 @@ constexpr TileOps<T> tile_ops() {
           settle<T>,
           Kernels::rows,
           Kernels::size,
+          {add_cluster_rows<T, ClusterSum::squares>, add_cluster_rows<T, ClusterSum::euclidean>,
+           add_cluster_rows<T, ClusterSum::manhattan>, add_cluster_rows<T, ClusterSum::directions>},
           fma_burst<T>};
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "clusters.hpp"
 #include "distributions.hpp"
 #include "engine.hpp"
 
@@ -51,6 +52,7 @@ using WeightArray = py::array_t<double, py::array::c_style>;
 using Weights = std::optional<WeightArray>;
 using DiagonalGradients = std::tuple<Values, Values, Values>;
 using Sizes = py::array_t<std::int64_t, py::array::c_style>;
+using Codes = py::array_t<std::int64_t, py::array::c_style>;
 // the sums, the row sums of x and of y, and the gradients by x and by y
 using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
@@ -437,6 +439,46 @@ Values kth_distances_of(const Sample& at, const Sample& x, int k, bool exclude_s
   return out;
 }
 
+fastdiv::ClusterSum cluster_sum_from(const std::string& name) {
+  using fastdiv::ClusterSum;
+  constexpr std::pair<const char*, ClusterSum> kinds[] = {{"squares", ClusterSum::squares},
+                                                          {"euclidean", ClusterSum::euclidean},
+                                                          {"manhattan", ClusterSum::manhattan},
+                                                          {"directions", ClusterSum::directions}};
+  for (const auto& [known, kind] : kinds) {
+    if (name == known) {
+      return kind;
+    }
+  }
+  throw std::invalid_argument("unknown sum over clusters '" + name + "'");
+}
+
+template <class T>
+Values cluster_sums_of(const py::array& x, const Codes& codes, const Weights& weights,
+                       const WeightArray& centers, const std::string& name, int n_threads,
+                       const Progress& progress) {
+  const auto vx = view<T>(x);
+  if (codes.ndim() != 1 || codes.shape(0) != vx.rows) {
+    throw std::invalid_argument("codes need one number per row");
+  }
+  if (centers.ndim() != 2 || centers.shape(1) != vx.cols) {
+    throw std::invalid_argument("centers must have the features of x");
+  }
+  const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
+  const auto kind = cluster_sum_from(name);
+  const py::ssize_t k = centers.shape(0);
+  Values out({k, fastdiv::cluster_scalars + vx.cols});
+  const double total = count(vx.rows);
+  double* data = out.mutable_data();
+  const std::int64_t* numbers = codes.data();
+  const double* at = centers.data();
+  run(progress, total, [&] {
+    fastdiv::cluster_sums<T>(vx, numbers, w, at, k, kind, data,
+                             options(n_threads, progress, total));
+  });
+  return out;
+}
+
 template <class T>
 Values log_ratio_moments_of(const py::array& log_p, const py::array& log_q,
                             const std::string& estimator, int n_threads) {
@@ -534,6 +576,14 @@ py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_th
   const Progress none;
   run(none, 0, [&] { fastdiv::quantized_products(vx, vw, data, options(n_threads, none, 0)); });
   return out;
+}
+
+Values cluster_sums(const py::array& x, const Codes& codes, const Weights& weights,
+                    const WeightArray& centers, const std::string& name, int n_threads,
+                    const Progress& progress) {
+  return (is_float32(x) ? cluster_sums_of<float> : cluster_sums_of<double>)(x, codes, weights,
+                                                                            centers, name,
+                                                                            n_threads, progress);
 }
 
 Values log_ratio_moments(const py::array& log_p, const py::array& log_q,
@@ -853,6 +903,9 @@ PYBIND11_MODULE(_core, m) {
         py::pos_only());
   m.def("kth_distances", &kth_distances, py::arg("at"), py::arg("x"), py::arg("k"),
         py::arg("exclude_self"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("cluster_sums", &cluster_sums, py::arg("x"), py::arg("codes"), py::arg("weights"),
+        py::arg("centers"), py::arg("name"), py::arg("n_threads"), py::arg("progress"),
+        py::pos_only());
   m.def("log_ratio_moments", &log_ratio_moments, py::arg("log_p"), py::arg("log_q"),
         py::arg("estimator"), py::arg("n_threads"), py::pos_only());
   m.def("categorical_normalisers", &categorical_normalisers, py::arg("values"), py::arg("name"),

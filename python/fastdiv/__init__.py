@@ -4,6 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
 from fastdiv._rows import QuantizedRows
+from fastdiv.cluster_scores import calinski_harabasz_score, davies_bouldin_score
+from fastdiv.clustering import ClusterDispersion, cluster_dispersion, wcss
 from fastdiv.coupled import (
     CoupledNormal,
     coupled_cross_entropy,
@@ -22,7 +24,9 @@ from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
 from fastdiv.dunn import dunn_index
 from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.flow import kl_flow, kl_flow_and_grad
+from fastdiv.gap import GapStatistic, gap_statistic
 from fastdiv.gaussian import Gaussian, fit_gaussian
+from fastdiv.geometric_medians import GeometricMedian, geometric_median
 from fastdiv.gradients import kl_and_grad
 from fastdiv.group_tests import DiscoResult, PermanovaResult, disco, permanova
 from fastdiv.kernel_inception import KID, kid
@@ -71,12 +75,15 @@ __all__ = [
     "RBF",
     "Callback",
     "Categorical",
+    "ClusterDispersion",
     "CoupledNormal",
     "DiscoResult",
     "Energy",
     "Estimate",
+    "GapStatistic",
     "Gaussian",
     "GaussianMixture",
+    "GeometricMedian",
     "GradientEstimate",
     "HybridProduct",
     "InverseMultiquadric",
@@ -95,6 +102,8 @@ __all__ = [
     "TwoSampleResult",
     "__version__",
     "bhattacharyya",
+    "calinski_harabasz_score",
+    "cluster_dispersion",
     "cmmd",
     "coupled_cross_entropy",
     "coupled_cross_entropy_monte_carlo",
@@ -104,12 +113,15 @@ __all__ = [
     "coupled_kl_monte_carlo",
     "coupled_log",
     "cross_entropy",
+    "davies_bouldin_score",
     "disco",
     "dunn_index",
     "energy_distance",
     "enumeration_grad",
     "f_divergence_bound",
     "fit_gaussian",
+    "gap_statistic",
+    "geometric_median",
     "get_num_threads",
     "gumbel_softmax",
     "hellinger",
@@ -145,5 +157,6 @@ __all__ = [
     "wae_kernel",
     "wae_mmd",
     "wasserstein2",
+    "wcss",
     "witness",
 ]

@@ -172,6 +172,18 @@ class Backend(Protocol):
         self, matrices: Matrix, name: str, n_threads: int, /
     ) -> NDArray[np.uint8]: ...
 
+    def cluster_sums(
+        self,
+        x: Matrix,
+        codes: NDArray[np.int64],
+        weights: Values | None,
+        centers: Values,
+        name: str,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def log_ratio_moments(
         self, log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
     ) -> Values: ...

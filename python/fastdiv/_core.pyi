@@ -35,6 +35,16 @@ def categorical_kl(
 def categorical_normalisers(
     values: Matrix, name: str, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
+def cluster_sums(
+    x: Matrix,
+    codes: NDArray[np.int64],
+    weights: Values | None,
+    centers: Values,
+    name: str,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
 def config() -> dict[str, object]: ...
 def diagonal_gradients(
     p_mean: Matrix,

@@ -255,6 +255,11 @@ def finite(
     )
 
 
+def finite_rows(a: Matrix) -> NDArray[np.bool_] | None:
+    """Tell which rows are finite; None if all are."""
+    return None if _first_nonfinite(a) < 0 else _finite_rows(a)
+
+
 def _first_nonfinite(a: Matrix) -> int:
     for rows in _row_parts(a):
         first = _backend.current().first_nonfinite(a[rows])

@@ -48,6 +48,9 @@ class Table:
         True if the names are only positions 0, 1, 2, …
     notice : str
         Something that the user should know about how the file was read, or "".
+    load_any : callable
+        ``load_any(name)`` returns the values of one column of any kind, an array of shape
+        (n_rows,); None stands for a missing value that is not NaN.
     """
 
     path: str
@@ -57,6 +60,36 @@ class Table:
     unusable: Mapping[str, str] = field(default_factory=dict)
     numbered: bool = False
     notice: str = ""
+    load_any: Callable[[str], Matrix] = np.array
+
+    def column(self, name: str, option: str) -> Matrix:
+        """Load one column of any kind.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+        option : str
+            The option that names it, for the message.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Its values.
+
+        Raises
+        ------
+        TableError
+            If there is no such column.
+        """
+        if name not in self.names and name not in self.unusable:
+            known = [*self.names, *self.unusable]
+            listed = ", ".join(map(printable, known[:12]))
+            more = f", and {len(known) - 12} more" if len(known) > 12 else ""
+            raise TableError(
+                f"{option}: {self.path} has no column {name!r}; its columns are: {listed}{more}"
+            )
+        return self.load_any(name)
 
 
 def read_table(path: str) -> Table:
@@ -337,7 +370,10 @@ def _from_array(path: str, array: Matrix) -> Table:
     def load(wanted: Sequence[str]) -> Matrix:
         return matrix if tuple(wanted) == names else matrix[:, [int(name) for name in wanted]]
 
-    return Table(path, len(matrix), names, load, numbered=True, notice=notice)
+    def load_any(name: str) -> Matrix:
+        return matrix[:, int(name)]
+
+    return Table(path, len(matrix), names, load, {}, True, notice, load_any)
 
 
 def _from_arrays(path: str, arrays: Mapping[str, Matrix]) -> Table:
@@ -362,7 +398,14 @@ def _from_arrays(path: str, arrays: Mapping[str, Matrix]) -> Table:
     def load(wanted: Sequence[str]) -> Matrix:
         return np.column_stack([columns[name] for name in wanted])
 
-    return Table(path, next(iter(rows.values())), tuple(columns), load, unusable)
+    def load_any(name: str) -> Matrix:
+        column = columns[name] if name in columns else arrays[name]
+        if column.ndim != 1:
+            raise TableError(f"{path}: array {name!r} of shape {column.shape} is not one column")
+        return column
+
+    n_rows = next(iter(rows.values()))
+    return Table(path, n_rows, tuple(columns), load, unusable, load_any=load_any)
 
 
 def _is_numeric(array: Matrix) -> bool:
@@ -466,7 +509,13 @@ def _from_arrow(
             out[:, index] = column.to_numpy()
         return out
 
-    return Table(path, n_rows, tuple(numeric), load, left_out, notice=notice)
+    def load_any(name: str) -> Matrix:
+        column = select([name]).column(name)
+        if name in numeric and not column.null_count:
+            return np.asarray(column.to_numpy())
+        return np.array(column.to_pylist(), dtype=object)
+
+    return Table(path, n_rows, tuple(numeric), load, left_out, notice=notice, load_any=load_any)
 
 
 def _kind_in_words(kind: Any) -> str:

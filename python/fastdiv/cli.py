@@ -1,8 +1,9 @@
-"""The command line: ``fastdiv compare`` and ``fastdiv info``.
+"""The command line: ``fastdiv compare``, ``fastdiv wcss`` and ``fastdiv info``.
 
 The way of the data in ``compare``: `_tables.read_table` twice, `_tables.choose_columns`, rows with
 missing values refused or dropped, `mmd_test`, `report.feature_shifts`, then a `report.Report` as
-text, JSON and picture. Results go to standard output, everything else to standard error.
+text, JSON and picture. In ``wcss``: `_tables.read_table`, `cluster_dispersion`, silhouettes, then a
+`cluster_report.ClusterReport`. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any, NoReturn, TextIO
 import numpy as np
 
 import fastdiv
-from fastdiv import _backend, _inputs, _plan, kernels
+from fastdiv import _backend, _inputs, _labels, _plan, kernels
+from fastdiv import cluster_report as clusters
 from fastdiv._tables import (
     Matrix,
     Table,
@@ -168,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastdiv {fastdiv.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     _add_compare(commands)
+    _add_wcss(commands)
     info = commands.add_parser(
         "info",
         help="show the version, instruction set, threads and libraries in use",
@@ -274,6 +277,84 @@ def _add_compare(commands: Any) -> None:
         help="exit with 1 if the samples differ (an error is always 2)",
     )
 
+
+def _add_wcss(commands: Any) -> None:
+    parser = commands.add_parser(
+        "wcss",
+        help="measure the dispersion within the clusters of a table",
+        description=(
+            "Measure the dispersion within the clusters of a table by every objective that goes\n"
+            "by such a name: within-cluster sum of squares (WCSS), MSE, the sum of distances to\n"
+            "the centers, sums over pairs, and silhouettes."
+        ),
+        epilog=_WCSS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=_wcss)
+    add = parser.add_argument
+    add("data", metavar="DATA", help="table with the labels: .npy .npz .csv .parquet")
+
+    data = parser.add_argument_group("data")
+    add = data.add_argument
+    add("--labels", metavar="COLUMN", required=True, help="column that holds the cluster of a row")
+    add("--noise", metavar="LABEL", help="label of rows to leave out, for example -1")
+    add(
+        "--columns",
+        metavar="NAME,...",
+        type=_argument(parse_names),
+        help="measure these columns (default: every numeric column but the labels)",
+    )
+    add("--standardize", action="store_true", help="scale each column to mean 0 and deviation 1")
+    add(
+        "--nan-policy",
+        choices=["raise", "omit"],
+        default="raise",
+        help="rows with missing or infinite values: refuse (raise, the default) or drop (omit)",
+    )
+
+    measure = parser.add_argument_group("measure")
+    add = measure.add_argument
+    add(
+        "--centers",
+        choices=["mean", "geometric_median"],
+        default="mean",
+        help="measure from the means (the default) or the geometric medians",
+    )
+    add(
+        "--metric",
+        choices=["euclidean", "manhattan"],
+        default="euclidean",
+        help="of the distances that are not squared (default: euclidean)",
+    )
+    add(
+        "--no-pairs",
+        action="store_true",
+        help="leave out the sums over pairs and the silhouettes, which take O(n^2) time",
+    )
+    add(
+        "--threads",
+        metavar="N",
+        type=_argument(_whole(1, _inputs.MAX_THREADS)),
+        help="number of threads (default: OMP_NUM_THREADS or all cores)",
+    )
+
+    output = parser.add_argument_group("output")
+    add = output.add_argument
+    add("--json", metavar="FILE|-", help="write the result as JSON; - is standard output")
+    add("--plot", metavar="FILE.png", help="draw WCSS per cluster, and distances or silhouettes")
+
+
+_WCSS_EPILOG = """\
+labels:
+  Integers, text, booleans, dates or categories; every row needs one.
+
+with --json - the table goes to standard error.
+
+examples:
+  fastdiv wcss iris.csv --labels species
+  fastdiv wcss points.parquet --labels cluster --noise -1 --no-pairs --json result.json
+"""
 
 _EPILOG = """\
 kernels (sigma is --bandwidth):
@@ -406,8 +487,9 @@ def _info(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     kernel = _with_bandwidth(args.kernel, args.bandwidth)
-    _check_outputs(args)
-    plots = _load_plots() if args.plot else None
+    _check_outputs(args, args.reference, args.current)
+    if args.plot:
+        _load_plots()
     reference, current = read_table(args.reference), read_table(args.current)
     names, left_out = choose_columns(reference, current, args.columns)
     for table in (reference, current):
@@ -440,17 +522,112 @@ def _compare(args: argparse.Namespace) -> int:
         seed=args.seed,
         bandwidth_rule="median" if getattr(kernel, "bandwidth", None) == "median" else "",
     )
+    _deliver(report, args, lambda: _load_plots().draw(report))
+    return EXIT_DIFFERENT if args.exit_code and report.differ else 0
+
+
+def _deliver(
+    report: Report | clusters.ClusterReport, args: argparse.Namespace, draw: Callable[[], Any]
+) -> None:
+    """Write the files, all or none, then print."""
     as_json = json.dumps(report.to_json(), indent=2, allow_nan=False) if args.json else ""
     with contextlib.ExitStack() as staged:
         if args.json not in (None, "-"):
             with open(staged.enter_context(_whole_file(args.json)), "w", encoding="utf-8") as file:
                 file.write(as_json + "\n")
-        if plots:
-            plots.save(plots.draw(report), staged.enter_context(_whole_file(args.plot)))
+        if args.plot:
+            _load_plots().save(draw(), staged.enter_context(_whole_file(args.plot)))
     if args.json == "-":
         _say(sys.stdout, as_json)
     _say(sys.stderr if args.json == "-" else sys.stdout, report.to_text().rstrip("\n"))
-    return EXIT_DIFFERENT if args.exit_code and report.differ else 0
+
+
+def _wcss(args: argparse.Namespace) -> int:
+    _check_outputs(args, args.data)
+    if args.plot:
+        _load_plots()
+    table = read_table(args.data)
+    if table.notice:
+        _notice(table.notice)
+    labels = table.column(args.labels, "--labels")
+    names, left_out = _measured_columns(table, args)
+    x = table.load(names)
+    keep = _finite_rows(x)
+    if not keep.all():
+        if args.nan_policy == "raise":
+            fault = _describe_missing(table, x, keep, names)
+            raise UsageError(f"{fault}; use --nan-policy omit to drop these rows")
+        if not keep.any():
+            raise UsageError(f"{table.path}: every row has a missing value; choose --columns")
+        x, labels = x[keep], labels[keep]
+    if args.standardize:
+        x = _standardized(x, names)
+    try:
+        noise = None if args.noise is None else _noise_label(labels, args)
+        kept, _ = _labels.codes(labels, "labels", len(x), noise)
+        codes = kept[kept >= 0]
+        rows = x if len(codes) == len(x) else x[kept >= 0]
+        found = fastdiv.cluster_dispersion(
+            x,
+            labels,
+            noise_label=noise,
+            centers=args.centers,
+            metric=args.metric,
+            pairs=not args.no_pairs,
+            n_threads=args.threads,
+        )
+        of_rows = None
+        if not args.no_pairs:
+            of_rows = clusters.silhouettes(rows, codes, args.metric, args.threads)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        message = str(error).replace("labels must", f"--labels: {args.labels} must", 1)
+        raise UsageError(message) from error
+    report = clusters.ClusterReport(
+        data=args.data,
+        column=args.labels,
+        n_features=len(names),
+        dispersion=found,
+        centers=args.centers,
+        silhouettes=of_rows,
+        rows_of=codes,
+        standardized=args.standardize,
+        left_out=left_out,
+        omitted=table.n_rows - len(x),
+        noise=len(x) - len(codes),
+    )
+    _deliver(report, args, lambda: _load_plots().clusters(report))
+    return 0
+
+
+def _measured_columns(
+    table: Table, args: argparse.Namespace
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Choose the columns to measure: the labels are not among them."""
+    if args.columns is not None:
+        if args.labels in args.columns:
+            raise UsageError(f"--columns: {args.labels} holds the labels")
+        return choose_columns(table, table, args.columns)
+    names = tuple(name for name in table.names if name != args.labels)
+    left_out = {name: why for name, why in table.unusable.items() if name != args.labels}
+    if not names:
+        raise UsageError(f"{table.path} has no numeric column besides the labels")
+    return names, left_out
+
+
+def _noise_label(labels: Matrix, args: argparse.Namespace) -> Any:
+    """Return the label that is written like this."""
+    number = _number(args.noise)
+    for label in np.unique(labels).tolist():
+        if str(label) == args.noise or (isinstance(label, int | float) and label == number):
+            return label
+    raise UsageError(f"--noise: no row has the label {args.noise!r}")
+
+
+def _standardized(x: Matrix, names: Sequence[str]) -> Matrix:
+    mean, sd = mean_and_sd(x)
+    _refuse_wild("DATA", np.isfinite(sd), names)
+    sd[sd == 0] = 1.0
+    return _scaled(x, mean, sd, "DATA", names)
 
 
 def _test(x: Matrix, y: Matrix, kernel: Any, samples: Samples, args: argparse.Namespace) -> Any:
@@ -581,7 +758,7 @@ def _refuse_wild(role: str, finite: Any, names: Sequence[str]) -> None:
 # ---------------------------------------------------------------- outputs
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
+def _check_outputs(args: argparse.Namespace, *tables: str) -> None:
     """Refuse outputs that could not be written, before any work."""
     outputs = {
         option: os.path.realpath(path)
@@ -590,7 +767,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
     }
     if args.plot is not None and not args.plot.lower().endswith(".png"):
         raise UsageError(f"--plot: {args.plot} must end in .png")
-    inputs = {os.path.realpath(args.reference), os.path.realpath(args.current)}
+    inputs = set(map(os.path.realpath, tables))
     for option, path in outputs.items():
         folder = os.path.dirname(path)
         if path in inputs:

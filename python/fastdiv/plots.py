@@ -1,4 +1,4 @@
-"""A picture of a comparison; needs matplotlib (``pip install 'fastdiv[plot]'``)."""
+"""Pictures; they need matplotlib (``pip install 'fastdiv[plot]'``)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastdiv.cluster_report import ClusterReport
+    from fastdiv.gap import GapStatistic
     from fastdiv.report import Report
 
 _INK = "#26323d"
@@ -86,13 +88,135 @@ def draw(report: Report) -> Figure:
     return figure
 
 
+def gap(result: GapStatistic) -> Figure:
+    """Draw the elbow and the gap statistic side by side.
+
+    No window is opened and the state of pyplot is not touched.
+
+    Parameters
+    ----------
+    result : GapStatistic
+        From `gap_statistic`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, W_k over k. Right, gap(k) with bars of s_k to both sides. The chosen k is marked in
+        both.
+
+    Examples
+    --------
+    >>> from fastdiv import gap_statistic, plots
+    >>> cut = lambda x, k: x[:, 0].argsort().argsort() * k // len(x)
+    >>> figure = plots.gap(gap_statistic([0.0, 1.0, 19.0, 20.0], cut, [1, 2], rng=0))
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['W', 'gap']
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(10, 3.8), layout=layout)
+        elbow, curve = figure.subplots(1, 2)
+        k = result.k_values
+        elbow.plot(k, result.w_k, color=_INK, marker="o", markersize=4)
+        elbow.set_ylim(0, None)
+        elbow.set_ylabel("W")
+        elbow.set_title("Within-cluster sum of squares")
+        curve.errorbar(
+            k, result.gap, result.s_k, color=_INK, ecolor=_FAINT, marker="o", markersize=4
+        )
+        curve.set_ylabel("gap")
+        curve.set_title(
+            f"Gap statistic: {result.k} cluster{'s' if result.k != 1 else ''} "
+            f"({len(result.reference_w_k)} {result.reference} references)"
+        )
+        for axes in (elbow, curve):
+            axes.axvline(result.k, color=_ACCENT, linewidth=1.5, zorder=0)
+            axes.set_xlabel("number of clusters k")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def clusters(report: ClusterReport) -> Figure:
+    """Draw the clusters of a table side by side.
+
+    No window is opened and the state of pyplot is not touched.
+
+    Parameters
+    ----------
+    report : ClusterReport
+        A measured table.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, the WCSS of each cluster, the largest 20 of them. Right, of the same clusters the
+        silhouettes of all rows, sorted; without silhouettes the mean distance to the centre.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    found = report.dispersion
+    shown = np.argsort(-found.wcss, kind="stable")[:_FEATURES_SHOWN]
+    shown = np.sort(shown)
+    names = [printable(report.names()[c], _NAME_WIDTH) for c in shown.tolist()]
+    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
+    with rc_context(_STYLE):
+        height = max(3.6, 1.5 + 0.27 * len(shown))
+        figure = Figure(figsize=(10, height), layout=layout)
+        squares, right = figure.subplots(1, 2)
+        _draw_bars(squares, found.wcss[shown], names)
+        squares.set_xlabel("sum of squared distances to the centre")
+        total = len(found.wcss)
+        which = f": {len(shown)} of {total} clusters" if total > len(shown) else ""
+        squares.set_title(f"WCSS {found.total_wcss:.5g}{which}")
+        if report.silhouettes is None:
+            _draw_bars(right, (found.sum_dist / found.weights)[shown], names)
+            right.set_xlabel(f"mean {found.metric} distance to the centre")
+            right.set_title(f"Sum of distances {found.total_sum_dist:.5g}")
+        else:
+            _draw_silhouettes(right, report, shown.tolist(), names)
+    return figure
+
+
+def _draw_bars(axes: Axes, values: Any, names: list[str]) -> None:
+    rows = np.arange(len(names))
+    axes.barh(rows, values, height=0.62, color=_DOWN, alpha=0.85)
+    axes.set_yticks(rows, names)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.locator_params(axis="x", nbins=5)
+
+
+def _draw_silhouettes(
+    axes: Axes, report: ClusterReport, shown: list[int], names: list[str]
+) -> None:
+    values = np.asarray(report.silhouettes)
+    ticks, start = [], 0
+    for c in shown:
+        own = np.sort(values[report.rows_of == c])[::-1]
+        axes.fill_betweenx(np.arange(start, start + len(own)), 0, own, color=_DOWN, step="post")
+        ticks.append(start + len(own) / 2)
+        start += len(own) + max(1, len(values) // 60)
+    axes.axvline(float(values.mean()), color=_ACCENT, linewidth=2)
+    axes.set_yticks(ticks, names)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("silhouette of each row")
+    axes.set_title(f"Mean silhouette {values.mean():.3f}")
+
+
 def save(figure: Figure, path: str) -> None:
     """Write a figure as PNG, whatever the suffix of the path.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        From `draw`.
+        From `draw`, `gap` or `clusters`.
     path : str
         Where to write.
     """

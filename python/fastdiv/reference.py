@@ -669,6 +669,62 @@ def kl_from_products(
     return np.where(twice > error * terms, twice / 2, np.nan)
 
 
+def cluster_sums(
+    x: Matrix,
+    codes: NDArray[np.int64],
+    weights: Values | None,
+    centers: Values,
+    name: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Sum over the rows x of each cluster, seen from its centre c.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d)
+        Rows, float32 or float64.
+    codes : ndarray of int64, shape (n,)
+        Cluster of each row, from 0 to k − 1; negative where the row is left out.
+    weights : ndarray of float64, shape (n,), or None
+        Of the rows; None stands for 1.
+    centers : ndarray of float64, shape (k, d)
+        Centre of each cluster.
+    name : {"squares", "euclidean", "manhattan", "directions"}
+        The distance D, or what is summed instead; "squares" has D = 0.
+    n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, 4 + d)
+        Number of rows, Σ w, Σ w ‖x − c‖², Σ w D(x, c), and the vector Σ w (x − c). For
+        "directions": number of rows x = c, Σ w/‖x − c‖ over the others, Σ w over those x = c,
+        Σ w ‖x − c‖, and the vector Σ w (x − c)/‖x − c‖ over the others.
+    """
+    k = len(centers)
+    kept = codes >= 0
+    of = codes[kept]
+    w = np.ones(len(of)) if weights is None else weights[kept]
+    v = x[kept].astype(np.float64) - centers[of]
+    squares = (v**2).sum(axis=1)
+    distances = np.abs(v).sum(axis=1) if name == "manhattan" else np.sqrt(squares)
+    sums = np.zeros((k, 4 + x.shape[1]))
+    if name == "directions":
+        away = distances > 0
+        pull = np.divide(w, distances, out=np.zeros_like(w), where=away)
+        columns = [~away, pull, w * ~away, w * distances, *(pull[:, None] * v).T]
+    else:
+        columns = [np.ones_like(w), w, w * squares, w * distances, *(w[:, None] * v).T]
+        if name == "squares":
+            columns[3] = np.zeros_like(w)
+    for j, column in enumerate(columns):
+        sums[:, j] = np.bincount(of, weights=column, minlength=k)
+    _report(progress)
+    return sums
+
+
 def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int) -> Values:
     """
     Compute mean and spread of the estimates that draws of p give of KL(p ‖ q).

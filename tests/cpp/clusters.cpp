@@ -1,0 +1,146 @@
+// Sums over the rows of clusters, at sizes around every edge, against loops over single rows. Made
+// for sanitizers and emulators, like exercise.cpp; its arguments are the same.
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include <fastdiv/clusters.hpp>
+
+#include "harness.hpp"
+
+namespace {
+
+using fastdiv::cluster_scalars;
+using fastdiv::ClusterSum;
+using fastdiv::MatrixView;
+using std::ptrdiff_t;
+
+std::mt19937 bits(7);
+
+double normal() {
+  return std::normal_distribution<double>()(bits);
+}
+
+template <class T>
+std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int64_t>& codes,
+                             const double* weights, const std::vector<double>& centers,
+                             ptrdiff_t clusters, ClusterSum kind) {
+  const ptrdiff_t stride = cluster_scalars + x.cols;
+  std::vector<double> sums(static_cast<std::size_t>(clusters * stride));
+  for (ptrdiff_t i = 0; i < x.rows; ++i) {
+    const ptrdiff_t code = codes[static_cast<std::size_t>(i)];
+    if (code < 0) {
+      continue;
+    }
+    double squares = 0, absolutes = 0;
+    for (ptrdiff_t k = 0; k < x.cols; ++k) {
+      const double v =
+          static_cast<double>(x(i, k)) - centers[static_cast<std::size_t>(code * x.cols + k)];
+      squares += v * v;
+      absolutes += std::abs(v);
+    }
+    const double w = weights == nullptr ? 1 : weights[i], distance = std::sqrt(squares);
+    double* out = sums.data() + code * stride;
+    double factor = w;
+    if (kind == ClusterSum::directions) {
+      factor = distance > 0 ? w / distance : 0;
+      out[0] += distance > 0 ? 0 : 1;
+      out[1] += factor;
+      out[2] += distance > 0 ? 0 : w;
+      out[3] += w * distance;
+    } else {
+      out[0] += 1;
+      out[1] += w;
+      out[2] += w * squares;
+      out[3] += kind == ClusterSum::euclidean   ? w * distance
+                : kind == ClusterSum::manhattan ? w * absolutes
+                                                : 0;
+    }
+    for (ptrdiff_t k = 0; k < x.cols; ++k) {
+      const auto at = static_cast<std::size_t>(code * x.cols + k);
+      out[cluster_scalars + k] += factor * (static_cast<double>(x(i, k)) - centers[at]);
+    }
+  }
+  return sums;
+}
+
+template <class T>
+void compare(const MatrixView<T>& x, ptrdiff_t clusters, const char* what) {
+  const auto rows = static_cast<std::size_t>(x.rows);
+  std::vector<std::int64_t> codes(rows);
+  std::vector<double> weights(rows), centers(static_cast<std::size_t>(clusters * x.cols));
+  for (std::size_t i = 0; i < rows; ++i) {
+    codes[i] = std::uniform_int_distribution<std::int64_t>(-1, clusters - 1)(bits);
+    weights[i] = std::abs(normal());
+  }
+  for (double& value : centers) {
+    value = normal();
+  }
+  codes[0] = 0;
+  for (ptrdiff_t k = 0; k < x.cols; ++k) {
+    centers[static_cast<std::size_t>(k)] = static_cast<double>(x(0, k));
+  }
+  for (const ClusterSum kind : {ClusterSum::squares, ClusterSum::euclidean, ClusterSum::manhattan,
+                                ClusterSum::directions}) {
+    for (const bool weighted : {false, true}) {
+      const double* w = weighted ? weights.data() : nullptr;
+      const std::vector<double> right = expected(x, codes, w, centers, clusters, kind);
+      std::vector<double> first;
+      for (const int threads : {1, 2, 5}) {
+        fastdiv::Options options;
+        options.n_threads = threads;
+        std::vector<double> sums(right.size());
+        check(fastdiv::cluster_sums<T>(x, codes.data(), w, centers.data(), clusters, kind,
+                                       sums.data(), options),
+              "the call ends");
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+          check(std::abs(sums[i] - right[i]) <= 1e-11 * static_cast<double>(rows), what);
+        }
+        first = first.empty() ? sums : first;
+        check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
+              "the same bits for any number of threads");
+      }
+    }
+  }
+}
+
+template <class T>
+void everything(const char* name) {
+  where = name;
+  for (const ptrdiff_t dim : {1, 2, 7, 8, 17, 64}) {
+    for (const ptrdiff_t rows : {1, 3, 100, 5000}) {
+      std::vector<T> values(static_cast<std::size_t>(2 * rows * dim));
+      for (T& value : values) {
+        value = static_cast<T>(normal());
+      }
+      const MatrixView<T> x{values.data(), rows, dim, dim, 1};
+      compare<T>(x, 5, "rows side by side");
+      compare<T>({values.data(), rows, dim, 2 * dim, 1}, 3, "every other row");
+      compare<T>({values.data(), rows, dim, 1, rows}, 3, "features side by side");
+      compare<T>({values.data() + (rows - 1) * dim, rows, dim, -dim, 1}, 1, "backwards");
+    }
+  }
+  const T one[2] = {1, 2};
+  const std::int64_t beyond[2] = {0, 1};
+  const double center = 0;
+  double out[cluster_scalars + 1];
+  bool refused = false;
+  try {
+    fastdiv::cluster_sums<T>({one, 2, 1, 1, 1}, beyond, nullptr, &center, 1, ClusterSum::squares,
+                             out);
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  check(refused, "a code beyond the clusters");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run(argc, argv, [] {
+    everything<float>("float32");
+    everything<double>("float64");
+  });
+}

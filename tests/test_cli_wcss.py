@@ -1,0 +1,271 @@
+"""`fastdiv wcss`, from a file to text, JSON, picture and exit status."""
+
+import json
+
+import numpy as np
+import pytest
+
+import fastdiv
+from fastdiv import cli, cluster_report
+
+RNG = np.random.default_rng(4)
+LABELS = np.arange(60) % 3
+X = RNG.normal(size=(60, 2)) + 5.0 * LABELS[:, None]
+WORDS = np.array(["ash", "elm", "oak"])[LABELS]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A .npz file of a matrix and columns of labels."""
+    path = tmp_path / "table.npz"
+    np.savez(path, x=X, cluster=LABELS, tree=WORDS, noisy=LABELS - 1, grid=np.stack([WORDS] * 2, 1))
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        status = cli.main(["wcss", *map(str, arguments)])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def refused(run, tmp_path):
+    """Run a command that must fail with one clear line and leave no file; return the line."""
+
+    def call(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        status, out, err = run(*arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith("fastdiv: ")
+        assert err.count("\n") == 1
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return call
+
+
+def test_table(run, table):
+    status, out, err = run(table, "--labels=tree", "--columns=x.0,x.1")
+    assert (status, err) == (0, "")
+    assert f"data       {table}: 60 rows" in out
+    assert "labels     tree: 3 clusters" in out
+    found = fastdiv.cluster_dispersion(X, WORDS, pairs=True)
+    cells = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    for c, word in enumerate(("ash", "elm", "oak")):
+        numbers = found.wcss, found.mse, found.sum_dist, found.pair_sum_sq, found.pair_sum
+        assert cells[word][:6] == ["20", *(f"{values[c]:.6g}" for values in numbers)]
+    totals = found.total_wcss, found.total_mse, found.total_sum_dist
+    assert cells["total"][:4] == ["60", *(f"{value:.6g}" for value in totals)]
+    assert f"between clusters {found.bcss:.6g}" in out
+
+
+def test_json(run, table, tmp_path):
+    status, out, err = run(table, "--labels=cluster", "--columns=x.0,x.1", "--json=-")
+    assert status == 0
+    assert "total" in err
+    found = fastdiv.cluster_dispersion(X, LABELS, pairs=True)
+    read = json.loads(out)
+    for name in ("sizes", "wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum", "centers"):
+        np.testing.assert_allclose(read[name], getattr(found, name), rtol=1e-12)
+    for name in ("total_wcss", "total_mse", "total_sum_dist", "bcss", "total_ss"):
+        assert read[name] == pytest.approx(getattr(found, name), rel=1e-12)
+    assert read["labels"] == ["0", "1", "2"]
+    assert read["left_out"] == {}
+    run(table, "--labels=cluster", "--columns=x.0,x.1", f"--json={tmp_path / 'r.json'}")
+    assert json.loads((tmp_path / "r.json").read_text()) == read
+
+
+def test_the_labels_are_not_measured(run, table):
+    _, out, _ = run(table, "--labels=cluster", "--json=-")
+    with_noisy = fastdiv.cluster_dispersion(np.column_stack([X, LABELS - 1]), LABELS)
+    assert json.loads(out)["total_wcss"] == pytest.approx(with_noisy.total_wcss)
+    assert json.loads(out)["left_out"] == {"tree": "<U3", "grid": "<U3"}
+
+
+def test_noise_centers_metric_and_pairs(run, table):
+    options = ("--columns=x.0,x.1", "--centers=geometric_median", "--metric=manhattan")
+    _, out, err = run(table, "--labels=noisy", "--noise=-1", *options, "--no-pairs", "--json=-")
+    read = json.loads(out)
+    found = fastdiv.cluster_dispersion(
+        X, LABELS - 1, noise_label=-1, centers="geometric_median", metric="manhattan"
+    )
+    np.testing.assert_allclose(read["sum_dist"], found.sum_dist, rtol=1e-12)
+    assert (read["pair_sum"], read["silhouettes"], read["noise"]) == (None, None, 20)
+    assert "60 rows" in err
+    assert "noisy: 2 clusters, 20 rows of noise left out" in err
+    assert "geometric medians; distances manhattan" in err
+    assert run(table, "--labels=tree", "--noise=elm")[0] == 0
+
+
+def test_standardize(run, table):
+    _, out, _ = run(table, "--labels=tree", "--columns=x.0,x.1", "--standardize", "--json=-")
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0, ddof=1)
+    assert json.loads(out)["total_ss"] == pytest.approx(2 * 59, rel=1e-12)
+    assert json.loads(out)["total_wcss"] == pytest.approx(fastdiv.wcss(scaled, WORDS), rel=1e-12)
+
+
+def test_missing_values(run, refused, tmp_path):
+    x = X.copy()
+    x[4, 1] = np.nan
+    path = tmp_path / "x.npz"
+    np.savez(path, x=x, c=LABELS)
+    assert "missing values in 1 of 60 rows (x.1 1); use --nan-policy omit" in refused(
+        path, "--labels=c"
+    )
+    _, out, _ = run(path, "--labels=c", "--nan-policy=omit")
+    assert "59 rows (1 with missing values dropped)" in out
+    np.savez(path, x=np.full((3, 1), np.nan), c=[0, 1, 1])
+    assert "every row has a missing value" in refused(path, "--labels=c", "--nan-policy=omit")
+
+
+def test_every_format(run, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import csv, parquet
+
+    columns = pa.table(
+        {
+            "u": X[:, 0],
+            "v": X[:, 1],
+            "c": LABELS,
+            "word": WORDS,
+            "kind": pa.array(WORDS).dictionary_encode(),
+            "yes": LABELS == 1,
+        }
+    )
+    parquet.write_table(columns, tmp_path / "t.parquet")
+    csv.write_csv(columns.drop(["kind"]), tmp_path / "t.csv")
+    np.save(tmp_path / "t.npy", np.column_stack([X, LABELS]))
+    expected = fastdiv.wcss(X, LABELS)
+    for name, column in (
+        *(("t.parquet", c) for c in ("c", "word", "kind")),
+        *(("t.csv", c) for c in ("c", "word")),
+        ("t.npy", "2"),
+    ):
+        measured = "0,1" if name == "t.npy" else "u,v"
+        _, out, _ = run(tmp_path / name, f"--labels={column}", f"--columns={measured}", "--json=-")
+        assert json.loads(out)["total_wcss"] == pytest.approx(expected, rel=1e-12)
+    _, out, _ = run(tmp_path / "t.csv", "--labels=yes")
+    assert "word: text" in out
+    assert "yes: 2 clusters" in out
+
+
+def test_labels_that_are_missing(refused, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "t.csv"
+    path.write_text("u,c,n\n1.0,,1\n2.0,a,\n3.0,b,2\n")
+    path_parquet = tmp_path / "t.parquet"
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"u": [1.0, 2.0], "c": ["a", None]}), path_parquet)
+    assert "--labels: c must not be missing; got None at row 1" in refused(
+        path_parquet, "--labels=c"
+    )
+    assert "--labels: n must" in refused(path, "--labels=n", "--columns=u")
+
+
+def test_silhouettes_are_those_of_the_rows(run, table, monkeypatch, tmp_path):
+    metrics = pytest.importorskip("sklearn.metrics")
+
+    def samples(x, labels, *, metric, n_threads):
+        return metrics.silhouette_samples(x, labels, metric=metric)
+
+    monkeypatch.setattr(fastdiv, "silhouette_samples", samples, raising=False)
+    options = ("--columns=x.0,x.1", "--labels=noisy", "--noise=-1")
+    _, out, err = run(table, *options, "--json=-")
+    kept = LABELS > 0
+    each = metrics.silhouette_samples(X[kept], LABELS[kept])
+    read = json.loads(out)
+    assert read["silhouette_score"] == pytest.approx(each.mean(), rel=1e-12)
+    by_cluster = [each[LABELS[kept] == c].mean() for c in (1, 2)]
+    np.testing.assert_allclose(read["silhouettes"], by_cluster, rtol=1e-12)
+    assert "silhouette" in err
+    pytest.importorskip("matplotlib")
+    assert run(table, *options, f"--plot={tmp_path / 's.png'}")[0] == 0
+
+
+def test_silhouettes_where_they_are_not_defined():
+    for codes in (np.zeros(5, dtype=np.int64), np.arange(5)):
+        assert cluster_report.silhouettes(X[:5], codes, "euclidean", None) is None
+
+
+@pytest.mark.parametrize("options", [(), ("--no-pairs",)])
+def test_plot(run, table, tmp_path, options):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "p.png"
+    assert run(table, "--labels=tree", f"--plot={path}", *options)[0] == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_shows_the_largest_clusters():
+    pytest.importorskip("matplotlib")
+    from fastdiv import plots
+
+    labels = np.arange(120) % 40
+    found = fastdiv.cluster_dispersion(RNG.normal(size=(120, 2)), labels)
+    report = cluster_report.ClusterReport("d", "c", 2, found, "mean", None, labels)
+    left, right = plots.clusters(report).axes
+    drawn = [bar.get_width() for bar in left.patches]
+    assert sorted(drawn) == sorted(found.wcss.tolist())[-20:]
+    assert "20 of 40 clusters" in left.get_title(loc="left")
+    assert len(right.patches) == 20
+    assert " more\n" not in report.to_text()
+    many = np.arange(120) % 60
+    found = fastdiv.cluster_dispersion(RNG.normal(size=(120, 2)), many)
+    report = cluster_report.ClusterReport("d", "c", 2, found, "mean", None, many)
+    assert "and 10 more" in report.to_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--labels"),
+        (
+            ("--labels=rock",),
+            "has no column 'rock'; its columns are: x.0, x.1, cluster, noisy, tree, grid",
+        ),
+        (("--labels=grid",), "array 'grid' of shape (60, 2) is not one column"),
+        (("--labels=x.0",), "--labels: x.0 must be integers or text"),
+        (("--labels=tree", "--columns=stone"), "has no column 'stone'"),
+        (("--labels=tree", "--columns=tree"), "--columns: tree holds the labels"),
+        (("--labels=tree", "--noise=fir"), "--noise: no row has the label 'fir'"),
+        (("--labels=tree", "--metric=cosine"), "--metric"),
+        (("--labels=tree", "--centers=medoid"), "--centers"),
+        (("--labels=tree", "--threads=0"), "--threads: must be a whole number from 1 to 1024"),
+        (("--labels=tree", "--plot=picture.pdf"), "must end in .png"),
+        (("--labels=tree", "--json=/nowhere/r.json"), "folder /nowhere does not exist"),
+        (("--labels=tree", "--nonsense"), "--nonsense"),
+    ],
+)
+def test_bad_options(refused, table, options, message):
+    assert message in refused(table, *options)
+
+
+def test_bad_tables(refused, tmp_path, table):
+    assert f"--json: {table} is one of the tables" in refused(
+        table, "--labels=tree", f"--json={table}"
+    )
+    path = tmp_path / "labels.npz"
+    np.savez(path, a=LABELS, word=WORDS)
+    assert "has no numeric column besides the labels" in refused(path, "--labels=a")
+    np.savez(path, a=[0, 0], x=[0.0, 1e200])
+    assert "overflow" in refused(path, "--labels=a")
+    np.savez(path, a=[-1, -1], x=[0.0, 1.0])
+    assert "besides the noise label" in refused(path, "--labels=a", "--noise=-1")
+    assert "No such file" in refused(tmp_path / "none.npy", "--labels=0")
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["wcss", "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 100
+    for option in (
+        *("--labels", "--noise", "--columns", "--standardize", "--nan-policy", "--centers"),
+        *("--metric", "--no-pairs", "--threads", "--json", "--plot"),
+    ):
+        assert option in out

@@ -1,0 +1,76 @@
+"""Scores of a clustering: those of scikit-learn, weights as copies, and bad input."""
+
+import numpy as np
+import pytest
+
+from fastdiv import calinski_harabasz_score, davies_bouldin_score, wcss
+
+
+def clustered(rng, n=300, d=5, k=4):
+    labels = np.append(np.arange(k), rng.integers(k, size=n - k))
+    return rng.normal(size=(n, d)) + 4.0 * rng.normal(size=(k, d))[labels], labels
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_scores_are_those_of_scikit_learn(rng, offset):
+    metrics = pytest.importorskip("sklearn.metrics")
+    x, labels = clustered(rng)
+    x = np.round(x * 256) / 256  # so that the shift is exact
+    for ours, theirs in (
+        (calinski_harabasz_score, metrics.calinski_harabasz_score),
+        (davies_bouldin_score, metrics.davies_bouldin_score),
+    ):
+        assert ours(x + offset, labels) == pytest.approx(
+            theirs(x, labels), rel=1e-9 if offset else 1e-12
+        )
+
+
+def test_scores_of_degenerate_clusters_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    cases = [
+        ([[0.0], [0.0], [1.0], [1.0]], [0, 0, 1, 1]),  # no spread
+        ([[1.0], [1.0], [1.0], [1.0]], [0, 0, 1, 1]),  # constant
+        ([[-1.0], [1.0], [-2.0], [2.0]], [0, 0, 1, 1]),  # equal means
+        ([[-1.0], [1.0], [-2.0], [2.0], [9.0]], [0, 0, 1, 1, 2]),
+    ]
+    for x, labels in cases:
+        x = np.array(x)
+        for ours, theirs in (
+            (calinski_harabasz_score, metrics.calinski_harabasz_score),
+            (davies_bouldin_score, metrics.davies_bouldin_score),
+        ):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                assert ours(x, labels) == pytest.approx(theirs(x, labels), rel=1e-12, abs=1e-15)
+
+
+def test_scores_take_weights_as_copies(rng):
+    x, labels = clustered(rng, n=80)
+    copies = rng.integers(0, 3, size=80)
+    copies[:4] = 1
+    for score in (calinski_harabasz_score, davies_bouldin_score):
+        repeated = score(np.repeat(x, copies, axis=0), np.repeat(labels, copies))
+        assert score(x, labels, sample_weight=copies) == pytest.approx(repeated, rel=1e-11)
+
+
+@pytest.mark.parametrize("score", [calinski_harabasz_score, davies_bouldin_score])
+def test_scores_need_clusters_to_compare(score):
+    x = [[0.0], [1.0], [2.0]]
+    for labels, options in (
+        ([0, 0, 0], {}),
+        ([0, 1, 2], {}),
+        ([0, 0, -1], {"noise_label": -1}),
+    ):
+        with pytest.raises(ValueError, match="labels must be from 2 to n - 1 different ones"):
+            score(x, labels, **options)
+    with pytest.raises(ValueError, match="from 2 to n - 1"):
+        score([[0.0]], [0])
+
+
+def test_make_scorer_takes_them(rng):
+    metrics = pytest.importorskip("sklearn.metrics")
+    cluster = pytest.importorskip("sklearn.cluster")
+    x, _ = clustered(rng)
+    model = cluster.KMeans(4, n_init=2, random_state=0).fit(x)
+    for function in (wcss, calinski_harabasz_score, davies_bouldin_score):
+        scorer = metrics.make_scorer(function)
+        assert scorer(model, x, x) == function(x, model.predict(x))

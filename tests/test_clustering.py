@@ -1,0 +1,486 @@
+"""Dispersion within clusters: against NumPy, by identities, and bad input."""
+
+import os
+
+import numpy as np
+import pytest
+
+from fastdiv import (
+    _backend,
+    _clusters,
+    cluster_dispersion,
+    reference,
+    wcss,
+)
+
+KINDS = ("squares", "euclidean", "manhattan", "directions")
+DTYPES = [np.float32, np.float64]
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+
+
+def clustered(rng, n=300, d=5, k=4, dtype=np.float64, offset=0.0):
+    labels = np.append(np.arange(k), rng.integers(k, size=n - k))
+    x = rng.normal(size=(n, d)) + 4.0 * rng.normal(size=(k, d))[labels]
+    return (x + offset).astype(dtype), labels
+
+
+def parts(x, labels):
+    return [x[labels == label].astype(np.longdouble) for label in np.unique(labels)]
+
+
+def brute_wcss(x, labels):
+    return np.array([((r - r.mean(axis=0)) ** 2).sum() for r in parts(x, labels)])
+
+
+def pairs_of(rows, weights, distance):
+    total = 0.0
+    for i in range(len(rows)):
+        for j in range(i + 1, len(rows)):
+            total += weights[i] * weights[j] * distance(rows[i] - rows[j])
+    return total
+
+
+# ---------------------------------------------------------------- the compiled sums
+
+
+@each_dtype
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_core_against_reference(core, rng, kind, weighted, dtype):
+    for n, d, k in ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4)):
+        x = rng.normal(size=(n, d)).astype(dtype)
+        codes = rng.integers(-1, k, size=n)
+        weights = rng.random(n) if weighted else None
+        centers = rng.normal(size=(k, d))
+        centers[0] = x[0]  # at least one row lies at a centre
+        codes[0] = 0
+        expected = reference.cluster_sums(x, codes, weights, centers, kind, 0, None)
+        strided = [x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]]
+        for each in strided:
+            got = core.cluster_sums(each, codes, weights, centers, kind, 0, None)
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
+
+
+@each_dtype
+@pytest.mark.parametrize("kind", KINDS)
+def test_core_has_the_same_bits_for_any_number_of_threads(core, rng, kind, dtype):
+    x = rng.normal(size=(60_000, 7)).astype(dtype)
+    codes, centers = rng.integers(-1, 20, size=len(x)), rng.normal(size=(20, 7))
+    for weights in (None, rng.random(len(x))):
+        one = core.cluster_sums(x, codes, weights, centers, kind, 1, None)
+        for threads in (2, 3, 8):
+            many = core.cluster_sums(x, codes, weights, centers, kind, threads, None)
+            assert many.tobytes() == one.tobytes()
+
+
+def test_core_refuses_what_does_not_fit(core):
+    x, centers = np.zeros((3, 2)), np.zeros((2, 2))
+    codes = np.zeros(3, dtype=np.int64)
+    for arguments, message in (
+        ((x, codes + 2, None, centers, "squares"), "codes must be below"),
+        ((x, codes[:2], None, centers, "squares"), "codes need one number per row"),
+        ((x, codes, None, centers[:, :1], "squares"), "features of x"),
+        ((x, codes, None, centers[:0], "squares"), "at least one cluster"),
+        ((x, codes, np.ones(2), centers, "squares"), "weights need one number per row"),
+        ((x, codes, None, centers, "cosine"), "unknown sum over clusters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            core.cluster_sums(*arguments, 0, None)
+
+
+# ---------------------------------------------------------------- WCSS
+
+
+@pytest.mark.parametrize("method", ["centroid", "pairwise"])
+@pytest.mark.parametrize(
+    ("dtype", "offset", "rtol"),
+    [
+        (np.float64, 0.0, 1e-12),
+        (np.float64, 1e8, 1e-12),
+        (np.float64, -1e12, 1e-12),
+        (np.float32, 0.0, 1e-5),
+        (np.float32, 1e6, 1e-5),
+    ],
+)
+def test_wcss_near_and_far_from_the_origin(rng, method, dtype, offset, rtol):
+    x, labels = clustered(rng, dtype=dtype, offset=offset)
+    expected = float(brute_wcss(x, labels).sum())
+    assert wcss(x, labels, method=method) == pytest.approx(expected, rel=rtol)
+
+
+def test_a_first_row_far_out_loses_nothing(rng):
+    x = rng.normal(size=(5000, 3))
+    x[0] = 1e6
+    labels = np.zeros(5000, dtype=int)
+    rest = np.append(0.0, np.ones(4999))
+    alone = brute_wcss(x[1:], labels[1:]).sum()
+    assert wcss(x, labels) == pytest.approx(float(brute_wcss(x, labels).sum()), rel=1e-13)
+    assert wcss(x, labels, sample_weight=rest) == pytest.approx(float(alone), rel=1e-12)
+
+
+def test_wcss_is_the_inertia_of_kmeans(rng):
+    cluster = pytest.importorskip("sklearn.cluster")
+    x, _ = clustered(rng, n=500)
+    found = cluster.KMeans(6, n_init=2, random_state=0, tol=0.0).fit(x)
+    assert wcss(x, found.labels_) == pytest.approx(found.inertia_, rel=1e-10)
+    at_theirs = cluster_dispersion(x, found.labels_, centers=found.cluster_centers_)
+    assert at_theirs.total_wcss == pytest.approx(found.inertia_, rel=1e-10)
+
+
+# ---------------------------------------------------------------- all objectives
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_every_objective_by_its_formula(rng, metric, weighted):
+    x, labels = clustered(rng, n=60, k=3)
+    w = rng.random(60) + 0.1 if weighted else np.ones(60)
+    found = cluster_dispersion(
+        x, labels, metric=metric, pairs=True, sample_weight=w if weighted else None
+    )
+    order = 2 if metric == "euclidean" else 1
+    for c in range(3):
+        rows, u = x[labels == c], w[labels == c]
+        mean = u @ rows / u.sum()
+        squares = u @ ((rows - mean) ** 2).sum(axis=1)
+        assert found.sizes[c] == len(rows)
+        np.testing.assert_allclose(found.centers[c], mean, rtol=1e-12)
+        values = found.weights[c], found.wcss[c], found.mse[c], found.sum_dist[c]
+        expected = (
+            u.sum(),
+            squares,
+            squares / u.sum(),
+            u @ np.linalg.norm(rows - mean, order, axis=1),
+        )
+        np.testing.assert_allclose(values, expected, rtol=1e-12)
+        both = found.pair_sum_sq[c], found.pair_sum[c]
+        by_hand = (
+            pairs_of(rows, u, lambda v: v @ v),
+            pairs_of(rows, u, lambda v: np.linalg.norm(v, order)),
+        )
+        np.testing.assert_allclose(both, by_hand, rtol=1e-12)
+    total = w @ ((x - w @ x / w.sum()) ** 2).sum(axis=1)
+    assert found.total_ss == pytest.approx(total, rel=1e-12)
+    assert found.total_mse == pytest.approx(found.wcss.sum() / w.sum(), rel=1e-12)
+    assert found.total_wcss == pytest.approx(found.wcss.sum(), rel=1e-14)
+    assert found.total_sum_dist == pytest.approx(found.sum_dist.sum(), rel=1e-14)
+
+
+@each_dtype
+def test_pair_sums_are_wcss_in_disguise(rng, dtype):
+    x, labels = clustered(rng, dtype=dtype)
+    found = cluster_dispersion(x, labels, pairs=True)
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(found.pair_sum_sq, found.sizes * found.wcss, rtol=rtol)
+    # and the mean over all n_c^2 ordered pairs is twice the mean square
+    means = 2 * found.pair_sum_sq / found.sizes**2
+    np.testing.assert_allclose(means, 2 * found.mse, rtol=rtol)
+
+
+def test_total_is_within_plus_between(rng):
+    for offset in (0.0, 1e8):
+        x, labels = clustered(rng, offset=offset)
+        found = cluster_dispersion(x, labels)
+        total = float(brute_wcss(x, np.zeros(len(x))).sum())
+        assert found.total_wcss + found.bcss == pytest.approx(total, rel=1e-12)
+
+
+def test_translation_scale_and_order(rng):
+    x, labels = clustered(rng)
+    x = np.round(x * 256) / 256  # so that the shift is exact
+    found = cluster_dispersion(x, labels, pairs=True)
+    moved = cluster_dispersion(x + 2.0**20, labels, pairs=True)
+    doubled = cluster_dispersion(2 * x, labels, pairs=True)
+    order = rng.permutation(len(x))
+    mixed = cluster_dispersion(x[order], labels[order], pairs=True)
+    for name, power in (("wcss", 2), ("sum_dist", 1), ("pair_sum_sq", 2), ("pair_sum", 1)):
+        values = getattr(found, name)
+        np.testing.assert_allclose(getattr(moved, name), values, rtol=1e-9)
+        np.testing.assert_allclose(getattr(doubled, name), 2**power * values, rtol=1e-12)
+        np.testing.assert_allclose(getattr(mixed, name), values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_weights_are_copies(rng, metric):
+    x, labels = clustered(rng, n=80)
+    copies = rng.integers(0, 4, size=80)
+    copies[:4] = 2  # one of each cluster
+    weighted = cluster_dispersion(x, labels, sample_weight=copies, pairs=True, metric=metric)
+    repeated = cluster_dispersion(
+        np.repeat(x, copies, axis=0), np.repeat(labels, copies), pairs=True, metric=metric
+    )
+    assert (repeated.sizes == weighted.weights).all()
+    for name in ("weights", "centers", "wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-11)
+    for name in ("bcss", "total_ss", "total_mse"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-11)
+
+
+def test_noise_is_left_out(rng):
+    x, labels = clustered(rng)
+    labels = labels - 1
+    kept = labels != -1
+    x[~kept] = 1e9
+    found = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
+    alone = cluster_dispersion(x[kept], labels[kept], pairs=True)
+    assert found.labels.tolist() == [0, 1, 2]
+    for name in ("sizes", "wcss", "sum_dist", "pair_sum_sq", "pair_sum", "bcss", "total_ss"):
+        np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-12)
+
+
+def test_nan_counts_only_in_rows_with_a_label(rng):
+    x, labels = clustered(rng)
+    x[3, 1], labels[3] = np.nan, -1
+    found = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
+    alone = cluster_dispersion(np.delete(x, 3, 0), np.delete(labels, 3), pairs=True)
+    np.testing.assert_allclose(found.wcss, alone.wcss, rtol=1e-12)
+    with pytest.raises(OverflowError, match="overflow in float64"):
+        wcss(np.where(np.arange(300)[:, None] == 9, 1e200, x), labels, noise_label=-1)
+    x[3, 1], x[7, 0] = 0.0, np.inf
+    with pytest.raises(ValueError, match=r"x holds 1 NaN or infinite value, .* row 7, column 0"):
+        wcss(x, labels, noise_label=-1)
+
+
+def test_rows_with_nan_are_dropped_where_asked(rng):
+    x, labels = clustered(rng)
+    labels[7] = 9  # whose only row goes
+    x[7, 0], x[11, 1] = np.nan, np.inf
+    kept = np.isfinite(x).all(axis=1)
+    found = cluster_dispersion(x, labels, nan_policy="omit")
+    alone = cluster_dispersion(x[kept], labels[kept])
+    assert found.labels.tolist() == alone.labels.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(found.wcss, alone.wcss, rtol=1e-12)
+    assert wcss(x, labels, nan_policy="omit", method="pairwise") == pytest.approx(alone.total_wcss)
+    with pytest.raises(ValueError, match="no rows left"):
+        wcss([[np.nan], [np.inf]], [0, 1], nan_policy="omit")
+
+
+# ---------------------------------------------------------------- edges
+
+
+def test_labels_of_any_type(rng):
+    pandas = pytest.importorskip("pandas")
+    x, labels = clustered(rng)
+    words = np.array(["delta", "alpha", "echo", "bravo"])[labels]
+    expected = sorted(brute_wcss(x, labels).tolist())
+    for each in (
+        labels.tolist(),
+        labels.astype(np.uint8),
+        labels.astype(float),
+        labels * 10**12,
+        words,
+        words.tolist(),
+        words.astype(object),
+        pandas.Categorical(words),
+        pandas.Series(words, dtype="string"),
+        np.array(labels, dtype="timedelta64[D]"),
+    ):
+        found = cluster_dispersion(x, each)
+        np.testing.assert_allclose(sorted(found.wcss), expected, rtol=1e-12)
+    assert found.labels.dtype == np.dtype("timedelta64[D]")
+    assert cluster_dispersion(x, words).labels.tolist() == sorted(set(words))
+
+
+def test_singletons_and_constant_data():
+    found = cluster_dispersion([[1.0, 2.0], [3.0, 4.0], [3.0, 4.0]], [0, 1, 1], pairs=True)
+    for name in ("wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum"):
+        assert getattr(found, name).tolist() == [0.0, 0.0]
+    assert found.bcss == found.total_ss == pytest.approx(16 / 3)
+    for offset in (0.1, 1e8 / 3):
+        same = cluster_dispersion(np.full((7, 2), offset), [0, 0, 0, 1, 1, 1, 1], pairs=True)
+        assert same.total_ss == same.total_wcss == same.total_sum_dist == same.bcss == 0.0
+    one = cluster_dispersion([5.0], ["only"], pairs=True)
+    assert (one.total_ss, one.total_mse, one.centers.tolist()) == (0.0, 0.0, [[5.0]])
+
+
+def test_given_centers_and_empty_clusters(rng):
+    x, labels = clustered(rng)
+    at = rng.normal(size=(6, 5))
+    found = cluster_dispersion(x, labels, centers=at, pairs=True)
+    assert found.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.sizes.tolist() == [*np.bincount(labels), 0, 0]
+    expected = [((x[labels == c] - at[c]) ** 2).sum() for c in range(6)]
+    np.testing.assert_allclose(found.wcss, expected, rtol=1e-12)
+    for name in ("weights", "wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum"):
+        assert getattr(found, name)[4:].tolist() == [0.0, 0.0]
+    about_means = cluster_dispersion(x, labels)
+    assert found.bcss == pytest.approx(about_means.bcss, rel=1e-12)
+    assert found.total_ss == pytest.approx(about_means.total_ss, rel=1e-12)
+    # about any centre: WCSS + n |mean - centre|^2
+    moved = about_means.wcss + about_means.sizes * ((about_means.centers - at[:4]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(found.wcss[:4], moved, rtol=1e-12)
+
+
+def test_given_centers_follow_the_order_of_the_labels(rng):
+    x, labels = clustered(rng)
+    words = np.array(["delta", "alpha", "echo", "bravo"])[labels]
+    at = rng.normal(size=(4, 5))
+    found = cluster_dispersion(x, words, centers=at.astype(np.float32))
+    expected = ((x[words == "alpha"] - at[0].astype(np.float32)) ** 2).sum()
+    assert found.wcss[0] == pytest.approx(expected, rel=1e-12)
+    shifted = cluster_dispersion(x, labels + 1, centers=at)
+    np.testing.assert_allclose(shifted.wcss, cluster_dispersion(x, labels, centers=at).wcss)
+
+
+def test_sum_dist_is_least_at_the_geometric_median(rng):
+    x, labels = clustered(rng)
+    at_medians = cluster_dispersion(x, labels, centers="geometric_median")
+    at_means = cluster_dispersion(x, labels)
+    assert (at_medians.sum_dist < at_means.sum_dist).all()
+    assert (at_medians.wcss > at_means.wcss).all()
+
+
+def test_input_is_neither_copied_nor_written(rng, tmp_path):
+    x, labels = clustered(rng, n=1000, dtype=np.float32)
+    expected = cluster_dispersion(x, labels, pairs=True)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "labels.npy", labels)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    found = cluster_dispersion(mapped, np.load(tmp_path / "labels.npy", mmap_mode="r"), pairs=True)
+    x.flags.writeable = labels.flags.writeable = False
+    frozen = cluster_dispersion(x, labels, pairs=True)
+    for each in (found, frozen):
+        assert each.wcss.tobytes() == expected.wcss.tobytes()
+        assert each.pair_sum.tobytes() == expected.pair_sum.tobytes()
+    for name in ("labels", "sizes", "weights", "centers", "wcss", "mse", "sum_dist", "pair_sum"):
+        assert not getattr(found, name).flags.writeable
+    assert labels.flags.writeable is False
+    own = np.array([0, 1, 0])
+    cluster_dispersion([1.0, 2.0, 3.0], own)
+    assert own.flags.writeable
+
+
+@pytest.mark.skipif(
+    os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference copies the rows"
+)
+def test_memory_beside_the_data_is_small(rng):
+    """No float64 copy of x: 64 MB of float32 pass through a few MB."""
+    import tracemalloc
+
+    x = np.zeros((1_000_000, 16), dtype=np.float32)
+    labels = np.arange(len(x)) % 100
+    tracemalloc.start()
+    wcss(x, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6  # labels are 8 MB
+
+
+@each_dtype
+def test_threads_do_not_change_a_bit(rng, dtype):
+    x, labels = clustered(rng, n=40_000, k=30, dtype=dtype)
+    weights = rng.random(len(x))
+    calls = [
+        lambda n: cluster_dispersion(x, labels, n_threads=n),
+        lambda n: cluster_dispersion(x, labels, sample_weight=weights, n_threads=n),
+        lambda n: cluster_dispersion(x[:3000], labels[:3000], pairs=True, n_threads=n),
+    ]
+    for call in calls:
+        one = call(1)
+        for threads in (2, 5):
+            many = call(threads)
+            for name in ("centers", "wcss", "sum_dist"):
+                assert getattr(one, name).tobytes() == getattr(many, name).tobytes()
+            assert (one.bcss, one.total_ss) == (many.bcss, many.total_ss)
+            if one.pair_sum is not None:
+                assert one.pair_sum.tobytes() == many.pair_sum.tobytes()
+    assert calls[0](1).total_wcss == wcss(x, labels, n_threads=2)
+
+
+def test_progress_and_reference(rng):
+    x, labels = clustered(rng)
+    calls = []
+    cluster_dispersion(x, labels, progress=lambda done, total: calls.append((done, total)))
+    assert all(done == total for done, total in calls)
+    assert len(calls) >= 2
+    with _backend.use("reference"):
+        slow = cluster_dispersion(x, labels, pairs=True)
+    np.testing.assert_allclose(
+        cluster_dispersion(x, labels, pairs=True).pair_sum, slow.pair_sum, rtol=1e-12
+    )
+
+
+# ---------------------------------------------------------------- bad input
+
+X4 = [[0.0], [1.0], [2.0], [3.0]]
+
+
+@pytest.mark.parametrize("function", [wcss, cluster_dispersion])
+@pytest.mark.parametrize(
+    ("x", "labels", "options", "error", "message"),
+    [
+        (X4, [0, 1, 0], {}, ValueError, r"labels must have one label per row, shape \(4,\)"),
+        (X4, [-1] * 4, {"noise_label": -1}, ValueError, "besides the noise label -1"),
+        (
+            X4,
+            [0, 1, np.nan, 0],
+            {},
+            ValueError,
+            "labels must be integers or text; got nan at row 2",
+        ),
+        (X4, [0, 1, 0.5, 0], {}, ValueError, "labels must be integers or text; got 0.5 at row 2"),
+        (X4, None, {}, TypeError, "labels must be an array"),
+        (X4, [0, 0, 1, 1], {"sample_weight": [1, 1, -1, 1]}, ValueError, "sample_weight.*row 2"),
+        (X4, [0, 0, 1, 1], {"sample_weight": [1, 1]}, ValueError, "sample_weight must have one"),
+        (X4, [0, 0, 1, 1], {"sample_weight": [1, 1, 0, 0]}, ValueError, "it is for label 1"),
+        (X4, [0, 0, 1, 1], {"sample_weight": [0] * 4}, ValueError, "must not be 0 for all rows"),
+        (X4, [0, 0, 1, 1], {"nan_policy": "drop"}, ValueError, "nan_policy must be one of"),
+        (X4, [0, 0, 1, 1], {"n_threads": 0}, ValueError, "n_threads must be"),
+        ([[0.0], [np.nan], [1.0]], [0, 0, 1], {}, ValueError, "x holds 1 NaN.*row 1, column 0"),
+        ([[0.0], [np.inf], [1.0]], [0, 0, 1], {}, ValueError, "x holds 1 NaN.*row 1, column 0"),
+        ([[0.0], [1e200], [1.0]], [0, 0, 1], {}, OverflowError, "overflow in float64"),
+        ([["a"], ["b"]], [0, 1], {}, TypeError, "x must hold real numbers"),
+        (np.zeros((0, 2)), [], {}, ValueError, "x has no rows"),
+    ],
+)
+def test_bad_input(function, x, labels, options, error, message):
+    with pytest.raises(error, match=message):
+        function(x, labels, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"metric": "cosine"}, ValueError, "metric must be one of 'euclidean', 'manhattan'"),
+        ({"centers": "median"}, ValueError, "centers must be one of 'mean', 'geometric_median'"),
+        ({"centers": [[0.0]]}, ValueError, "got 1 rows for 2 labels"),
+        ({"centers": [[0.0, 1.0], [2.0, 3.0]]}, ValueError, "same number of features"),
+        ({"centers": [[0.0], [np.nan]]}, ValueError, "centers holds 1 NaN"),
+        ({"pairs": 1}, TypeError, "pairs must be True or False"),
+    ],
+)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        cluster_dispersion(X4, [0, 0, 1, 1], **options)
+    with pytest.raises(ValueError, match="method must be one of 'centroid', 'pairwise'"):
+        wcss(X4, [0, 0, 1, 1], method="pairs")
+
+
+def test_centers_for_labels_that_are_no_rows_of_them():
+    for labels in (["a", "a", "b", "b"], [0, 0, 7, 7], [-1, -1, 0, 0]):
+        with pytest.raises(ValueError, match="got 3 rows for 2 labels"):
+            cluster_dispersion(X4, labels, centers=[[0.0], [1.0], [2.0]])
+
+
+def test_first_rows_in_blocks(monkeypatch):
+    monkeypatch.setattr(_clusters, "_LABELS_AT_ONCE", 3)
+    codes = np.array([-1, 2, 2, 0, -1, 2, 0, 1, 1])
+    assert _clusters._first_rows(codes, 4).tolist() == [3, 7, 1, -1]
+
+
+def test_labels_that_are_numbers_already(rng):
+    """They are taken as they are, if none is missing; the sums do not tell."""
+    x = rng.normal(size=(50_000, 2))
+    late = np.zeros(50_000, dtype=np.int64)
+    late[-1] = 1
+    several = np.arange(50_000) % 7
+    for labels in (late, several, several * (several != 3)):
+        text = labels.astype(str)
+        found, by_text = cluster_dispersion(x, labels), cluster_dispersion(x, text)
+        assert found.labels.tolist() == np.unique(labels).tolist()
+        assert found.wcss.tobytes() == by_text.wcss.tobytes()
+    codes = _clusters.read(x, several, None, None, "raise").codes
+    assert np.shares_memory(codes, several)
+    masked = np.ma.array(several, mask=several == 2)
+    with pytest.raises(TypeError, match="labels is a masked array"):
+        wcss(x, masked)
