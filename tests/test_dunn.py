@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastdiv import dunn_index
+from fastdiv import dunn_index, quantize_rows
 
 each_metric = pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock"])
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
@@ -30,6 +30,14 @@ def test_by_definition(rng, metric, dtype):
     keep = labels != 3
     got = dunn_index(x, labels, metric=metric, noise_label=3)
     assert got == pytest.approx(by_definition(x[keep], labels[keep], metric), rel=rtol)
+
+
+@each_metric
+def test_quantised_rows_are_what_they_stand_for(rng, metric):
+    x, labels = rng.normal(size=(90, 40)), np.arange(90) % 3
+    rows = quantize_rows(x)
+    expected = dunn_index(rows.dequantize(np.float64), labels, metric=metric)
+    assert dunn_index(rows, labels, metric=metric) == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_it_does_not_depend_on(rng):

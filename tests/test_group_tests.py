@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_level import check
 
-from fastdiv import _backend, disco, energy_distance, permanova
+from fastdiv import _backend, disco, energy_distance, permanova, quantize_rows
 
 RUNS = 2000
 RTOL = {np.float32: 1e-4, np.float64: 1e-11}
@@ -116,6 +116,16 @@ def test_a_published_example():
     groups = ["brown"] * 8 + ["green"] * 5 + ["blue"] * 6
     result = permanova(brown + green + blue, groups, n_resamples=9, rng=0)
     assert result.pseudo_f == pytest.approx(4.8023, abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_quantised_rows_are_what_they_stand_for(rng, metric):
+    x, groups = sample(rng, d=40)
+    rows = quantize_rows(x)
+    expected = permanova(rows.dequantize(np.float64), groups, metric=metric, rng=0)
+    got = permanova(rows, groups, metric=metric, rng=0)
+    assert got.pseudo_f == pytest.approx(expected.pseudo_f, rel=1e-4)
+    np.testing.assert_allclose(got.null_distribution, expected.null_distribution, rtol=1e-3)
 
 
 def test_two_groups_are_the_energy_distance(rng):

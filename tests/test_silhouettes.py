@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastdiv import silhouette_samples, silhouette_score
+from fastdiv import quantize_rows, silhouette_samples, silhouette_score
 
 METRICS = ["euclidean", "sqeuclidean", "cityblock"]
 RTOL = {np.float32: 2e-5, np.float64: 1e-11}
@@ -77,6 +77,16 @@ def test_manhattan_is_cityblock(rng):
     x, labels = blobs(rng)
     expected = silhouette_samples(x, labels, metric="cityblock")
     np.testing.assert_array_equal(silhouette_samples(x, labels, metric="manhattan"), expected)
+
+
+@each_metric
+def test_quantised_rows_are_what_they_stand_for(rng, metric):
+    x, labels = blobs(rng, d=40)
+    labels[7] = -1
+    rows = quantize_rows(x)
+    options = {"metric": metric, "noise_label": -1}
+    expected = silhouette_samples(rows.dequantize(np.float64), labels, **options)
+    np.testing.assert_allclose(silhouette_samples(rows, labels, **options), expected, atol=1e-5)
 
 
 @each_metric

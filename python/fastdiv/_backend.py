@@ -70,7 +70,7 @@ class Backend(Protocol):
 
     def label_sums(
         self,
-        x: Matrix,
+        x: Sample,
         weights: Values | None,
         sizes: NDArray[np.int64],
         kernels: Sequence[Group],
@@ -82,7 +82,7 @@ class Backend(Protocol):
 
     def label_extremes(
         self,
-        x: Matrix,
+        x: Sample,
         metric: str,
         sizes: NDArray[np.int64],
         n_threads: int,

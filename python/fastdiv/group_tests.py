@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _metrics, _progress
-from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv._backend import Group, Progress, Sample, Values
 from fastdiv.two_sample import TIE, reorderings
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
@@ -292,7 +292,7 @@ def _components(
     progress: object,
 ) -> _Components:
     """Return what both tests consist of; `kernel` is what is summed over pairs."""
-    a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
+    a = _inputs.finite(_inputs.sample(x, "x"), "x", advice="clean the data first")
     codes, distinct = _labels.codes(groups, "groups", len(a))
     n, k = len(a), len(distinct)
     if not 2 <= k < n:
@@ -337,7 +337,7 @@ def _members(
 
 
 def _sums(
-    x: Matrix,
+    x: Sample,
     members: NDArray[np.uint8],
     sizes: NDArray[np.intp],
     kernel: list[Group],

@@ -139,7 +139,7 @@ def row_sums(
 
 
 def label_sums(
-    x: Matrix,
+    x: Sample,
     weights: Values | None,
     sizes: NDArray[np.int64],
     kernels: Sequence[Group],
@@ -172,13 +172,14 @@ def label_sums(
         raise ValueError("sums by label take kernels of a distance")
     w = np.ones(len(x)) if weights is None else weights
     of_label = _sorted_labels(x, sizes) == np.arange(len(sizes))[:, None]
-    sums: Values = (of_label * w) @ _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs))
+    rows = _exact(x)
+    sums: Values = (of_label * w) @ _off_diagonal(_kernel_matrix(rows, rows, kernels, n_outputs))
     _report(progress)
     return sums
 
 
 def label_extremes(
-    x: Matrix,
+    x: Sample,
     metric: str,
     sizes: NDArray[np.int64],
     n_threads: int,
@@ -199,8 +200,8 @@ def label_extremes(
     within, between : float
         0 and infinity where there is no such pair.
     """
-    labels = _sorted_labels(x, sizes)
-    values = base_values("sqdist" if metric == "euclidean" else "l1", x[:, None], x[None])
+    labels, rows = _sorted_labels(x, sizes), _exact(x)
+    values = base_values("sqdist" if metric == "euclidean" else "l1", rows[:, None], rows[None])
     distances = np.sqrt(values) if metric == "euclidean" else values
     same = labels[:, None] == labels
     _report(progress)
@@ -987,7 +988,7 @@ def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: in
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
 
 
-def _sorted_labels(x: Matrix, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
+def _sorted_labels(x: Sample, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
     if (sizes < 0).any() or sizes.sum() != len(x):
         raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
     return np.repeat(np.arange(len(sizes)), sizes)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _metrics, _progress
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Matrix, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
 
@@ -147,7 +148,7 @@ def silhouette_score(
 class Clusters:
     """The rows that count, in the order of their labels."""
 
-    rows: Matrix
+    rows: Sample
     sizes: NDArray[np.int64]
     weights: Values | None
     order: NDArray[np.intp]
@@ -160,7 +161,7 @@ def sorted_clusters(
 ) -> Clusters:
     """Return the rows of x by cluster; there must be from 2 to n - 1 of these."""
     name = _metrics.metric_name(metric, METRICS)
-    a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
+    a = _inputs.finite(_inputs.sample(x, "x"), "x", advice="clean the data first")
     codes, distinct = _labels.codes(labels, "labels", len(a), noise_label)
     weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
     order = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
@@ -194,6 +195,8 @@ def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) 
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
+            if isinstance(x, QuantizedRows):
+                x = x.dequantize(np.float64)
             sums = np.empty((k, n))
             for row, span in zip(sums, spans, strict=True):
                 row[:] = _squared_sums(x, w, span)
