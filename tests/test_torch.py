@@ -380,6 +380,27 @@ def test_compile_without_a_graph_break(backend):
             torch.testing.assert_close(a, b)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch, of itself
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ft.kl(x, logvar=0.0),
+        lambda x: ft.mmd2(x, Y.float(), RBF(1.0)),
+        lambda x: ft.kl(x[:0].detach().sum(0), logvar=0.0, q_mean=x, q_std=2.0, reduce="mean"),
+    ],
+)
+def test_second_derivatives_of_compiled_code_are_refused(function, backend):
+    torch.compiler.reset()
+    x = normal(5, 3, dtype=torch.float32)
+    loss = torch.compile(function, fullgraph=True, backend=backend)(x).sum()
+    (gradient,) = torch.autograd.grad(loss, x, create_graph=True)
+    torch.testing.assert_close(gradient.detach(), torch.autograd.grad(function(x).sum(), x)[0])
+    # torch.compile has an error of its own.
+    with pytest.raises((NotImplementedError, RuntimeError), match=r"second deriv|double backward"):
+        torch.autograd.grad(loss + (gradient**2).sum(), x)
+
+
 def test_compile_for_any_batch_size():
     torch.compiler.reset()
     compiled = torch.compile(
@@ -399,6 +420,8 @@ def test_the_operation_is_what_torch_expects():
     options = {"kernel": RBF(1.5), "estimator": "biased", "n_threads": 2}
     text = _frameworks.encode(("mmd2", ("x", "y"), options), numbers)
     torch.library.opcheck(ft._evaluate, (text, numbers, [X, Y], [True, True]))
+    with torch.no_grad():
+        torch.library.opcheck(ft._multiply, (Y.sum(), X, [X, Y]))
 
 
 def test_checkpoint_autocast_and_inference_mode():

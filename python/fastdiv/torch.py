@@ -6,7 +6,9 @@ copy of the data. Gradients flow to every tensor that requires grad and to no ot
 float64 are computed as they are, half types as float32, integers as float64, and tensors of
 different dtypes together as float64; the value has the wider of these dtypes, a gradient that of
 its tensor. There are no second derivatives, and no transformations of `torch.func`. Everything
-works inside `torch.compile`, which sees one opaque operation.
+works inside `torch.compile`, which sees one opaque operation. (A second derivative is an error
+there too if the tensors are inputs of the compiled function. Of what is computed within, PyTorch
+2.13 lets it pass, with a wrong result, as it does for functions of its own.)
 
 Tensors must be dense and on the CPU. Needs PyTorch: ``pip install 'fastdiv[torch]'``.
 """
@@ -492,7 +494,10 @@ def _divergence(
             value = torch.tensor(value, dtype=next(iter(tensors.values())).dtype)
         tensors[name] = _checked(value, name)
     batch, shapes = _frameworks.expanded({name: t.shape for name, t in tensors.items()})
-    tensors = {name: t.expand(shapes[name]) for name, t in tensors.items()}
+    tensors = {  # no view where none is needed: see _multiply
+        name: t if t.shape == shapes[name] else t.expand(shapes[name])
+        for name, t in tensors.items()
+    }
     if where is not None:
         mask = _mask(where, "where")
         _frameworks.require_batch(mask.shape, batch)
@@ -552,22 +557,10 @@ class _Function(torch.autograd.Function):
         (of_value,), saved = of_values, ctx.saved_tensors  # which may be read once only
         gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
         if torch.is_grad_enabled():  # the gradient is to be differentiated
-            found = iter([_Gradient.apply(of_value, each, *tensors) for each in gradients])
+            found = iter([_multiply(of_value, each, tensors) for each in gradients])
         else:
             found = iter([_times(of_value, each) for each in gradients])
         return (None, None, None, *[next(found) if wanted else None for wanted in ctx.wrt])
-
-
-class _Gradient(torch.autograd.Function):
-    """A gradient as a function of all tensors, whose derivative is not known."""
-
-    @staticmethod
-    def forward(ctx: Any, of_value: Tensor, gradient: Tensor, *tensors: Tensor) -> Tensor:
-        return _times(of_value, gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
-        raise NotImplementedError(_NO_SECOND)
 
 
 _apply: Any = _Function.apply
@@ -594,20 +587,43 @@ def _shapes(text: str, numbers: list[float], tensors: list[Tensor], wrt: list[bo
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    _, numbers, _, ctx.wrt = inputs
+    _, numbers, tensors, ctx.wrt = inputs
     ctx.no_numbers = None if numbers else []  # an empty list passes for one of tensors
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:])
+    wanted = [each for each, flag in zip(tensors, ctx.wrt, strict=True) if flag]
+    ctx.save_for_backward(*output[1:], *wanted)
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:
     of_value, *of_gradients = grads
     if of_value is None or any([each is not None for each in of_gradients]):
         raise NotImplementedError(_NO_SECOND)
-    kept = iter(ctx.saved_tensors)
-    of_tensors = [_times(of_value, next(kept)) if each else None for each in ctx.wrt]
-    return None, ctx.no_numbers, of_tensors, None
+    saved = ctx.saved_tensors
+    gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
+    found = iter([_multiply(of_value, each, tensors) for each in gradients])
+    return None, ctx.no_numbers, [next(found) if each else None for each in ctx.wrt], None
 
 
 _evaluate.register_fake(_shapes)
 _evaluate.register_autograd(_backward, setup_context=_keep)
+
+
+def _times_of(of_value: Tensor, gradient: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    return _times(of_value, gradient)
+
+
+def _no_second(ctx: Any, *grads: Tensor) -> Any:
+    raise NotImplementedError(_NO_SECOND)
+
+
+# A gradient as a function of all tensors, whose derivative is not known; without them as
+# arguments it would count as 0. (torch.compile refuses second derivatives if an input of the
+# compiled function is kept for the backward pass as it is, which these are then.)
+_multiply = torch.library.custom_op(
+    "fastdiv::multiply",
+    _times_of,
+    mutates_args=(),
+    schema="(Tensor of_value, Tensor gradient, Tensor[] tensors) -> Tensor",
+)
+_multiply.register_fake(lambda of_value, gradient, tensors: torch.empty_like(gradient))
+_multiply.register_autograd(_no_second)
