@@ -253,9 +253,76 @@ def test_wrong_arguments(call, error, message):
         call()
 
 
+ROWS = jnp.zeros((4, 3))
+FLOWS = dict.fromkeys(("mean_p", "logstd_p", "logstd_q"), ROWS[None])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: fj.mmd2(x, ROWS[:, :2]), ValueError, "same number of features; got 3 and 2"),
+        (lambda x: fj.mmd2(x, ROWS[0, 0]), ValueError, "y must be an array of rows"),
+        (lambda x: fj.mmd2(x, ROWS[0, 0] * 1j), ValueError, "y must be an array of rows"),
+        (lambda x: fj.mmd2(x, ROWS[:0]), ValueError, "y has no rows"),
+        (lambda x: fj.mmd2(x, ROWS[:1]), ValueError, "y must have at least 2 rows"),
+        (lambda x: fj.mmd2(x, ROWS, estimator="v"), ValueError, "estimator must be one of"),
+        (lambda x: fj.mmd2(x, ROWS[:3], estimator="paired"), ValueError, "same number of rows"),
+        (lambda x: fj.mmd2(x, ROWS, RBF((1.0, 2.0))), ValueError, "bandwidth of RBF must be"),
+        (lambda x: fj.mmd2(x, ROWS, n_threads=0), ValueError, "n_threads must be"),
+        (lambda x: fj.mmd2(x, ROWS, x_weights=x[:3, 0]), ValueError, "x_weights must have one"),
+        (lambda x: fj.energy_distance(x, ROWS, exponent=2.0), ValueError, "exponent must be > 0"),
+        (lambda x: fj.wae_mmd(x, ROWS, kernel="rb"), ValueError, "kernel must be one of"),
+        (lambda x: fj.wae_mmd(x, ROWS, kernel="rbf", prior="x"), ValueError, "prior must be one"),
+        (lambda x: fj.wae_mmd(x, ROWS, sigma2_p=0.0), ValueError, "sigma2_p must be > 0"),
+        (lambda x: fj.wae_mmd(x, ROWS[:1]), ValueError, "z_prior must have at least 2 rows"),
+        (lambda x: fj.kl(x, std=ROWS[:, :2]), ValueError, r"std must have shape \(..., 3\) for a"),
+        (lambda x: fj.kl(x, cov=ROWS), ValueError, r"cov must have shape \(..., 3, 3\) for a mean"),
+        (lambda x: fj.kl(x[0, 0], std=1.0), ValueError, r"mean must have shape \(..., d\)"),
+        (lambda x: fj.kl(x, std=1.0, q_mean=x, q_var=x[:, 0]), ValueError, "q_var must have shape"),
+        (
+            lambda x: fj.kl(x, std=1.0, q_mean=x[:, :2], q_var=1.0),
+            ValueError,
+            "p and q must have the same dimension; got 3 and 2",
+        ),
+        (lambda x: fj.kl(x, std=1.0, where=x[:, 0]), TypeError, "where must be a boolean mask"),
+        (lambda x: fj.kl(x, std=1.0, n_threads=0), ValueError, "n_threads must be"),
+        (
+            lambda x: fj.categorical_kl(logits=x, q_logits=x[:, :2]),
+            ValueError,
+            "p and q must have the same number of categories; got 3 and 2",
+        ),
+        (lambda x: fj.kl_flow(x[None], **FLOWS, reduce="x"), ValueError, "reduce must be one of"),
+        (lambda x: fj.kl_flow(x, **FLOWS), ValueError, r"z_p must have shape \(b, h, t\)"),
+        (lambda x: fj.kl_flow(x[None], **FLOWS, estimator="k1"), TypeError, "needs noise_q"),
+        (lambda x: fj.kl_flow(x[None], **FLOWS, log_det=x), ValueError, "log_det must be a number"),
+        (lambda x: fj.kl_flow(x[None], **FLOWS, mask=x), ValueError, "mask must have shape"),
+    ],
+)
+def test_what_no_values_can_make_right_is_refused_when_traced(call, error, message):
+    with pytest.raises(error, match=message):
+        jax.eval_shape(call, jnp.zeros((4, 3)))
+
+
 def test_errors_on_the_host_keep_their_message_in_compiled_code():
-    with pytest.raises(jax.errors.JaxRuntimeError, match="same number of features; got 3 and 2"):
-        jax.jit(fj.energy_distance)(X, Y[:, :2])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="y holds 15 NaN"):
+        jax.jit(fj.energy_distance)(X, Y * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: fj.kl(x, std=1.0, q_mean=x, q_std=-1.0), "^q_std must be finite and > 0"),
+        (lambda x: fj.kl(x, std=1.0, q_mean=x * np.nan, q_std=1.0), "^q_mean must be finite"),
+        (lambda x: fj.kl(x, std=1.0, q_mean=x, q_cov=-jnp.eye(3)), "^q_cov must be positive def"),
+        (lambda x: fj.kl(x, std=-1.0, q_mean=x, q_std=1.0), "^std must be finite and > 0"),
+        (lambda x: fj.categorical_kl(logits=x, q_probs=x), "^q_probs must be finite and >= 0"),
+        (lambda x: fj.wae_mmd(x * np.nan, x), r"^z holds 15 NaN.*clean the data\n"),
+        (lambda x: fj.mmd2(x, x * np.nan), r"^y holds 15 NaN.*clean the data\n"),
+    ],
+)
+def test_errors_name_the_arguments_of_the_call(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(X)
 
 
 def test_an_empty_mask_in_a_batch_of_calls_is_refused():

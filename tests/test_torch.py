@@ -560,6 +560,10 @@ FLOW = {"mean_p": X[None], "logstd_p": X[None], "logstd_q": X[None]}
 SPARSE = torch.eye(4).to_sparse()
 
 
+def nested():
+    return torch.nested.nested_tensor([X[0], X[1]])
+
+
 def quantized():
     return torch.quantize_per_tensor(torch.eye(4), 0.1, 0, torch.qint8)
 
@@ -568,7 +572,18 @@ def quantized():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: ft.mmd2(X.to("meta"), Y), TypeError, "x is on device meta"),
+        (lambda: ft.mmd2(X.to("meta"), Y), TypeError, "x is on device meta, .* pass a tensor on"),
+        (lambda: ft.mmd2(nested(), Y), TypeError, "x must be a dense tensor; got a nested one"),
+        (lambda: ft.mmd2(X[0, 0] * 1j, Y), ValueError, "x must be an array of rows"),
+        (lambda: ft.mmd2(X, Y / 0), ValueError, "^y holds 12 NaN or inf.*clean the data$"),
+        (lambda: ft.wae_mmd(X, Y / 0), ValueError, "^z_prior holds 12 NaN or inf.*clean the data$"),
+        (lambda: ft.kl(X, std=1.0, q_mean=X, q_std=-1.0), ValueError, "^q_std must be finite"),
+        (lambda: ft.kl(X, std=1.0, q_mean=X, q_cov=-torch.eye(3)), ValueError, "^q_cov must be"),
+        (
+            lambda: ft.kl(X, std=1.0, q_mean=X[0, :2], q_std=1.0),
+            ValueError,
+            "same dimension; got 3",
+        ),
         (lambda: ft.kl(X, logvar=X.to("meta")), TypeError, "logvar is on device meta"),
         (lambda: ft.mmd2(X, Y.numpy()), TypeError, r"y must be a torch.Tensor; got ndarray"),
         (lambda: ft.mmd2(X, SPARSE), TypeError, r"y must be dense.*y.to_dense\(\)"),
@@ -597,7 +612,7 @@ def quantized():
         (lambda: ft.kl(X, std=1.0, q_std=1.0), TypeError, "with q_mean, .* got q_std"),
         (lambda: ft.kl(X, std=1.0, q_mean=X), TypeError, "with q_mean, .* got q_mean"),
         (lambda: ft.kl(X[0, 0], std=1.0), ValueError, r"mean must have shape \(..., d\)"),
-        (lambda: ft.kl(X, cov=X[0]), ValueError, r"cov must have shape \(..., d, d\)"),
+        (lambda: ft.kl(X, cov=X[0]), ValueError, r"cov must have shape \(..., 3, 3\)"),
         (lambda: ft.kl(X, std=X[:, :2]), ValueError, r"std must have shape \(..., 3\)"),
         (lambda: ft.kl(X, logvar=Y), ValueError, "the batch shapes of mean and logvar"),
         (lambda: ft.kl(X, std=-1.0), ValueError, "std must be finite and > 0"),

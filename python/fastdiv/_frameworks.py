@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import kernels
+from fastdiv import _inputs, kernels
 from fastdiv._backend import Matrix, Values
 from fastdiv.discrete import Categorical
 from fastdiv.divergences import kl
@@ -139,19 +139,42 @@ def expanded(
     """Return the batch shape of all arguments, and the shape that each takes in it."""
     events: dict[str, tuple[int, ...]] = {}
     batches: dict[str, tuple[int, ...]] = {}
-    for name, shape in shapes.items():
-        parametrisation = name.removeprefix("q_")
-        if parametrisation in DIAGONAL and not shape:
-            mean = "q_mean" if name.startswith("q_") else "mean"
-            events[name], batches[name] = tuple(shapes[mean][-1:]), ()
-            continue
-        ndim = 2 if parametrisation in FULL else 1
-        if len(shape) < ndim:
-            dims = "d, d" if ndim == 2 else "d"
-            raise ValueError(f"{name} must have shape (..., {dims}); got shape {tuple(shape)}")
-        events[name], batches[name] = tuple(shape[-ndim:]), tuple(shape[:-ndim])
+    leading: tuple[str, tuple[int, ...]] = (
+        "",
+        (),
+    )  # the mean, or what else has the number of dimensions
+    sizes = []
+    for name, given in shapes.items():
+        shape, parametrisation = tuple(given), name.removeprefix("q_")
+        if parametrisation in (*DIAGONAL, *FULL):
+            event = leading[1][-1:] * (2 if parametrisation in FULL else 1)
+            if parametrisation in DIAGONAL and not shape:
+                shape = event
+            if shape[-len(event) :] != event:
+                raise ValueError(
+                    f"{name} must have shape (..., {', '.join([str(d) for d in event])}) for a "
+                    f"{leading[0]} of shape {leading[1]}; got shape {shape}"
+                )
+        else:
+            leading, event = (name, shape), shape[-1:]
+            if not shape or shape[-1] == 0:
+                d = "d" if parametrisation == "mean" else "k"
+                raise ValueError(
+                    f"{name} must have shape (..., {d}) with {d} >= 1; got shape {shape}"
+                )
+            sizes.append(shape[-1])
+        events[name], batches[name] = event, shape[: len(shape) - len(event)]
+    if len(sizes) == 2 and sizes[0] != sizes[1]:
+        what = "dimension" if "mean" in shapes else "number of categories"
+        raise ValueError(f"p and q must have the same {what}; got {sizes[0]} and {sizes[1]}")
     batch = _broadcast(batches)
     return batch, {name: batch + event for name, event in events.items()}
+
+
+def require_rows(shape: tuple[int, ...], name: str) -> None:
+    """Refuse a complex scalar, whose real and imaginary parts would pass for rows."""
+    if not shape:
+        raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
 
 
 def require_batch(shape: tuple[int, ...], batch: tuple[int, ...]) -> None:
@@ -192,6 +215,48 @@ def value_shape(
     return ()
 
 
+def rehearse(
+    text: str,
+    numbers: Sequence[float],
+    shapes: Sequence[tuple[int, ...]],
+    dtypes: Sequence[np.dtype[Any]],
+) -> None:
+    """
+    Refuse a call that no values of its arrays can make right, with the words of NumPy's functions.
+
+    The shapes of distributions are those that `expanded` has checked.
+    """
+    function, names, options = decode(text, tuple(numbers))
+    arrays: Options = {
+        name: np.broadcast_to(np.array(name != "log_det", dtype), shape)
+        for name, dtype, shape in zip(names, dtypes, shapes, strict=True)
+    }
+    try:
+        _rehearsal(function, arrays, options)
+    except ValueError as error:
+        raise _reworded(error, RENAMED.get(function, {})) from error
+
+
+def _rehearsal(function: str, arrays: Options, options: Options) -> None:
+    if function == "kl_flow":
+        kl_flow(**arrays, **options)
+        return
+    _inputs.threads(options["n_threads"])
+    if function == "kl":
+        if "where" in arrays:
+            _inputs.mask(arrays["where"], "where", arrays["where"].shape)
+    elif function == "wae_mmd":
+        words = {name: value for name, value in options.items() if name != "n_threads"}
+        if words["kernel"] == "rbf":
+            words["kernel"] = "imq"  # as the bandwidth of the other depends on the values
+        wae_kernel(**arrays, **words)
+    else:
+        estimator = _inputs.choice(options["estimator"], _inputs.ESTIMATORS, "estimator")
+        weights = (arrays.get("x_weights"), arrays.get("y_weights"))
+        x, *_ = _inputs.weighted_samples(arrays["x"], arrays["y"], *weights, "raise", estimator)
+        options["kernel"]._resolve(x.shape[1], lambda _: 1.0)
+
+
 # --- evaluation ------------------------------------------------------------------------
 
 
@@ -214,12 +279,22 @@ def evaluate(
     wanted = tuple(name for name, each in zip(names, wrt, strict=True) if each)
     own = {name: a.ndim for name, a in by_name.items()}
     own.update(zip(names, ndims or (), strict=False))
-    value, gradients = _batched(function, by_name, own, wanted, options)
+    try:
+        value, gradients = _batched(function, by_name, own, wanted, options)
+    except ValueError as error:
+        raise _reworded(error, RENAMED.get(function, {})) from error
     dtype = np.result_type(*[a.dtype for a in arrays if a.dtype.kind == "f"])
     return [
         _typed(np.asarray(value), dtype, "the value"),
         *(_typed(gradients[name], by_name[name].dtype, "a gradient") for name in wanted),
     ]
+
+
+def _reworded(error: ValueError, renamed: Mapping[str, str]) -> ValueError:
+    """Return an error with the names that arguments have here, and without advice on others."""
+    message = str(error).replace(" or pass nan_policy='omit' to drop such rows", "")
+    name, space, rest = message.partition(" ")
+    return ValueError(renamed.get(name, name) + space + rest)
 
 
 def _batched(
@@ -282,11 +357,12 @@ def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
         if name != "where":
             parts[name.startswith("q_")][name.removeprefix("q_")] = a
     where = arrays.get("where")
-    if "mean" in parts[0]:
-        p: Any = Gaussian(**parts[0], where=where)
-        q: Any = Gaussian(**parts[1], where=where) if parts[1] else Gaussian.standard(p.dim)
-    else:
-        p, q = Categorical(**parts[0], where=where), Categorical(**parts[1], where=where)
+    cls: Any = Gaussian if "mean" in parts[0] else Categorical
+    p = cls(**parts[0], where=where)
+    try:
+        q = cls(**parts[1], where=where) if parts[1] else Gaussian.standard(p.dim)
+    except ValueError as error:
+        raise _reworded(error, {name: f"q_{name}" for name in parts[1]}) from error
     if not wanted:
         return kl(p, q, **options), {}
     of_q = [name.startswith("q_") for name in wanted]
@@ -310,5 +386,7 @@ FUNCTIONS: dict[str, Function] = {
     "kl": _kl,
     "kl_flow": _kl_flow,
 }
+RENAMED = {"wae_mmd": {"x": "z", "y": "z_prior"}}
+"""Arguments that have other names in errors."""
 ITEMWISE = ("kl",)
 """Functions that give a value for each batch index: a batch of calls is one call."""

@@ -78,8 +78,9 @@ def mmd2(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As `fastdiv.mmd2`, or if something but the data is a tracer. What is found on the host
-        under ``jax.jit`` reaches the caller as JAX's run-time error, with the message.
+        As `fastdiv.mmd2`, or if something but the data is a tracer. What is wrong with values
+        under ``jax.jit`` reaches the caller as JAX's run-time error, with the message; words,
+        shapes and dtypes are checked where JAX traces the call.
 
     References
     ----------
@@ -467,6 +468,7 @@ def _real(samples: dict[str, jax.Array], convention: str) -> dict[str, jax.Array
 
 
 def _parts(value: jax.Array, name: str, convention: str) -> jax.Array:
+    _frameworks.require_rows(value.shape, name)
     if not jnp.iscomplexobj(value):
         value = _checked(value, name)
     parts = jnp.stack([value.real, value.imag], axis=-1)
@@ -551,6 +553,7 @@ def _callback(
 
     if not any(isinstance(a, jax.core.Tracer) for a in arrays):
         return [jnp.asarray(each) for each in host(*arrays)]  # errors reach the caller as they are
+    _frameworks.rehearse(text, numbers, [a.shape for a in arrays], [a.dtype for a in arrays])
     floats = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
     value_shape = _frameworks.value_shape(text, numbers, [a.shape for a in arrays])
     wanted = [a for a, each in zip(arrays, wrt, strict=True) if each]

@@ -439,6 +439,12 @@ def _checked(value: object, name: str) -> Tensor:
 def _dense(value: object, name: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor; got {type(value).__name__}")
+    if value.is_nested:
+        raise TypeError(f"{name} must be a dense tensor; got a nested one")
+    if value.is_meta:
+        raise TypeError(
+            f"{name} is on device meta, which holds no values; pass a tensor on the CPU"
+        )
     if value.device.type != "cpu":
         raise TypeError(
             f"{name} is on device {value.device}, and fastdiv computes on the CPU; "
@@ -446,7 +452,7 @@ def _dense(value: object, name: str) -> Tensor:
         )
     if value.is_quantized:
         raise TypeError(f"{name} is quantized; pass {name}.dequantize()")
-    if value.layout != torch.strided or value.is_nested:
+    if value.layout != torch.strided:
         raise TypeError(f"{name} must be dense; got layout {value.layout}; pass {name}.to_dense()")
     return value
 
@@ -468,6 +474,7 @@ def _real(samples: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
 
 
 def _parts(value: Tensor, name: str, convention: str) -> Tensor:
+    _frameworks.require_rows(value.shape, name)
     if not value.is_complex():
         real = _checked(value, name)
         return torch.stack([real, torch.zeros_like(real)], -1)
