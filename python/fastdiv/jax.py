@@ -52,6 +52,8 @@ def mmd2(
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
+    Under ``jax.vmap`` the host goes through the batch, one call after the other.
+
     Parameters
     ----------
     x, y : Array, shapes (n, ...) and (m, ...)
@@ -121,6 +123,8 @@ def energy_distance(
 
     Where rows coincide and the distance has no derivative, its subgradient 0 is taken.
 
+    Under ``jax.vmap`` the host goes through the batch, one call after the other.
+
     Parameters
     ----------
     x, y, x_weights, y_weights, n_threads, grad_convention
@@ -171,6 +175,8 @@ def wae_mmd(
 ) -> jax.Array:
     """
     Compute the MMD penalty of Wasserstein autoencoders between latent codes and prior draws.
+
+    Under ``jax.vmap`` the host goes through the batch, one call after the other.
 
     Parameters
     ----------
@@ -372,6 +378,8 @@ def kl_flow(
 ) -> jax.Array:
     """
     Estimate KL(q ‖ p) of a Gaussian posterior and a prior behind a flow: the loss of VITS.
+
+    Under ``jax.vmap`` the host goes through the batch, one call after the other.
 
     Parameters
     ----------
