@@ -415,6 +415,32 @@ def test_compile_for_any_batch_size():
         torch.testing.assert_close(compiled(mean), expected)
 
 
+def test_compile_with_a_kernel_of_any_bandwidth():
+    torch.compiler.reset()
+    compiled = torch.compile(
+        lambda bandwidth: ft.mmd2(X, Y, RBF(bandwidth)), fullgraph=True, backend="aot_eager"
+    )
+    for bandwidth in (1.0, 2.0, 3.0, 2.5):
+        torch.testing.assert_close(compiled(bandwidth), ft.mmd2(X, Y, RBF(bandwidth)))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch, of itself
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: torch.func.grad(f)(X),
+        lambda f: torch.func.vmap(f)(X[None]),
+        lambda f: torch.func.jvp(f, (X,), (X,)),
+        lambda f: torch.func.hessian(f)(X),
+    ],
+)
+def test_transformations_are_refused(transform):
+    with pytest.raises(NotImplementedError, match=r"no transformations of torch\.func"):
+        transform(lambda x: ft.mmd2(x, Y, RBF(1.0)))
+    with pytest.raises(NotImplementedError, match=r"no transformations of torch\.func"):
+        transform(lambda x: ft.kl(x, logvar=0.0, reduce="mean"))
+
+
 def test_the_operation_is_what_torch_expects():
     numbers = []
     options = {"kernel": RBF(1.5), "estimator": "biased", "n_threads": 2}

@@ -139,10 +139,7 @@ def expanded(
     """Return the batch shape of all arguments, and the shape that each takes in it."""
     events: dict[str, tuple[int, ...]] = {}
     batches: dict[str, tuple[int, ...]] = {}
-    leading: tuple[str, tuple[int, ...]] = (
-        "",
-        (),
-    )  # the mean, or what else has the number of dimensions
+    leading: tuple[str, tuple[int, ...]] = ("", ())  # the argument that says how many dimensions
     sizes = []
     for name, given in shapes.items():
         shape, parametrisation = tuple(given), name.removeprefix("q_")

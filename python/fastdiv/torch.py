@@ -5,10 +5,12 @@ The functions have the names and arguments of those of `fastdiv`, on which they 
 copy of the data. Gradients flow to every tensor that requires grad and to no other. float32 and
 float64 are computed as they are, half types as float32, integers as float64, and tensors of
 different dtypes together as float64; the value has the wider of these dtypes, a gradient that of
-its tensor. There are no second derivatives, and no transformations of `torch.func`. Everything
-works inside `torch.compile`, which sees one opaque operation. (A second derivative is an error
-there too if the tensors are inputs of the compiled function. Of what is computed within, PyTorch
-2.13 lets it pass, with a wrong result, as it does for functions of its own.)
+its tensor. There are no second derivatives, and no transformations of `torch.func`.
+
+Everything works inside `torch.compile`, which sees one opaque operation, but a kernel with a
+bandwidth per feature has to be made outside if the graph must not break. A second derivative is an
+error there too if the tensors are inputs of the compiled function; of what is computed within,
+PyTorch 2.13 lets it pass, with a wrong result, as it does for functions of its own.
 
 Tensors must be dense and on the CPU. Needs PyTorch: ``pip install 'fastdiv[torch]'``.
 """
@@ -529,7 +531,15 @@ def _call(function: str, tensors: dict[str, Tensor], options: Mapping[str, objec
     if torch.compiler.is_compiling():
         traced: Tensor = _evaluate(text, numbers, list(tensors.values()), wrt)[0]
         return traced
-    value: Tensor = _apply(text, numbers, wrt, *tensors.values())
+    try:
+        value: Tensor = _apply(text, numbers, wrt, *tensors.values())
+    except RuntimeError as error:
+        if "functorch" not in str(error):
+            raise
+        raise NotImplementedError(
+            "functions of fastdiv.torch have no transformations of torch.func, such as grad and "
+            "vmap; use backward() or torch.autograd.grad, and a loop over a batch of samples"
+        ) from error
     return value
 
 
