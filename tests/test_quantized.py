@@ -338,7 +338,8 @@ def test_a_callback_gets_dequantised_blocks(rng):
 
 
 def test_every_kernel_has_a_slope_or_a_rule():
-    assert set(FORMULAS) == set(SLOPES) | {"energy", "polynomial", "linear"}
+    no_kernel_of_an_mmd = {"cityblock"}
+    assert set(FORMULAS) - no_kernel_of_an_mmd == set(SLOPES) | {"energy", "polynomial", "linear"}
 
 
 @pytest.mark.parametrize(
