@@ -117,8 +117,8 @@ void all_sums(ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, bool symmetric, double tole
     check(again == got, "the same bits for any number of threads", n, d);
   }
   std::vector<double> rows(size * static_cast<std::size_t>(n)), exact(rows.size());
-  fastdiv::row_sums<T>(x.view<T>(), y.view<T>(), all, n_outputs, rows.data());
-  fastdiv::row_sums<double>(x.dense(), y.dense(), all, n_outputs, exact.data());
+  fastdiv::row_sums<T>(x.view<T>(), y.view<T>(), nullptr, all, n_outputs, rows.data());
+  fastdiv::row_sums<double>(x.dense(), y.dense(), nullptr, all, n_outputs, exact.data());
   check(close(rows, exact, tolerance), "row_sums", n, d);
   std::vector<std::uint8_t> labels(static_cast<std::size_t>(m));
   for (std::size_t i = 0; i < labels.size(); i += 3) {

@@ -71,7 +71,7 @@ int main() {
   compare("pair_sums between", sums[2], between);
 
   std::vector<double> rows(n);
-  fastdiv::row_sums<double>(view_x, view_y, {group}, 1, rows.data());
+  fastdiv::row_sums<double>(view_x, view_y, nullptr, {group}, 1, rows.data());
   double last = 0;
   for (int j = 0; j < m; ++j) {
     last += rbf(x, n - 1, y, j);
