@@ -32,49 +32,29 @@ class LabelledGroup {
   bool run(Workers& workers, double share) const {
     // Rectangles are read in whole vectors, which may end beyond a tile.
     const auto memory = buffers<T>(workers.threads(), tile_size + tile_cols);
-    const double rows = static_cast<double>(rows_);
-    for (int k = 0; k <= circle_of(n_parts_); ++k) {
-      const auto round = pairs_of_round(n_parts_, k);
-      double done = 0;
-      for (const auto& [a, b] : round) {
-        done += (a == b ? 1 : 2) * size_of(a) * size_of(b);
-      }
-      const bool finished =
-          workers.for_each(static_cast<std::int64_t>(round.size()), share * done / (rows * rows),
-                           [&](std::int64_t unit, int thread) {
-                             const auto& [a, b] = round[static_cast<std::size_t>(unit)];
-                             add_parts(a, b, memory[static_cast<std::size_t>(thread)].data());
-                           });
-      if (!finished) {
-        return false;
-      }
-    }
-    return true;
+    return run_rounds(
+        workers, n_parts_, share, [&](int part) { return end_of(part) - begin_of(part); },
+        [&](int a, int b, int thread) {
+          add_parts(a, b, memory[static_cast<std::size_t>(thread)].data());
+        });
   }
 
  private:
   ptrdiff_t begin_of(int part) const { return part * part_rows_; }
   ptrdiff_t end_of(int part) const { return std::min(rows_, begin_of(part) + part_rows_); }
-  double size_of(int part) const { return static_cast<double>(end_of(part) - begin_of(part)); }
 
   // All pairs of the rows of parts a <= b.
   void add_parts(int a, int b, T* tile) const {
     bool direct_hint = false;
     for (ptrdiff_t row = begin_of(a); row < end_of(a); row += tile_rows) {
       const int rows = static_cast<int>(std::min<ptrdiff_t>(tile_rows, end_of(a) - row));
-      for (ptrdiff_t col = begin_of(b); col < end_of(b); col += tile_cols) {
-        if (a == b && col + tile_cols <= row) {
-          continue;
-        }
-        const int cols = static_cast<int>(std::min<ptrdiff_t>(tile_cols, end_of(b) - col));
-        const bool on_diagonal = col < row + tile_rows;
-        const Extent e{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal};
+      for_each_tile(row, rows, begin_of(b), end_of(b), a == b, [&](ptrdiff_t col, Extent e) {
         ready_.fill(0, row, 0, col, e, tile, direct_hint);
         labels_.for_each_rectangle(
             row, col, e, [&](ptrdiff_t row_label, int r, ptrdiff_t col_label, int c, Extent part) {
               add(row + r, row_label, col + c, col_label, part, tile + r * tile_cols + c);
             });
-      }
+      });
     }
   }
 

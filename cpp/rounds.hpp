@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "parallel.hpp"
 #include "tiles.hpp"
 
 // All pairs of parts of the rows, in rounds: no part comes twice in a round, so that the pairs of
@@ -45,6 +46,48 @@ inline std::vector<std::pair<int, int>> pairs_of_round(int n, int round) {
     }
   }
   return pairs;
+}
+
+// Runs work(a, b, thread) for all pairs a <= b of n parts, round by round; rows_of(part) says how
+// much of the call a pair is.
+template <class RowsOf, class Work>
+bool run_rounds(Workers& workers, int n, double share, const RowsOf& rows_of, const Work& work) {
+  double rows = 0;
+  for (int part = 0; part < n; ++part) {
+    rows += static_cast<double>(rows_of(part));
+  }
+  for (int k = 0; k <= circle_of(n); ++k) {
+    const auto round = pairs_of_round(n, k);
+    double done = 0;
+    for (const auto& [a, b] : round) {
+      done += (a == b ? 1 : 2) * static_cast<double>(rows_of(a)) * static_cast<double>(rows_of(b));
+    }
+    const bool finished =
+        workers.for_each(static_cast<std::int64_t>(round.size()), share * done / (rows * rows),
+                         [&](std::int64_t unit, int thread) {
+                           const auto& [a, b] = round[static_cast<std::size_t>(unit)];
+                           work(a, b, thread);
+                         });
+    if (!finished) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// visit(col, extent) for the tiles of a strip of rows by columns [first, end): all pairs, or with
+// `symmetric` those of a row with a later one.
+template <class Visit>
+void for_each_tile(std::ptrdiff_t row, int rows, std::ptrdiff_t first, std::ptrdiff_t end,
+                   bool symmetric, const Visit& visit) {
+  for (std::ptrdiff_t col = first; col < end; col += tile_cols) {
+    if (symmetric && col + tile_cols <= row) {
+      continue;
+    }
+    const int cols = static_cast<int>(std::min<std::ptrdiff_t>(tile_cols, end - col));
+    const bool on_diagonal = symmetric && col < row + tile_rows;
+    visit(col, Extent{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal});
+  }
 }
 
 }  // namespace fastdiv

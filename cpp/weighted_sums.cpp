@@ -85,30 +85,11 @@ class WeightedGroup {
     for (int i = 0; i < workers.threads(); ++i) {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
-    double pairs = 0;
-    for (const Part& part : parts_) {
-      pairs += static_cast<double>(part.rows);
-    }
-    pairs *= pairs;
-    const int n = static_cast<int>(parts_.size());
-    for (int k = 0; k <= circle_of(n); ++k) {
-      const auto round = pairs_of_round(n, k);
-      double done = 0;
-      for (const auto& [a, b] : round) {
-        done += (a == b ? 1 : 2) * static_cast<double>(part(a).rows) *
-                static_cast<double>(part(b).rows);
-      }
-      const bool finished =
-          workers.for_each(static_cast<std::int64_t>(round.size()), share * done / pairs,
-                           [&](std::int64_t unit, int thread) {
-                             const auto& [a, b] = round[static_cast<std::size_t>(unit)];
-                             add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
-                           });
-      if (!finished) {
-        return false;
-      }
-    }
-    return true;
+    return run_rounds(
+        workers, static_cast<int>(parts_.size()), share, [&](int i) { return part(i).rows; },
+        [&](int a, int b, int thread) {
+          add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
+        });
   }
 
   // Whether the sums are accurate although T cannot hold small kernel values.
@@ -197,20 +178,13 @@ class WeightedGroup {
 
   // All pairs of the rows of a and of b; a comes before b or is b.
   void add_parts(const Part& a, const Part& b, Memory& memory) {
-    const ptrdiff_t end = b.first + b.rows;
+    const bool symmetric = a.sample == b.sample && a.first == b.first;
     bool direct_hint = false;
     for (ptrdiff_t row = a.first; row < a.first + a.rows; row += tile_rows) {
       const int rows = static_cast<int>(std::min<ptrdiff_t>(tile_rows, a.first + a.rows - row));
-      const bool symmetric = a.sample == b.sample && a.first == b.first;
-      for (ptrdiff_t col = b.first; col < end; col += tile_cols) {
-        if (symmetric && col + tile_cols <= row) {
-          continue;
-        }
-        const int cols = static_cast<int>(std::min<ptrdiff_t>(tile_cols, end - col));
-        const bool on_diagonal = symmetric && col < row + tile_rows;
-        const Extent e{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal};
+      for_each_tile(row, rows, b.first, b.first + b.rows, symmetric, [&](ptrdiff_t col, Extent e) {
         add_tile(a, row, b, col, e, memory, direct_hint);
-      }
+      });
       settle(a, b, row, rows, memory.row_spread);
     }
     settle(b, a, b.first, b.rows, memory.col_spread);
