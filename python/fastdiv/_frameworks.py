@@ -228,13 +228,6 @@ def rehearse(
         name: np.broadcast_to(np.array(name != "log_det", dtype), shape)
         for name, dtype, shape in zip(names, dtypes, shapes, strict=True)
     }
-    try:
-        _rehearsal(function, arrays, options)
-    except ValueError as error:
-        raise _reworded(error, RENAMED.get(function, {})) from error
-
-
-def _rehearsal(function: str, arrays: Options, options: Options) -> None:
     if function == "kl_flow":
         kl_flow(**arrays, **options)
         return
@@ -250,7 +243,9 @@ def _rehearsal(function: str, arrays: Options, options: Options) -> None:
     else:
         estimator = _inputs.choice(options["estimator"], _inputs.ESTIMATORS, "estimator")
         weights = (arrays.get("x_weights"), arrays.get("y_weights"))
-        x, *_ = _inputs.weighted_samples(arrays["x"], arrays["y"], *weights, "raise", estimator)
+        x, *_ = _inputs.weighted_samples(
+            arrays["x"], arrays["y"], *weights, _inputs.ALWAYS_RAISE, estimator
+        )
         options["kernel"]._resolve(x.shape[1], lambda _: 1.0)
 
 
@@ -276,10 +271,7 @@ def evaluate(
     wanted = tuple(name for name, each in zip(names, wrt, strict=True) if each)
     own = {name: a.ndim for name, a in by_name.items()}
     own.update(zip(names, ndims or (), strict=False))
-    try:
-        value, gradients = _batched(function, by_name, own, wanted, options)
-    except ValueError as error:
-        raise _reworded(error, RENAMED.get(function, {})) from error
+    value, gradients = _batched(function, by_name, own, wanted, options)
     dtype = np.result_type(*[a.dtype for a in arrays if a.dtype.kind == "f"])
     return [
         _typed(np.asarray(value), dtype, "the value"),
@@ -287,11 +279,10 @@ def evaluate(
     ]
 
 
-def _reworded(error: ValueError, renamed: Mapping[str, str]) -> ValueError:
-    """Return an error with the names that arguments have here, and without advice on others."""
-    message = str(error).replace(" or pass nan_policy='omit' to drop such rows", "")
-    name, space, rest = message.partition(" ")
-    return ValueError(renamed.get(name, name) + space + rest)
+def _renamed(error: ValueError, names: Mapping[str, str]) -> ValueError:
+    """Return an error with the name that its argument has here."""
+    name, space, rest = str(error).partition(" ")
+    return ValueError(names.get(name, name) + space + rest)
 
 
 def _batched(
@@ -332,7 +323,7 @@ def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
 def _mmd2(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
     arguments: Options = {**arrays, **options}
     if not wanted:
-        return float(mmd2(**arguments)), {}
+        return float(mmd2(**{**arguments, "nan_policy": _inputs.ALWAYS_RAISE})), {}
     value, *gradients = mmd2_and_grad(**arguments, wrt=wanted)
     return value, dict(zip(wanted, gradients, strict=True))
 
@@ -359,7 +350,7 @@ def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
     try:
         q = cls(**parts[1], where=where) if parts[1] else Gaussian.standard(p.dim)
     except ValueError as error:
-        raise _reworded(error, {name: f"q_{name}" for name in parts[1]}) from error
+        raise _renamed(error, {name: f"q_{name}" for name in parts[1]}) from error
     if not wanted:
         return kl(p, q, **options), {}
     of_q = [name.startswith("q_") for name in wanted]
@@ -383,7 +374,5 @@ FUNCTIONS: dict[str, Function] = {
     "kl": _kl,
     "kl_flow": _kl_flow,
 }
-RENAMED = {"wae_mmd": {"x": "z", "y": "z_prior"}}
-"""Arguments that have other names in errors."""
 ITEMWISE = ("kl",)
 """Functions that give a value for each batch index: a batch of calls is one call."""

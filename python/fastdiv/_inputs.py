@@ -83,11 +83,8 @@ def samples(
     """
     x_name, y_name = names
     a, b = same_space({x_name: sample(x, x_name), y_name: sample(y, y_name)})
-    if nan_policy is ALWAYS_RAISE:
-        advice, omit = _CLEAN, False
-    else:
-        advice = f"{_CLEAN} or {_OMIT}"
-        omit = choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
+    omit = _omits(nan_policy)
+    advice = _CLEAN if nan_policy is ALWAYS_RAISE else f"{_CLEAN} or {_OMIT}"
     if estimator == "paired":
         _same_length(a, b)
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
@@ -105,6 +102,12 @@ def samples(
             f"estimator={estimator!r}; got {len(rows)}{after}"
         )
     return a, b
+
+
+def _omits(nan_policy: object) -> bool:
+    if nan_policy is ALWAYS_RAISE:
+        return False
+    return choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
 
 
 def plain_samples(
@@ -148,13 +151,13 @@ def weighted_samples(
     )
     if estimator == "paired":
         keep_x = keep_y = keep_x | keep_y
-    if choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit":
+    if _omits(nan_policy):
         keep_x, keep_y = keep_x & _finite_rows(a), keep_y & _finite_rows(b)
         if estimator == "paired":
             keep_x = keep_y = keep_x & keep_y
     a, u = _kept(a, u, keep_x)
     b, v = _kept(b, v, keep_y)
-    a, b = samples(a, b, "raise", estimator)
+    a, b = samples(a, b, ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise", estimator)
     for name, w in (("x_weights", u), ("y_weights", v)):
         if w is not None:
             enough_weight(w, name, estimator)
