@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import fastdiv
-from fastdiv import _backend, _plan, _tables, cli, plots
+from fastdiv import _backend, _cli_compare, _plan, _tables, cli, plots
 from fastdiv.report import feature_shifts, mean_and_sd
 
 PENGUINS = Path(__file__).parents[1] / "examples" / "penguins"
@@ -165,7 +165,7 @@ def test_every_library_kernel_has_a_name():
     own = {kernels.Sum, kernels.Callback, kernels.Kernel}
     known = {value for value in vars(kernels).values() if isinstance(value, type)}
     public = {kind for kind in known if kind.__name__ in fastdiv.__all__} - own
-    assert public == set(cli._KERNELS.values())
+    assert public == set(_cli_compare._KERNELS.values())
 
 
 @pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
@@ -194,7 +194,7 @@ def test_standardize_by_the_reference(compare, pair):
 
 def test_standardize_keeps_float32(compare, tmp_path):
     x, y = np.float32(X), np.float32(Y)
-    scaled, _ = cli._standardize(x, y, ["0", "1", "2"])
+    scaled, _ = _cli_compare._standardize(x, y, ["0", "1", "2"])
     assert scaled.dtype == np.float32
     assert mean_and_sd(scaled)[0] == pytest.approx([0, 0, 0], abs=1e-6)
 
@@ -840,7 +840,7 @@ def large(tmp_path_factory):
 
 
 def test_cost_is_announced_before_a_long_run(compare, large, pair, monkeypatch):
-    monkeypatch.setattr(cli, "_LONG_RUN", 1e-9)
+    monkeypatch.setattr(_cli_compare, "_LONG_RUN", 1e-9)
     status, out, err = compare(*large)
     assert status == 0
     plan = r"plan       3.1e\+06 pairs x 99 permutations, about \S+ s and 1 MB"
@@ -859,7 +859,7 @@ def test_left_out_columns_are_announced_before_a_long_run(capsys, tmp_path, monk
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_LONG_RUN", 0.0)
+    monkeypatch.setattr(_cli_compare, "_LONG_RUN", 0.0)
     monkeypatch.setattr(fastdiv, "mmd_test", stop)
     np.savez(tmp_path / "x.npz", a=X[:, 0], words=np.full(40, "w"))
     file = str(tmp_path / "x.npz")
@@ -959,7 +959,10 @@ def on_a_terminal(command):
 
 
 def test_bar_on_a_terminal_only(large):
-    code = "import sys; from fastdiv import cli; cli._LONG_RUN = 1e-9; sys.exit(cli.main())"
+    code = (
+        "import sys; from fastdiv import _cli_compare, cli; "
+        "_cli_compare._LONG_RUN = 1e-9; sys.exit(cli.main())"
+    )
     command = [sys.executable, "-c", code, "compare", *large, "--resamples=19"]
     shown = on_a_terminal(command)
     assert "plan  " in shown
@@ -1025,7 +1028,7 @@ def test_help_names_every_option(capsys):
         *("--seed", "--threads", "--json", "--plot", "--alpha", "--exit-code", "--nan-policy"),
     ):
         assert option in out
-    for kernel in cli._KERNELS:
+    for kernel in _cli_compare._KERNELS:
         assert kernel in out
 
 
@@ -1092,7 +1095,7 @@ def test_a_bug_is_an_error_in_one_line(refused, capsys, pair, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("no such thing\nat all")
 
-    monkeypatch.setattr(cli, "feature_shifts", broken)
+    monkeypatch.setattr(_cli_compare, "feature_shifts", broken)
     message = refused(*pair, "--exit-code")
     assert message == ("fastdiv: please report this bug: ZeroDivisionError: no such thing at all\n")
     monkeypatch.setenv("FASTDIV_TRACEBACK", "1")

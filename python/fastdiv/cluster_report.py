@@ -1,6 +1,6 @@
 """What a clustered table looks like: the objectives per cluster, as text and as a JSON object.
 
-`fastdiv.cli` fills in a `ClusterReport`; everything here works on plain NumPy arrays.
+`_cli_wcss` fills in a `ClusterReport`; everything here works on plain NumPy arrays.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a comparison of two tables found: per-feature shifts, a text and a JSON object.
 
-`fastdiv.cli` fills in a `Report`; everything here works on plain NumPy arrays and needs no file.
+`_cli_compare` fills in a `Report`; everything here works on plain NumPy arrays and needs no file.
 """
 
 from __future__ import annotations
