@@ -32,11 +32,9 @@ class LabelledGroup {
   bool run(Workers& workers, double share) const {
     // Rectangles are read in whole vectors, which may end beyond a tile.
     const auto memory = buffers<T>(workers.threads(), tile_size + tile_cols);
-    return run_rounds(
-        workers, n_parts_, share, [&](int part) { return end_of(part) - begin_of(part); },
-        [&](int a, int b, int thread) {
-          add_parts(a, b, memory[static_cast<std::size_t>(thread)].data());
-        });
+    return run_rounds(workers, n_parts_, share, [&](int a, int b, int thread) {
+      add_parts(a, b, memory[static_cast<std::size_t>(thread)].data());
+    });
   }
 
  private:

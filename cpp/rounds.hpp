@@ -1,15 +1,17 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
-#include <utility>
+#include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "parallel.hpp"
 #include "tiles.hpp"
 
 // All pairs of parts of the rows, in rounds: no part comes twice in a round, so that the pairs of
-// one may be taken at the same time and add to results of their rows.
+// one may be taken at the same time and add to results of their rows, always in the same order.
 
 namespace fastdiv {
 
@@ -22,57 +24,57 @@ inline std::ptrdiff_t part_rows(std::ptrdiff_t rows, std::ptrdiff_t dim, std::si
          tile_cols;
 }
 
-// The parts that walk round in the circle method of tournaments: one stays, and with an odd number
-// the one that stays does not exist.
-inline int circle_of(int n) {
-  return n - 1 + n % 2;
-}
+// The pairs of n parts, a with a in round 0, and then by the circle method of tournaments: every
+// part is in each round once.
+class Rounds {
+ public:
+  struct Unit {
+    int round, a, b;  // a <= b; b == n sits the round out, as one has to where n is odd
+  };
 
-// The pairs of n parts in rounds 0 ... circle_of(n); in round 0 each with itself.
-inline std::vector<std::pair<int, int>> pairs_of_round(int n, int round) {
-  std::vector<std::pair<int, int>> pairs;
-  if (round == 0) {
-    for (int i = 0; i < n; ++i) {
-      pairs.emplace_back(i, i);
-    }
-    return pairs;
-  }
-  const int circle = circle_of(n);
-  for (int k = 0; k <= circle / 2; ++k) {
-    const int a = k == 0 ? circle : (round + k) % circle;
-    const int b = (round + circle - k) % circle;
-    if (a < n) {
-      pairs.emplace_back(std::min(a, b), std::max(a, b));
-    }
-  }
-  return pairs;
-}
+  explicit Rounds(int n) : n_(n), circle_(n - 1 + n % 2), pairs_(circle_ / 2 + 1) {}
 
-// Runs work(a, b, thread) for all pairs a <= b of n parts, round by round; rows_of(part) says how
-// much of the call a pair is.
-template <class RowsOf, class Work>
-bool run_rounds(Workers& workers, int n, double share, const RowsOf& rows_of, const Work& work) {
-  double rows = 0;
-  for (int part = 0; part < n; ++part) {
-    rows += static_cast<double>(rows_of(part));
-  }
-  for (int k = 0; k <= circle_of(n); ++k) {
-    const auto round = pairs_of_round(n, k);
-    double done = 0;
-    for (const auto& [a, b] : round) {
-      done += (a == b ? 1 : 2) * static_cast<double>(rows_of(a)) * static_cast<double>(rows_of(b));
+  std::int64_t size() const { return n_ + std::int64_t{circle_} * pairs_; }
+
+  Unit operator[](std::int64_t unit) const {
+    if (unit < n_) {
+      return {0, static_cast<int>(unit), static_cast<int>(unit)};
     }
-    const bool finished =
-        workers.for_each(static_cast<std::int64_t>(round.size()), share * done / (rows * rows),
-                         [&](std::int64_t unit, int thread) {
-                           const auto& [a, b] = round[static_cast<std::size_t>(unit)];
-                           work(a, b, thread);
-                         });
-    if (!finished) {
-      return false;
-    }
+    const int round = static_cast<int>((unit - n_) / pairs_) + 1;
+    const int k = static_cast<int>((unit - n_) % pairs_);
+    const int a = k == 0 ? circle_ : (round + k) % circle_;
+    const int b = (round + circle_ - k) % circle_;
+    return {round, std::min(a, b), std::max(a, b)};
   }
-  return true;
+
+ private:
+  int n_;
+  int circle_;  // the parts that walk round; the other one stays
+  int pairs_;
+};
+
+// Runs work(a, b, thread) for all pairs a <= b of n parts. Instead of for the end of a round, a
+// pair waits for the two others that held its parts in the round before; as units are handed out in
+// order, these have begun.
+template <class Work>
+bool run_rounds(Workers& workers, int n, double share, const Work& work) {
+  const Rounds rounds(n);
+  std::vector<std::atomic<int>> finished(static_cast<std::size_t>(n));  // rounds, by part
+  const auto wait = [&](int part, int round) {
+    while (finished[static_cast<std::size_t>(part)].load(std::memory_order_acquire) < round) {
+      std::this_thread::yield();
+    }
+  };
+  return workers.for_each(rounds.size(), share, [&](std::int64_t unit, int thread) {
+    const auto [round, a, b] = rounds[unit];
+    wait(a, round);
+    if (b < n) {
+      wait(b, round);
+      work(a, b, thread);
+      finished[static_cast<std::size_t>(b)].store(round + 1, std::memory_order_release);
+    }
+    finished[static_cast<std::size_t>(a)].store(round + 1, std::memory_order_release);
+  });
 }
 
 // visit(col, extent) for the tiles of a strip of rows by columns [first, end): all pairs, or with

@@ -85,11 +85,10 @@ class WeightedGroup {
     for (int i = 0; i < workers.threads(); ++i) {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
-    return run_rounds(
-        workers, static_cast<int>(parts_.size()), share, [&](int i) { return part(i).rows; },
-        [&](int a, int b, int thread) {
-          add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
-        });
+    return run_rounds(workers, static_cast<int>(parts_.size()), share,
+                      [&](int a, int b, int thread) {
+                        add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
+                      });
   }
 
   // Whether the sums are accurate although T cannot hold small kernel values.
