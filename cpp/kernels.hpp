@@ -370,12 +370,31 @@ struct CityBlock {
   }
 };
 
+// exp(-D / (2 sigma^2)) - 1: the same MMD as without the 1, with the digits of wide kernels
+template <class T>
+struct RbfLessOne {
+  static constexpr const char* name = "rbf_less_one";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    const char* problem = Rbf<T>::prepare(p, length, bound, c);
+    c[0] = -1;
+    return problem;
+  }
+  // u exp(-u) / (1 - exp(-u)) <= 1
+  static double sensitivity(const double*, double smallest) { return 1 / smallest; }
+  T rate;
+  explicit RbfLessOne(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return one_less_exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return (f - T{1}) * (rate * static_cast<T>(ln_2)); }
+};
+
 template <class... F>
 struct KernelList {};
 
 template <class T>
-using AllKernels =
-    KernelList<Rbf<T>, Laplacian<T>, Matern12<T>, Matern32<T>, Matern52<T>, RationalQuadratic<T>,
-               InverseMultiquadric<T>, Polynomial<T>, Linear<T>, Energy<T>, CityBlock<T>>;
+using AllKernels = KernelList<Rbf<T>, Laplacian<T>, Matern12<T>, Matern32<T>, Matern52<T>,
+                              RationalQuadratic<T>, InverseMultiquadric<T>, Polynomial<T>,
+                              Linear<T>, Energy<T>, CityBlock<T>, RbfLessOne<T>>;
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -232,6 +232,19 @@ inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   return t < S::smallest_exponent / -rate ? scaled : Vec<T>{};
 }
 
+// 1 - 2^(t * rate) for t >= 0 > rate, with as many digits where it is near 0.
+template <class T>
+inline Vec<T> one_less_exp2_scaled(Vec<T> t, T rate) {
+  using S = Simd<T>;
+  const Vec<T> z = t * rate + S::magic;
+  const Vec<T> n = z - S::magic;
+  const Vec<T> r = t * rate - n;
+  const Vec<T> p = polynomial(S::exp2_poly, r) * r;
+  const Vec<T> scale = as_real<T>(as_bits<T>(splat(T{1})) + (as_bits<T>(z) << S::mantissa_bits));
+  const Vec<T> value = (T{1} - scale) - scale * p;
+  return t < S::smallest_exponent / -rate ? value : splat(T{1});
+}
+
 // log2(x) of positive normal numbers, given x - 1 too: near x = 1 it is all that matters, and the
 // caller may know it better than x tells.
 template <class T>

@@ -24,6 +24,7 @@ from fastdiv import (
     mmd2,
 )
 from fastdiv.kernels import FORMULAS, lower
+from fastdiv.presets import RBFLessOne
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 N, M = 59, 43
@@ -74,6 +75,8 @@ KERNELS = {
     "linear": lambda s, d: Linear(),
     "energy": lambda s, d: Energy(),
     "energy 1.5": lambda s, d: Energy(1.5),
+    "rbf less one": lambda s, d: RBFLessOne(s),
+    "rbf less one, wide": lambda s, d: RBFLessOne(1e4 * s),
 }
 
 

