@@ -1,7 +1,6 @@
-# cmake -DNM=nm -DOBJECTS=|a.o|b.o -P isa_symbols.cmake
+# cmake -DNM=nm -DOBJECTS="a.o|b.o" -P isa_symbols.cmake
 # Fails where two objects define the same weak or unique symbol, or one has a static initialiser.
 
-string(REGEX REPLACE "^\\|" "" OBJECTS "${OBJECTS}")
 string(REPLACE "|" ";" OBJECTS "${OBJECTS}")
 set(seen "")
 set(count 0)
