@@ -128,7 +128,8 @@ class QuantizedEstimate:
     Attributes
     ----------
     value : float, or ndarray of float64
-        The statistic of the rows as quantised; ``float(estimate)`` where it is one number.
+        The statistic of the rows as quantised. Where it is one number, ``float(estimate)`` is this
+        number, to compare or to compute with, and ``f"{estimate:.3f}"`` prints it.
     bound : float, or ndarray of float64
         The statistic of the rows before quantisation is within this of the value, provided that
         no entry of a row was moved by more than half its scale, as `quantize_rows` promises.
@@ -143,13 +144,23 @@ class QuantizedEstimate:
     True
     >>> abs(mmd2(x, y, RBF(1.0)) - float(estimate)) <= estimate.bound
     True
+    >>> f"{estimate:.2f}"
+    '0.91'
     """
 
     value: float | Values
     bound: float | Values
 
     def __float__(self) -> float:
+        if np.ndim(self.value) > 0:
+            raise TypeError(
+                f"the estimate holds {np.size(self.value)} values, one per kernel; take one of "
+                "its .value"
+            )
         return float(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
 
 
 class HybridProduct(NamedTuple):
