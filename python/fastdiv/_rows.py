@@ -129,6 +129,13 @@ class QuantizedRows:
         return rows
 
 
+def in_float64(rows: NDArray[Any] | QuantizedRows) -> NDArray[np.float64]:
+    """Return these rows exactly; of a large sample, take a few at a time."""
+    if isinstance(rows, QuantizedRows):
+        return rows.dequantize(np.float64)
+    return rows.astype(np.float64, copy=False)
+
+
 def _per_row(value: Any, name: str, dtypes: tuple[str, ...], n: int) -> NDArray[Any]:
     a = np.asarray(value)
     if a.dtype.name not in dtypes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Matrix, Values
+from fastdiv._backend import Matrix, Sample, Values
+from fastdiv._rows import in_float64
 
 _AT_ONCE = 1 << 20
-"""Values held at a time, or one row of distances if that is longer."""
+"""Values held at a time, or one row of a sample if that is longer."""
 
 _DIGIT = 16
 """Bits of a value looked at per pass."""
@@ -61,13 +63,13 @@ def kth_largest(blocks: Callable[[], Iterable[Values]], k: int, count: int) -> f
     return float(np.partition(left, len(left) - k)[len(left) - k].view(np.float64))
 
 
-def kth_largest_square(x: Matrix, y: Matrix, k: int) -> float:
+def kth_largest_square(x: Sample, y: Sample, k: int) -> float:
     """
     Find the k-th largest squared Euclidean distance between a row of x and a row of y.
 
     Parameters
     ----------
-    x, y : ndarray, shapes (n, d) and (m, d)
+    x, y : ndarray or QuantizedRows, shapes (n, d) and (m, d)
         Samples.
     k : int
         From 1 to nm.
@@ -82,42 +84,57 @@ def kth_largest_square(x: Matrix, y: Matrix, k: int) -> float:
     OverflowError
         If squared distances are too large for float64.
     """
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    origin = b.mean(axis=0)
-    a -= origin
-    b -= origin
-    with np.errstate(over="ignore"):
-        a_norms, b_norms = (np.einsum("ij,ij->i", z, z) for z in (a, b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = _mean(y)
+        a_norms, b_norms = _norms(x, origin), _norms(y, origin)
         largest = float(a_norms.max() + b_norms.max())
     if not 2.0 * largest < np.inf:
         raise OverflowError("squared distances overflow; scale the data")
-    products = partial(_by_products, a, b, a_norms, b_norms)
-    value = kth_largest(products, k, len(a) * len(b))
+    products = partial(_by_products, x, y, origin, a_norms, b_norms)
+    value = kth_largest(products, k, len(x) * len(y))
     if value > _CANCELLING * largest:
         return value
-    return kth_largest(partial(_by_differences, a, b), k, len(a) * len(b))
+    return kth_largest(partial(_by_differences, x, y, origin), k, len(x) * len(y))
 
 
-def _by_products(a: Matrix, b: Matrix, a_norms: Values, b_norms: Values) -> Iterator[Values]:
-    for rows in _slices(a, b):
-        block = a[rows] @ b.T
-        block *= -2.0
-        block += a_norms[rows, None]
-        block += b_norms
-        yield np.maximum(block, 0.0, out=block)
+def _by_products(
+    x: Sample, y: Sample, origin: Values, a_norms: Values, b_norms: Values
+) -> Iterator[Values]:
+    for rows, a in _moved(x, origin):
+        for columns, b in _moved(y, origin):
+            block = a @ b.T
+            block *= -2.0
+            block += a_norms[rows, None]
+            block += b_norms[columns]
+            yield np.maximum(block, 0.0, out=block)
 
 
-def _by_differences(a: Matrix, b: Matrix) -> Iterator[Values]:
-    for rows in _slices(a, b):
-        block = np.zeros((len(a[rows]), len(b)))
-        for column in range(a.shape[1]):
-            block += np.subtract.outer(a[rows, column], b[:, column]) ** 2
-        yield block
+def _by_differences(x: Sample, y: Sample, origin: Values) -> Iterator[Values]:
+    for _, a in _moved(x, origin):
+        for _, b in _moved(y, origin):
+            block = np.zeros((len(a), len(b)))
+            for column in range(a.shape[1]):
+                block += np.subtract.outer(a[:, column], b[:, column]) ** 2
+            yield block
 
 
-def _slices(a: Matrix, b: Matrix) -> Iterator[slice]:
-    step = max(1, _AT_ONCE // len(b))
-    return (slice(start, start + step) for start in range(0, len(a), step))
+def _norms(x: Sample, origin: Values) -> Values:
+    return np.concatenate([np.einsum("ij,ij->i", a, a) for _, a in _moved(x, origin)])
+
+
+def _mean(x: Sample) -> Values:
+    mean = np.zeros(x.shape[1])
+    for _, a in _moved(x, mean):
+        mean = mean + a.sum(axis=0) / len(x)
+    return mean
+
+
+def _moved(x: Sample, origin: Values) -> Iterator[tuple[slice, Matrix]]:
+    """Yield a few rows at a time in float64, seen from an origin."""
+    step = max(1, min(math.isqrt(_AT_ONCE), _AT_ONCE // x.shape[1]))
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        yield rows, in_float64(x[rows]) - origin
 
 
 def _beginning_with(

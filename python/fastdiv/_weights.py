@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastdiv._backend import Matrix, Sample, Values
-from fastdiv._rows import QuantizedRows
+from fastdiv._rows import in_float64
 from fastdiv.kernels import Kernel, Linear
 
 Counts = tuple[float, float, float]
@@ -119,6 +119,4 @@ def _half_norms(rows: Sample, origin: Values) -> Values:
 def _blocks(rows: Sample) -> Iterator[Matrix]:
     step = max(1, _AT_ONCE // rows.shape[1])
     for start in range(0, len(rows), step):
-        block = rows[start : start + step]
-        plain = block.dequantize() if isinstance(block, QuantizedRows) else block
-        yield plain.astype(np.float64)
+        yield in_float64(rows[start : start + step])

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs
-from fastdiv._backend import Matrix, Values
+from fastdiv._backend import Matrix, Sample, Values
+from fastdiv._rows import QuantizedRows, in_float64
 
 DIAGONAL = ("std", "var", "logstd", "logvar")
 FULL = ("cov", "scale_tril", "precision")
@@ -21,8 +22,8 @@ LOG_2PI = math.log(2 * math.pi)
 _BLOCK = 1 << 19
 """Numbers at a time where NumPy computes: 4 MB for each temporary."""
 
-_ROWS = 1 << 16
-"""Rows of a sample centred at a time by `fit_gaussian`."""
+_VALUES = 1 << 21
+"""Values of a sample centred at a time by `fit_gaussian`, in each batch item."""
 
 
 class Gaussian:
@@ -471,8 +472,9 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d)
-        Samples of n rows; leading axes become the batch shape.
+    x : array_like, shape (..., n, d), or QuantizedRows, shape (n, d)
+        Samples of n rows; leading axes become the batch shape. Quantised rows become float64 a few
+        at a time.
     ddof : int, default 0
         The sums of squares are divided by n − ddof.
 
@@ -494,25 +496,38 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     array([[0.667, 0.   ],
            [0.   , 2.   ]])
     """
-    a = _inputs.array(x, "x")
-    if a.ndim < 2:
+    a = x if isinstance(x, QuantizedRows) else _inputs.array(x, "x")
+    if len(a.shape) < 2:
         raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")
     n, d = a.shape[-2:]
     minus = _inputs.integer(ddof, "ddof", 0)
     if n <= minus or d == 0:
         raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
-    _check_range("x", a, None)
-    cov = np.zeros((*a.shape[:-2], d, d))
+    if not isinstance(a, QuantizedRows):
+        _check_range("x", a, None)
+    batch = a.shape[:-2]
+    mean, cov = np.zeros((*batch, d)), np.zeros((*batch, d, d))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = a.mean(axis=-2, dtype=np.float64)
-        for start in range(0, n, _ROWS):
-            centred = a[..., start : start + _ROWS, :] - mean[..., None, :]
+        for block in _row_blocks(a):
+            mean += block.sum(axis=-2, dtype=np.float64)
+        mean /= n
+        for block in _row_blocks(a):
+            centred = block - mean[..., None, :]
             cov += centred.swapaxes(-1, -2) @ centred
     if not np.isfinite(cov).all():
         raise OverflowError("the covariance of x overflows; scale the data")
     # Of rank n − 1 at most.
-    singular = np.ones(a.shape[:-2], dtype=np.bool_) if n <= d else _collinear(cov)
+    singular = np.ones(batch, dtype=np.bool_) if n <= d else _collinear(cov)
     return Gaussian._fitted(mean, cov / (n - minus), singular)
+
+
+def _row_blocks(a: Sample) -> Iterator[Matrix]:
+    """Yield (..., n, d) some rows at a time."""
+    n, d = a.shape[-2:]
+    step = max(1, _VALUES // d)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        yield in_float64(a[rows]) if isinstance(a, QuantizedRows) else a[..., rows, :]
 
 
 def _collinear(cov: Values) -> NDArray[np.bool_]:

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, overload
 
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._backend import Matrix
+from fastdiv._backend import Matrix, Sample
+from fastdiv._rows import QuantizedRows
 from fastdiv._selection import kth_largest_square
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum, Term
 from fastdiv.mmd import mmd2
+from fastdiv.quantized import QuantizedEstimate
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")
 _PRIORS = ("normal", "sphere", "uniform")
+
+
+@overload
+def wae_mmd(  # type: ignore[overload-overlap]
+    z: QuantizedRows,
+    z_prior: QuantizedRows,
+    *,
+    kernel: str = ...,
+    prior: str = ...,
+    sigma2_p: float = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
+@overload
+def wae_mmd(
+    z: object,
+    z_prior: object,
+    *,
+    kernel: str = ...,
+    prior: str = ...,
+    sigma2_p: float = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> float: ...
 
 
 def wae_mmd(
@@ -27,7 +53,8 @@ def wae_mmd(
     prior: str = "normal",
     sigma2_p: float = 1.0,
     n_threads: int | None = None,
-) -> float:
+    progress: object = None,
+) -> float | QuantizedEstimate:
     """
     Compute the MMD penalty of Wasserstein auto-encoders between codes and draws of the prior.
 
@@ -45,17 +72,21 @@ def wae_mmd(
 
     Parameters
     ----------
-    z, z_prior : array_like, shapes (n, ...) and (m, ...)
+    z, z_prior : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Codes, and draws of the prior, as in `mmd2`; at least two of each. float32 stays float32.
     kernel, prior, sigma2_p
         As in `wae_kernel`.
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `mmd2`.
 
     Returns
     -------
     float
-        MMD², without unit. For ``kernel="imq"`` it is a sum over 7 kernels, not their mean.
+        MMD², without unit. For ``kernel="imq"`` it is a sum over 7 kernels, not their mean. For
+        quantised samples a `QuantizedEstimate`, as in `mmd2`; the bandwidth of ``kernel="rbf"`` is
+        that of the quantised rows.
 
     Raises
     ------
@@ -75,11 +106,9 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
-    codes, draws = _inputs.plain_samples(
-        z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior")
-    )
+    codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     chosen = wae_kernel(codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p)
-    return mmd2(codes, draws, chosen, n_threads=n_threads)
+    return mmd2(codes, draws, chosen, n_threads=n_threads, progress=progress)
 
 
 def wae_kernel(
@@ -103,7 +132,7 @@ def wae_kernel(
 
     Parameters
     ----------
-    z, z_prior : array_like, shapes (n, ...) and (m, ...)
+    z, z_prior : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Codes, and draws of the prior, as in `wae_mmd`.
     kernel : {"imq", "rbf"}, default "imq"
         See above.
@@ -139,9 +168,7 @@ def wae_kernel(
     form = _inputs.choice(kernel, _WAE_KERNELS, "kernel")
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
-    codes, draws = _inputs.plain_samples(
-        z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior")
-    )
+    codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     if form == "rbf":
         square = _half_rank(codes, draws) + _half_rank(codes, codes)
         if square == 0:
@@ -230,7 +257,7 @@ class RBFLessOne(Kernel):
         return Term("sqdist", "rbf_less_one", (self.bandwidth,))
 
 
-def _half_rank(x: Matrix, y: Matrix) -> float:
+def _half_rank(x: Sample, y: Sample) -> float:
     n, m = len(x), len(y)
     return kth_largest_square(x, y, n * (m - 1) // 2)
 

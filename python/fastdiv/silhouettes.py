@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _metrics, _progress
-from fastdiv._backend import Matrix, Progress, Sample, Values
-from fastdiv._rows import QuantizedRows
+from fastdiv._backend import Progress, Sample, Values
+from fastdiv._rows import in_float64
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
 
@@ -195,8 +195,6 @@ def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) 
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
-            if isinstance(x, QuantizedRows):
-                x = x.dequantize(np.float64)
             sums = np.empty((k, n))
             for row, span in zip(sums, spans, strict=True):
                 row[:] = _squared_sums(x, w, span)
@@ -226,33 +224,33 @@ def _total_of_others(w: Values) -> Values:
     return others
 
 
-def _squared_sums(x: Matrix, w: Values, span: slice) -> Values:
+def _squared_sums(x: Sample, w: Values, span: slice) -> Values:
     """
     Return the sums of squared distances of all rows to those of a cluster.
 
     With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖². The mean comes
     in two parts: one alone has rounding errors of the size of the data, not of the cluster.
     """
-    first = x[span.start].astype(np.float64)
+    first = in_float64(x[span.start : span.start + 1])[0]
     mean = first + _mean(x, w, span, first)
     rest = _mean(x, w, span, mean)
     total = w[span].sum()
     squares = np.empty(len(x))
     for rows in _blocks(x, slice(0, len(x))):
-        differences = x[rows] - mean - rest
+        differences = in_float64(x[rows]) - mean - rest
         squares[rows] = (differences**2).sum(axis=1)
     sums: Values = total * squares + w[span] @ squares[span]
     return sums
 
 
-def _mean(x: Matrix, w: Values, span: slice, origin: Values) -> Values:
+def _mean(x: Sample, w: Values, span: slice, origin: Values) -> Values:
     sums = np.zeros(x.shape[1])
     for rows in _blocks(x, span):
-        sums += w[rows] @ (x[rows] - origin)
+        sums += w[rows] @ (in_float64(x[rows]) - origin)
     mean: Values = sums / w[span].sum()
     return mean
 
 
-def _blocks(x: Matrix, span: slice) -> Iterator[slice]:
+def _blocks(x: Sample, span: slice) -> Iterator[slice]:
     step = max(1, _AT_ONCE // x.shape[1])
     return (slice(at, min(at + step, span.stop)) for at in range(span.start, span.stop, step))
