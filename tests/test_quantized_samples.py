@@ -4,10 +4,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastdiv import (
     RBF,
     QuantizedEstimate,
+    QuantizedRows,
+    _backend,
+    cmmd,
     fit_gaussian,
     mmd2,
     quantize_rows,
@@ -115,6 +120,75 @@ def test_wae_bandwidth_holds_a_few_rows_at_a_time(rng, monkeypatch):
     monkeypatch.setattr("fastdiv._selection._AT_ONCE", 1 << 16)
     peak = peak_of(lambda: wae_kernel(rows[:500], rows[500:], kernel="rbf"))
     assert peak < 2 * rows.values.nbytes
+
+
+# --- CMMD ------------------------------------------------------------------------------
+
+
+def embeddings(rng, n, d, shift):
+    x = rng.normal(size=(n, d)) + shift
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@each_symmetry
+@pytest.mark.parametrize("normalize", [True, False])
+def test_cmmd(rng, normalize, symmetric):
+    x, y = embeddings(rng, 200, 48, 0.0), embeddings(rng, 150, 48, 0.05) * 1.3
+    a, b = quantize_rows(x, symmetric=symmetric), quantize_rows(y, symmetric=symmetric)
+    got = cmmd(a, b, normalize=normalize)
+    assert isinstance(got, QuantizedEstimate)
+    plain = cmmd(a.dequantize(np.float64), b.dequantize(np.float64), normalize=normalize)
+    assert got.value == pytest.approx(plain, abs=2e-5)
+    assert abs(got.value - cmmd(x, y, normalize=normalize)) <= got.bound < 0.2
+
+
+def test_cmmd_does_not_depend_on_scales(rng):
+    rows, others = rows_of(rng, 60, 16, symmetric=False), rows_of(rng, 50, 16)
+    moved = QuantizedRows(
+        rows.values, rows.scale * np.exp(rng.normal(size=60)).astype(np.float32), rows.zero_point
+    )
+    value = cmmd(rows, others, normalize=True).value
+    assert cmmd(moved, others, normalize=True).value == value
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@each_symmetry
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.01, 1.0, 30.0]))
+def test_cmmd_before_quantisation_is_within_the_bound(normalize, symmetric, seed, spread):
+    rng = np.random.default_rng(seed)
+    n, m, d = rng.integers(1, 6, size=3)
+    x = rng.normal(size=(n, d)) * spread
+    y = rng.standard_t(2, size=(m, d)) * spread + rng.choice([0.0, 1.0])
+    a, b = quantize_rows(x, symmetric=symmetric), quantize_rows(y, symmetric=symmetric)
+    with _backend.use("reference"):
+        exact = cmmd(x, y, normalize=normalize)
+        got = cmmd(a, b, normalize=normalize)
+    rounded_scales = 3e-5 if normalize else 0.0
+    assert abs(got.value - exact) <= got.bound + rounded_scales + 1e-9
+
+
+def test_a_bound_of_coarse_rows_ends_at_two():
+    """Integers of one step may stand for vectors of any direction."""
+    rows = QuantizedRows(np.eye(9, dtype=np.int8), np.ones(9, np.float32))
+    far = cmmd(rows, rows[:1], normalize=True)
+    epsilon = 2 * np.sqrt(-2 * np.expm1(-0.5 * 0.2**2))
+    value = far.value / 1000
+    assert far.bound == pytest.approx(1000 * epsilon * (2 * np.sqrt(value) + epsilon), rel=1e-6)
+
+
+def test_cmmd_keeps_int8(rng):
+    rows = rows_of(rng, 4000, 256)
+    for normalize in (True, False):
+        peak = peak_of(lambda n=normalize: cmmd(rows[:2000], rows[2000:], normalize=n))
+        assert peak < 2 * rows.values.nbytes
+
+
+def test_cmmd_refuses_quantised_rows_of_zeros(rng):
+    rows = rows_of(rng, 5, 3)
+    zero = QuantizedRows(np.full((2, 3), 7, np.int8), np.ones(2, np.float32), np.int8([7, 3]))
+    with pytest.raises(ValueError, match=r"y must have no zero row .* at row 0"):
+        cmmd(rows, zero, normalize=True)
 
 
 # --- silhouettes -----------------------------------------------------------------------

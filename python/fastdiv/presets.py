@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, overload
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
-from fastdiv import _inputs
-from fastdiv._backend import Matrix, Sample
-from fastdiv._rows import QuantizedRows
+from fastdiv import _inputs, _quantization
+from fastdiv._backend import Matrix, Sample, Values
+from fastdiv._rows import QuantizedRows, in_float64
 from fastdiv._selection import kth_largest_square
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum, Term
 from fastdiv.mmd import mmd2
-from fastdiv.quantized import QuantizedEstimate
+from fastdiv.quantized import QuantizedEstimate, norms
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")
+_CMMD_BANDWIDTH = 10.0
 _PRIORS = ("normal", "sphere", "uniform")
 
 
@@ -182,6 +183,28 @@ def wae_kernel(
     return Sum([InverseMultiquadric(base * scale) for scale in _SCALES])
 
 
+@overload
+def cmmd(  # type: ignore[overload-overlap]
+    x: QuantizedRows,
+    y: QuantizedRows,
+    *,
+    normalize: bool = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
+@overload
+def cmmd(
+    x: object,
+    y: object,
+    *,
+    normalize: bool = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> float: ...
+
+
 def cmmd(
     x: object,
     y: object,
@@ -190,7 +213,7 @@ def cmmd(
     nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
-) -> float:
+) -> float | QuantizedEstimate:
     """
     Compute CMMD between two sets of CLIP embeddings: 1000 times the biased MMD² with RBF(10).
 
@@ -198,14 +221,16 @@ def cmmd(
     difference of means that are almost 1, of which float32 keeps few digits or none. MMD² does not
     change when a constant is taken off the kernel; so exp(−‖x−y‖²/200) − 1 is averaged, evaluated
     as expm1. In float32 a CMMD is good to about 1e-6, in float64 to 1e-13.
+    Between quantised embeddings float32 is used, from exact distances.
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Embeddings, as in `mmd2`.
     normalize : bool, default False
         Divide every row by its Euclidean length first, as the paper does. False takes the
-        embeddings as they are: right if they have unit length already.
+        embeddings as they are: right if they have unit length already. Quantised rows get other
+        scales.
     nan_policy : {"raise", "omit"}, default "raise"
         As in `mmd2`.
     n_threads : int, optional
@@ -216,7 +241,9 @@ def cmmd(
     Returns
     -------
     float
-        CMMD, without unit; never negative up to rounding.
+        CMMD, without unit; never negative up to rounding. For quantised samples a
+        `QuantizedEstimate`: the CMMD of the embeddings before quantisation, normalised alike, is
+        within the bound of the value.
 
     Raises
     ------
@@ -237,11 +264,15 @@ def cmmd(
     (0.1313, 5.667)
     """
     unit = _inputs.flag(normalize, "normalize")
-    a, b = _inputs.plain_samples(x, y, nan_policy)
-    if unit:
-        a, b = _unit_rows(a, "x"), _unit_rows(b, "y")
-    kernel = RBFLessOne(10.0)
-    return 1000.0 * mmd2(a, b, kernel, estimator="biased", n_threads=n_threads, progress=progress)
+    a, b = _inputs.samples(x, y, nan_policy)
+    u, v = (_unit_rows(a, "x"), _unit_rows(b, "y")) if unit else (a, b)
+    kernel = RBFLessOne(_CMMD_BANDWIDTH)
+    options: dict[str, Any] = {"estimator": "biased", "n_threads": n_threads, "progress": progress}
+    value = float(mmd2(u, v, kernel, **options))
+    if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
+        bound = _quantization.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
+        return QuantizedEstimate(1000.0 * value, 1000.0 * bound)
+    return 1000.0 * value
 
 
 @dataclass(frozen=True)
@@ -262,11 +293,22 @@ def _half_rank(x: Sample, y: Sample) -> float:
     return kth_largest_square(x, y, n * (m - 1) // 2)
 
 
-def _unit_rows(a: Matrix, name: str) -> Matrix:
-    largest = np.abs(a).max(axis=1, keepdims=True)
-    if not largest.all():
-        row = int(largest.argmin())
-        raise ValueError(f"{name} must have no zero row for normalize=True; got one at row {row}")
-    unit: Matrix = a / largest  # whose squares neither overflow nor vanish
+def _unit_rows(a: Sample, name: str) -> Sample:
+    """Return the rows over their lengths, of which quantised ones keep their integers."""
+    if isinstance(a, QuantizedRows):
+        integers = replace(a, scale=np.ones_like(a.scale))
+        lengths = norms(integers)
+        _require_lengths(lengths, name)
+        return replace(a, scale=(1.0 / lengths).astype(np.float32))
+    wide = in_float64(a)
+    largest = np.abs(wide).max(axis=1, keepdims=True)
+    _require_lengths(largest, name)
+    unit: Matrix = wide / largest  # whose squares neither overflow nor vanish
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return unit
+
+
+def _require_lengths(lengths: Values, name: str) -> None:
+    if not lengths.all():
+        row = int(lengths.argmin())
+        raise ValueError(f"{name} must have no zero row for normalize=True; got one at row {row}")
