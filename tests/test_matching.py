@@ -1,6 +1,8 @@
 """Kernel mean matching against a general solver, its optimality conditions and its purpose."""
 
 import math
+import os
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -20,6 +22,7 @@ from fastdiv import (
     Sum,
     kernel_mean_matching,
     mmd2,
+    quantize_rows,
 )
 
 
@@ -189,6 +192,7 @@ def test_result(rng):
         ({"max_iter": 0}, ValueError, "max_iter must be"),
         ({"max_iter": 1.5}, TypeError, "max_iter must be"),
         ({"n_threads": 0}, ValueError, "n_threads must be"),
+        ({"progress": 1.5}, TypeError, "progress must be"),
     ],
 )
 def test_bad_options(rng, options, error, match):
@@ -230,3 +234,67 @@ def test_two_rows_with_a_bound():
     result = kernel_mean_matching([0.0, 1.0], [0.9], RBF(1.0), bound=1.5)
     assert result.converged
     assert result.weights.max() <= 0.75 * (1 + 1e-12)
+
+
+def test_progress(rng):
+    x, y = rng.normal(size=(80, 2)), rng.normal(size=(60, 2)) * 0.5 + 0.5
+    reports = []
+    result = kernel_mean_matching(
+        x, y, max_iter=5000, progress=lambda done, total: reports.append((done, total))
+    )
+    assert result == kernel_mean_matching(x, y, max_iter=5000)
+    steps = [done for done, total in reports if total == 5000]
+    assert steps == list(range(64, result.n_iterations + 1, 64))
+    assert reports[-1] == (result.n_iterations, result.n_iterations)
+    assert sum(done == total for done, total in reports) >= 5  # median, three passes and the end
+
+    def stop(done, total):
+        if total == 5000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kernel_mean_matching(x, y, max_iter=5000, progress=stop)
+
+
+def test_progress_without_a_step(rng):
+    x, reports = rng.normal(size=(9, 2)), []
+    kernel_mean_matching(x, x, RBF(1.0), progress=lambda *each: reports.append(each))
+    assert reports[-1] == (0, 0)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
+def test_quantised_rows(rng, kernel, symmetric):
+    """The weights of int8 rows are as good for these rows as their gap says."""
+    x, y = rng.normal(size=(60, 3)), rng.normal(size=(50, 3)) * 0.7 + 0.4
+    a, b = (quantize_rows(each, symmetric=symmetric) for each in (x, y))
+    wide = a.dequantize(np.float64), b.dequantize(np.float64)
+    got = kernel_mean_matching(a, b, kernel, tolerance=1e-5)
+    best = kernel_mean_matching(*wide, kernel, tolerance=1e-8)
+    size = np.abs(mmd2(*wide, got.kernel, estimator="biased")) + 1
+    exact = mmd2(*wide, got.kernel, estimator="biased", x_weights=got.weights)
+    assert got.converged
+    assert got.mmd2 == pytest.approx(exact, abs=1e-5 * size)
+    assert exact <= best.mmd2 + got.gap + 1e-5 * size
+    with pytest.raises(TypeError, match="x is quantised and y is not"):
+        kernel_mean_matching(a, y, kernel)
+
+
+@pytest.mark.skipif(
+    os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference holds it all"
+)
+def test_quantised_rows_are_not_dequantised(rng):
+    rows = quantize_rows(rng.normal(size=(3000, 300)))
+    tracemalloc.start()
+    try:
+        kernel_mean_matching(rows[:1500], rows[1500:], tolerance=0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * rows.values.nbytes
+
+
+def test_quantised_rows_need_a_kernel_that_is_positive_definite(rng):
+    rows = quantize_rows(rng.normal(size=(40, 2)))
+    with pytest.raises(ValueError, match="kernel must be positive definite"):
+        kernel_mean_matching(rows[:20], rows[20:], Sum([RBF(1.0)], weights=[-1.0]))

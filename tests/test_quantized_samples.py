@@ -1,5 +1,6 @@
 """Samples kept as int8 in the functions built on MMD, and where they have no place."""
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -21,6 +22,9 @@ from fastdiv import (
     wae_mmd,
 )
 
+needs_core = pytest.mark.skipif(
+    os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference holds it all"
+)
 each_symmetry = pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
 
 
@@ -177,6 +181,7 @@ def test_a_bound_of_coarse_rows_ends_at_two():
     assert far.bound == pytest.approx(1000 * epsilon * (2 * np.sqrt(value) + epsilon), rel=1e-6)
 
 
+@needs_core
 def test_cmmd_keeps_int8(rng):
     rows = rows_of(rng, 4000, 256)
     for normalize in (True, False):

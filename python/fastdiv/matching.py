@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _callback, _inputs, distances
-from fastdiv._backend import Matrix, Values
+from fastdiv import _callback, _inputs, _progress, distances
+from fastdiv._backend import Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
 
 _DEFAULT = RBF()
-_FLAT = 1e-13
+_FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
 """Squared distances between two rows in feature space, relative to their terms, that may be 0."""
+
+_AT_ONCE = 64
+"""Steps between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ def kernel_mean_matching(
     tolerance: float = 1e-6,
     max_iter: int = 1_000_000,
     n_threads: int | None = None,
+    progress: object = None,
 ) -> KernelMeanMatching:
     """
     Find weights on the rows of x that bring it as close as possible to y, in MMD.
@@ -79,12 +85,15 @@ def kernel_mean_matching(
     the pair that a second-order model likes best. It stops when the duality gap
     2 (wᵀg − min_v vᵀg), g = Kw − κ, v feasible, is at most the tolerance. A step costs O(n d), and
     it takes about n of them or, with a small tolerance and a smooth kernel, 10 to 100 n. Memory is
-    O(n d): K is never stored. All is computed in float64.
+    O(n d): K is never stored. All is computed in float64, but for the kernel between quantised
+    rows: it is of float32, so that MMD² and gap are good to some 1e-7 of the largest term, and a
+    tolerance below 1e-6 may not be met.
 
     Parameters
     ----------
-    x, y : array_like, shapes (n, ...) and (m, ...)
-        Sample to weight, and target, as in `mmd2`. They must be finite.
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
+        Sample to weight, and target, as in `mmd2`. They must be finite. MMD² is that of quantised
+        rows as they are, without a bound on what quantisation changed.
     kernel : Kernel, default RBF()
         Positive definite, or conditionally so as `Energy`. A median bandwidth is that of the pooled
         x and y.
@@ -96,6 +105,9 @@ def kernel_mean_matching(
         Most steps to take.
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `mmd2`, of every pass over the pairs; in between, steps are counted up to `max_iter`,
+        few of which are usually needed, and in the end up to those that were.
 
     Returns
     -------
@@ -144,19 +156,21 @@ def kernel_mean_matching(
         raise ValueError(f"bound must be >= 1, or no weights sum to 1; got {bound!r}")
     relative = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iter, "max_iter", 1)
-    a, b = _inputs.plain_samples(x, y, _inputs.ALWAYS_RAISE)
-    a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
-    threads = _inputs.threads(n_threads)
-    median = distances.median_bandwidth([a, b], threads, None)
+    a, b = (
+        each if isinstance(each, QuantizedRows) else each.astype(np.float64, copy=False)
+        for each in _inputs.samples(x, y, _inputs.ALWAYS_RAISE)
+    )
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    median = distances.median_bandwidth([a, b], threads, report)
     resolved = kernels[0]._resolve(a.shape[1], median)
     problem = _Problem(a, lower([resolved], for_mmd=True), threads)
 
     n = len(a)
     upper = 1.0 if bound is None else limit / n
     weights = np.full(n, 1.0 / n)
-    target = problem.sums(a, b) / len(b)
-    own = float(problem.sums(b, b).mean()) / len(b)
-    products = problem.sums(a, a) / n
+    target = problem.sums(a, b, report) / len(b)
+    own = float(problem.sums(b, b, report).mean()) / len(b)
+    products = problem.sums(a, a, report) / n
     terms = float(weights @ products), float(weights @ target), own
     if not np.isfinite([*terms, products.sum(), target.sum()]).all():
         raise OverflowError("kernel values overflow; scale the data, or choose another kernel")
@@ -164,13 +178,20 @@ def kernel_mean_matching(
 
     steps = 0
     gradient = products - target
+
+    def stepped(taken: int) -> None:
+        if report is not None and (steps + taken) % _AT_ONCE == 0:
+            report(steps + taken, most)
+
     while _gap(weights, gradient, upper) > goal and steps < most:
-        taken = problem.descend(weights, gradient, upper, goal, most - steps)
+        taken = problem.descend(weights, gradient, upper, goal, most - steps, stepped)
         steps += taken
-        products = problem.sums(a, a, weights)  # anew, free of what the steps have rounded
+        products = problem.sums(a, a, report, weights)  # anew, free of what the steps have rounded
         gradient = products - target
         if taken == 0:
             break
+    if report is not None:
+        report(steps, steps)
     gap = max(0.0, _gap(weights, gradient, upper))
     value = float(weights @ products - 2.0 * (weights @ target) + own)
     if gap > goal:
@@ -187,25 +208,36 @@ def kernel_mean_matching(
 class _Problem:
     """The kernel matrix K of the rows of x, seen through its columns."""
 
-    def __init__(self, x: Matrix, kernels: Lowered, n_threads: int) -> None:
+    def __init__(self, x: Sample, kernels: Lowered, n_threads: int) -> None:
         self.x, self.kernels, self.n_threads = x, kernels, n_threads
+        self.flat = _FLAT_QUANTIZED if isinstance(x, QuantizedRows) else _FLAT
         self.diagonal: Values = _callback.paired_values(x, x, kernels, n_threads)[0]
 
-    def sums(self, at: Matrix, rows: Matrix, weights: Values | None = None) -> Values:
+    def sums(
+        self, at: Sample, rows: Sample, progress: Progress | None, weights: Values | None = None
+    ) -> Values:
         """Return Σⱼ wⱼ k(atᵢ, rowsⱼ), by default with weights of 1."""
-        sums: Values = _callback.row_sums(at, rows, weights, self.kernels, self.n_threads, None)[0]
+        sums: Values = _callback.row_sums(
+            at, rows, weights, self.kernels, self.n_threads, progress
+        )[0]
         return sums
 
     def column(self, j: int) -> Values:
-        return self.sums(self.x, self.x[j : j + 1])
+        return self.sums(self.x, self.x[j : j + 1], None)
 
     def descend(
-        self, weights: Values, gradient: Values, upper: float, goal: float, most: int
+        self,
+        weights: Values,
+        gradient: Values,
+        upper: float,
+        goal: float,
+        most: int,
+        stepped: Callable[[int], None],
     ) -> int:
         """
         Take steps between two rows, in place, until the gap is met; return their number.
 
-        `gradient` is K w − κ, half of that of MMD².
+        `gradient` is K w − κ, half of that of MMD². `stepped` is told the steps taken so far.
         """
         for step in range(most):
             if _gap(weights, gradient, upper) <= goal:
@@ -225,19 +257,20 @@ class _Problem:
             weights[to] += change
             weights[source] -= change
             gradient += change * (column - self.column(source))
+            stepped(step + 1)
         return most
 
     def _curvatures(self, i: int, column: Values) -> Values:
         """Return the squared distances of all rows from row i in feature space, > 0."""
         size = np.abs(self.diagonal[i]) + np.abs(self.diagonal) + 2.0 * np.abs(column)
         squares = self.diagonal[i] + self.diagonal - 2.0 * column
-        if (squares < -_FLAT * size - np.finfo(np.float64).tiny).any():
-            j = int((squares + _FLAT * size).argmin())
+        if (squares < -self.flat * size - np.finfo(np.float64).tiny).any():
+            j = int((squares + self.flat * size).argmin())
             raise ValueError(
                 "kernel must be positive definite, or conditionally so; "
                 f"k(a, a) + k(b, b) - 2 k(a, b) is {squares[j]:.3g} for rows {i} and {j} of x"
             )
-        floor = np.maximum(_FLAT * size, np.finfo(np.float64).tiny)
+        floor = np.maximum(self.flat * size, np.finfo(np.float64).tiny)
         curvatures: Values = np.maximum(squares, floor)
         return curvatures
 
