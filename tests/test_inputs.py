@@ -69,7 +69,6 @@ REFUSED = {
     "text": (np.array([["a", "b"]] * 3), TypeError, "encode"),
     "bytes": (np.array([[b"a", b"b"]] * 3), TypeError, "encode"),
     "bool": (np.ones((3, 2), dtype=bool), TypeError, ".astype(float)"),
-    "complex": (np.ones((3, 2), dtype=complex), TypeError, "imaginary"),
     "datetime": (np.zeros((3, 2), dtype="M8[s]"), TypeError, "datetime64"),
     "timedelta": (np.zeros((3, 2), dtype="m8[s]"), TypeError, "timedelta64"),
     "structured": (np.zeros(3, dtype=[("a", "f4"), ("b", "f4")]), TypeError, "2-D"),

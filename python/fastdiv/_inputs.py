@@ -47,15 +47,42 @@ _HINTS = {
 
 
 def sample(value: object, name: str) -> Sample:
-    """Return `value` as it is if its rows are quantised, or else as a `matrix`."""
-    return value if isinstance(value, QuantizedRows) else matrix(value, name)
+    """Return `value` as it is if its rows are quantised, or else as a `matrix` of real numbers."""
+    return alike({name: value})[0]
+
+
+def alike(values: dict[str, object]) -> list[Sample]:
+    """
+    Return each value as it is if its rows are quantised, or else as a `matrix` of real numbers.
+
+    If one is complex, all are taken as real numbers with an axis more, of real and imaginary parts.
+    """
+    arrays = {
+        name: any_array(value, name)
+        for name, value in values.items()
+        if not isinstance(value, QuantizedRows)
+    }
+    if any(a.dtype.kind == "c" for a in arrays.values()):
+        arrays = {name: _parts(a, name) for name, a in arrays.items()}
+    return [
+        value if isinstance(value, QuantizedRows) else matrix(arrays[name], name)
+        for name, value in values.items()
+    ]
+
+
+def _parts(a: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return real and imaginary parts side by side; those of complex numbers are a view."""
+    _require_rows(a, name)
+    if a.dtype.kind == "c":
+        return a[..., None].view(a.real.dtype)
+    real = array(a, name)
+    return np.stack((real, np.zeros_like(real)), axis=-1)
 
 
 def matrix(value: object, name: str) -> Matrix:
     """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
     a = array(value, name)
-    if a.ndim == 0:
-        raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
+    _require_rows(a, name)
     if a.shape[0] == 0:
         raise ValueError(f"{name} has no rows: shape {a.shape}")
     if a.size == 0:
@@ -63,9 +90,19 @@ def matrix(value: object, name: str) -> Matrix:
     return a if a.ndim == 2 else a.reshape(a.shape[0], -1)
 
 
+def _require_rows(a: NDArray[Any], name: str) -> None:
+    if a.ndim == 0:
+        raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
+
+
+def any_array(value: object, name: str) -> NDArray[Any]:
+    """Return `value` as an array of any dtype and shape, without a copy where possible."""
+    return value if type(value) is np.ndarray else _to_array(value, name)
+
+
 def array(value: object, name: str) -> Matrix:
     """Return `value` as a float32 or float64 array of any shape, without a copy where possible."""
-    a = value if type(value) is np.ndarray else _to_array(value, name)
+    a = any_array(value, name)
     return a if a.dtype in _FLOATS and a.flags.aligned else _to_float(a, name)
 
 
@@ -82,7 +119,7 @@ def samples(
     `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
     """
     x_name, y_name = names
-    a, b = same_space({x_name: sample(x, x_name), y_name: sample(y, y_name)})
+    a, b = same_space(dict(zip(names, alike({x_name: x, y_name: y}), strict=True)))
     omit = _omits(nan_policy)
     advice = _CLEAN if nan_policy is ALWAYS_RAISE else f"{_CLEAN} or {_OMIT}"
     if estimator == "paired":
@@ -139,7 +176,7 @@ def weighted_samples(
 
     Rows of weight 0 are left out, and equal weights are None.
     """
-    a, b = sample(x, "x"), sample(y, "y")
+    a, b = alike({"x": x, "y": y})
     u = weights(x_weights, "x_weights", len(a), estimator)
     v = weights(y_weights, "y_weights", len(b), estimator)
     if u is None and v is None:

@@ -131,8 +131,8 @@ def permanova(
 
     Parameters
     ----------
-    x : array_like, shape (N, ...)
-        Sample; trailing axes are flattened to d features. float32 stays float32.
+    x : array_like or QuantizedRows, shape (N, ...)
+        Sample, as in `mmd2`; trailing axes are flattened to d features. float32 stays float32.
     groups : array_like, shape (N,)
         One label per row: integers, text or a pandas categorical. 2 to N − 1 distinct ones.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"

@@ -92,7 +92,11 @@ def mmd2(
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples; trailing axes are flattened to d features, 1-D means scalars. float32 stays
         float32 unless the other sample is float64; float16 and bfloat16 become float32,
-        integers float64. Both are quantised or neither.
+        integers float64. Both are quantised or neither. Complex samples (complex64, complex128)
+        count as twice as many real features, the real and the imaginary parts, without a copy
+        where features are contiguous; beside complex samples, real ones have the imaginary part 0.
+        ‖x − y‖ is then the distance of complex vectors, x·y the real part of their inner product,
+        and the L1 distance of `Laplacian` that of all parts.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
@@ -219,7 +223,7 @@ def energy_distance(
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`.
+        Samples, as in `mmd2`; complex ones have the usual distance |x − y|.
     exponent : float, default 1.0
         β in the open interval (0, 2).
     estimator : {"biased", "unbiased", "paired"}, default "biased"
@@ -328,8 +332,11 @@ def witness(
     array([ 0.698202,  0.      , -0.698202])
     """
     kernels, single = as_kernels(kernel)
-    a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, "biased")
-    points = _inputs.finite(_inputs.sample(at, "at"), "at", advice="leave out such points")
+    first, second, points = _inputs.alike({"x": x, "y": y, "at": at})
+    a, b, wx, wy = _inputs.weighted_samples(
+        first, second, x_weights, y_weights, nan_policy, "biased"
+    )
+    points = _inputs.finite(points, "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     median = distances.median_bandwidth([a, b], threads, report)

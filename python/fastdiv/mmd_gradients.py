@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _callback, _inputs, _progress, _weights, distances
 from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import RBF, Callback, Kernel, Lowered, Sum, as_kernels, lower
 from fastdiv.mmd import diagonal_terms, statistic
 from fastdiv.reference import kernel_gradients
@@ -41,8 +42,9 @@ def mmd2_and_grad(
     Parameters
     ----------
     x, y : array_like, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`. They must be finite; rows of weight 0 need not be, unless the
-        estimator is "paired" or their weights are differentiated by.
+        Samples, as in `mmd2`, but neither quantised nor complex. They must be finite; rows of
+        weight 0 need not be, unless the estimator is "paired" or their weights are differentiated
+        by.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
     wrt : str or sequence of str, default ("x", "y")
@@ -104,7 +106,7 @@ def mmd2_and_grad(
     names = _names(wrt)
     by_bandwidth = "bandwidth" in names
     _check_parts(kernels, by_bandwidth)
-    given = {"x": _inputs.array(x, "x"), "y": _inputs.array(y, "y")}
+    given = {"x": _differentiable(x, "x"), "y": _differentiable(y, "y")}
     sides = _sides(given, {"x": x_weights, "y": y_weights}, names, estimator)
     dtype = sides["x"].rows.dtype
     if by_bandwidth:
@@ -144,6 +146,22 @@ def mmd2_and_grad(
             gradients.append(_finite(by_weights))
     values = _finite(mixed(pass_.values))
     return (float(values) if single else values, *gradients)
+
+
+def _differentiable(value: object, name: str) -> Matrix:
+    """Return a sample that has a gradient by every entry."""
+    if isinstance(value, QuantizedRows):
+        raise TypeError(
+            f"{name} must not be quantised: int8 values have no gradient; pass {name}.dequantize()"
+        )
+    a = _inputs.any_array(value, name)
+    if a.dtype.kind == "c":
+        raise TypeError(
+            f"{name} must be real, as there are two conventions of gradients by complex numbers; "
+            f"got dtype {a.dtype}: use fastdiv.torch.mmd2 or fastdiv.jax.mmd2, whose "
+            "grad_convention selects one, or pass real and imaginary parts as features"
+        )
+    return _inputs.array(a, name)
 
 
 class _Side(NamedTuple):

@@ -44,8 +44,8 @@ def silhouette_samples(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Sample; trailing axes are flattened to d features. float32 stays float32.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Sample, as in `mmd2`; trailing axes are flattened to d features. float32 stays float32.
     labels : array_like, shape (n,)
         One label per row: integers, text or a pandas categorical. 2 to n − 1 distinct ones.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
