@@ -1,5 +1,6 @@
 """Complex samples are real ones of twice as many features, wherever rows are compared."""
 
+import importlib
 import tracemalloc
 
 import numpy as np
@@ -158,3 +159,17 @@ def test_a_callback_gets_real_and_imaginary_parts(rng):
 def test_refused(rng, call, error, message):
     with pytest.raises(error, match=message):
         call(complex_rows(rng, 4, 2))
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_frameworks_take_them_alike(rng, framework):
+    library = pytest.importorskip(framework)
+    module = importlib.import_module(f"fastdiv.{framework}")
+    array = library.from_numpy if framework == "torch" else np.asarray
+    x, y = (complex_rows(rng, n, 3, dtype=np.complex64) for n in (12, 9))
+    for function, kernel in ((mmd2, [RBF(2.0)]), (mmd2, [Laplacian(3.0)]), (energy_distance, [])):
+        expected = function(x, y, *kernel)
+        got = float(getattr(module, function.__name__)(array(x), array(y), *kernel))
+        assert got == pytest.approx(expected, rel=1e-6)
+    if framework == "torch":
+        assert mmd2(array(x), array(y), RBF(2.0)) == mmd2(x, y, RBF(2.0))

@@ -10,16 +10,28 @@ from hypothesis import strategies as st
 
 from fastdiv import (
     RBF,
+    Categorical,
+    Gaussian,
     QuantizedEstimate,
     QuantizedRows,
     _backend,
+    calinski_harabasz_score,
+    cluster_dispersion,
     cmmd,
+    davies_bouldin_score,
+    f_divergence_bound,
     fit_gaussian,
+    gap_statistic,
+    geometric_median,
+    hybrid_matmul,
+    kl_from_log_probs,
     mmd2,
+    mmd2_and_grad,
     quantize_rows,
     silhouette_samples,
     wae_kernel,
     wae_mmd,
+    wcss,
 )
 
 needs_core = pytest.mark.skipif(
@@ -209,3 +221,37 @@ def test_squared_silhouettes_hold_a_few_rows_at_a_time(rng):
     assert peak_of(call) < 3 * rows.values.nbytes
     expected = silhouette_samples(rows.dequantize(np.float64), labels, metric="sqeuclidean")
     np.testing.assert_allclose(call(), expected, atol=1e-12)
+
+
+# --- where they have no place ----------------------------------------------------------
+
+PLAIN = np.linspace(0.0, 1.0, 12).reshape(6, 2)
+LABELS = [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("x", lambda q: mmd2_and_grad(q, PLAIN)),
+        ("y", lambda q: mmd2_and_grad(PLAIN, q)),
+        ("x", lambda q: cluster_dispersion(q, LABELS)),
+        ("centers", lambda q: cluster_dispersion(PLAIN, LABELS, centers=q[:2])),
+        ("x", lambda q: wcss(q, LABELS)),
+        ("x", lambda q: wcss(q, LABELS, method="pairwise")),
+        ("x", geometric_median),
+        ("x", lambda q: calinski_harabasz_score(q, LABELS)),
+        ("x", lambda q: davies_bouldin_score(q, LABELS)),
+        ("x", lambda q: gap_statistic(q, lambda x, k: np.arange(len(x)) % k, [1, 2])),
+        ("x", lambda q: Gaussian([0.0, 0.0], std=1.0).log_prob(q)),
+        ("mean", lambda q: Gaussian(q, std=1.0)),
+        ("logits", lambda q: Categorical(logits=q)),
+        ("t_p", lambda q: f_divergence_bound(q, PLAIN)),
+        ("t_q", lambda q: f_divergence_bound(PLAIN, q)),
+        ("log_p", lambda q: kl_from_log_probs(q, PLAIN)),
+        ("x_weights", lambda q: mmd2(PLAIN, PLAIN, x_weights=q)),
+        ("x", lambda q: hybrid_matmul(q, q)),
+    ],
+)
+def test_refused(name, call):
+    with pytest.raises(TypeError, match=rf"^{name} must not be quantised.*{name}\.dequantize\(\)"):
+        call(quantize_rows(PLAIN))
