@@ -220,8 +220,8 @@ def cmmd(
     Embeddings of unit length are never more than 2 apart, where the kernel is 0.98: MMD² is a small
     difference of means that are almost 1, of which float32 keeps few digits or none. MMD² does not
     change when a constant is taken off the kernel; so exp(−‖x−y‖²/200) − 1 is averaged, evaluated
-    as expm1. In float32 a CMMD is good to about 1e-6, in float64 to 1e-13.
-    Between quantised embeddings float32 is used, from exact distances.
+    as expm1. In float32, which quantised embeddings are computed in too, a CMMD is good to about
+    1e-6, in float64 to 1e-13.
 
     Parameters
     ----------
