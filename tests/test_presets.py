@@ -94,6 +94,14 @@ def test_channels_are_flattened_and_not_summed(rng):
     assert together > 0.1 > 5 * abs(summed)
 
 
+def test_wae_progress(rng):
+    reports = []
+    z, z_prior = rng.normal(size=(2, 30, 3))
+    wae_mmd(z, z_prior, progress=lambda done, total: reports.append((done, total)))
+    assert reports
+    assert reports[-1][0] == reports[-1][1]
+
+
 def test_wae_with_other_numbers_of_draws(rng):
     z, z_prior = rng.normal(size=(12, 3)), rng.normal(size=(31, 3))
     sigma2 = np.sort(squares(z, z_prior).ravel())[::-1][12 * 30 // 2 - 1]
