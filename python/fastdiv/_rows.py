@@ -22,11 +22,10 @@ class QuantizedRows:
     It takes a quarter of the memory of float32, also inside: products are taken between integers,
     and where a kernel needs single features (`Laplacian`, or `RBF` with one bandwidth per feature)
     the rows of one tile at a time are turned into floating point, which takes up to twice the time
-    of float32.
-    Sums over features are of floating-point rows, a few at a time: `fit_gaussian`, and the
-    silhouettes of squared distances. All samples of a call must be quantised, or none. Functions
-    that need floating-point rows as a whole, such as `mmd2_and_grad` and `cluster_dispersion`,
-    refuse them: pass ``rows.dequantize()``.
+    of float32. So are a few rows at a time where means are taken: by `fit_gaussian` and silhouettes
+    of squared distances. All samples of a call must be quantised, or none. Functions that need
+    floating-point rows, such as `mmd2_and_grad` and `cluster_dispersion`, refuse them: pass
+    ``rows.dequantize()``.
 
     Parameters
     ----------

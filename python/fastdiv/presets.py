@@ -65,8 +65,8 @@ def wae_mmd(
     and 2/(nm) in their places.
 
     d is the size of one code, all its axes together: codes of shape (batch, channels, length) are
-    points of channels × length dimensions. Taking one penalty per channel and adding them up is
-    something else, blind to how channels depend on each other.
+    points of channels × length dimensions, twice as many if complex. Taking one penalty per channel
+    and adding them up is something else, blind to how channels depend on each other.
 
     For gradients take ``mmd2_and_grad(z, z_prior, wae_kernel(z, z_prior, …))``, which holds the
     bandwidth constant.
