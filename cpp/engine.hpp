@@ -65,10 +65,11 @@ struct WeightedSample {
 };
 
 // out[3*o + 0, 1, 2] = the sums of pair_sums, each pair times the weights of its rows, and what the
-// samples ask for besides.
+// samples ask for besides. log_slopes, unless null: the same sums of t f'(t) in place of k = f(t),
+// with t the base value.
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
-                   const std::vector<Group>& groups, int n_outputs, double* out,
+                   const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
                    const Options& options = {});
 
 // out[(o*n_labels + l)*x.rows + i] = the sum over the rows j != i with label l of w_j k_o(x_i,

@@ -75,8 +75,8 @@ ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
 
 template <class T>
 ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples,
-                          const Group& group, Formula formula)
-    : base_(group.base), dim_(samples[0].cols), packed_(samples.size()) {
+                          const Group& group, Formula formula, Purpose purpose)
+    : base_(group.base), purpose_(purpose), dim_(samples[0].cols), packed_(samples.size()) {
   const bool plain = formula == Formula::plain;
   if (samples[0].quantized != nullptr) {
     quantized_.emplace(workers, samples, base_, group.scale, plain);
@@ -183,13 +183,19 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
 }
 
 // Whether some term's relative error could exceed the tolerance, for tile values >= smallest that
-// are off by `error`.
+// are off by `error`. A gradient may be off by ten times that: by so much of |x - y| are the
+// centred rows, if eps |x|^2, which is about `error`, is less than (10 tolerance)^2 / eps times t.
 template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
-  return std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
-    return !(term.ops->sensitivity(term.constants, std::max(smallest, 0.0)) * error <=
-             tolerance<T>);
-  });
+  const double least = std::max(smallest, 0.0);
+  constexpr double eps = std::numeric_limits<T>::epsilon();
+  const double own = purpose_ == Purpose::values       ? 0
+                     : purpose_ == Purpose::log_slopes ? 1 / least
+                                                       : eps / (100 * tolerance<T>) / least;
+  return !(own * error <= tolerance<T>) ||
+         std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
+           return !(term.ops->sensitivity(term.constants, least) * error <= tolerance<T>);
+         });
 }
 
 template <class T>

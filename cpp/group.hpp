@@ -46,13 +46,20 @@ enum class Formula {
               // overflow and underflow in T where they themselves leave its range, and only there
 };
 
+// What tile values are for, and so how exact they and the differences of rows have to be.
+enum class Purpose {
+  values,     // f(t)
+  gradients,  // f'(t) (x - y): see ReadyGroup::too_inaccurate
+  log_slopes  // t f'(t), as exact as t
+};
+
 // A group whose samples are packed: fills tiles of base values for its terms to map, and decides
 // tile by tile which formula is accurate enough.
 template <class T>
 class ReadyGroup {
  public:
   ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples, const Group& group,
-             Formula formula = Formula::automatic);
+             Formula formula = Formula::automatic, Purpose purpose = Purpose::values);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
   double length() const { return length_; }  // of the tile's unit, see isa.hpp
@@ -95,6 +102,7 @@ class ReadyGroup {
                            bool raw) const;
 
   Base base_;
+  Purpose purpose_;
   std::ptrdiff_t dim_;
   std::vector<Packed<T>> packed_;
   std::optional<QuantizedTiles<T>> quantized_;  // instead, and without need of a formula

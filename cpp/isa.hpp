@@ -145,6 +145,8 @@ struct TileOps {
   // Merges the tile into least[r*k ... r*k + k), the smallest values so far of each row r,
   // ascending.
   void (*keep_smallest)(const T* tile, Extent, int k, T* least);
+  // sums[i] += sum over j of a[i][j] b[i][j]
+  void (*row_products)(const T* a, const T* b, Extent, double* sums);
   // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
   void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
   void (*transpose)(const T* tile, T* out);  // out: tile_cols x tile_rows

@@ -45,6 +45,7 @@ constexpr TileOps<T> tile_ops() {
           largest<T>,
           count_digits<T>,
           keep_smallest<T>,
+          row_products<T>,
           take_limb<T>,
           transpose_tile<T>,
           spread<T, SpreadRows<T>>,

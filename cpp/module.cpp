@@ -392,10 +392,30 @@ WeightedSums weighted_sums_of(const Sample& x, const Sample& y, const WeightArra
   double* data = out.mutable_data();
   const double* three = factors.data();
   run(progress, total, [&] {
-    fastdiv::weighted_sums<T>(of_x.sample, of_y.sample, three, groups, n_outputs, data,
+    fastdiv::weighted_sums<T>(of_x.sample, of_y.sample, three, groups, n_outputs, data, nullptr,
                               options(n_threads, progress, total));
   });
   return {out, of_x.row_sums, of_y.row_sums, of_x.gradient, of_y.gradient};
+}
+
+template <class T>
+Values log_slope_sums_of(const Sample& x, const Sample& y, const WeightArray& x_weights,
+                         const WeightArray& y_weights, const PyGroups& kernels, int n_outputs,
+                         int n_threads, const Progress& progress) {
+  const PySample<T> of_x(x, x_weights, n_outputs, false, false);
+  const PySample<T> of_y(y, y_weights, n_outputs, false, false);
+  Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
+  const auto groups = groups_from(kernels);
+  std::vector<double> sums(static_cast<std::size_t>(3 * n_outputs));
+  const double n = count(of_x.sample.rows.rows + of_y.sample.rows.rows);
+  const double total = n * (n - 1) / 2;
+  double* data = out.mutable_data();
+  const double none[3] = {};
+  run(progress, total, [&] {
+    fastdiv::weighted_sums<T>(of_x.sample, of_y.sample, none, groups, n_outputs, sums.data(), data,
+                              options(n_threads, progress, total));
+  });
+  return out;
 }
 
 template <class T>
@@ -547,6 +567,14 @@ WeightedSums weighted_sums(const Sample& x, const Sample& y, const WeightArray& 
                          : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, row_sums,
                                                      x_gradient, y_gradient, kernels, n_outputs,
                                                      n_threads, progress);
+}
+
+Values log_slope_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
+                      const WeightArray& y_weights, const PyGroups& kernels, int n_outputs,
+                      int n_threads, const Progress& progress) {
+  return (x.is_float32() ? log_slope_sums_of<float>
+                         : log_slope_sums_of<double>)(x, y, x_weights, y_weights, kernels,
+                                                      n_outputs, n_threads, progress);
 }
 
 Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
@@ -883,6 +911,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("weighted_sums", &weighted_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
         py::arg("y_weights"), py::arg("factors"), py::arg("row_sums"), py::arg("x_gradient"),
         py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),
+        py::arg("progress"), py::pos_only());
+  m.def("log_slope_sums", &log_slope_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
+        py::arg("y_weights"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());

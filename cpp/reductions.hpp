@@ -230,6 +230,19 @@ T largest(const T* tile, Extent e) {
   return first_of(tile, e, last, [](auto a, auto b) { return a > b; });
 }
 
+template <class T>
+void row_products(const T* a, const T* b, Extent e, double* sums) {
+  for (int r = 0; r < e.rows; ++r, a += tile_cols, b += tile_cols) {
+    Vec<T> sum{};
+    for_each_vector<T>(
+        first_column(e, r), e.cols, [&](int j) { sum += load(a + j) * load(b + j); },
+        [&](int j, IntVec<T> mask) {
+          sum += as_real<T>(as_int<T>(load(a + j) * load(b + j)) & mask);
+        });
+    sums[r] += total<T>(sum);
+  }
+}
+
 // Non-negative IEEE numbers are ordered as their bits are, so an order statistic is a radix
 // selection over 16-bit digits.
 template <class T>

@@ -33,6 +33,7 @@ struct Result {
   std::vector<double> within_later;    // over the rows j > i of the own sample
   std::vector<double> within_earlier;  // over j < i, where wanted
   std::vector<double> between;         // of y: where wanted
+  std::vector<double> log_slopes[2];   // within and, of x, between: where wanted
   std::vector<double> gradient;        // panels, where wanted
 };
 
@@ -42,9 +43,13 @@ class WeightedGroup {
   using Samples = const WeightedSample<T>* [2];
 
   WeightedGroup(Workers& workers, const Samples& samples, const double* factors, const Group& group,
-                Formula formula)
+                Formula formula, bool log_slopes)
       : samples_{samples[0], samples[1]},
-        ready_(workers, {samples[0]->rows, samples[1]->rows}, group, formula),
+        log_slopes_(log_slopes),
+        ready_(workers, {samples[0]->rows, samples[1]->rows}, group, formula,
+               log_slopes         ? Purpose::log_slopes
+               : wants_gradient() ? Purpose::gradients
+                                  : Purpose::values),
         base_(group.base),
         dim_(samples[0]->rows.cols) {
     for (const ReadyTerm<T>& term : ready_.terms()) {
@@ -66,6 +71,10 @@ class WeightedGroup {
       results_[s].between.resize(all);
       if (samples_[s]->within != nullptr) {
         results_[s].within_earlier.resize(all);
+      }
+      if (log_slopes_) {
+        results_[s].log_slopes[0].resize(all);
+        results_[s].log_slopes[1].resize(all);
       }
       if (samples_[s]->gradient != nullptr) {
         gradient_size_[s] = (n + tile_rows - 1) / tile_rows * tile_rows * dim_;
@@ -101,7 +110,7 @@ class WeightedGroup {
     const double pairs[3] = {total[0] * total[0], total[1] * total[1], total[0] * total[1]};
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       for (int block = 0; block < 3; ++block) {
-        if (!ready_.holds(block_sum(o, block) / outputs_[o].unit, pairs[block])) {
+        if (!ready_.holds(sum_of_block(o, block) / outputs_[o].unit, pairs[block])) {
           return false;
         }
       }
@@ -110,11 +119,14 @@ class WeightedGroup {
   }
 
   // Adds this group's part to what the caller asked for.
-  void add_to(double* out) const {
+  void add_to(double* out, double* log_slopes) const {
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const int number = outputs_[o].number;
       for (int block = 0; block < 3; ++block) {
-        out[3 * number + block] += block_sum(o, block);
+        out[3 * number + block] += sum_of_block(o, block);
+        if (log_slopes_) {
+          log_slopes[3 * number + block] += log_slopes_of_block(o, block);
+        }
       }
       for (int s = 0; s < 2; ++s) {
         const ptrdiff_t n = samples_[s]->rows.rows;
@@ -165,7 +177,7 @@ class WeightedGroup {
     return samples_[0]->gradient != nullptr || samples_[1]->gradient != nullptr;
   }
 
-  double block_sum(std::size_t o, int block) const {
+  double sum_of_block(std::size_t o, int block) const {
     const int s = block == 1 ? 1 : 0;
     const ptrdiff_t n = samples_[s]->rows.rows;
     const std::vector<double>& sums = block == 2 ? results_[0].between : results_[s].within_later;
@@ -173,6 +185,15 @@ class WeightedGroup {
     const double weighted =
         std::inner_product(samples_[s]->weights, samples_[s]->weights + n, of_output, 0.0);
     return block == 2 ? weighted : 2 * weighted;
+  }
+
+  double log_slopes_of_block(std::size_t o, int block) const {
+    const int s = block == 1 ? 1 : 0;
+    const ptrdiff_t n = samples_[s]->rows.rows;
+    const double* rows =
+        results_[s].log_slopes[block == 2 ? 1 : 0].data() + static_cast<ptrdiff_t>(o) * n;
+    const double sum = std::accumulate(rows, rows + n, 0.0) * outputs_[o].unit;
+    return block == 2 ? sum : 2 * sum;
   }
 
   // All pairs of the rows of a and of b; a comes before b or is b.
@@ -211,13 +232,17 @@ class WeightedGroup {
       if (samples_[t]->within != nullptr) {
         w.col_sums = (s == t ? y.within_earlier : y.between).data() + at(t, col);
       }
-      w.slopes = of_rows || of_cols ? memory.slopes.data() : nullptr;
+      w.slopes = of_rows || of_cols || log_slopes_ ? memory.slopes.data() : nullptr;
       w.first = true;
       for (const ReadyTerm<T>* term : outputs_[o].terms) {
         w.weight = term->weight;
         w.slope_weight = static_cast<T>(term->weight / outputs_[o].unit);
         term->ops->weigh(term->constants, memory.tile.data(), e, w);
         w.first = false;
+      }
+      if (log_slopes_) {
+        ops.row_products(memory.slopes.data(), memory.tile.data(), e,
+                         x.log_slopes[s == t ? 0 : 1].data() + at(s, row));
       }
       const auto spread = !direct             ? ops.spread
                           : base_ == Base::l1 ? ops.spread_signs
@@ -287,6 +312,7 @@ class WeightedGroup {
   }
 
   Samples samples_;
+  bool log_slopes_;
   ReadyGroup<T> ready_;
   Base base_;
   ptrdiff_t dim_;
@@ -324,21 +350,21 @@ struct Widened {
 template <class T>
 bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const WeightedSample<T>& y,
                        const double* factors, const Group& group, int n_outputs, Formula formula,
-                       double share, double* out) {
+                       double share, double* out, double* log_slopes) {
   {
-    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula);
+    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, log_slopes != nullptr);
     if (!sums.run(workers, share)) {
       return false;
     }
     if (sums.holds()) {
-      sums.add_to(out);
+      sums.add_to(out, log_slopes);
       return true;
     }
   }
   const Widened<T> wide_x(workers, x, n_outputs);
   const Widened<T> wide_y(workers, y, n_outputs);
   if (workers.stopped() || !add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group,
-                                              n_outputs, Formula::plain, 0, out)) {
+                                              n_outputs, Formula::plain, 0, out, log_slopes)) {
     return false;
   }
   wide_x.add_gradient_to(x);
@@ -350,10 +376,13 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
 
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
-                   const std::vector<Group>& groups, int n_outputs, double* out,
+                   const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
                    const Options& options) {
   check<T>({x.rows, y.rows}, groups, n_outputs);
   std::fill(out, out + 3 * n_outputs, 0.0);
+  if (log_slopes != nullptr) {
+    std::fill(log_slopes, log_slopes + 3 * n_outputs, 0.0);
+  }
   for (const WeightedSample<T>* sample : {&x, &y}) {
     const ptrdiff_t values = n_outputs * sample->rows.rows;
     if (sample->within != nullptr) {
@@ -372,13 +401,13 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   const double share = 1.0 / static_cast<double>(groups.size());
   return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
     return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, share,
-                             out);
+                             out, log_slopes);
   });
 }
 
 #define FASTDIV_INSTANTIATE(T)                                                                   \
   template bool weighted_sums(const WeightedSample<T>&, const WeightedSample<T>&, const double*, \
-                              const std::vector<Group>&, int, double*, const Options&);
+                              const std::vector<Group>&, int, double*, double*, const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

@@ -1,5 +1,7 @@
 """Gradients of MMD² against finite differences, its own identities, and what it must refuse."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
@@ -185,6 +187,53 @@ def test_tight_clusters_far_apart(rng):
         for t in (np.float32, np.float64)
     )
     assert np.abs(narrow - exact).max() <= 1e-5 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [RBF(1e5), Matern(2.5, 1e5), RationalQuadratic(1.0, 1e5), InverseMultiquadric(1e10), Energy()],
+)
+@pytest.mark.parametrize("d", [1, 5])
+def test_bandwidth_between_the_size_of_clusters_and_their_distance(rng, d, kernel):
+    """Kernel values bear centred products, but not the differences of rows within a cluster."""
+    where = np.repeat([0.0, 1e6], 100)[rng.permutation(200), None]
+    x = (where + rng.normal(size=(200, d))).astype(np.float32)
+    y = (where + rng.normal(size=(200, d)) + 0.5).astype(np.float32)
+    narrow = mmd2_and_grad(x, y, kernel)[1]
+    exact = mmd2_and_grad(x.astype(np.float64), y.astype(np.float64), kernel)[1]
+    assert np.abs(narrow - exact).max() <= 1e-4 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
+@pytest.mark.parametrize("kernel", [RBF(1.0), Laplacian(1.0), Matern(0.5, 1.0), RBF([1.0, 2, 3])])
+def test_a_fill_value_does_not_spoil_the_gradient_by_the_bandwidth(rng, kernel, estimator):
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 3)) * 1.2
+    x[0] = y[0] = -1e18
+    x[1] = 1e6
+    slope = mmd2_and_grad(x, y, kernel, wrt="bandwidth", estimator=estimator)[1]
+
+    def at(scale):
+        moved = replace(kernel, bandwidth=np.multiply(kernel.bandwidth, scale))
+        return mmd2(x, y, moved, estimator=estimator)
+
+    expected = difference(at, np.array(1.0), (), 1e-4)
+    assert np.sum(np.multiply(slope, kernel.bandwidth)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("gap", [1e6, 1e10, 1e14])
+def test_gradient_by_the_bandwidth_of_clusters_far_apart(rng, gap):
+    """Beyond the bandwidth the other cluster does not matter, wherever it is."""
+    x, y = np.round(rng.normal(size=(2, 60, 2)), 1)
+    x[::2, 0] += gap
+    y[::2, 0] += gap
+    slope = mmd2_and_grad(x, y, RBF(1.0), wrt="bandwidth")[1]
+
+    def k(a, b):
+        squares = ((a[:, None].astype(np.longdouble) - b[None]) ** 2).sum(-1)
+        return squares * np.exp(-squares / 2)
+
+    expected = (k(x, x) + k(y, y)).sum() / (60 * 59) - 2 * k(x, y).mean()
+    assert slope == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -254,6 +254,24 @@ def test_weighted_sums(core, rng, name, d, dtype):
             close(gradient.astype(np.float64), wanted.astype(np.float64), bound.max(), dtype)
 
 
+@each_dtype
+@each_d
+@each_kernel
+def test_log_slope_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        u, v = rng.random(n), rng.random(m)
+        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        sizes_of = [
+            np.abs(reference.kernel_log_slopes(a[:, None], b[None], groups, 1)) @ q @ p
+            for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
+        ]
+        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        close(got, expected, np.stack(sizes_of, axis=-1), dtype)
+        np.testing.assert_array_equal(core.log_slope_sums(x, y, u, v, groups, 1, 3, None), got)
+
+
 @each_kernel
 def test_weighted_sums_give_what_is_wanted_only(core, rng, name):
     groups = groups_of(name, 3)

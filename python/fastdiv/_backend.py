@@ -107,6 +107,19 @@ class Backend(Protocol):
         /,
     ) -> tuple[Values, Values, Values, Matrix, Matrix]: ...
 
+    def log_slope_sums(
+        self,
+        x: Sample,
+        y: Sample,
+        x_weights: Values,
+        y_weights: Values,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
     def paired_values(
         self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
     ) -> Values: ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastdiv import _inputs, _quantization
 from fastdiv._backend import Matrix, Sample, Values
-from fastdiv._rows import QuantizedRows, in_float64
+from fastdiv._rows import QuantizedRows
 from fastdiv._selection import kth_largest_square
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum, Term
 from fastdiv.mmd import mmd2
@@ -300,10 +300,9 @@ def _unit_rows(a: Sample, name: str) -> Sample:
         lengths = norms(integers)
         _require_lengths(lengths, name)
         return replace(a, scale=(1.0 / lengths).astype(np.float32))
-    wide = in_float64(a)
-    largest = np.abs(wide).max(axis=1, keepdims=True)
+    largest = np.abs(a).max(axis=1, keepdims=True)
     _require_lengths(largest, name)
-    unit: Matrix = wide / largest  # whose squares neither overflow nor vanish
+    unit: Matrix = a / largest  # whose squares neither overflow nor vanish
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return unit
 

@@ -284,6 +284,43 @@ def weighted_sums(
     return sums, x_sums, y_sums, gradients[0], gradients[1]
 
 
+def log_slope_sums(
+    x: Sample,
+    y: Sample,
+    x_weights: Values,
+    y_weights: Values,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """
+    Sum `kernel_log_slopes` over weighted pairs.
+
+    Parameters
+    ----------
+    x, y, x_weights, y_weights, kernels, n_outputs, n_threads, progress
+        As in `weighted_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, 3)
+        Over the pairs of x, of y and between them, as the first result of `weighted_sums`.
+    """
+    x, y = _exact(x), _exact(y)
+    _report(progress)
+
+    def total(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
+        slopes = kernel_log_slopes(a[:, None], b[None], kernels, n_outputs)
+        if a is b:
+            _off_diagonal(slopes)
+        of_pairs: Values = slopes @ b_weights @ a_weights
+        return of_pairs
+
+    (u, v) = (x_weights, y_weights)
+    return np.stack([total(x, x, u, u), total(y, y, v, v), total(x, y, u, v)], axis=-1)
+
+
 def paired_values(
     x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int
 ) -> Values:
@@ -504,6 +541,28 @@ def kernel_gradients(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: 
         values = base_values(base, x, y, scale)
         for name, params, weight, output in terms:
             result[output] += weight * SLOPES[name](values, *params)[..., None] * of_base
+    return result
+
+
+def kernel_log_slopes(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+    """
+    Compute t f'(t), where the kernel is f(t) of a squared or L1 distance or a dot product t.
+
+    Parameters
+    ----------
+    x, y, kernels, n_outputs
+        As in `kernel_gradients`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, ...)
+        Weighted sum of the terms of each output: what it changes by with log t.
+    """
+    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
+    for base, scale, terms in kernels:
+        values = base_values(base, x, y, scale)
+        for name, params, weight, output in terms:
+            result[output] += weight * values * SLOPES[name](values, *params)
     return result
 
 

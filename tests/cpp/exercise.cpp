@@ -304,7 +304,7 @@ void compare_label_extremes(const MatrixView<T>& x) {
   }
 }
 
-// Weighted sums, and what is wanted besides, one after the other.
+// Weighted sums, those of t f'(t), and what is wanted besides, one after the other.
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
@@ -313,9 +313,9 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
   const auto sums = static_cast<std::size_t>(3 * n_outputs);
   const double factors[] = {0.5, -0.25, 1.5};
   const ptrdiff_t of_x = n_outputs * x.rows;
-  return with_threads(sums + rows * static_cast<std::size_t>(2 + x.cols),
+  return with_threads(2 * sums + rows * static_cast<std::size_t>(2 + x.cols),
                       [&](const fastdiv::Options& options, double* out) {
-                        double* row_sums = out + sums;
+                        double* row_sums = out + 2 * sums;
                         std::vector<T> gradient(rows * static_cast<std::size_t>(x.cols));
                         fastdiv::WeightedSample<T> wx{x, weights.data()};
                         fastdiv::WeightedSample<T> wy{y, weights.data() + x.rows};
@@ -325,8 +325,8 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
                         wy.between = row_sums + static_cast<ptrdiff_t>(rows) + of_x;
                         wx.gradient = gradient.data();
                         wy.gradient = gradient.data() + of_x * x.cols;
-                        const bool finished = fastdiv::weighted_sums<T>(wx, wy, factors, groups,
-                                                                        n_outputs, out, options);
+                        const bool finished = fastdiv::weighted_sums<T>(
+                            wx, wy, factors, groups, n_outputs, out, out + sums, options);
                         std::copy(gradient.begin(), gradient.end(), row_sums + 2 * rows);
                         return finished;
                       });
@@ -399,6 +399,25 @@ void compare_weighted(const Pairs<T>& pairs) {
     at = end;
   };
   compare(sums, sum_bounds, "weighted_sums");
+  // Of powers, t f'(t) is the exponent times f(t).
+  for (const Group& group : groups) {
+    for (const auto& term : group.terms) {
+      const double exponent = term.kernel == "energy"      ? term.params[0] / 2
+                              : term.kernel == "cityblock" ? term.params[0]
+                              : term.kernel == "linear"    ? 1
+                                                           : 0;
+      if (exponent > 0) {
+        const ptrdiff_t first = 3 * term.output;
+        for (ptrdiff_t i = first; i < first + 3; ++i) {
+          const auto block = static_cast<std::size_t>(i);
+          check(std::abs(*(at + i) - exponent * sums[block]) <=
+                    (sizeof(T) == 4 ? 1e-5 : 1e-12) * exponent * sum_bounds[block],
+                "the sums of t f'(t)");
+        }
+      }
+    }
+  }
+  at += static_cast<ptrdiff_t>(sums.size());
   compare(within, within_bounds, "sums within");
   compare(between, between_bounds, "sums between");
   // Moving a row by h changes the combined sums by h times its gradient.
