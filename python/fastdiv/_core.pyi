@@ -99,6 +99,17 @@ def label_sums(
 def log_ratio_moments(
     log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
 ) -> Values: ...
+def log_slope_sums(
+    x: Sample,
+    y: Sample,
+    x_weights: Values,
+    y_weights: Values,
+    kernels: Sequence[Group],
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> Values: ...
 def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
 def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
 def median_distance(
