@@ -96,8 +96,14 @@ template <class T>
 bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
                    int n_outputs, double* out, const Options& options = {});
 
+// The distance of rank 0, 1, ... in ascending order among those between rows i < j of x, or between
+// the rows of x and of y. metric: sqdist (Euclidean) or l1.
+template <class T>
+bool ranked_distance(MatrixView<T> x, const MatrixView<T>* y, Base metric, std::uint64_t rank,
+                     double* out, const Options& options = {});
+
 // The median of the distances between rows i < j; the mean of the middle two for an even number of
-// pairs. metric: sqdist (Euclidean) or l1.
+// pairs. metric as above.
 template <class T>
 bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options = {});
 

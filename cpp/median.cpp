@@ -26,10 +26,11 @@ T from_bits(std::uint64_t bits) {
 template <class T>
 class Selection {
  public:
-  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles)
+  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles, int col_sample)
       : workers_(workers),
         ready_(ready),
         tiles_(tiles),
+        col_sample_(col_sample),
         memory_(buffers<T>(workers.threads(), tile_size)),
         counts_(static_cast<std::size_t>(workers.threads())) {}
 
@@ -77,7 +78,7 @@ class Selection {
       const auto id = static_cast<std::size_t>(thread);
       bool direct_hint = false;
       tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        ready_.fill(0, unit.row, 0, col, e, memory_[id].data(), direct_hint);
+        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
         isa().ops<T>().count_digits(memory_[id].data(), e, shift, prefix, counts_[id].data());
       });
     };
@@ -96,50 +97,91 @@ class Selection {
   Workers& workers_;
   const ReadyGroup<T>& ready_;
   const TileList& tiles_;
+  int col_sample_;
   std::vector<Buffer<T>> memory_;
   std::vector<std::vector<std::uint64_t>> counts_;  // per thread
   std::vector<std::uint64_t> total_;
 };
 
-}  // namespace
-
+// The distances of ranks `rank` and, unless null, rank + 1.
 template <class T>
-bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options) {
-  check<T>({x}, {}, 0);
-  if (x.rows < 2 || metric == Base::dot) {
-    throw std::invalid_argument("median_distance needs two rows and a metric");
+bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_t rank,
+            double* value, double* next, const Options& options) {
+  const MatrixView<T>& x = samples.front();
+  const MatrixView<T>& y = samples.back();
+  const int col_sample = static_cast<int>(samples.size()) - 1;
+  const Block block{0, x.rows, col_sample, y.rows, col_sample == 0};
+  check<T>(samples, {}, 0);
+  if (metric == Base::dot || !(static_cast<double>(rank) < block.pairs())) {
+    throw std::invalid_argument("a ranked distance needs a metric and a pair of that rank");
   }
-  const Block block{0, x.rows, 0, x.rows, true};
   Workers workers(options, block.pairs() * static_cast<double>(x.cols + 20));
   Group group;
   group.base = metric;
-  const ReadyGroup<T> ready(workers, {x}, group, Formula::direct);
+  const ReadyGroup<T> ready(workers, samples, group, Formula::direct);
   const TileList tiles({block}, ready.pair_work());
-  const auto pairs = static_cast<std::uint64_t>(block.pairs());
   T low{};
   T high{};
-  const bool even = pairs % 2 == 0;
-  Selection<T> selection(workers, ready, tiles);
-  if (!selection.find((pairs - 1) / 2, &low, even ? &high : nullptr)) {
+  Selection<T> selection(workers, ready, tiles, col_sample);
+  if (!selection.find(rank, &low, next == nullptr ? nullptr : &high)) {
     return false;
   }
   if constexpr (sizeof(T) == 4) {
     // Squares this small, or none, may have left float's range beside one far outlier.
     if (low < 0x1p-80F) {
-      Buffer<double> memory;
-      const MatrixView<double> wide = widen(workers, x, memory);
-      return !workers.stopped() && median_distance(wide, metric, out, options);
+      std::vector<Buffer<double>> memory(samples.size());
+      std::vector<MatrixView<double>> wide;
+      for (std::size_t s = 0; s < samples.size(); ++s) {
+        wide.push_back(widen(workers, samples[s], memory[s]));
+      }
+      return !workers.stopped() && select(wide, metric, rank, value, next, options);
     }
   }
-  const auto distance = [&](T value) {
-    const double t = static_cast<double>(value);
+  const auto distance = [&](T of_tile) {
+    const double t = static_cast<double>(of_tile);
     return ready.length() * (metric == Base::l1 ? t : std::sqrt(2 * t));
   };
-  *out = even ? 0.5 * (distance(low) + distance(high)) : distance(low);
+  *value = distance(low);
+  if (next != nullptr) {
+    *next = distance(high);
+  }
   return true;
 }
 
-template bool median_distance(MatrixView<float>, Base, double*, const Options&);
-template bool median_distance(MatrixView<double>, Base, double*, const Options&);
+}  // namespace
+
+template <class T>
+bool ranked_distance(MatrixView<T> x, const MatrixView<T>* y, Base metric, std::uint64_t rank,
+                     double* out, const Options& options) {
+  std::vector<MatrixView<T>> samples{x};
+  if (y != nullptr) {
+    samples.push_back(*y);
+  }
+  return select(samples, metric, rank, out, nullptr, options);
+}
+
+template <class T>
+bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options) {
+  if (x.rows < 2) {
+    throw std::invalid_argument("median_distance needs two rows");
+  }
+  const auto pairs =
+      static_cast<std::uint64_t>(x.rows) * static_cast<std::uint64_t>(x.rows - 1) / 2;
+  double low = 0;
+  double high = 0;
+  const bool even = pairs % 2 == 0;
+  if (!select<T>({x}, metric, (pairs - 1) / 2, &low, even ? &high : nullptr, options)) {
+    return false;
+  }
+  *out = even ? 0.5 * (low + high) : low;
+  return true;
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                     \
+  template bool ranked_distance(MatrixView<T>, const MatrixView<T>*, Base, std::uint64_t, double*, \
+                                const Options&);                                                   \
+  template bool median_distance(MatrixView<T>, Base, double*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
 
 }  // namespace fastdiv

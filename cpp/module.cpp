@@ -434,6 +434,25 @@ Values paired_values_of(const Sample& x, const Sample& y, const PyGroups& kernel
 }
 
 template <class T>
+double ranked_distance_of(const Sample& x, const std::optional<Sample>& y,
+                          const std::string& metric, std::uint64_t rank, int n_threads,
+                          const Progress& progress) {
+  const fastdiv::Base base = base_of_metric(metric);
+  const auto vx = x.view<T>();
+  std::optional<fastdiv::MatrixView<T>> vy;
+  if (y) {
+    vy = y->view<T>();
+  }
+  const double total = count(vx.rows) * (vy ? count(vy->rows) : count(vx.rows - 1) / 2);
+  double distance = 0;
+  run(progress, total, [&] {
+    fastdiv::ranked_distance<T>(vx, vy ? &*vy : nullptr, base, rank, &distance,
+                                options(n_threads, progress, total));
+  });
+  return distance;
+}
+
+template <class T>
 double median_distance_of(const Sample& x, const std::string& metric, int n_threads,
                           const Progress& progress) {
   const fastdiv::Base base = base_of_metric(metric);
@@ -582,6 +601,12 @@ Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, 
   const bool narrow = x.is_float32() && !x.is_quantized();  // quantised rows are not exact in float
   return (narrow ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels, n_outputs,
                                                                        n_threads);
+}
+
+double ranked_distance(const Sample& x, const std::optional<Sample>& y, const std::string& metric,
+                       std::uint64_t rank, int n_threads, const Progress& progress) {
+  return (x.is_float32() ? ranked_distance_of<float>
+                         : ranked_distance_of<double>)(x, y, metric, rank, n_threads, progress);
 }
 
 double median_distance(const Sample& x, const std::string& metric, int n_threads,
@@ -917,6 +942,8 @@ PYBIND11_MODULE(_core, m) {
         py::arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
+  m.def("ranked_distance", &ranked_distance, py::arg("x"), py::arg("y"), py::arg("metric"),
+        py::arg("rank"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
   m.def("quantized_products", &quantized_products, py::arg("x"), py::arg("w"), py::arg("n_threads"),

@@ -321,6 +321,23 @@ def test_paired_values_do_not_depend_on_the_place(core, rng, name, dtype):
 @each_dtype
 @each_d
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_ranked_distance(core, rng, metric, d, dtype):
+    for n, m in [(2, 1), (2, 3), (17, 16), (97, 31)]:
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        x[0] = y[0]
+        for other, pairs in ((None, n * (n - 1) // 2), (y, n * m)):
+            for rank in {0, pairs // 3, pairs - 1}:
+                expected = reference.ranked_distance(x, other, metric, rank, 0, None)
+                got = core.ranked_distance(x, other, metric, rank, 0, None)
+                assert got == pytest.approx(expected, rel=RTOL[dtype], abs=0)
+            for backend in (core, reference):
+                with pytest.raises(ValueError, match="a pair of that rank"):
+                    backend.ranked_distance(x, other, metric, pairs, 0, None)
+
+
+@each_dtype
+@pytest.mark.parametrize("d", FEATURES)
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
 def test_median_distance(core, rng, metric, d, dtype):
     for n in (2, 3, 5, 16, 17, 131):
         z = sample(rng, n, d, dtype)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-import fastdiv._selection as selection
 from fastdiv import (
     RBF,
     InverseMultiquadric,
@@ -126,31 +125,6 @@ def test_wae_bandwidth_far_from_the_origin_and_in_tight_clusters(rng):
     tight = wae_kernel(z, z_prior, kernel="rbf").bandwidth
     assert tight == pytest.approx(np.sqrt(sigma2), rel=1e-12)
     assert tight < 0.01
-
-
-@pytest.mark.parametrize("at_once", [1, 7, 100, 1 << 20])
-def test_selection_is_exact(rng, monkeypatch, at_once):
-    monkeypatch.setattr(selection, "_AT_ONCE", at_once)
-    values = np.concatenate(
-        [
-            rng.normal(size=200) ** 2,
-            np.zeros(50),
-            np.full(40, 0.5),
-            10.0 ** rng.uniform(-300, 300, 90),
-        ]
-    )
-    rng.shuffle(values)
-    ordered = np.sort(values)[::-1]
-    for k in (1, 2, 100, 190, 200, 331, 380):
-        assert selection.kth_largest(lambda: np.split(values, 5), k, 380) == ordered[k - 1]
-
-
-def test_selection_of_distances_in_blocks(rng, monkeypatch):
-    x, y = rng.normal(size=(50, 4)), rng.normal(size=(30, 4))
-    ordered = np.sort(squares(x, y).ravel())[::-1]
-    monkeypatch.setattr(selection, "_AT_ONCE", 64)
-    for k in (1, 700, 1500):
-        assert selection.kth_largest_square(x, y, k) == pytest.approx(ordered[k - 1], rel=1e-12)
 
 
 @pytest.mark.parametrize(

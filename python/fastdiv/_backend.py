@@ -124,6 +124,17 @@ class Backend(Protocol):
         self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
     ) -> Values: ...
 
+    def ranked_distance(
+        self,
+        x: Sample,
+        y: Sample | None,
+        metric: str,
+        rank: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> float: ...
+
     def median_distance(
         self, x: Sample, metric: str, n_threads: int, progress: Progress | None, /
     ) -> float: ...

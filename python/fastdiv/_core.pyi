@@ -137,6 +137,15 @@ def quad_forms(
     /,
 ) -> Values: ...
 def quantized_products(x: Sample, w: Sample, n_threads: int, /) -> NDArray[np.float32]: ...
+def ranked_distance(
+    x: Sample,
+    y: Sample | None,
+    metric: str,
+    rank: int,
+    n_threads: int,
+    progress: Progress | None,
+    /,
+) -> float: ...
 def row_sums(
     at: Sample,
     x: Sample,

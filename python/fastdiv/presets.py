@@ -8,10 +8,9 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
-from fastdiv import _inputs, _quantization
+from fastdiv import _backend, _inputs, _quantization
 from fastdiv._backend import Matrix, Sample, Values
 from fastdiv._rows import QuantizedRows
-from fastdiv._selection import kth_largest_square
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum, Term
 from fastdiv.mmd import mmd2
 from fastdiv.quantized import QuantizedEstimate, norms
@@ -108,7 +107,9 @@ def wae_mmd(
     (-0.012, 0.899)
     """
     codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
-    chosen = wae_kernel(codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p)
+    chosen = wae_kernel(
+        codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p, n_threads=n_threads
+    )
     return mmd2(codes, draws, chosen, n_threads=n_threads, progress=progress)
 
 
@@ -119,6 +120,7 @@ def wae_kernel(
     kernel: str = "imq",
     prior: str = "normal",
     sigma2_p: float = 1.0,
+    n_threads: int | None = None,
 ) -> Kernel:
     """
     Return the kernel of `wae_mmd` for these codes and draws of the prior.
@@ -141,6 +143,8 @@ def wae_kernel(
         The prior z_prior was drawn from.
     sigma2_p : float, default 1.0
         σ²_p > 0, the variance of each coordinate of a normal prior, in squared units of z.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
 
     Returns
     -------
@@ -170,8 +174,13 @@ def wae_kernel(
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
     codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
+    threads = _inputs.threads(n_threads)
     if form == "rbf":
-        square = _half_rank(codes, draws) + _half_rank(codes, codes)
+        n, m = len(codes), len(draws)
+        # Of the n² from code to code, every pair comes twice, and after all of them the n zeros.
+        of_codes = _ranked_distance(codes, None, n * (n - 1) // 4, threads)
+        of_draws = _ranked_distance(codes, draws, n * m - n * (m - 1) // 2, threads)
+        square = of_codes**2 + of_draws**2
         if square == 0:
             raise ValueError(
                 "the bandwidth of kernel='rbf' is zero: half of the codes are equal to each other "
@@ -288,9 +297,11 @@ class RBFLessOne(Kernel):
         return Term("sqdist", "rbf_less_one", (self.bandwidth,))
 
 
-def _half_rank(x: Sample, y: Sample) -> float:
-    n, m = len(x), len(y)
-    return kth_largest_square(x, y, n * (m - 1) // 2)
+def _ranked_distance(x: Sample, y: Sample | None, rank: int, n_threads: int) -> float:
+    distance = _backend.current().ranked_distance(x, y, "euclidean", rank, n_threads, None)
+    if not math.isfinite(distance * distance):
+        raise OverflowError("squared distances overflow; scale the data")
+    return distance
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:

@@ -342,6 +342,35 @@ def paired_values(
     return kernel_values(_exact(x), _exact(y), kernels, n_outputs)
 
 
+def ranked_distance(
+    x: Sample, y: Sample | None, metric: str, rank: int, n_threads: int, progress: Progress | None
+) -> float:
+    """
+    Find the distance of a rank among those between two samples, or within one.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, d) and (m, d); y may be None
+        Samples. Without y, the pairs are the rows i < j of x.
+    metric : {"euclidean", "cityblock"}
+        L2 or L1.
+    rank : int
+        From 0, in ascending order.
+    n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    float
+        The distance.
+    """
+    values = _distances(x, y, metric)
+    _report(progress)
+    if rank >= values.size:
+        raise ValueError("a ranked distance needs a metric and a pair of that rank")
+    return float(np.partition(values, rank)[rank])
+
+
 def median_distance(x: Sample, metric: str, n_threads: int, progress: Progress | None) -> float:
     """
     Compute the median distance between rows of distinct index.
@@ -360,11 +389,9 @@ def median_distance(x: Sample, metric: str, n_threads: int, progress: Progress |
     float
         Median of N(N-1)/2 values; the mean of the middle two if their number is even.
     """
-    x = _exact(x)
-    base = "sqdist" if metric == "euclidean" else "l1"
-    values = base_values(base, x[:, None], x[None])[np.triu_indices(len(x), 1)]
+    values = _distances(x, None, metric)
     _report(progress)
-    return float(np.median(np.sqrt(values) if metric == "euclidean" else values))
+    return float(np.median(values))
 
 
 def kth_distances(
@@ -1041,6 +1068,14 @@ def _cholesky(a: Values) -> Values:
         return np.full(a.shape, np.nan)
     noise = len(a) * 2.0**-52 * np.diagonal(a)
     return factor if (np.diagonal(factor) ** 2 > noise).all() else np.full(a.shape, np.nan)
+
+
+def _distances(x: Sample, y: Sample | None, metric: str) -> Values:
+    """Return the distances between rows i < j of x, or between the rows of x and of y."""
+    a, b = _exact(x), _exact(x if y is None else y)
+    values = base_values("sqdist" if metric == "euclidean" else "l1", a[:, None], b[None])
+    of_pairs = values[np.triu_indices(len(a), 1)] if y is None else values.ravel()
+    return np.sqrt(of_pairs) if metric == "euclidean" else of_pairs
 
 
 def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:

@@ -489,6 +489,30 @@ void compare_median(const MatrixView<T>& x) {
 }
 
 template <class T>
+void compare_ranked(const MatrixView<T>& x, const MatrixView<T>& y) {
+  std::vector<double> distances;
+  for (ptrdiff_t i = 0; i < x.rows; ++i) {
+    for (ptrdiff_t j = 0; j < y.rows; ++j) {
+      double sum = 0;
+      for (ptrdiff_t k = 0; k < x.cols; ++k) {
+        sum += std::abs(static_cast<double>(x(i, k)) - static_cast<double>(y(j, k)));
+      }
+      distances.push_back(sum);
+    }
+  }
+  std::sort(distances.begin(), distances.end());
+  for (const std::size_t rank : {std::size_t{0}, distances.size() / 3, distances.size() - 1}) {
+    const std::vector<double> expected = {distances[rank]};
+    check_close<T>(with_threads(1,
+                                [&](const fastdiv::Options& options, double* out) {
+                                  return fastdiv::ranked_distance<T>(x, &y, Base::l1, rank, out,
+                                                                     options);
+                                }),
+                   expected, expected, "ranked_distance");
+  }
+}
+
+template <class T>
 void compare_neighbours(const MatrixView<T>& at, const MatrixView<T>& x) {
   const bool own = at.data == x.data;
   for (const int k : {1, 5, fastdiv::max_neighbours}) {
@@ -571,6 +595,7 @@ void sizes_and_kernels() {
         compare_label_sums(pairs);
         compare_weighted(pairs);
       }
+      compare_ranked<T>(x.view, y.view);
       compare_neighbours<T>(x.view, y.view);
       compare_neighbours<T>(x.view, x.view);
       if (n > 2) {
