@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,40 @@ def test_booleans_and_pandas_categoricals_are_labels():
         _labels.codes(pd.array([1, None, 2], dtype="Int64"), "labels", 3)
 
 
+def test_pandas_categoricals_keep_their_order():
+    pd = pytest.importorskip("pandas")
+    levels = pd.Categorical(["hi", "lo", "hi"], categories=["lo", "mid", "hi"], ordered=True)
+    for labels in (levels, pd.Series(levels), pd.CategoricalIndex(levels)):
+        numbers, found = _labels.codes(labels, "labels", 3)
+        assert (numbers.tolist(), found.tolist()) == ([1, 0, 1], ["lo", "hi"])
+        numbers, found = _labels.codes(labels, "labels", 3, "lo")
+        assert (numbers.tolist(), found.tolist()) == ([0, -1, 0], ["hi"])
+    with pytest.raises(ValueError, match=r"shape \(2,\); got shape \(3,\)"):
+        _labels.codes(levels, "labels", 2)
+    with pytest.raises(ValueError, match=r"integers or text; got 0\.5 at row 1"):
+        _labels.codes(pd.Categorical([1, 0.5, 1]), "labels", 3)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_noise_may_be_a_time_of_another_unit(unit):
+    labels = np.array(["2020-01-01", "2021-01-01"], dtype=f"M8[{unit}]")
+    for noise in (np.datetime64("2020-01-01"), datetime.date(2020, 1, 1)):
+        numbers, found = _labels.codes(labels, "labels", 2, noise)
+        assert numbers.tolist() == [-1, 0]
+        assert found == labels[1:]
+
+
+@pytest.mark.parametrize("absent", [np.nan, None])
+def test_missing_text_is_an_error(absent):
+    strings = getattr(getattr(np, "dtypes", None), "StringDType", None)
+    if strings is None:
+        pytest.skip("needs the StringDType of NumPy 2")
+    with pytest.raises(ValueError, match=f"labels must not be missing; got {absent} at row 1"):
+        _labels.codes(np.array(["a", absent, "b"], strings(na_object=absent)), "labels", 3)
+    numbers, found = _labels.codes(np.array(["b", "a", "b"], strings()), "labels", 3, "b")
+    assert (numbers.tolist(), found.tolist()) == ([-1, 0, -1], ["a"])
+
+
 def test_counting_and_sorting_agree(rng):
     labels = rng.integers(-50, 50, 1000) * 3
     numbers, found = _labels.codes(labels, "labels", 1000)
@@ -59,7 +95,11 @@ def test_counting_and_sorting_agree(rng):
         ([0.0, -1.0, 2.0, -1.0], -1, [0, -1, 1, -1], [0, 2]),
         (["b", "noise", "a", "noise"], "noise", [1, -1, 0, -1], ["a", "b"]),
         ([0, 1, 2, 1], -1, [0, 1, 2, 1], [0, 1, 2]),
-        (["b", "c", "a", "c"], -1, [1, 2, 0, 2], ["a", "b", "c"]),
+        (["b", "c", "a", "c"], "d", [1, 2, 0, 2], ["a", "b", "c"]),
+        ([0, -1, 2, -1], -1.0, [0, -1, 1, -1], [0, 2]),
+        (np.array([b"b", b"c", b"a", b"c"]), b"c", [1, -1, 0, -1], [b"a", b"b"]),
+        ([True, False, True, False], False, [0, -1, 0, -1], [True]),
+        (np.array([0, 1, 2**64 - 1, 1], np.uint64), -1, [0, 1, 2, 1], [0, 1, 2**64 - 1]),
     ],
     ids=str,
 )
@@ -78,6 +118,13 @@ def test_noise_gets_minus_one(labels, noise, numbers, distinct):
         ([0, 1, np.nan], None, ValueError, "integers or text; got nan at row 2"),
         ([0, 1, None], None, ValueError, "must not be missing; got None at row 2"),
         (np.array(["2024", "NaT", "2024"], "M8[Y]"), None, ValueError, "NaT at row 1"),
+        (["a", np.nan, "b"], None, ValueError, "labels must not be missing; got nan at row 1"),
+        ([1, "a", 1], None, TypeError, "all numbers or all text"),
+        (["-1", "0", "1"], -1, TypeError, "kind of labels, which are text; got -1"),
+        ([-1, 0, 1], "-1", TypeError, "kind of labels, which are numbers; got '-1'"),
+        (np.array([b"a", b"b", b"c"]), "a", TypeError, "which are bytes; got 'a'"),
+        ([0, 1, 2], True, TypeError, "which are numbers; got True"),
+        ([0, 1, 2], np.nan, ValueError, "noise_label must not be missing; got nan"),
         (np.array(["a", 1, "b"], dtype=object), None, TypeError, "all numbers or all text"),
         (np.array([0, 1, 2**80], dtype=object), None, ValueError, "fit 64 bits"),
         ([0, 1j, 1], None, TypeError, "got dtype complex128"),

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_KINDS = {
+    "b": "booleans",
+    **dict.fromkeys("iuf", "numbers"),
+    "U": "text",
+    "S": "bytes",
+    "M": "times",
+    "m": "time spans",
+}
+_OBJECTS: tuple[tuple[type, str], ...] = (
+    (str, "text"),
+    (bytes, "bytes"),
+    (datetime.date, "times"),
+    (datetime.timedelta, "time spans"),
+)
 
 
 def codes(
@@ -16,18 +33,19 @@ def codes(
     Return the number of each row's label, and the distinct labels in ascending order.
 
     Labels may be integers, floats that are integers, booleans, times or text, in anything NumPy
-    can view. Rows with `noise_label` get -1, and it is not among the distinct labels; None stands
-    for no such label.
+    can view; those of pandas categoricals keep the order of the categories. Rows with
+    `noise_label` get -1, and it is not among the distinct labels; None stands for no such label.
     """
-    a = _array(labels, name)
-    if a.shape != (n,):
-        raise ValueError(f"{name} must have one label per row, shape ({n},); got shape {a.shape}")
-    if np.ndim(noise_label) != 0:  # type: ignore[arg-type]
-        raise TypeError(f"noise_label must be one label or None; got {noise_label!r}")
-    numbers, distinct = _numbered(a, name)
+    categories = getattr(getattr(labels, "dtype", None), "categories", None)
+    if categories is None:
+        a = _array(labels, name)
+        _refuse_shape(a, name, n)
+        numbers, distinct = _numbered(a, name)
+    else:
+        numbers, distinct = _of_categories(labels, categories, name, n)
     if noise_label is None:
         return numbers, distinct
-    noise = np.array([label == noise_label for label in distinct.tolist()], dtype=np.bool_)
+    noise = _equal(distinct, noise_label, name)
     if noise.all():
         raise ValueError(
             f"{name} must hold a label besides the noise label {noise_label!r}; all rows have it"
@@ -35,6 +53,40 @@ def codes(
     renumbered = np.cumsum(~noise) - 1
     renumbered[noise] = -1
     return renumbered[numbers], distinct[~noise]
+
+
+def missing(a: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which labels stand for a missing one: None, NaN, NaT and the NA of pandas."""
+    if a.dtype.kind in "OT":
+        each = (_is_missing(value) for value in a.astype(object).flat)
+        return np.fromiter(each, np.bool_, a.size).reshape(a.shape)
+    found: NDArray[np.bool_] = a != a if a.dtype.kind in "fMm" else np.zeros(a.shape, np.bool_)
+    return found
+
+
+def _is_missing(value: object) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (Real, Decimal, np.generic)) and bool(value != value)
+
+
+def _of_categories(
+    labels: Any, categories: Any, name: str, n: int
+) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Take the numbers of a pandas categorical, be it an array, an index or a series."""
+    numbers = np.asarray(getattr(labels, "cat", labels).codes).astype(np.intp)
+    _refuse_shape(numbers, name, n)
+    if numbers.min() < 0:
+        raise ValueError(f"{name} must not be missing; got nan at row {int(numbers.argmin())}")
+    distinct = _array(categories, name)
+    _refuse_fractions(distinct[numbers], name)
+    present = np.bincount(numbers, minlength=len(distinct)) > 0
+    return (np.cumsum(present) - 1)[numbers], distinct[present]
+
+
+def _refuse_shape(a: NDArray[Any], name: str, n: int) -> None:
+    if a.shape != (n,):
+        raise ValueError(f"{name} must have one label per row, shape ({n},); got shape {a.shape}")
 
 
 def _array(labels: object, name: str) -> NDArray[Any]:
@@ -52,18 +104,26 @@ def _array(labels: object, name: str) -> NDArray[Any]:
         raise TypeError(
             f"{name} cannot be viewed as a NumPy array; got {type(labels).__name__}: {error}"
         ) from error
+    if a.dtype.kind in "US" and not hasattr(labels, "__array__"):
+        # Of a list NumPy makes text altogether if there is some: NaN would be a label "nan".
+        given = np.array(labels, dtype=object)
+        if any(not isinstance(value, (str, bytes)) for value in given.flat):
+            a = given
     if a.dtype.kind in "cV":
         raise TypeError(f"{name} must hold integers or text; got dtype {a.dtype}")
-    return _plain(a, name) if a.dtype.kind == "O" else a
+    return _plain(a.astype(object), name) if a.dtype.kind in "OT" else a
 
 
 def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
     """Give Python numbers a dtype of their own, and refuse what stands for a missing label."""
-    missing = next((row for row, value in enumerate(a.flat) if _is_missing(value)), None)
-    if missing is not None:
-        raise ValueError(f"{name} must not be missing; got {a.flat[missing]!r} at row {missing}")
+    absent = missing(a)
+    if absent.any():
+        row = int(absent.argmax())
+        raise ValueError(f"{name} must not be missing; got {a.flat[row]!r} at row {row}")
     kinds = set(map(type, a.flat))
     try:
+        if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+            return a.astype(np.bool_)
         if all(issubclass(kind, (Integral, np.bool_)) for kind in kinds):
             return a.astype(np.int64)
         if all(issubclass(kind, (Real, np.bool_)) for kind in kinds):
@@ -73,18 +133,16 @@ def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
     return a
 
 
-def _is_missing(value: object) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, Real) and value != value
-
-
-def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+def _refuse_fractions(a: NDArray[Any], name: str) -> None:
     if a.dtype.kind == "f":
         bad = ~(np.isfinite(a) & (a == np.floor(a)))
         if bad.any():
             row = int(bad.argmax())
             raise ValueError(f"{name} must be integers or text; got {a[row]} at row {row}")
+
+
+def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    _refuse_fractions(a, name)
     if a.dtype.kind in "Mm" and np.isnat(a).any():
         row = int(np.isnat(a).argmax())
         raise ValueError(f"{name} must not be missing; got NaT at row {row}")
@@ -103,3 +161,29 @@ def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any
     except TypeError as error:
         raise TypeError(f"{name} must be all numbers or all text: {error}") from error
     return numbers.reshape(a.shape), distinct
+
+
+def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bool_]:
+    """Tell which of the labels is the noise label, which has to be of their kind."""
+    if np.ndim(noise_label) != 0:
+        raise TypeError(f"noise_label must be one label or None; got {noise_label!r}")
+    if _is_missing(noise_label):
+        raise ValueError(f"noise_label must not be missing; got {noise_label!r}")
+    noise = _array([noise_label], "noise_label")
+    kind, wanted = _kind(noise), _kind(distinct)
+    if kind != wanted:
+        raise TypeError(
+            f"noise_label must be of the kind of {name}, which are {wanted}; got {noise_label!r}"
+        )
+    if distinct.dtype.kind in "Mm":
+        return np.asarray(distinct == noise.astype(distinct.dtype.kind + "8"), dtype=np.bool_)
+    (value,) = noise.tolist()
+    return np.array([label == value for label in distinct.tolist()], dtype=np.bool_)
+
+
+def _kind(a: NDArray[Any]) -> str:
+    if a.dtype.kind != "O":
+        return _KINDS[a.dtype.kind]
+    first = a.flat[0]
+    named = (word for base, word in _OBJECTS if isinstance(first, base))
+    return next(named, type(first).__name__)
