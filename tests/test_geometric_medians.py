@@ -151,3 +151,11 @@ def test_too_few_iterations_are_told(rng):
     x = rng.standard_exponential((50, 2))
     with pytest.raises(RuntimeError, match=re.escape(message)):
         geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
+
+
+def test_arrays_are_read_only(rng):
+    labels = np.arange(20) % 2
+    found = geometric_median(rng.normal(size=(20, 2)), labels)
+    for each in (found.labels, found.centers, found.sum_dist, found.gap):
+        assert not each.flags.writeable
+    assert labels.flags.writeable

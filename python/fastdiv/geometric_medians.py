@@ -30,7 +30,7 @@ class GeometricMedian:
     Attributes
     ----------
     labels : ndarray, shape (k,)
-        Distinct labels in ascending order.
+        Distinct labels in ascending order. All arrays are read-only.
     centers : ndarray of float64, shape (k, d)
         Geometric median of each cluster.
     sum_dist : ndarray of float64, shape (k,)
@@ -54,6 +54,10 @@ class GeometricMedian:
     sum_dist: Values
     gap: Values
     n_iterations: int
+
+    def __post_init__(self) -> None:
+        for each in (self.labels, self.centers, self.sum_dist, self.gap):
+            each.flags.writeable = False
 
 
 def geometric_median(
