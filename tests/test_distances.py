@@ -183,3 +183,8 @@ def test_overflow_of_a_median_bandwidth_is_an_error():
 def test_limit_is_documented():
     assert distances.EXACT_ROWS == 10_000
     assert "10 000" in median_distance.__doc__
+
+
+def test_manhattan_is_cityblock(rng):
+    x = rng.normal(size=(30, 3))
+    assert median_distance(x, metric="manhattan") == median_distance(x, metric="cityblock")

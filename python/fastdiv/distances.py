@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _progress
+from fastdiv import _backend, _inputs, _metrics, _progress
 from fastdiv._backend import Progress, Sample, Values
 from fastdiv._rows import QuantizedRows
 from fastdiv.kernels import Median
@@ -16,7 +16,7 @@ from fastdiv.kernels import Median
 EXACT_ROWS = 10_000
 """Pooled rows up to which the median is taken over all pairs."""
 
-_METRICS = ("euclidean", "cityblock")
+_METRICS = ("euclidean", *_metrics.CITYBLOCK)
 _BLOCK = 1 << 16
 """Values read at a time: some 1 ms."""
 
@@ -48,8 +48,8 @@ def median_distance(
         Sample; trailing axes are flattened to d features.
     y : array_like or QuantizedRows, shape (m, ...), optional
         Second sample, pooled with the first. At least two rows are needed in all.
-    metric : {"euclidean", "cityblock"}, default "euclidean"
-        L2 distance, or L1 as for `Laplacian`.
+    metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
+        L2 distance, or L1 (under two names) as for `Laplacian`.
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them.
     n_threads : int, optional
@@ -82,7 +82,7 @@ def median_distance(
     >>> median_distance([[0.0, 0.0]], [[3.0, 4.0]])
     5.0
     """
-    metric = _inputs.choice(metric, _METRICS, "metric")
+    metric = _metrics.metric_name(metric, _METRICS)
     if y is None:
         omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
         parts = [_inputs.finite(_inputs.sample(x, "x"), "x", omit=omit)]
