@@ -60,7 +60,9 @@ def test_scores_need_clusters_to_compare(score):
         ([0, 1, 2], {}),
         ([0, 0, -1], {"noise_label": -1}),
     ):
-        with pytest.raises(ValueError, match="labels must be from 2 to n - 1 different ones"):
+        with pytest.raises(
+            ValueError, match="labels must hold from 2 to n - 1 distinct labels; got"
+        ):
             score(x, labels, **options)
     with pytest.raises(ValueError, match="from 2 to n - 1"):
         score([[0.0]], [0])

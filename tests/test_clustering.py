@@ -318,8 +318,6 @@ def test_given_centers_follow_the_order_of_the_labels(rng):
     found = cluster_dispersion(x, words, centers=at.astype(np.float32))
     expected = ((x[words == "alpha"] - at[0].astype(np.float32)) ** 2).sum()
     assert found.wcss[0] == pytest.approx(expected, rel=1e-12)
-    shifted = cluster_dispersion(x, labels + 1, centers=at)
-    np.testing.assert_allclose(shifted.wcss, cluster_dispersion(x, labels, centers=at).wcss)
 
 
 def test_sum_dist_is_least_at_the_geometric_median(rng):
@@ -441,9 +439,13 @@ def test_bad_input(function, x, labels, options, error, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"metric": "cosine"}, ValueError, "metric must be one of 'euclidean', 'manhattan'"),
+        (
+            {"metric": "cosine"},
+            ValueError,
+            "metric must be one of 'euclidean', 'cityblock', 'manhattan'",
+        ),
         ({"centers": "median"}, ValueError, "centers must be one of 'mean', 'geometric_median'"),
-        ({"centers": [[0.0]]}, ValueError, "got 1 rows for 2 labels"),
+        ({"centers": [[0.0]]}, ValueError, "rows of centers, 0 to 0; got 1"),
         ({"centers": [[0.0, 1.0], [2.0, 3.0]]}, ValueError, "same number of features"),
         ({"centers": [[0.0], [np.nan]]}, ValueError, "centers holds 1 NaN"),
         ({"pairs": 1}, TypeError, "pairs must be True or False"),
@@ -457,9 +459,39 @@ def test_bad_options(options, error, message):
 
 
 def test_centers_for_labels_that_are_no_rows_of_them():
-    for labels in (["a", "a", "b", "b"], [0, 0, 7, 7], [-1, -1, 0, 0]):
-        with pytest.raises(ValueError, match="got 3 rows for 2 labels"):
-            cluster_dispersion(X4, labels, centers=[[0.0], [1.0], [2.0]])
+    at = [[0.0], [1.0], [2.0]]
+    with pytest.raises(ValueError, match="got 3 rows for 2 labels"):
+        cluster_dispersion(X4, ["a", "a", "b", "b"], centers=at)
+    for labels, wrong in (([0, 0, 7, 7], "7"), ([-1, -1, 0, 0], "-1"), ([0, 1, -1, 1], "-1")):
+        with pytest.raises(ValueError, match=f"rows of centers, 0 to 2; got {wrong}: pass"):
+            cluster_dispersion(X4, labels, centers=at)
+    # with as many centres as labels, too: -1 is not row 0
+    with pytest.raises(ValueError, match="rows of centers, 0 to 2; got -1"):
+        cluster_dispersion(X4, [-1, 0, 1, 1], centers=at)
+    found = cluster_dispersion(X4, [-1, 0, 1, 1], centers=at, noise_label=-1)
+    assert (found.sizes.tolist(), found.wcss.tolist()) == ([1, 2, 0], [1.0, 1.0 + 4.0, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [float, np.uint8, object])
+def test_integers_of_any_type_name_rows_of_the_centers(rng, dtype):
+    x, labels = clustered(rng)
+    labels = np.array([5, 0, 3, 2])[labels]
+    at = rng.normal(size=(7, 5))
+    found = cluster_dispersion(x, labels.astype(dtype), centers=at)
+    assert found.labels.tolist() == list(range(7))
+    assert found.sizes.tolist() == np.bincount(labels, minlength=7).tolist()
+    expected = [((x[labels == c] - at[c]) ** 2).sum() for c in range(7)]
+    np.testing.assert_allclose(found.wcss, expected, rtol=1e-12)
+
+
+def test_manhattan_is_cityblock(rng):
+    x, labels = clustered(rng)
+    found = [
+        cluster_dispersion(x, labels, metric=m, pairs=True) for m in ("cityblock", "manhattan")
+    ]
+    assert [each.metric for each in found] == ["cityblock", "cityblock"]
+    assert found[0].sum_dist.tobytes() == found[1].sum_dist.tobytes()
+    assert found[0].pair_sum.tobytes() == found[1].pair_sum.tobytes()
 
 
 def test_first_rows_in_blocks(monkeypatch):

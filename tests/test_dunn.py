@@ -58,6 +58,25 @@ def test_clusters_of_equal_rows():
         dunn_index([1.0, 1.0, 1.0], [0, 0, 1])
 
 
+def test_rows_with_nan_are_dropped_where_asked(rng):
+    x, labels = rng.normal(size=(40, 2)), np.arange(40) % 3
+    x[4], x[7] = np.nan, np.inf
+    keep = np.isfinite(x).all(axis=1)
+    assert dunn_index(x, labels, nan_policy="omit") == dunn_index(x[keep], labels[keep])
+    labels[~keep] = -1
+    assert dunn_index(x, labels, noise_label=-1) == dunn_index(x[keep], labels[keep])
+    labels[4] = 0
+    with pytest.raises(ValueError, match=r"x holds .*nan_policy='omit'"):
+        dunn_index(x, labels, noise_label=-1)
+
+
+def test_an_index_too_large_is_an_error():
+    x, labels = [0.0, 1e-150, 1e10], [0, 0, 1]
+    assert dunn_index(x, labels) == pytest.approx(1e160, rel=1e-3)
+    with pytest.raises(OverflowError, match="index is too large for float64"):
+        dunn_index(x, labels, metric="sqeuclidean")
+
+
 @pytest.mark.parametrize(
     ("labels", "options", "message"),
     [

@@ -189,6 +189,25 @@ def test_noise_counts_as_left_out(rng, metric):
 
 
 @each_metric
+def test_rows_left_out_may_hold_nan(rng, metric):
+    x, labels = blobs(rng)
+    labels[[0, 5, 50]] = -1
+    x[5, 1] = np.nan
+    keep = labels >= 0
+    options = {"metric": metric, "noise_label": -1}
+    expected = silhouette_samples(x[keep], labels[keep], metric=metric)
+    np.testing.assert_array_equal(silhouette_samples(x, labels, **options)[keep], expected)
+    x[7, 0] = np.inf
+    with pytest.raises(ValueError, match=r"x holds .* or give such rows a noise label"):
+        silhouette_samples(x, labels, **options)
+    with pytest.raises(ValueError, match=r"x holds .* pass nan_policy='omit'"):
+        silhouette_score(x, labels, **options)
+    keep[7] = False
+    got = silhouette_score(x, labels, nan_policy="omit", **options)
+    assert got == silhouette_score(x[keep], labels[keep], metric=metric)
+
+
+@each_metric
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e20, 1e-300])
 def test_equal_rows_are_neither_near_nor_far(metric, value):
     x = np.full((9, 2), value)
@@ -239,16 +258,17 @@ def test_memory_is_that_of_sums_by_label(rng, metric):
     ("x", "labels", "options", "error", "message"),
     [
         ([0.0, 1.0, 2.0], [0, 0, 0], {}, ValueError, "2 to n - 1 distinct labels; got 1"),
-        ([0.0, 1.0, 2.0], [0, 1, 2], {}, ValueError, "distinct labels; got 3 for 3 rows"),
-        ([0.0], [0], {}, ValueError, "distinct labels; got 1 for 1 rows"),
-        ([0.0, 1.0, 2.0], [0, -1, 0], {"noise_label": -1}, ValueError, "noise label -1; got 1"),
+        ([0.0, 1.0, 2.0], [0, 1, 2], {}, ValueError, "distinct labels; got 3 for n = 3"),
+        ([0.0], [0], {}, ValueError, "distinct labels; got 1 for n = 1"),
+        ([0.0, 1.0, 2.0], [0, -1, 0], {"noise_label": -1}, ValueError, "n = 2, counting no rows"),
         ([0.0, 1.0, 2.0], [0, 0], {}, ValueError, "one label per row"),
         ([0.0, 1.0, 2.0], [0, 0, np.nan], {}, ValueError, "labels must be integers"),
         ([0.0, np.nan, 2.0], [0, 0, 1], {}, ValueError, "x holds 1 NaN"),
+        ([0.0, 1.0, 2.0], [5, 5, 3], {"sample_weight": [1, 1, 0]}, ValueError, "label 3$"),
         ([0.0, 1.0, 2.0], [0, 0, 1], {"metric": "cosine"}, ValueError, "metric must be one of"),
         ([0.0, 1.0, 2.0], [0, 0, 1], {"sample_weight": [1, 1]}, ValueError, "sample_weight"),
         ([0.0, 1.0, 2.0], [0, 0, 1], {"sample_weight": [1, -1, 1]}, ValueError, "got -1.0 at row"),
-        ([0.0, 1.0, 2.0], ["a", "a", "b"], {"sample_weight": [1, 1, 0]}, ValueError, "label .*'b'"),
+        ([0.0, 1.0, 2.0], ["a", "a", "b"], {"sample_weight": [1, 1, 0]}, ValueError, "label 'b'$"),
         ([0.0, 1.0, 2.0], [0, 0, 1], {"n_threads": 0}, ValueError, "n_threads"),
         ([0.0, 1.0, 2.0], [0, 0, 1], {"progress": 3}, TypeError, "progress"),
         ([0.0, 1e308, -1e308], [0, 0, 1], {}, OverflowError, "scale the data"),

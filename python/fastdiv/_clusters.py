@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Matrix, Progress, Sample, Values
 
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
@@ -60,9 +60,26 @@ def read(
     x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
 ) -> Clusters:
     """Return rows, labels and weights that fit; NaN in the rows is left for `sums` to find."""
-    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
     a = _inputs.matrix(x, "x")
-    codes, distinct = _numbered(labels, len(a), noise_label)
+    return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
+
+
+def read_labels(
+    a: Sample,
+    labels: object,
+    sample_weight: object,
+    noise_label: object,
+    nan_policy: object,
+    name: str = "labels",
+) -> tuple[NDArray[np.int64], NDArray[Any], Values | None]:
+    """
+    Return the codes, the distinct labels and the weights of rows.
+
+    Rows with NaN get the code -1 if they are to be omitted; otherwise they are not looked for:
+    `refuse_nonfinite` does that.
+    """
+    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+    codes, distinct = _codes(labels, name, len(a), noise_label)
     weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
     if omit and (keep := _inputs.finite_rows(a)) is not None:
         codes = np.where(keep, codes, -1)
@@ -71,11 +88,41 @@ def read(
             raise ValueError("x has no rows left after dropping those with NaN or infinite values")
         codes = np.where(codes >= 0, (np.cumsum(left) - 1)[codes], -1)
         distinct = distinct[left]
-    return Clusters(a, codes, distinct, weights)
+    if weights is not None:
+        kept = codes >= 0
+        totals = np.bincount(codes[kept], weights[kept], minlength=len(distinct))
+        if not totals.all():
+            label = distinct.tolist()[int(totals.argmin())]
+            raise ValueError(
+                f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
+            )
+    return codes, distinct, weights
 
 
-def _numbered(
-    labels: object, n: int, noise_label: object
+def require_several(
+    codes: NDArray[np.int64], distinct: NDArray[Any], name: str = "labels"
+) -> tuple[int, int]:
+    """Return the numbers of clusters and of their rows, if the clusters can be compared."""
+    k, n = len(distinct), int(np.count_nonzero(codes >= 0))
+    if not 2 <= k <= n - 1:
+        left_out = "" if n == len(codes) else ", counting no rows that are noise or dropped"
+        raise ValueError(
+            f"{name} must hold from 2 to n - 1 distinct labels; got {k} for n = {n}{left_out}"
+        )
+    return k, n
+
+
+def refuse_nonfinite(
+    x: Sample, codes: NDArray[np.int64], advice: str = _inputs.CLEAN_OR_OMIT
+) -> None:
+    """Raise an error if a row that counts holds NaN or infinity."""
+    finite = _inputs.finite_rows(x)
+    if finite is not None and not finite[codes >= 0].all():
+        _inputs.finite(x, "x", advice=advice)
+
+
+def _codes(
+    labels: object, name: str, n: int, noise_label: object
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Do as `_labels.codes`; labels that are such numbers already are taken as they are."""
     if (
@@ -89,7 +136,7 @@ def _numbered(
         distinct = np.arange(int(labels.max()) + 1)
         if (_first_rows(labels[: _LABELS_AT_ONCE * 8], len(distinct)) >= 0).all():
             return labels, distinct
-    codes, distinct = _labels.codes(labels, "labels", n, noise_label)
+    codes, distinct = _labels.codes(labels, name, n, noise_label)
     return codes.astype(np.int64, copy=False), distinct
 
 
@@ -103,15 +150,9 @@ def sums(
             x, codes, weights, np.ascontiguousarray(centers), name, n_threads, progress
         )
     if not np.isfinite(out).all():
-        _refuse_nonfinite(clusters)
+        refuse_nonfinite(clusters.x, clusters.codes)
         raise OverflowError("the sums of squares overflow in float64; scale the data")
     return out
-
-
-def _refuse_nonfinite(clusters: Clusters) -> None:
-    finite = _inputs.finite_rows(clusters.x)
-    if finite is not None and not finite[clusters.codes >= 0].all():
-        _inputs.finite(clusters.x, "x")
 
 
 def means(
@@ -142,12 +183,6 @@ def _from_anchors(
 ) -> Means:
     found = sums(clusters, anchors, "squares", n_threads, progress)
     sizes, weights = found[:, 0].astype(np.int64), found[:, 1]
-    weightless = (weights == 0) & (sizes > 0)
-    if weightless.any():
-        label = clusters.labels.tolist()[int(weightless.argmax())]
-        raise ValueError(
-            f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
-        )
     offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
@@ -182,10 +217,10 @@ def pair_sums(
         rows = x[order[start:stop]]
         w = None if weights is None else weights[order[start:stop]]
         squares[c], distances[c] = _pairs_within(rows, w, n_threads, progress)
-        if metric == "manhattan":
-            distances[c] = _manhattan_pairs(rows, np.ones(len(rows)) if w is None else w)
+        if metric == "cityblock":
+            distances[c] = _cityblock_pairs(rows, np.ones(len(rows)) if w is None else w)
     if not np.isfinite([squares, distances]).all():
-        _refuse_nonfinite(clusters)
+        refuse_nonfinite(clusters.x, clusters.codes)
         raise OverflowError(f"the sums over pairs overflow in {x.dtype}; scale the data")
     return squares, distances
 
@@ -206,7 +241,7 @@ def _pairs_within(
     return of_pairs
 
 
-def _manhattan_pairs(rows: Matrix, weights: Values) -> float:
+def _cityblock_pairs(rows: Matrix, weights: Values) -> float:
     """
     Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
 

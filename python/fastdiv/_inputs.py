@@ -22,6 +22,7 @@ DEFAULT_RESAMPLES = 999
 
 _CLEAN = "clean the data"
 _OMIT = "pass nan_policy='omit' to drop such rows"
+CLEAN_OR_OMIT = f"{_CLEAN} or {_OMIT}"
 
 _AT_ONCE = 1 << 22
 """Values read or copied before Ctrl-C is heard again: some 20 ms."""
@@ -121,7 +122,7 @@ def samples(
     x_name, y_name = names
     a, b = same_space(dict(zip(names, alike({x_name: x, y_name: y}), strict=True)))
     omit = _omits(nan_policy)
-    advice = _CLEAN if nan_policy is ALWAYS_RAISE else f"{_CLEAN} or {_OMIT}"
+    advice = _CLEAN if nan_policy is ALWAYS_RAISE else CLEAN_OR_OMIT
     if estimator == "paired":
         _same_length(a, b)
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
@@ -276,7 +277,7 @@ def finite(
     name: str,
     *,
     omit: bool = False,
-    advice: str = f"{_CLEAN} or {_OMIT}",
+    advice: str = CLEAN_OR_OMIT,
 ) -> Sample:
     """Return `a` if all values are finite; otherwise drop the rows or raise."""
     if isinstance(a, QuantizedRows):
@@ -294,9 +295,11 @@ def finite(
     )
 
 
-def finite_rows(a: Matrix) -> NDArray[np.bool_] | None:
+def finite_rows(a: Sample) -> NDArray[np.bool_] | None:
     """Tell which rows are finite; None if all are."""
-    return None if _first_nonfinite(a) < 0 else _finite_rows(a)
+    if isinstance(a, QuantizedRows) or _first_nonfinite(a) < 0:
+        return None
+    return _finite_rows(a)
 
 
 def _first_nonfinite(a: Matrix) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _clusters, _inputs
-from fastdiv._clusters import Clusters
 
 
 def calinski_harabasz_score(
@@ -61,7 +60,7 @@ def calinski_harabasz_score(
     50.0
     """
     clusters = _clusters.read(x, labels, sample_weight, noise_label, nan_policy)
-    k = _comparable(clusters)
+    k, _ = _clusters.require_several(clusters.codes, clusters.labels)
     means = _clusters.means(clusters, _inputs.threads(n_threads), None)
     n, wcss = float(means.weights.sum()), float(means.wcss.sum())
     if n <= k:
@@ -124,7 +123,7 @@ def davies_bouldin_score(
     0.2
     """
     clusters = _clusters.read(x, labels, sample_weight, noise_label, nan_policy)
-    _comparable(clusters)
+    _clusters.require_several(clusters.codes, clusters.labels)
     threads = _inputs.threads(n_threads)
     means = _clusters.means(clusters, threads, None)
     sums = _clusters.sums(clusters, means.anchors + means.offsets, "euclidean", threads, None)
@@ -136,13 +135,3 @@ def davies_bouldin_score(
         ratios = np.divide(spread + spread[c], apart, out=np.zeros(len(at)), where=apart > 0)
         worst[c] = ratios.max()
     return float(worst.mean())
-
-
-def _comparable(clusters: Clusters) -> int:
-    """Return the number of clusters, if they can be compared."""
-    k, n = len(clusters.labels), int(np.count_nonzero(clusters.codes >= 0))
-    if not 2 <= k <= n - 1:
-        raise ValueError(
-            f"labels must be from 2 to n - 1 different ones; got {k} for n = {n} labelled rows"
-        )
-    return k

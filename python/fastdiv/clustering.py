@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _clusters, _inputs, _progress
+from fastdiv import _clusters, _inputs, _metrics, _progress
 from fastdiv._backend import Progress, Values
 from fastdiv._clusters import Clusters, Means
 from fastdiv.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, weiszfeld
 
-METRICS = ("euclidean", "manhattan")
+METRICS = ("euclidean", *_metrics.CITYBLOCK)
 _CENTERS = ("mean", "geometric_median")
 _METHODS = ("centroid", "pairwise")
+_SUMS = {"euclidean": "euclidean", "cityblock": "manhattan"}
+"""What the backends call the sums of distances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class ClusterDispersion:
     total_ss : float
         Σ w ‖x − m‖². About the means total_ss = total_wcss + bcss.
     metric : str
-        Of D.
+        Of D: "euclidean" or "cityblock".
 
     Examples
     --------
@@ -117,13 +119,14 @@ def cluster_dispersion(
         they are integers. None and NaN are errors.
     centers : {"mean", "geometric_median"} or array_like, shape (k, d), default "mean"
         Centres to measure from. The mean minimises `wcss`, the geometric median `sum_dist`
-        (under the Euclidean metric). Of a given array, row j belongs to the j-th label in
-        ascending order; integer labels within 0, ..., k−1 are taken as rows of it even if some
-        of them do not occur: these clusters are empty. None stands for "mean".
+        (under the Euclidean metric). Of a given array, integer labels name the rows, 0 to
+        k − 1; those that do not occur are empty clusters. Of labels of other kinds the j-th in
+        order belongs to row j, and there must be k. None stands for "mean".
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0. An integer weight counts as that many copies of the row.
-    metric : {"euclidean", "manhattan"}, default "euclidean"
-        D of `sum_dist` and `pair_sum`. Squared distances are always Euclidean.
+    metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
+        D of `sum_dist` and `pair_sum`: L2, or L1 under two names. Squared distances are always
+        Euclidean.
     pairs : bool, default False
         Compute `pair_sum_sq` and `pair_sum` too, in O(n²) time. Their pairs are in the dtype of
         the data: relative errors up to 1e-5 for float32.
@@ -165,7 +168,7 @@ def cluster_dispersion(
     >>> found.sizes, found.wcss, found.bcss, found.total_ss
     (array([2, 1]), array([2., 0.]), 17.333333333333332, 19.333333333333332)
     """
-    metric = _inputs.choice(metric, METRICS, "metric")
+    metric = _metrics.metric_name(metric, METRICS)
     pairs = _inputs.flag(pairs, "pairs")
     clusters = _clusters.read(x, labels, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
@@ -177,7 +180,7 @@ def cluster_dispersion(
         given, clusters = _fitted(centers, clusters)
     means = _clusters.means(clusters, threads, report, given)
     at = _centers(kind, given, clusters, means, threads, report)
-    sums = _clusters.sums(clusters, at, metric, threads, report)
+    sums = _clusters.sums(clusters, at, _SUMS[metric], threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
     weights = means.weights
     both: tuple[Values | None, Values | None] = (None, None)
@@ -290,15 +293,21 @@ def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
         )
     at: Values = _inputs.finite(a, "centers", advice="clean the data").astype(np.float64)
     x, codes, labels, weights = clusters
-    if len(labels) == len(at):
+    if labels.dtype.kind not in "iuf":
+        if len(labels) != len(at):
+            raise ValueError(
+                "centers must have one row per label that is not an integer; "
+                f"got {len(at)} rows for {len(labels)} labels"
+            )
         return at, clusters
-    if labels.dtype.kind in "iu" and labels[0] >= 0 and labels[-1] < len(at):
-        numbers = np.append(labels.astype(np.int64), -1)  # the last one for code -1
-        return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
-    raise ValueError(
-        f"centers must have one row per label; got {len(at)} rows for {len(labels)} labels. "
-        "Clusters may be empty only if the labels are integers from 0 to k - 1"
-    )
+    wrong = (labels < 0) | (labels >= len(at))
+    if wrong.any():
+        raise ValueError(
+            f"labels must be rows of centers, 0 to {len(at) - 1}; got "
+            f"{labels[wrong].tolist()[0]!r}: pass the label of noise as noise_label"
+        )
+    numbers = np.append(labels.astype(np.int64), -1)  # the last one for code -1
+    return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
 
 
 def _centers(

@@ -12,6 +12,7 @@ def dunn_index(
     *,
     metric: str = "euclidean",
     noise_label: object = None,
+    nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
 ) -> float:
@@ -29,6 +30,8 @@ def dunn_index(
         As in `silhouette_samples`.
     noise_label : optional
         Rows with this label, often −1, count as left out.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def dunn_index(
     TypeError, ValueError
         If an argument is not as described, or both distances are 0.
     OverflowError
-        If distances are too large for float64.
+        If distances, or the index, are too large for float64.
 
     References
     ----------
@@ -52,7 +55,7 @@ def dunn_index(
     >>> dunn_index([0.0, 1.0, 9.0, 11.0], ["a", "a", "b", "b"])
     4.0
     """
-    clusters = sorted_clusters(x, labels, metric, None, noise_label)
+    clusters = sorted_clusters(x, labels, metric, None, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     within, between = _backend.current().label_extremes(
         clusters.rows,
@@ -71,4 +74,10 @@ def dunn_index(
             )
         return float("inf")
     ratio = between / within
-    return ratio**2 if clusters.metric == "sqeuclidean" else ratio
+    index = ratio * ratio if clusters.metric == "sqeuclidean" else ratio
+    if index == float("inf"):
+        raise OverflowError(
+            "the index is too large for float64: clusters are all but points; "
+            "for metric='sqeuclidean' it is the square of that for 'euclidean'"
+        )
+    return index

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _labels, _metrics, _progress
+from fastdiv import _backend, _clusters, _inputs, _metrics, _progress
 from fastdiv._backend import Group, Progress, Sample, Values
 from fastdiv.two_sample import TIE, reorderings
 
@@ -23,8 +23,9 @@ class PermanovaResult:
 
     Attributes
     ----------
-    pseudo_f : float
-        Anderson's pseudo-F, without unit; infinite if the rows of every group are equal.
+    statistic : float
+        Anderson's pseudo-F, without unit: F of `permanova`. Infinite if the rows of every group
+        are equal.
     r2 : float
         Share of the sum of squares that lies between the groups, SS_A / SS_T.
     pvalue : float
@@ -48,7 +49,7 @@ class PermanovaResult:
     (2, 125.5, 4.0)
     """
 
-    pseudo_f: float
+    statistic: float
     r2: float
     pvalue: float
     null_distribution: NDArray[np.float64] = field(repr=False, compare=False)
@@ -110,6 +111,7 @@ def permanova(
     n_resamples: int = _inputs.DEFAULT_RESAMPLES,
     permutations: object = None,
     rng: object = None,
+    nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
 ) -> PermanovaResult:
@@ -145,6 +147,9 @@ def permanova(
     rng : None, int or numpy.random.Generator, optional
         Source of the reorderings, ``numpy.random.default_rng(rng)``. The same one gives the same
         bits for any number of threads.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them; N is the number of those
+        left, also for `permutations`.
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
@@ -172,14 +177,16 @@ def permanova(
     >>> from fastdiv import permanova
     >>> x = [[0.0, 0.1], [0.2, 0.0], [0.1, 0.3], [2.0, 2.1], [2.2, 2.0], [1.9, 2.3]]
     >>> result = permanova(x, ["a", "a", "a", "b", "b", "b"], rng=0)
-    >>> round(result.pseudo_f, 3), round(result.r2, 4), result.pvalue
+    >>> round(result.statistic, 3), round(result.r2, 4), result.pvalue
     (290.167, 0.9864, 0.103)
     """
     name = _metrics.metric_name(metric, METRICS)
     kernel = _metrics.powers(name, 4.0 if name == "sqeuclidean" else 2.0)
-    parts = _components(x, groups, kernel, n_resamples, permutations, rng, n_threads, progress)
+    parts = _components(
+        x, groups, kernel, n_resamples, permutations, rng, nan_policy, n_threads, progress
+    )
     return PermanovaResult(
-        pseudo_f=parts.ratio,
+        statistic=parts.ratio,
         r2=(parts.total - parts.within) / parts.total,
         pvalue=parts.pvalue,
         null_distribution=parts.null,
@@ -200,6 +207,7 @@ def disco(
     n_resamples: int = _inputs.DEFAULT_RESAMPLES,
     permutations: object = None,
     rng: object = None,
+    nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
 ) -> DiscoResult:
@@ -223,7 +231,7 @@ def disco(
         As in `permanova`.
     exponent : float, default 1.0
         α, > 0 and at most 2.
-    n_resamples, permutations, rng, n_threads, progress
+    n_resamples, permutations, rng, nan_policy, n_threads, progress
         As in `permanova`.
 
     Returns
@@ -255,7 +263,9 @@ def disco(
     if alpha > 2:
         raise ValueError(f"exponent must be > 0 and <= 2; got {exponent!r}")
     kernel = _metrics.powers("euclidean", alpha)
-    parts = _components(x, groups, kernel, n_resamples, permutations, rng, n_threads, progress)
+    parts = _components(
+        x, groups, kernel, n_resamples, permutations, rng, nan_policy, n_threads, progress
+    )
     return DiscoResult(
         statistic=parts.ratio,
         pvalue=parts.pvalue,
@@ -288,15 +298,18 @@ def _components(
     n_resamples: object,
     permutations: object,
     rng: object,
+    nan_policy: object,
     n_threads: object,
     progress: object,
 ) -> _Components:
     """Return what both tests consist of; `kernel` is what is summed over pairs."""
-    a = _inputs.finite(_inputs.sample(x, "x"), "x", advice="clean the data first")
-    codes, distinct = _labels.codes(groups, "groups", len(a))
-    n, k = len(a), len(distinct)
-    if not 2 <= k < n:
-        raise ValueError(f"groups must hold from 2 to n - 1 distinct labels; got {k} for {n} rows")
+    a = _inputs.sample(x, "x")
+    codes, distinct, _ = _clusters.read_labels(a, groups, None, None, nan_policy, "groups")
+    k, n = _clusters.require_several(codes, distinct, "groups")
+    _clusters.refuse_nonfinite(a, codes)
+    if n < len(a):
+        kept = codes >= 0
+        a, codes = a[kept], codes[kept]
     given, n_resamples = _inputs.orderings(permutations, n_resamples, n, "n")
     generator = _inputs.generator(rng)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
@@ -317,7 +330,7 @@ def _components(
 
 
 def _members(
-    codes: NDArray[np.intp], k: int, orders: Iterable[NDArray[Any]], n_resamples: int
+    codes: NDArray[np.int64], k: int, orders: Iterable[NDArray[Any]], n_resamples: int
 ) -> NDArray[np.uint8]:
     """
     Return the indicators of the groups, (1 + B, k, n): of the rows as they are, then reordered.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _labels, _metrics, _progress
+from fastdiv import _backend, _clusters, _inputs, _metrics, _progress
 from fastdiv._backend import Progress, Sample, Values
 from fastdiv._rows import in_float64
 
@@ -53,8 +53,9 @@ def silhouette_samples(
     sample_weight : array_like, shape (n,), optional
         Finite weights >= 0, not all 0 in a cluster; None stands for equal ones.
     noise_label : optional
-        Rows with this label, often −1, count as left out, and their silhouette is NaN. By default
-        every label is that of a cluster.
+        Rows with this label, often −1, count as left out, and their silhouette is NaN; they may
+        hold NaN. By default every label is that of a cluster. There is no `nan_policy`, because
+        every row is to have a silhouette: give rows with NaN a noise label, or drop them.
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
@@ -85,7 +86,7 @@ def silhouette_samples(
     >>> silhouette_samples([0.0, 1.0, 5.0, 9.0], [0, 0, -1, 1], noise_label=-1).round(3)
     array([0.889, 0.875,   nan, 0.   ])
     """
-    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label)
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label, _inputs.ALWAYS_RAISE)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     values = np.full(clusters.n_rows, np.nan)
     values[clusters.order] = _silhouettes(clusters, threads, report)
@@ -99,6 +100,7 @@ def silhouette_score(
     metric: str = "euclidean",
     sample_weight: object = None,
     noise_label: object = None,
+    nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
 ) -> float:
@@ -113,6 +115,8 @@ def silhouette_score(
         As in `silhouette_samples`; the mean of the silhouettes is weighted too.
     noise_label : optional
         Rows with this label, often −1, count as left out.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def silhouette_score(
     >>> round(silhouette_score([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]), 3)
     0.889
     """
-    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label)
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     values = _silhouettes(clusters, threads, report)
     w = clusters.weights
@@ -145,7 +149,7 @@ def silhouette_score(
 
 
 @dataclass(frozen=True)
-class Clusters:
+class SortedClusters:
     """The rows that count, in the order of their labels."""
 
     rows: Sample
@@ -157,33 +161,34 @@ class Clusters:
 
 
 def sorted_clusters(
-    x: object, labels: object, metric: object, sample_weight: object, noise_label: object
-) -> Clusters:
-    """Return the rows of x by cluster; there must be from 2 to n - 1 of these."""
+    x: object,
+    labels: object,
+    metric: object,
+    sample_weight: object,
+    noise_label: object,
+    nan_policy: object,
+) -> SortedClusters:
+    """
+    Return the rows of x by cluster; there must be from 2 to n - 1 of these.
+
+    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    """
     name = _metrics.metric_name(metric, METRICS)
-    a = _inputs.finite(_inputs.sample(x, "x"), "x", advice="clean the data first")
-    codes, distinct = _labels.codes(labels, "labels", len(a), noise_label)
-    weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
-    order = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
-    n, k = len(order), len(distinct)
-    if not 2 <= k < n:
-        besides = "" if noise_label is None else f", leaving out the noise label {noise_label!r}"
-        raise ValueError(
-            f"labels must hold from 2 to n - 1 distinct labels{besides}; got {k} for {n} rows"
-        )
+    a, advice = _inputs.sample(x, "x"), _inputs.CLEAN_OR_OMIT
+    if nan_policy is _inputs.ALWAYS_RAISE:
+        nan_policy, advice = "raise", "clean the data or give such rows a noise label"
+    codes, distinct, weights = _clusters.read_labels(
+        a, labels, sample_weight, noise_label, nan_policy
+    )
+    k, n = _clusters.require_several(codes, distinct)
+    _clusters.refuse_nonfinite(a, codes, advice)
+    order = np.argsort(codes, kind="stable")[len(a) - n :]
     sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
-    if weights is not None:
-        weights = weights[order]
-        totals = np.bincount(codes[order], weights, minlength=k)
-        if not totals.all():
-            raise ValueError(
-                "sample_weight must not be 0 for all rows of a cluster; it is for label "
-                f"{distinct[totals.argmin()]!r}"
-            )
-    return Clusters(a[order], sizes, weights, order, len(a), name)
+    weights = None if weights is None else weights[order]
+    return SortedClusters(a[order], sizes, weights, order, len(a), name)
 
 
-def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) -> Values:
+def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | None) -> Values:
     """Return the silhouettes of the sorted rows."""
     n, k = len(clusters.order), len(clusters.sizes)
     x, sizes, weights = clusters.rows, clusters.sizes, clusters.weights
