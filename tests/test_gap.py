@@ -137,6 +137,34 @@ def test_bad_clusterers(labels_of, error, message):
         gap_statistic(np.arange(6.0), labels_of, [2], rng=0)
 
 
+class OwnError(ValueError):
+    """Of a clusterer; it is not made from a message."""
+
+    def __init__(self, code, detail):
+        super().__init__(f"{detail} ({code})")
+        self.code = code
+
+
+@pytest.mark.parametrize("error", [OwnError(3, "no room"), ValueError("n_clusters"), KeyError(1)])
+def test_errors_of_the_clusterer_pass_as_they_are(error):
+    def labels_of(x, k):
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        gap_statistic(np.arange(6.0), labels_of, [2])
+    assert caught.value is error
+
+
+def test_bad_labels_are_a_plain_error():
+    class Labels:
+        def __array__(self, dtype=None, copy=None):
+            raise UnicodeDecodeError("utf-8", b"a", 0, 1, "bad")
+
+    with pytest.raises(ValueError, match="labels_of for k = 2 on the data: labels") as caught:
+        gap_statistic(np.arange(6.0), lambda x, k: Labels(), [2])
+    assert type(caught.value) is ValueError
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -144,9 +172,9 @@ def test_bad_clusterers(labels_of, error, message):
         ({"k_range": [2, 1]}, ValueError, "k_range must hold integers in ascending order"),
         ({"k_range": [2, 2]}, ValueError, "k_range must hold integers in ascending order"),
         ({"k_range": 3}, TypeError, "k_range must be an iterable of integers; got 3"),
-        ({"k_range": [0, 1]}, ValueError, "k_range must be an integer from 1 to 6; got 0"),
-        ({"k_range": [7]}, ValueError, "k_range must be an integer from 1 to 6; got 7"),
-        ({"k_range": [1.5]}, TypeError, "k_range must be an integer"),
+        ({"k_range": [0, 1]}, ValueError, "each of k_range must be an integer from 1 to 6; got 0"),
+        ({"k_range": [7]}, ValueError, "each of k_range must be an integer from 1 to 6; got 7"),
+        ({"k_range": [1.5]}, TypeError, "each of k_range must be an integer"),
         ({"k_range": [6]}, ValueError, "W_k must be > 0 .* it is 0 for k = 6 on the data"),
         ({"n_references": 0}, ValueError, "n_references must be an integer from 1"),
         ({"reference": "box"}, ValueError, "reference must be one of 'uniform', 'pca'"),

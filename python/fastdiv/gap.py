@@ -110,7 +110,8 @@ def gap_statistic(
     ------
     TypeError, ValueError
         If an argument is not as described, `labels_of` does not return k clusters, or a W_k is
-        0, which has no logarithm: k is too large, or the data are constant.
+        0, which has no logarithm: k is too large, or the data are constant. Errors that
+        `labels_of` raises pass as they are.
 
     See Also
     --------
@@ -165,7 +166,7 @@ def _ascending(k_range: object, n: int) -> list[int]:
         given = list(cast("Iterable[object]", k_range))
     except TypeError:
         raise TypeError(f"k_range must be an iterable of integers; got {k_range!r}") from None
-    ks = [_inputs.integer(k, "k_range", 1, n) for k in given]
+    ks = [_inputs.integer(k, "each of k_range", 1, n) for k in given]
     if not ks or any(a >= b for a, b in itertools.pairwise(ks)):
         raise ValueError(f"k_range must hold integers in ascending order; got {given}")
     return ks
@@ -191,10 +192,12 @@ def _wcss(
 ) -> float:
     view = x.view()
     view.flags.writeable = False
+    labels = labels_of(view, k)
     try:
-        clusters = _clusters.read(x, labels_of(view, k), None, None, "raise")
+        clusters = _clusters.read(x, labels, None, None, "raise")
     except (TypeError, ValueError) as error:
-        raise type(error)(f"labels_of for k = {k} on {name}: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"labels_of for k = {k} on {name}: {error}") from error
     if len(clusters.labels) != k:
         raise ValueError(
             f"labels_of must return k different labels; got {len(clusters.labels)} for k = {k} "
