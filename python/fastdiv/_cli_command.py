@@ -98,7 +98,7 @@ def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return parse(text)
         except (ValueError, TypeError) as error:
-            raise argparse.ArgumentTypeError(str(error).removeprefix("--columns: ")) from error
+            raise argparse.ArgumentTypeError(str(error)) from error
 
     return convert
 

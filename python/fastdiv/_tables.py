@@ -434,7 +434,9 @@ def _read_csv(path: str) -> Table:
     from pyarrow import csv as reader
 
     try:
-        content = reader.read_csv(path)
+        # Words that are missing numbers in a column of numbers are missing in one of text too.
+        options = reader.ConvertOptions(strings_can_be_null=True)
+        content = reader.read_csv(path, convert_options=options)
         names = list(content.column_names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path} is not a readable CSV file: {_first_line(error)}") from error
@@ -548,7 +550,7 @@ def parse_names(text: str) -> tuple[str, ...]:
     Parameters
     ----------
     text : str
-        What the user gave to ``--columns``.
+        What the user gave to ``--columns`` and the like.
 
     Returns
     -------
@@ -567,8 +569,8 @@ def parse_names(text: str) -> tuple[str, ...]:
     """
     names = next(csv.reader(io.StringIO(text), skipinitialspace=True), [])
     if not names or not all(names):
-        raise TableError(f"--columns: {text!r} holds an empty name; give NAME,NAME,…")
-    _refuse_duplicates("--columns", names)
+        raise TableError(f"{text!r} holds an empty name; give NAME,NAME,…")
+    _refuse_duplicates(repr(text), names)
     return tuple(names)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,24 @@ Vector = npt.NDArray[np.float64]
 _CLUSTERS_SHOWN = 50
 _NAME_WIDTH = 24
 _NUMBER_WIDTH = 12
+
+
+class ElbowPoint(NamedTuple):
+    """One labelling of the rows.
+
+    Attributes
+    ----------
+    column : str
+        The column of its labels.
+    n_clusters : int
+        How many of them are different.
+    total_wcss : float
+        `ClusterDispersion.total_wcss`.
+    """
+
+    column: str
+    n_clusters: int
+    total_wcss: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +67,9 @@ class ClusterReport:
         Columns that are not measured, and why.
     omitted, noise : int
         Rows dropped because of missing values, and rows that are noise.
+    elbow : tuple of ElbowPoint
+        Several labellings of these rows, that of `column` among them, by their number of
+        clusters; empty if there is only one.
     """
 
     data: str
@@ -62,6 +83,7 @@ class ClusterReport:
     left_out: Mapping[str, str] = field(default_factory=dict)
     omitted: int = 0
     noise: int = 0
+    elbow: tuple[ElbowPoint, ...] = ()
 
     def names(self) -> list[str]:
         """Return the labels as text.
@@ -100,14 +122,15 @@ class ClusterReport:
         """
         d = self.dispersion
         dropped = f" ({self.omitted} with missing values dropped)" if self.omitted else ""
-        noise = f", {self.noise} rows of noise left out" if self.noise else ""
+        noise = f", {_counted(self.noise, 'row')} of noise left out" if self.noise else ""
         about = "means" if self.centers == "mean" else "geometric medians"
+        rows = int(d.sizes.sum()) + self.noise
         scaled = ", standardised" if self.standardized else ""
         head = [
-            ("data", f"{printable(self.data)}: {int(d.sizes.sum()) + self.noise} rows{dropped}"),
+            ("data", f"{printable(self.data)}: {_counted(rows, 'row')}{dropped}"),
             ("features", f"{self.n_features}{scaled}"),
             *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
-            ("labels", f"{printable(self.column)}: {len(d.labels)} clusters{noise}"),
+            ("labels", f"{printable(self.column)}: {_counted(len(d.labels), 'cluster')}{noise}"),
             ("centers", f"{about}; distances {d.metric}"),
         ]
         columns = self.columns()
@@ -157,7 +180,8 @@ class ClusterReport:
         -------
         dict
             The fields of `ClusterDispersion` under their own names, `silhouettes` (the mean of
-            each cluster) and `silhouette_score`, None if not computed, then the set-up.
+            each cluster), `silhouette_score` and `elbow`, None if not computed, then the set-up.
+            Labels that are neither numbers, booleans nor text are told as text.
         """
         d = self.dispersion
 
@@ -165,7 +189,10 @@ class ClusterReport:
             return None if values is None else values.tolist()
 
         return {
-            "labels": self.names(),
+            "labels": [
+                label if isinstance(label, bool | int | float | str) else str(label)
+                for label in d.labels.tolist()
+            ],
             "sizes": d.sizes.tolist(),
             "wcss": listed(d.wcss),
             "mse": listed(d.mse),
@@ -180,6 +207,7 @@ class ClusterReport:
             "total_sum_dist": d.total_sum_dist,
             "bcss": d.bcss,
             "total_ss": d.total_ss,
+            "elbow": [point._asdict() for point in self.elbow] or None,
             "metric": d.metric,
             "center_kind": self.centers,
             "data": self.data,
@@ -191,7 +219,7 @@ class ClusterReport:
         }
 
 
-def silhouettes(
+def silhouettes_of_rows(
     x: npt.NDArray[Any], codes: npt.NDArray[np.int64], metric: str, n_threads: int | None
 ) -> Vector | None:
     """Return the silhouette of each row; None where it is not defined.
@@ -214,9 +242,11 @@ def silhouettes(
     """
     if not 2 <= len(np.unique(codes)) < len(codes):
         return None
-    samples: Any = getattr(fastdiv, "silhouette_samples", None)
-    found: Vector | None = samples and samples(x, codes, metric=metric, n_threads=n_threads)
-    return found
+    return fastdiv.silhouette_samples(x, codes, metric=metric, n_threads=n_threads)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _line(width: int, name: str, rows: str, numbers: list[str]) -> str:

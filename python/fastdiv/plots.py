@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ _ACCENT = "#c8553d"
 _DOWN = "#3d6d9e"
 _FEATURES_SHOWN = 20
 _NAME_WIDTH = 32
+_ELBOW_NAME_WIDTH = 16
 _STYLE: Any = {  # matplotlib.typing names every key, in new versions only
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -153,8 +155,10 @@ def clusters(report: ClusterReport) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Left, the WCSS of each cluster, the largest 20 of them. Right, of the same clusters the
-        silhouettes of all rows, sorted; without silhouettes the mean distance to the centre.
+        Left, the WCSS of each cluster, the largest 20 of them; if the report has an elbow, the
+        total WCSS of its labellings over their numbers of clusters, with that of the report
+        marked. Right, of the same clusters the silhouettes of all rows, sorted; without
+        silhouettes the mean distance to the centre.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -169,11 +173,14 @@ def clusters(report: ClusterReport) -> Figure:
         height = max(3.6, 1.5 + 0.27 * len(shown))
         figure = Figure(figsize=(10, height), layout=layout)
         squares, right = figure.subplots(1, 2)
-        _draw_bars(squares, found.wcss[shown], names)
-        squares.set_xlabel("sum of squared distances to the centre")
-        total = len(found.wcss)
-        which = f": {len(shown)} of {total} clusters" if total > len(shown) else ""
-        squares.set_title(f"WCSS {found.total_wcss:.5g}{which}")
+        if report.elbow:
+            _draw_elbow(squares, report)
+        else:
+            _draw_bars(squares, found.wcss[shown], names)
+            squares.set_xlabel("sum of squared distances to the centre")
+            total = len(found.wcss)
+            which = f": {len(shown)} of {total} clusters" if total > len(shown) else ""
+            squares.set_title(f"WCSS {found.total_wcss:.5g}{which}")
         if report.silhouettes is None:
             _draw_bars(right, (found.sum_dist / found.weights)[shown], names)
             right.set_xlabel(f"mean {found.metric} distance to the centre")
@@ -181,6 +188,31 @@ def clusters(report: ClusterReport) -> Figure:
         else:
             _draw_silhouettes(right, report, shown.tolist(), names)
     return figure
+
+
+def _draw_elbow(axes: Axes, report: ClusterReport) -> None:
+    k = [point.n_clusters for point in report.elbow]
+    axes.plot(k, [point.total_wcss for point in report.elbow], color=_INK, marker="o", markersize=4)
+    at = len(report.dispersion.labels), report.dispersion.total_wcss
+    axes.plot(*at, color=_ACCENT, marker="o", markersize=8)
+    for n_clusters, group in itertools.groupby(report.elbow, lambda point: point.n_clusters):
+        points = list(group)  # the first of them is the highest
+        axes.annotate(
+            "\n".join(printable(point.column, _ELBOW_NAME_WIDTH) for point in points),
+            (n_clusters, points[0].total_wcss),
+            xytext=(5, 5),
+            textcoords="offset points",
+            color=_FAINT,
+            fontsize=8.5,
+        )
+    axes.margins(x=0.12)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("number of clusters")
+    axes.set_ylabel("total WCSS")
+    axes.locator_params(axis="x", integer=True)
+    axes.set_title(
+        f"Elbow: WCSS {report.dispersion.total_wcss:.5g} of {printable(report.column, _NAME_WIDTH)}"
+    )
 
 
 def _draw_bars(axes: Axes, values: Any, names: list[str]) -> None:
