@@ -1,6 +1,7 @@
 """Samples kept as int8 in the functions built on MMD, and where they have no place."""
 
 import os
+import re
 import tracemalloc
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fastdiv
 from fastdiv import (
     RBF,
     Categorical,
@@ -37,6 +39,9 @@ from fastdiv import (
 needs_core = pytest.mark.skipif(
     os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference holds it all"
 )
+PLAIN = np.linspace(0.0, 1.0, 12).reshape(6, 2)
+LABELS = [0, 0, 0, 1, 1, 1]
+
 each_symmetry = pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
 
 
@@ -214,10 +219,44 @@ def test_squared_silhouettes_hold_a_few_rows_at_a_time(rng):
     np.testing.assert_allclose(call(), expected, atol=1e-12)
 
 
-# --- where they have no place ----------------------------------------------------------
+# --- the list in the docstring ---------------------------------------------------------
 
-PLAIN = np.linspace(0.0, 1.0, 12).reshape(6, 2)
-LABELS = [0, 0, 0, 1, 1, 1]
+ACCEPTING = {
+    "mmd2": lambda q: fastdiv.mmd2(q, q),
+    "mmd_test": lambda q: fastdiv.mmd_test(q, q[:3], RBF(1.0), n_resamples=9, rng=0).statistic,
+    "energy_distance": lambda q: fastdiv.energy_distance(q, q[:3]),
+    "witness": lambda q: fastdiv.witness(q, q[:3], at=q),
+    "median_distance": fastdiv.median_distance,
+    "kid": lambda q: fastdiv.kid(q, q, n_subsets=2, subset_size=3, rng=0).value,
+    "cmmd": lambda q: fastdiv.cmmd(q, q[:3]),
+    "wae_mmd": lambda q: fastdiv.wae_mmd(q, q[:3]),
+    "wae_kernel": lambda q: fastdiv.mmd2(q, q[:3], wae_kernel(q, q[:3], kernel="rbf")),
+    "kernel_mean_matching": lambda q: fastdiv.kernel_mean_matching(q, q[:3], RBF(1.0)).weights,
+    "kl_knn": lambda q: fastdiv.kl_knn(q, q[::-1], k=2),
+    "permanova": lambda q: fastdiv.permanova(q, LABELS, n_resamples=9, rng=0).statistic,
+    "disco": lambda q: fastdiv.disco(q, LABELS, n_resamples=9, rng=0).statistic,
+    "dunn_index": lambda q: fastdiv.dunn_index(q, LABELS),
+    "silhouette_samples": lambda q: fastdiv.silhouette_samples(q, LABELS),
+    "silhouette_score": lambda q: fastdiv.silhouette_score(q, LABELS),
+    "fit_gaussian": lambda q: fastdiv.fit_gaussian(q).mean,
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTING)
+def test_accepted(name):
+    rows = quantize_rows(PLAIN)
+    expected = ACCEPTING[name](rows.dequantize(np.float64))
+    got = ACCEPTING[name](rows)
+    got = got.value if isinstance(got, QuantizedEstimate) else got
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_the_list_is_complete():
+    accepted = QuantizedRows.__doc__.split("It takes", 1)[0]
+    assert set(re.findall("`([a-z]\\w+)`", accepted)) == set(ACCEPTING)
+
+
+# --- where they have no place ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,16 @@ class QuantizedRows:
 
     Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted as a sample by all that compares rows with
     rows: `mmd2`, `mmd_test`, `energy_distance`, `witness`, `median_distance`, `kid`, `cmmd`,
-    `wae_mmd`, `kernel_mean_matching`, `kl_knn`, `permanova`, `disco`, `dunn_index` and silhouettes.
-    It takes a quarter of the memory of float32, also inside: products are taken between integers,
-    and where a kernel needs single features (`Laplacian`, or `RBF` with one bandwidth per feature)
-    the rows of one tile at a time are turned into floating point, which takes up to twice the time
-    of float32. So are a few rows at a time where means are taken: by `fit_gaussian` and silhouettes
-    of squared distances. All samples of a call must be quantised, or none. Functions that need
-    floating-point rows, such as `mmd2_and_grad` and `cluster_dispersion`, refuse them: pass
-    ``rows.dequantize()``.
+    `wae_mmd`, `wae_kernel`, `kernel_mean_matching`, `kl_knn`, `permanova`, `disco`, `dunn_index`,
+    `silhouette_samples` and `silhouette_score`; and by `fit_gaussian`. It takes a quarter of the
+    memory of float32, also inside: products are taken between integers, and where a kernel needs
+    single features (`Laplacian`, or `RBF` with one bandwidth per feature) the rows of one tile at a
+    time are turned into floating point, which takes up to twice the time of float32. So are a few
+    rows at a time where means are taken: by `fit_gaussian` and silhouettes of squared distances.
+    All samples of a call must be quantised, or none. Functions that need floating-point rows refuse
+    them: `mmd2_and_grad`, `cluster_dispersion`, `wcss`, `geometric_median`,
+    `calinski_harabasz_score`, `davies_bouldin_score`, `gap_statistic`. Pass ``rows.dequantize()``
+    to these.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def calinski_harabasz_score(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
     sample_weight : array_like, shape (n,), optional
@@ -87,7 +87,7 @@ def davies_bouldin_score(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
     sample_weight : array_like, shape (n,), optional

@@ -39,8 +39,8 @@ class ClusterDispersion:
     Attributes
     ----------
     labels : ndarray, shape (k,)
-        Distinct labels in ascending order, without the noise label. The arrays below are in
-        this order, and read-only.
+        Distinct labels in ascending order, those of pandas categoricals in the order of their
+        categories; without the noise label. The arrays below are in this order, and read-only.
     sizes : ndarray of int64, shape (k,)
         n_c, rows of each cluster.
     weights : ndarray of float64, shape (k,)
@@ -113,10 +113,11 @@ def cluster_dispersion(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows; trailing axes are flattened to d features, 1-D means scalars.
+        Rows; trailing axes are flattened to d features, 1-D means scalars. `QuantizedRows` are
+        refused.
     labels : array_like, shape (n,)
         Cluster of each row: integers, booleans, text, times, pandas categoricals; floats if
-        they are integers. None and NaN are errors.
+        they are integers. None and NaN are errors, and so is text among numbers.
     centers : {"mean", "geometric_median"} or array_like, shape (k, d), default "mean"
         Centres to measure from. The mean minimises `wcss`, the geometric median `sum_dist`
         (under the Euclidean metric). Of a given array, integer labels name the rows, 0 to
@@ -131,7 +132,9 @@ def cluster_dispersion(
         Compute `pair_sum_sq` and `pair_sum` too, in O(n²) time. Their pairs are in the dtype of
         the data: relative errors up to 1e-5 for float32.
     noise_label : label, optional
-        Rows with this label (often −1) are left out of everything.
+        Rows with this label (often −1) are left out of everything, and may hold NaN. It has to
+        be of the kind of the labels: a number, text, a time and so on. It is no error if no
+        row has it.
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them.
     n_threads : int, optional
@@ -227,7 +230,7 @@ def wcss(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`.
     method : {"centroid", "pairwise"}, default "centroid"

@@ -80,7 +80,7 @@ def gap_statistic(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
     labels_of : callable
         ``labels_of(x, k)`` returns one label per row, k different ones. It gets a read-only
         array (n, d), float32 or float64 as the data are. Randomness of its own should be

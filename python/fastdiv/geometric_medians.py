@@ -86,7 +86,7 @@ def geometric_median(
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
     labels : array_like, shape (n,), optional
         Cluster of each row, as in `cluster_dispersion`; None stands for one cluster, with the
         label 0.
