@@ -155,16 +155,6 @@ def test_errors_of_the_clusterer_pass_as_they_are(error):
     assert caught.value is error
 
 
-def test_bad_labels_are_a_plain_error():
-    class Labels:
-        def __array__(self, dtype=None, copy=None):
-            raise UnicodeDecodeError("utf-8", b"a", 0, 1, "bad")
-
-    with pytest.raises(ValueError, match="labels_of for k = 2 on the data: labels") as caught:
-        gap_statistic(np.arange(6.0), lambda x, k: Labels(), [2])
-    assert type(caught.value) is ValueError
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

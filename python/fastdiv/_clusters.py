@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,8 +117,12 @@ def refuse_nonfinite(
 ) -> None:
     """Raise an error if a row that counts holds NaN or infinity."""
     finite = _inputs.finite_rows(x)
-    if finite is not None and not finite[codes >= 0].all():
-        _inputs.finite(x, "x", advice=advice)
+    if finite is None:
+        return
+    bad = np.flatnonzero(~finite & (codes >= 0))
+    if len(bad):
+        rows, columns = np.nonzero(~np.isfinite(cast(Matrix, x)[bad]))
+        raise _inputs.nonfinite("x", len(rows), int(bad[0]), int(columns[0]), advice)
 
 
 def _codes(

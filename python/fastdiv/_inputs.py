@@ -289,7 +289,12 @@ def finite(
         return _chosen(a, _finite_rows(a))
     count = sum(np.count_nonzero(~np.isfinite(a[rows])) for rows in _row_parts(a))
     row, column = divmod(first, a.shape[1])
-    raise ValueError(
+    raise nonfinite(name, int(count), row, column, advice)
+
+
+def nonfinite(name: str, count: int, row: int, column: int, advice: str) -> ValueError:
+    """Return the error that tells of NaN or infinity; the row and column are those of the first."""
+    return ValueError(
         f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
         f"row {row}, column {column}; {advice}"
     )
