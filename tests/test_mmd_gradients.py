@@ -327,6 +327,23 @@ def test_descent_moves_one_sample_onto_the_other(rng):
         ({"kernel": Callback(lambda a, b: a @ b.T)}, TypeError, "kernel must not be a Callback"),
         ({"kernel": Energy(), "wrt": "bandwidth"}, ValueError, "needs kernels with a bandwidth"),
         ({"x": [0.0, np.nan]}, ValueError, "x holds 1 NaN"),
+        ({"nan_policy": "drop"}, ValueError, "nan_policy must be one of 'raise', 'omit'"),
+        (
+            {"x": [np.nan, 1.0], "nan_policy": "omit"},
+            ValueError,
+            "x must have at least 2 rows for estimator='unbiased'; got 1 after dropping rows",
+        ),
+        (
+            {
+                "x": [np.nan, 1.0],
+                "x_weights": [1.0, 0.0],
+                "nan_policy": "omit",
+                "estimator": "biased",
+                "wrt": "x_weights",
+            },
+            ValueError,
+            "x_weights must be > 0 for at least 1 row for estimator='biased'; got 0",
+        ),
         ({"x_weights": [1.0, -1.0]}, ValueError, "x_weights must be finite and >= 0"),
         ({"y_weights": [0.0, 0.0]}, ValueError, "y_weights must not be 0 for all rows"),
         ({"x_weights": [0.0, 2.0]}, ValueError, "x_weights must be > 0 for at least 2 rows"),
@@ -371,6 +388,51 @@ def test_rows_of_weight_0_may_be_padding(rng, estimator, dtype):
         assert np.array_equal(a, b)
     with pytest.raises(ValueError, match="x holds 2 NaN"):
         mmd2_and_grad(padded, y, RBF(1.0), x_weights=u, wrt="x_weights")
+
+
+@each_estimator
+@pytest.mark.parametrize("wrt", [("x",), EVERYTHING])
+def test_the_median_is_that_of_mmd2(rng, estimator, wrt):
+    """A row of weight 0 does not count in it, even if its partner keeps it in the sums."""
+    x, y, u, v = rng.normal(size=(9, 2)), rng.normal(size=(9, 2)), *rng.random((2, 9))
+    x[2], y[5], u[[2, 4]], v[[5, 4]] = 50.0, -70.0, 0.0, 0.0
+    arguments = {"estimator": estimator, "x_weights": u, "y_weights": v}
+    expected = mmd2(x, y, **arguments)
+    assert mmd2_and_grad(x, y, wrt=wrt, **arguments)[0] == pytest.approx(expected, rel=1e-12)
+    sigma = fastdiv.median_distance(x[u > 0], y[v > 0])
+    assert mmd2(x, y, RBF(sigma), **arguments) == expected
+
+
+@each_estimator
+@pytest.mark.parametrize("weighted", [False, True])
+def test_omitted_rows_have_the_gradient_0(given, estimator, weighted):
+    x, y = given["x"].copy(), given["y"].copy()
+    x[2, 1], y[5, 0], y[7, 2] = np.nan, np.inf, np.nan
+    gone_x, gone_y = [2], [5, 7]
+    if estimator == "paired":
+        gone_x = gone_y = [2, 5, 7]
+    names = ("x_weights", "y_weights")
+    weights = {name: given[name] for name in names} if weighted else {}
+    rest = {
+        name: np.delete(w, gone_x if name == "x_weights" else gone_y) for name, w in weights.items()
+    }
+    options = {"wrt": EVERYTHING, "estimator": estimator}
+    got = mmd2_and_grad(x, y, nan_policy="omit", **weights, **options)
+    left = np.delete(x, gone_x, axis=0), np.delete(y, gone_y, axis=0)
+    expected = mmd2_and_grad(*left, **rest, **options)
+    assert got[0] == expected[0]
+    assert got[0] == pytest.approx(
+        mmd2(x, y, estimator=estimator, nan_policy="omit", **weights), rel=1e-11
+    )
+    for a, b, gone in zip(got[1:], expected[1:], [gone_x, gone_y] * 2, strict=True):
+        assert not a[gone].any()
+        assert np.array_equal(np.delete(a, gone, axis=0), b)
+    several = mmd2_and_grad(
+        x, y, [RBF(1.0), Energy()], nan_policy="omit", wrt=EVERYTHING, estimator=estimator
+    )
+    assert [g.shape for g in several[1:]] == [(2, 9, 3), (2, 9, 3), (2, 9), (2, 9)]
+    assert not several[1][:, gone_x].any()
+    assert several[3][1].any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

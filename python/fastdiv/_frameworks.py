@@ -321,9 +321,9 @@ def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
 
 
 def _mmd2(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
-    arguments: Options = {**arrays, **options}
+    arguments: Options = {**arrays, **options, "nan_policy": _inputs.ALWAYS_RAISE}
     if not wanted:
-        return float(mmd2(**{**arguments, "nan_policy": _inputs.ALWAYS_RAISE})), {}
+        return float(mmd2(**arguments)), {}
     value, *gradients = mmd2_and_grad(**arguments, wrt=wanted)
     return value, dict(zip(wanted, gradients, strict=True))
 

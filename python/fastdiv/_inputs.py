@@ -127,7 +127,7 @@ def samples(
         _same_length(a, b)
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
             keep = _finite_rows(a) & _finite_rows(b)
-            a, b = _chosen(a, keep), _chosen(b, keep)
+            a, b = chosen(a, keep), chosen(b, keep)
     a, b = (
         finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
     )
@@ -182,17 +182,7 @@ def weighted_samples(
     v = weights(y_weights, "y_weights", len(b), estimator)
     if u is None and v is None:
         return *samples(a, b, nan_policy, estimator), None, None
-    if estimator == "paired":
-        _same_length(a, b)
-    keep_x, keep_y = (
-        np.ones(len(rows), dtype=np.bool_) if w is None else w > 0 for rows, w in ((a, u), (b, v))
-    )
-    if estimator == "paired":
-        keep_x = keep_y = keep_x | keep_y
-    if _omits(nan_policy):
-        keep_x, keep_y = keep_x & _finite_rows(a), keep_y & _finite_rows(b)
-        if estimator == "paired":
-            keep_x = keep_y = keep_x & keep_y
+    keep_x, keep_y = rows_kept(a, b, u, v, nan_policy, estimator)
     a, u = _kept(a, u, keep_x)
     b, v = _kept(b, v, keep_y)
     a, b = samples(a, b, ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise", estimator)
@@ -202,10 +192,36 @@ def weighted_samples(
     return a, b, u, v
 
 
+def rows_kept(
+    a: Sample, b: Sample, u: Values | None, v: Values | None, nan_policy: object, estimator: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """
+    Tell which rows of two samples are not left out for their weights or for NaN.
+
+    "paired" keeps a row for the sake of its partner: both go if both weigh 0, or one holds NaN.
+    """
+    keep_x, keep_y = (
+        np.ones(len(rows), dtype=np.bool_) if w is None else w > 0 for rows, w in ((a, u), (b, v))
+    )
+    if estimator == "paired":
+        _same_length(a, b)
+        keep_x = keep_y = keep_x | keep_y
+    if _omits(nan_policy):
+        keep_x, keep_y = keep_x & _finite_rows(a), keep_y & _finite_rows(b)
+        if estimator == "paired":
+            keep_x = keep_y = keep_x & keep_y
+    return keep_x, keep_y
+
+
+def counted(a: Sample, w: Values | None) -> Sample:
+    """Return the rows that count by themselves, for example in a median: those of weight > 0."""
+    return a if w is None or w.all() else chosen(a, w > 0)
+
+
 def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
     """Return the chosen rows and their weights, the largest 1; None if all are equal."""
     if not keep.all():
-        a = a[keep] if isinstance(a, QuantizedRows) else _chosen(a, keep)
+        a = chosen(a, keep)
         w = None if w is None else w[keep]
     if w is None or not w.any():
         return a, w
@@ -234,10 +250,11 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
 
 def enough_weight(w: Values, name: str, estimator: str) -> None:
     """Refuse weights of which too few are > 0."""
-    if estimator != "biased" and np.count_nonzero(w) < 2:
+    least = 1 if estimator == "biased" else 2
+    if np.count_nonzero(w) < least:
         raise ValueError(
-            f"{name} must be > 0 for at least 2 rows for estimator={estimator!r}; "
-            f"got {np.count_nonzero(w)}"
+            f"{name} must be > 0 for at least {least} row{'s' if least > 1 else ''} for "
+            f"estimator={estimator!r}; got {np.count_nonzero(w)}"
         )
 
 
@@ -286,7 +303,7 @@ def finite(
     if first < 0:
         return a
     if omit:
-        return _chosen(a, _finite_rows(a))
+        return chosen(a, _finite_rows(a))
     count = sum(np.count_nonzero(~np.isfinite(a[rows])) for rows in _row_parts(a))
     row, column = divmod(first, a.shape[1])
     raise nonfinite(name, int(count), row, column, advice)
@@ -354,7 +371,16 @@ def _finite_rows(a: Sample) -> NDArray[np.bool_]:
     return _filled((len(a),), np.dtype(np.bool_), parts)
 
 
-def _chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix:
+@overload
+def chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix: ...
+@overload
+def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample: ...
+
+
+def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
+    """Return the rows of a mask."""
+    if isinstance(a, QuantizedRows):
+        return a[keep]
     shape = (int(np.count_nonzero(keep)), a.shape[1])
     return _filled(shape, a.dtype, (a[rows][keep[rows]] for rows in _row_parts(a)))
 

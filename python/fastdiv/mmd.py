@@ -145,7 +145,8 @@ def mmd2(
     kernels, single = as_kernels(kernel)
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
-    median = distances.median_bandwidth([a, b], threads, report)
+    counted = [_inputs.counted(a, wx), _inputs.counted(b, wy)]
+    median = distances.median_bandwidth(counted, threads, report)
     d = a.shape[1]
     resolved = [each._resolve(d, median) for each in kernels]
     lowered = lower(resolved, for_mmd=True)

@@ -30,6 +30,7 @@ def mmd2_and_grad(
     estimator: str = "unbiased",
     x_weights: object = None,
     y_weights: object = None,
+    nan_policy: str = "raise",
     n_threads: int | None = None,
     progress: object = None,
 ) -> tuple[Any, ...]:
@@ -42,9 +43,8 @@ def mmd2_and_grad(
     Parameters
     ----------
     x, y : array_like, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`, but neither quantised nor complex. They must be finite; rows of
-        weight 0 need not be, unless the estimator is "paired" or their weights are differentiated
-        by.
+        Samples, as in `mmd2`, but neither quantised nor complex. Rows of weight 0 need not be
+        finite, unless their weights are differentiated by or, for "paired", the partner counts.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
     wrt : str or sequence of str, default ("x", "y")
@@ -55,6 +55,9 @@ def mmd2_and_grad(
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
         As in `mmd2`. MMD² does not depend on their scale, so their gradient is orthogonal to
         them. None stands for 1/n and 1/m.
+    nan_policy : {"raise", "omit"}, default "raise"
+        As in `mmd2`. Rows that are dropped have the gradient 0, by their weights too, and are not
+        among the n and m above.
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
@@ -112,9 +115,9 @@ def mmd2_and_grad(
     by_bandwidth = "bandwidth" in names
     _check_parts(kernels, by_bandwidth)
     given = {"x": _differentiable(x, "x"), "y": _differentiable(y, "y")}
-    sides = _sides(given, {"x": x_weights, "y": y_weights}, names, estimator)
+    sides = _sides(given, {"x": x_weights, "y": y_weights}, names, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
-    counted = [s.rows if s.weights.all() else s.rows[s.weights > 0] for s in sides.values()]
+    counted = [_inputs.counted(s.rows, s.weights) for s in sides.values()]
     median = distances.median_bandwidth(counted, threads, report)
     d = sides["x"].rows.shape[1]
     resolved = [each._resolve(d, median) for each in kernels]
@@ -131,13 +134,14 @@ def mmd2_and_grad(
             gradients.append(one_or_all(by_bandwidths))
         elif name in sides:
             by_rows = _finite(one_or_all(pass_.by_rows[name]))
-            by_rows = sides[name].scattered(by_rows)
+            by_rows = sides[name].scattered(by_rows, -2)
             gradients.append(by_rows.reshape(by_rows.shape[:-2] + given[name].shape))
         else:
             own = name.removesuffix("_weights")
             with np.errstate(over="ignore"):
                 by_weights = _by_weights(own, sides, pass_, estimator) / sides[own].largest
-            gradients.append(_finite(one_or_all(by_weights)))
+            by_weights = _finite(one_or_all(by_weights))
+            gradients.append(sides[own].scattered(by_weights, -1))
     values = _finite(one_or_all(pass_.values))
     return (float(values) if single else values, *gradients)
 
@@ -164,39 +168,49 @@ class _Side(NamedTuple):
     rows: Matrix
     weights: Values
     largest: float
-    kept: NDArray[np.bool_] | None  # which rows these are, unless all
+    kept: NDArray[np.bool_]  # which rows these are
 
-    def scattered(self, by_rows: Matrix) -> Matrix:
-        """Return gradients for all rows, 0 for those left out."""
-        if self.kept is None:
+    def scattered(self, by_rows: Matrix, axis: int) -> Matrix:
+        """Return gradients for all rows, which are on an axis, 0 for those left out."""
+        if self.kept.all():
             return by_rows
-        whole = np.zeros((*by_rows.shape[:-2], len(self.kept), by_rows.shape[-1]), by_rows.dtype)
-        whole[..., self.kept, :] = by_rows
+        shape = list(by_rows.shape)
+        shape[axis] = len(self.kept)
+        whole = np.zeros(shape, by_rows.dtype)
+        np.moveaxis(whole, axis, 0)[self.kept] = np.moveaxis(by_rows, axis, 0)
         return whole
 
 
 def _sides(
-    given: dict[str, Matrix], weights: dict[str, object], names: Sequence[str], estimator: str
+    given: dict[str, Matrix],
+    weights: dict[str, object],
+    names: Sequence[str],
+    nan_policy: object,
+    estimator: str,
 ) -> dict[str, _Side]:
     """Check samples and weights; rows of weight 0 are left out, unless it is differentiated by."""
-    rows, scaled, largest = {}, {}, {}
-    kept: dict[str, NDArray[np.bool_] | None] = {}
-    for name, sample in given.items():
-        rows[name] = _inputs.matrix(sample, name)
-        w = _inputs.weights(weights[name], f"{name}_weights", len(rows[name]), estimator)
-        largest[name] = 1.0 / len(rows[name]) if w is None else float(w.max())
-        w = np.ones(len(rows[name])) if w is None else w / largest[name]
-        _inputs.enough_weight(w, f"{name}_weights", estimator)
-        kept[name] = None
-        if not w.all() and estimator != "paired" and f"{name}_weights" not in names:
-            keep = kept[name] = w > 0
-            rows[name], w = rows[name][keep], w[keep]
-        scaled[name] = w
-    a, b = _inputs.plain_samples(rows["x"], rows["y"], _inputs.ALWAYS_RAISE, estimator)
-    return {
-        name: _Side(own, scaled[name], largest[name], kept[name])
-        for name, own in (("x", a), ("y", b))
+    rows = {name: _inputs.matrix(sample, name) for name, sample in given.items()}
+    of_rows = {
+        name: _inputs.weights(weights[name], f"{name}_weights", len(own), estimator)
+        for name, own in rows.items()
     }
+    u, v = (None if f"{name}_weights" in names else w for name, w in of_rows.items())
+    keep_x, keep_y = _inputs.rows_kept(rows["x"], rows["y"], u, v, nan_policy, estimator)
+    kept = {"x": keep_x, "y": keep_y}
+    for name, keep in kept.items():
+        if not keep.all():
+            rows[name] = _inputs.chosen(rows[name], keep)
+    a, b = _inputs.plain_samples(rows["x"], rows["y"], nan_policy, estimator)
+    sides = {}
+    for name, own in (("x", a), ("y", b)):
+        w, largest = np.ones(len(own)), 1.0 / len(own)
+        if (of_all := of_rows[name]) is not None:
+            w = of_all[kept[name]]
+            largest = float(w.max()) or 1.0
+            w = w / largest
+        _inputs.enough_weight(w, f"{name}_weights", estimator)
+        sides[name] = _Side(own, w, largest, kept[name])
+    return sides
 
 
 class _Pass(NamedTuple):
