@@ -163,7 +163,28 @@ def test_a_tolerance_below_rounding_ends(rng):
         warnings.simplefilter("ignore", RuntimeWarning)
         result = kernel_mean_matching(x, y, RBF(1.0), tolerance=1e-30, max_iter=2000)
     assert result.gap < 1e-12
-    assert result.converged == (result.gap < 1e-30)
+    assert result.converged == (result.gap <= 1e-14)
+
+
+@pytest.mark.parametrize("mean", [0.0, 10.0, 1e4])
+def test_a_large_constant_in_the_kernel_loosens_nothing(rng, mean):
+    """The terms of MMD² may be many times what there is to gain."""
+    x, y = rng.normal(mean, size=(30, 2)), rng.normal(mean, size=(30, 2))
+    result = kernel_mean_matching(x, y, Polynomial())
+    equal = mmd2(x, y, Polynomial(), estimator="biased")
+    assert result.converged
+    assert result.n_iterations > 0
+    assert result.gap <= 1e-3 * equal
+    assert result.mmd2 < 0.3 * equal
+
+
+def test_a_constant_in_the_kernel_changes_little(rng):
+    x, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 2)) + 1
+    plain = kernel_mean_matching(x, y, RBF(1.0))
+    raised = kernel_mean_matching(x, y, Callback(lambda a, b: 1e6 + rbf_matrix(a, b, 1.0)))
+    assert raised.converged
+    assert raised.mmd2 == pytest.approx(plain.mmd2, abs=2e-3 * mmd2(x, y, RBF(1.0)))
+    np.testing.assert_allclose(raised.weights, plain.weights, atol=1e-2)
 
 
 def test_one_row(rng):
