@@ -36,7 +36,7 @@ from fastdiv import (
     reference,
     witness,
 )
-from fastdiv._quantization import SLOPES
+from fastdiv._quantization import STEEPEST
 from fastdiv.kernels import FORMULAS, lower
 
 KERNELS = {
@@ -339,7 +339,7 @@ def test_a_callback_gets_dequantised_blocks(rng):
 
 def test_every_kernel_has_a_slope_or_a_rule():
     no_kernel_of_an_mmd = {"cityblock"}
-    assert set(FORMULAS) - no_kernel_of_an_mmd == set(SLOPES) | {"energy", "polynomial", "linear"}
+    assert set(FORMULAS) - no_kernel_of_an_mmd == set(STEEPEST) | {"energy", "polynomial", "linear"}
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_slopes_are_the_largest(kernel):
     r = np.linspace(0, 5 * sigma, 200_001)
     k = FORMULAS[term.name](r if term.base == "l1" else r**2, *term.params)
     steepest = np.abs(np.diff(k) / np.diff(r)).max()
-    slope = SLOPES[term.name](*term.params)
+    slope = STEEPEST[term.name](*term.params)
     assert steepest <= slope * (1 + 1e-9)
     assert steepest >= slope * (1 - 1e-3)
 
@@ -494,6 +494,13 @@ ONES = np.ones(2, np.float32)
 def test_rows_that_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         QuantizedRows(*arguments)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, np.array, list])
+def test_rows_are_no_array(rng, convert):
+    rows = quantize_rows(rng.normal(size=(3, 2)))
+    with pytest.raises(TypeError, match=r"\.dequantize\(\)"):
+        convert(rows)
 
 
 def test_an_index_of_one_row_is_refused(rng):

@@ -30,7 +30,7 @@ def _rational_quadratic(alpha: float, sigma: float) -> float:
     return steepest * math.exp(-(alpha + 1) * math.log1p(1 / (2 * alpha + 1))) / sigma
 
 
-SLOPES: dict[str, Callable[..., float]] = {
+STEEPEST: dict[str, Callable[..., float]] = {
     "rbf": lambda sigma: math.exp(-0.5) / sigma,
     "rbf_less_one": lambda sigma: math.exp(-0.5) / sigma,
     "laplacian": lambda sigma: 1 / sigma,
@@ -134,7 +134,7 @@ def _bound(
     term: Term, of_x: Values, of_y: Values, estimator: str, counts: tuple[float, float, float]
 ) -> float:
     form = _form(term)
-    most = 1.0 if term.name in SLOPES else math.inf
+    most = 1.0 if term.name in STEEPEST else math.inf
     sums = []
     for a in (of_x, of_y):
         total = _all_pairs(a, form, a)
@@ -170,7 +170,7 @@ def _form(term: Term) -> Values:
     if term.name == "energy":
         (exponent,) = term.params
         return np.fliplr(np.eye(2)) if exponent <= 1 else exponent * np.fliplr(np.eye(4))
-    return SLOPES[term.name](*term.params) * np.fliplr(np.eye(2))
+    return STEEPEST[term.name](*term.params) * np.fliplr(np.eye(2))
 
 
 def _of_rows(term: Term, x: QuantizedRows) -> Values:

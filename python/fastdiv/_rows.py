@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,12 @@ class QuantizedRows:
             raise TypeError(f"rows are selected by a slice or an array; got {type(index).__name__}")
         zero = None if self.zero_point is None else self.zero_point[index]
         return QuantizedRows(self.values[index], self.scale[index], zero)
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("QuantizedRows are not iterable; go over the rows of .dequantize()")
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("QuantizedRows are no array; pass .dequantize()")
 
     def __repr__(self) -> str:
         return f"QuantizedRows(shape={self.shape}, symmetric={self.zero_point is None})"
