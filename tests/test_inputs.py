@@ -304,6 +304,8 @@ def test_torch():
     assert np.shares_memory(_inputs.matrix(x, "x"), x.numpy())
     with pytest.raises(TypeError, match=r"^x .*detach"):
         mmd2(x.clone().requires_grad_(), y, K)
+    with pytest.raises(TypeError, match=r"^x is not in CPU memory"):
+        mmd2(x.to("meta"), y, K)
     with pytest.raises(TypeError, match=r"^y .*sparse|^y cannot"):
         mmd2(x, y.to_sparse(), K)
 

@@ -418,8 +418,15 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
         )
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
-    device = getattr(value, "__dlpack_device__", None)
-    if device is not None and device()[0] not in _CPU_DEVICES:
+    if hasattr(value, "todense") and hasattr(value, "nse"):
+        raise TypeError(f"{name} is a sparse array of JAX; pass {name}.todense()")
+    if _is_traced(value):
+        raise TypeError(
+            f"{name} is traced by JAX and has no values yet; call the function of fastdiv.jax if "
+            "there is one, such as fastdiv.jax.mmd2, or call this one outside of jax.jit, jax.grad "
+            "and jax.vmap"
+        )
+    if not _on_cpu(value):
         raise TypeError(f"{name} is not in CPU memory; copy it first, for example {name}.cpu()")
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} requires grad, which is not tracked here; pass {name}.detach()")
@@ -440,6 +447,27 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(
             f"{name} cannot be viewed as a NumPy array; got {type(value).__name__}: {error}"
         ) from error
+
+
+def _on_cpu(value: Any) -> bool:
+    device = getattr(value, "__dlpack_device__", None)
+    try:
+        return device is None or device()[0] in _CPU_DEVICES
+    except ValueError:  # DLPack does not know the device, for example torch's meta
+        return False
+
+
+def _is_traced(value: object) -> bool:
+    """Tell whether this is a tracer, without importing JAX."""
+    return any(
+        each.__name__ == "Tracer" and each.__module__.startswith("jax")
+        for each in type(value).__mro__
+    )
+
+
+def is_differentiated(value: object) -> bool:
+    """Tell whether this is a tensor that requires grad, or traced by JAX."""
+    return bool(getattr(value, "requires_grad", False)) or _is_traced(value)
 
 
 def _is_nullable_numeric(value: Any) -> bool:
@@ -538,11 +566,16 @@ def integer(value: object, name: str, least: int, most: int | None = None) -> in
 
 def plain_array(value: object, name: str) -> NDArray[Any]:
     """Return a number or a list of numbers as an array of any dtype."""
+    if is_differentiated(value):
+        raise TypeError(
+            f"{name} must be made of concrete numbers: it is a constant, by which nothing is "
+            f"differentiated; got {type(value).__name__}"
+        )
     try:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must not be ragged; got {value!r}") from error
-    except (TypeError, RuntimeError) as error:  # a tensor with a gradient, or traced
+    except (TypeError, RuntimeError) as error:  # for example a list of tensors with gradients
         kind = type(value).__name__
         raise TypeError(f"{name} must be made of concrete numbers; got {kind}: {error}") from error
 

@@ -759,6 +759,12 @@ def _scalar_bandwidth(value: object) -> float | str:
 
 def _is_scalar(bandwidth: object) -> bool:
     plain = isinstance(bandwidth, str) or _inputs.is_plain_number(bandwidth)
+    if not plain and _inputs.is_differentiated(bandwidth):
+        raise TypeError(
+            "bandwidth must be made of concrete numbers: the parameters of kernels are constants "
+            "in fastdiv.torch and fastdiv.jax too, but fastdiv.mmd2_and_grad(wrt='bandwidth') "
+            f"returns the gradient by it; got {type(bandwidth).__name__}"
+        )
     return plain or _inputs.plain_array(bandwidth, "bandwidth").ndim == 0
 
 
