@@ -35,12 +35,14 @@ def test_other_values_are_refused(value: object) -> None:
 
 def test_numbers_are_numbers() -> None:
     numbers: list[float] = []
-    text = encode(("f", (), {"a": np.float64(0.1), "b": 3}), numbers)
+    text = encode(
+        ("f", (), {"a": np.float64(0.1), "b": 3, "c": np.int64(5), "d": np.float32(2)}), numbers
+    )
     function, _, options = decode(
         text, tuple(map(float, numbers))
     )  # torch makes all of them floats
-    assert (function, options) == ("f", {"a": 0.1, "b": 3})
-    assert type(options["b"]) is int
+    assert (function, options) == ("f", {"a": 0.1, "b": 3, "c": 5, "d": 2.0})
+    assert [type(each) for each in options.values()] == [float, int, int, float]
     for value in (float("nan"), -float("inf")):
         with pytest.raises(ValueError, match=f"a must be finite; got {value}"):
             encode({"a": value}, [])

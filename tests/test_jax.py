@@ -11,6 +11,7 @@ from fastdiv import RBF, Callback, Energy, Linear, Sum
 jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402
+from jax.experimental.sparse import BCOO  # noqa: E402
 from jax.test_util import check_grads  # noqa: E402
 
 import fastdiv.jax as fj  # noqa: E402
@@ -21,6 +22,10 @@ from fastdiv import _frameworks  # noqa: E402
 def x64():
     with jax.enable_x64(True):
         yield
+
+
+class Own(RBF):
+    """A kernel that decode does not know."""
 
 
 def normal(*shape, seed=0, dtype=float):
@@ -195,6 +200,26 @@ def test_dtypes(x64, x, y, value):
     assert float(result) == pytest.approx(fastdiv.energy_distance(*same), rel=1e-5)
 
 
+def test_numbers_of_numpy_and_jax_are_numbers():
+    for one in (np.float32(1), np.int64(1), jnp.asarray(1.0)):
+        assert fj.energy_distance(X, Y, exponent=one) == fj.energy_distance(X, Y)
+        assert fj.wae_mmd(X, Y, sigma2_p=one) == fj.wae_mmd(X, Y)
+        np.testing.assert_array_equal(fj.kl(X, std=one), fj.kl(X, std=1.0))
+    assert fj.energy_distance(X, Y, n_threads=np.int64(1)) == fj.energy_distance(X, Y)
+
+
+def test_complex_codes(x64):
+    z, prior = (normal(5, 3, seed=k) + 1j * normal(5, 3, seed=k + 1) for k in (0, 2))
+    assert fj.wae_mmd(z, prior) == pytest.approx(fastdiv.wae_mmd(z, prior), rel=1e-12)
+    parts, others = (jnp.stack([a.real, a.imag], axis=-1) for a in (z, prior))
+    of_parts = jax.grad(fj.wae_mmd)(parts, others)
+    np.testing.assert_allclose(
+        jax.grad(fj.wae_mmd)(z, prior), of_parts[..., 0] - 1j * of_parts[..., 1], rtol=1e-12
+    )
+    other = jax.grad(lambda z: fj.wae_mmd(z, prior, grad_convention="torch"))(z)
+    np.testing.assert_allclose(other, of_parts[..., 0] + 1j * of_parts[..., 1], rtol=1e-12)
+
+
 @pytest.mark.parametrize(("convention", "expected"), [("torch", 6 + 8j), ("jax", 6 - 8j)])
 def test_gradient_of_the_square_of_a_complex_number(convention, expected):
     def square(z):
@@ -245,7 +270,23 @@ def traced(function):
         (lambda: traced(lambda s: fj.wae_mmd(X, Y, sigma2_p=s)), TypeError, "sigma2_p"),
         (lambda: traced(lambda s: fj.mmd2(X, Y, estimator=s)), TypeError, "estimator must be made"),
         (lambda: traced(lambda s: fj.kl(X, std=1.0, reduce=s)), ValueError, "reduce must be one"),
-        (lambda: traced(lambda s: fastdiv.mmd2(s * X, Y)), TypeError, "x cannot be viewed as"),
+        (
+            lambda: traced(lambda s: fastdiv.mmd2(s * X, Y)),
+            TypeError,
+            r"^x is traced by JAX .*fastdiv\.jax\.mmd2",
+        ),
+        (
+            lambda: jax.grad(lambda s: fj.mmd2(X, Y, RBF(s)))(1.0),
+            TypeError,
+            r"mmd2_and_grad\(wrt='bandwidth'\)",
+        ),
+        (
+            lambda: fj.mmd2(X, Y, Sum([RBF(1.0), Callback(np.dot)])),
+            TypeError,
+            "kernels must have a gradient; got a Callback",
+        ),
+        (lambda: fj.mmd2(X, Y, Own(1.0)), TypeError, "kernel must be one of fastdiv.kernels; got"),
+        (lambda: fastdiv.mmd2(BCOO.fromdense(X), Y), TypeError, r"sparse.*pass x\.todense\(\)"),
     ],
 )
 def test_wrong_arguments(call, error, message):

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 import fastdiv
-from fastdiv import RBF, Callback, Energy, InverseMultiquadric, Laplacian, Linear, Polynomial, Sum
+from fastdiv import (
+    RBF,
+    Callback,
+    Energy,
+    InverseMultiquadric,
+    Laplacian,
+    Linear,
+    Matern,
+    Polynomial,
+    Sum,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -26,6 +36,10 @@ KERNELS = [
     Polynomial(2),
     Sum([RBF(1.0), InverseMultiquadric(c=2.0)], weights=[0.5, 2.0]),
 ]
+
+
+class Own(RBF):
+    """A kernel that decode does not know."""
 
 
 def normal(*shape, seed=0, dtype=torch.float64, grad=True):
@@ -327,6 +341,33 @@ def test_dtypes(x, y, value):
 # --- complex samples -------------------------------------------------------------------
 
 
+def test_numbers_of_numpy_are_numbers():
+    one = np.float32(1)
+    assert ft.energy_distance(X, Y, exponent=one) == ft.energy_distance(X, Y)
+    assert ft.energy_distance(X, Y, n_threads=np.int64(1)) == ft.energy_distance(X, Y)
+    assert ft.wae_mmd(X, Y, sigma2_p=one) == ft.wae_mmd(X, Y)
+    assert torch.equal(ft.kl(X, std=one), ft.kl(X, std=1.0))
+    assert torch.equal(ft.kl(X, logvar=np.int32(0)), ft.kl(X, logvar=0))
+
+
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_complex_codes(kernel):
+    z = torch.complex(normal(6, 3, grad=False), normal(6, 3, seed=1, grad=False))
+    prior = torch.complex(normal(5, 3, seed=2, grad=False), normal(5, 3, seed=3, grad=False))
+    z.requires_grad_()
+    value = ft.wae_mmd(z, prior, kernel=kernel)
+    expected = fastdiv.wae_mmd(z.detach().numpy(), prior.numpy(), kernel=kernel)
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+    (gradient,) = torch.autograd.grad(value, z)
+    parts = torch.view_as_real(z.detach()).requires_grad_()
+    (of_parts,) = torch.autograd.grad(
+        ft.wae_mmd(parts, torch.view_as_real(prior), kernel=kernel), parts
+    )
+    torch.testing.assert_close(torch.view_as_real(gradient), of_parts)
+    (other,) = torch.autograd.grad(ft.wae_mmd(z, prior, kernel=kernel, grad_convention="jax"), z)
+    torch.testing.assert_close(other, gradient.conj().resolve_conj())
+
+
 @pytest.mark.parametrize(("convention", "expected"), [("torch", 6 + 8j), ("jax", 6 - 8j)])
 def test_gradient_of_the_square_of_a_complex_number(convention, expected):
     z = torch.tensor([3 + 4j], requires_grad=True)
@@ -399,6 +440,34 @@ def test_second_derivatives_of_compiled_code_are_refused(function, backend):
     # torch.compile has an error of its own.
     with pytest.raises((NotImplementedError, RuntimeError), match=r"second deriv|double backward"):
         torch.autograd.grad(loss + (gradient**2).sum(), x)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch, of itself
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+def test_second_derivatives_by_what_is_computed_in_compiled_code_are_refused(backend):
+    """By backward(); torch.autograd.grad lets them pass, which is documented."""
+    torch.compiler.reset()
+    x = normal(5, 3, dtype=torch.float32)
+    compiled = torch.compile(
+        lambda x: ft.mmd2(torch.tanh(x), Y.float(), RBF(1.0)), fullgraph=True, backend=backend
+    )
+    loss = compiled(x)
+    (gradient,) = torch.autograd.grad(loss, x, create_graph=True)
+    with pytest.raises((NotImplementedError, RuntimeError), match=r"second deriv|double backward"):
+        (loss + (gradient**2).sum()).backward()
+
+
+def test_compile_the_other_losses():
+    torch.compiler.reset()
+
+    def loss(x, exponent):
+        distance = ft.energy_distance(x, Y, exponent=exponent, n_threads=2)
+        penalty = ft.wae_mmd(torch.complex(x, x * x), Y, sigma2_p=exponent)
+        return distance + penalty + ft.kl(x, std=exponent, reduce="mean")
+
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    for exponent in (1.0, 0.5, 0.7):
+        torch.testing.assert_close(compiled(X, exponent), loss(X, exponent))
 
 
 def test_compile_for_any_batch_size():
@@ -618,11 +687,23 @@ def quantized():
         (lambda: ft.mmd2(X, Y[:, :2]), ValueError, "same number of features; got 3 and 2"),
         (lambda: ft.mmd2(X > 0, Y), TypeError, "x must hold real numbers; got dtype torch.bool"),
         (lambda: ft.mmd2(X * float("nan"), Y), ValueError, "x holds 15 NaN"),
-        (lambda: ft.wae_mmd(X.to(torch.complex64), Y), TypeError, "z must hold real numbers"),
+        (lambda: ft.wae_mmd(X > 0, Y), TypeError, "z must hold real numbers"),
         (lambda: ft.mmd2(X, Y, Callback(np.dot)), TypeError, "kernel must have a gradient"),
+        (
+            lambda: ft.mmd2(X, Y, Sum([RBF(1.0), Callback(np.dot)])),
+            TypeError,
+            "kernels must have a gradient; got a Callback",
+        ),
+        (lambda: ft.mmd2(X, Y, Own(1.0)), TypeError, "kernel must be one of fastdiv.kernels; got"),
+        (
+            lambda: ft.mmd2(X, Y, Sum([Own(1.0)])),
+            TypeError,
+            "must be one of fastdiv.kernels; got O",
+        ),
         (lambda: ft.mmd2(X, Y, [RBF(1.0)]), TypeError, "kernel must be a single kernel"),
         (lambda: ft.mmd2(X, Y, "rbf"), TypeError, "kernel must be a fastdiv kernel"),
-        (lambda: ft.mmd2(X, Y, RBF(normal(3).sum())), TypeError, "bandwidth must be made of"),
+        (lambda: ft.mmd2(X, Y, RBF(normal(3).sum())), TypeError, r"wrt='bandwidth'\)"),
+        (lambda: ft.mmd2(X, Y, Matern(normal(3).sum())), TypeError, "nu must be made of concrete"),
         (lambda: ft.mmd2(X, Y, estimator="u"), ValueError, "estimator must be one of"),
         (lambda: ft.mmd2(X, Y, estimator="100%s'"), ValueError, "estimator must be one of"),
         (lambda: ft.mmd2(X, Y, n_threads=0), ValueError, "n_threads must be"),
@@ -630,7 +711,9 @@ def quantized():
         (lambda: ft.mmd2(X, Y, grad_convention="tf"), ValueError, "grad_convention must be"),
         (lambda: ft.mmd2(X, Y, x_weights=Y[:, 0]), ValueError, "x_weights"),
         (lambda: ft.energy_distance(X, Y, exponent=2), ValueError, "exponent must be > 0 and < 2"),
-        (lambda: ft.energy_distance(X, Y, exponent=X[0, 0]), TypeError, "exponent must be made"),
+        (lambda: ft.energy_distance(X, Y, exponent=normal(1)), TypeError, "exponent must be made"),
+        (lambda: ft.wae_mmd(X, Y, sigma2_p=normal(1)), TypeError, "sigma2_p must be made"),
+        (lambda: ft.wae_mmd(X, Y, sigma2_p=-1), ValueError, "sigma2_p must be > 0"),
         (lambda: ft.wae_mmd(X, Y, kernel="x"), ValueError, "kernel must be one of"),
         (lambda: ft.wae_mmd(X, Y, prior="x"), ValueError, "prior must be one of"),
         (lambda: ft.kl(X), TypeError, "exactly one of std, .* must be given; got none"),

@@ -35,6 +35,8 @@ Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
 GRAD_CONVENTIONS = ("torch", "jax")
+SCALES = (*DIAGONAL, *FULL)
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 # --- calls as text and numbers ---------------------------------------------------------
@@ -48,6 +50,8 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
     """
     if value is None or isinstance(value, (str, bool)):
         return repr(value).replace("%", "%%")
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()
     if isinstance(value, (int, float)):
         if value - value != 0:
             raise ValueError(f"{name} must be finite; got {value}")
@@ -58,7 +62,16 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
     if isinstance(value, dict):
         items = [f"{key!r}: {encode(each, numbers, key)}" for key, each in value.items()]
         return "{" + ", ".join(items) + "}"
-    if isinstance(value, Kernel) and type(value).__module__ == kernels.__name__:
+    if isinstance(value, Callback):
+        raise TypeError(
+            f"{name} must have a gradient; got a Callback, which only fastdiv.mmd2 can evaluate"
+        )
+    if isinstance(value, Kernel):
+        if type(value).__module__ != kernels.__name__:
+            raise TypeError(
+                f"{name} must be one of fastdiv.kernels; got {type(value).__name__}, which only "
+                "fastdiv.mmd2 and fastdiv.mmd2_and_grad take"
+            )
         parameters = {each.name: getattr(value, each.name) for each in fields(value)}
         return encode((type(value).__name__, parameters), numbers, name)
     raise TypeError(
@@ -68,13 +81,11 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
 
 
 def kernel(value: object) -> Kernel:
-    """Return one kernel of `fastdiv.kernels` that has a gradient."""
+    """Return a single kernel."""
     if isinstance(value, (tuple, list)):
         raise TypeError("kernel must be a single kernel: a loss is one number. Use Sum to add them")
     if not isinstance(value, Kernel):
         kernels.as_kernels(value)
-    if isinstance(value, Callback):
-        raise TypeError("kernel must have a gradient; got a Callback, which only mmd2 can evaluate")
     assert isinstance(value, Kernel)
     return value
 
@@ -100,15 +111,17 @@ def _decoded_kernel(name: str, parameters: Options) -> Kernel:
 
 
 def gaussian_arguments(
-    mean: object, scales: Mapping[str, object], q_mean: object, q_scales: Mapping[str, object]
+    mean: object, scales: Sequence[object], q_mean: object, q_scales: Sequence[object]
 ) -> dict[str, object]:
-    """Return the arguments of `kl` that were given, by name: those of p, and of q if any."""
-    given = {"mean": mean, **_given(scales)}
+    """Return the arguments of `kl` that were given, by name; scales are in the order of SCALES."""
+    of_p = dict(zip(SCALES, scales, strict=True))
+    of_q = dict(zip([f"q_{name}" for name in SCALES], q_scales, strict=True))
+    given = {"mean": mean, **_given(of_p)}
     if len(given) != 2:
-        raise TypeError(_exactly_one(scales, given))
-    q_given = _given({"q_mean": q_mean, **q_scales})
+        raise TypeError(_exactly_one(of_p, given))
+    q_given = _given({"q_mean": q_mean, **of_q})
     if q_given and ("q_mean" not in q_given or len(q_given) != 2):
-        raise TypeError("with q_mean, " + _exactly_one(q_scales, q_given))
+        raise TypeError("with q_mean, " + _exactly_one(of_q, q_given))
     return given | q_given
 
 
@@ -181,6 +194,17 @@ def require_batch(shape: tuple[int, ...], batch: tuple[int, ...]) -> None:
     )
     if not fits:
         raise ValueError(f"where must broadcast to the batch shape {batch}; got {tuple(shape)}")
+
+
+def reduced(values: Any, mask: Any, reduce: str) -> Any:
+    """Reduce the values of a batch, arrays of either framework, of which a mask may choose some."""
+    if reduce == "none":
+        return values
+    if 0 in values.shape:
+        raise ValueError(f"reduce={reduce!r} needs at least one item; the batch is empty")
+    if reduce == "sum":
+        return values.sum()
+    return values.mean() if mask is None else values.sum() / mask.sum()
 
 
 def _broadcast(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from fastdiv import _frameworks, _inputs
 from fastdiv.divergences import REDUCTIONS
-from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
     import jax
@@ -156,11 +156,15 @@ def energy_distance(
     >>> energy_distance(jnp.array([0.0, 1.0]), jnp.array([2.0, 3.0]))
     Array(3., dtype=float32)
     """
-    kernel = ("Energy", {"exponent": exponent})
-    options = {"kernel": kernel, "estimator": estimator, "n_threads": n_threads}
-    samples = _real({"x": x, "y": y}, grad_convention)
-    return _call(
-        "mmd2", samples | _arrays({"x_weights": x_weights, "y_weights": y_weights}), options
+    return mmd2(
+        x,
+        y,
+        Energy(exponent),
+        estimator=estimator,
+        x_weights=x_weights,
+        y_weights=y_weights,
+        n_threads=n_threads,
+        grad_convention=grad_convention,
     )
 
 
@@ -172,6 +176,7 @@ def wae_mmd(
     prior: str = "normal",
     sigma2_p: float = 1.0,
     n_threads: int | None = None,
+    grad_convention: str = "jax",
 ) -> jax.Array:
     """
     Compute the MMD penalty of Wasserstein autoencoders between latent codes and prior draws.
@@ -181,7 +186,8 @@ def wae_mmd(
     Parameters
     ----------
     z, z_prior : Array, shapes (n, ...) and (m, ...)
-        Codes of a batch and draws of the prior; trailing axes are flattened to d features.
+        Codes of a batch and draws of the prior; trailing axes are flattened to d features, twice
+        as many if complex.
     kernel : {"imq", "rbf"}, default "imq"
         As in `fastdiv.wae_mmd`. The bandwidth of "rbf" counts as a constant.
     prior : {"normal", "sphere", "uniform"}, default "normal"
@@ -190,6 +196,8 @@ def wae_mmd(
         Variance of the prior.
     n_threads : int, optional
         Number of threads; see `fastdiv.set_num_threads`.
+    grad_convention : {"jax", "torch"}, default "jax"
+        Of gradients with respect to complex codes, as in `mmd2`.
 
     Returns
     -------
@@ -214,8 +222,9 @@ def wae_mmd(
     >>> jax.grad(wae_mmd)(z, z_prior).shape
     (2, 2)
     """
-    options = {"kernel": kernel, "prior": prior, "sigma2_p": sigma2_p, "n_threads": n_threads}
-    return _call("wae_mmd", _arrays({"z": z, "z_prior": z_prior}), options)
+    variance = _inputs.positive(sigma2_p, "sigma2_p")
+    options = {"kernel": kernel, "prior": prior, "sigma2_p": variance, "n_threads": n_threads}
+    return _call("wae_mmd", _real({"z": z, "z_prior": z_prior}, grad_convention), options)
 
 
 def kl(
@@ -289,24 +298,8 @@ def kl(
     Array([[0.   , 0.   ],
            [0.125, 0.25 ]], dtype=float32)
     """
-    scales = {
-        "std": std,
-        "var": var,
-        "logstd": logstd,
-        "logvar": logvar,
-        "cov": cov,
-        "scale_tril": scale_tril,
-        "precision": precision,
-    }
-    q_scales = {
-        "q_std": q_std,
-        "q_var": q_var,
-        "q_logstd": q_logstd,
-        "q_logvar": q_logvar,
-        "q_cov": q_cov,
-        "q_scale_tril": q_scale_tril,
-        "q_precision": q_precision,
-    }
+    scales = std, var, logstd, logvar, cov, scale_tril, precision
+    q_scales = q_std, q_var, q_logstd, q_logvar, q_cov, q_scale_tril, q_precision
     arguments = _frameworks.gaussian_arguments(mean, scales, q_mean, q_scales)
     return _divergence(arguments, where, reduce, n_threads)
 
@@ -461,7 +454,7 @@ def _on_cpu(value: object, name: str) -> jax.Array:
 
 
 def _number_or_array(value: object, name: str, like: jax.Array) -> jax.Array:
-    if isinstance(value, (int, float)):
+    if isinstance(value, _frameworks.NUMBERS):
         return jnp.asarray(value, dtype=like.dtype)
     return _checked(value, name)
 
@@ -504,13 +497,8 @@ def _divergence(
         _frameworks.require_batch(mask.shape, batch)
         arrays["where"] = jnp.broadcast_to(mask, batch)
     values = _call("kl", arrays, {"n_threads": n_threads})
-    if reduce == "none":
-        return values
-    if values.size == 0:
-        raise ValueError(f"reduce={reduce!r} needs at least one item; the batch is empty")
-    if reduce == "sum":
-        return values.sum()
-    return values.mean() if where is None else values.sum() / arrays["where"].sum()
+    result: jax.Array = _frameworks.reduced(values, arrays.get("where"), reduce)
+    return result
 
 
 # --- the operation ---------------------------------------------------------------------

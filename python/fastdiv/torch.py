@@ -1,16 +1,24 @@
 """
 Divergences as differentiable functions of PyTorch tensors on the CPU.
 
-The functions have the names and arguments of those of `fastdiv`, on which they call without a
-copy of the data. Gradients flow to every tensor that requires grad and to no other. float32 and
+`mmd2`, `energy_distance`, `wae_mmd` and `kl_flow` call those of `fastdiv`, without a copy of the
+data, and have their arguments but for `nan_policy` and `progress`. They take one kernel: neither a
+sequence nor a `Callback` nor a subclass of your own. `grad_convention` is about complex samples.
+`kl` takes the parameters of `fastdiv.Gaussian` and `categorical_kl` those of
+`fastdiv.Categorical`, where `fastdiv.kl` takes distributions. Parameters of kernels and other
+options are constants.
+
+Gradients flow to every tensor that requires grad and to no other. float32 and
 float64 are computed as they are, half types as float32, integers as float64, and tensors of
 different dtypes together as float64; the value has the wider of these dtypes, a gradient that of
-its tensor. There are no second derivatives, and no transformations of `torch.func`.
+its tensor. There are no second derivatives, which are an error, and no transformations of
+`torch.func`.
 
 Everything works inside `torch.compile`, which sees one opaque operation, but a kernel with a
-bandwidth per feature has to be made outside if the graph must not break. A second derivative is an
-error there too if the tensors are inputs of the compiled function; of what is computed within,
-PyTorch 2.13 lets it pass, with a wrong result, as it does for functions of its own.
+bandwidth per feature has to be made outside if the graph must not break. There too a second
+derivative by ``backward()`` is an error, and by ``torch.autograd.grad`` if the tensors are inputs
+of the compiled function. For tensors computed within, ``torch.autograd.grad`` of PyTorch 2.13 takes
+it as 0 without an error, as it does for functions of its own.
 
 Tensors must be dense and on the CPU. Needs PyTorch: ``pip install 'fastdiv[torch]'``.
 """
@@ -22,7 +30,7 @@ from typing import Any
 
 from fastdiv import _frameworks, _inputs
 from fastdiv.divergences import REDUCTIONS
-from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
     import torch
@@ -76,6 +84,11 @@ def mmd2(
     ------
     TypeError, ValueError, OverflowError
         As `fastdiv.mmd2`, or if a tensor is not dense and on the CPU.
+
+    Notes
+    -----
+    A second derivative is an error; but where `torch.compile` compiles a function that computes
+    the samples within, ``torch.autograd.grad`` takes it as 0 in silence. ``backward()`` does not.
 
     References
     ----------
@@ -150,11 +163,15 @@ def energy_distance(
     >>> x.grad
     tensor([-0.5000, -1.5000])
     """
-    kernel = ("Energy", {"exponent": exponent})
-    options = {"kernel": kernel, "estimator": estimator, "n_threads": n_threads}
-    samples = _real({"x": x, "y": y}, grad_convention)
-    return _call(
-        "mmd2", samples | _tensors({"x_weights": x_weights, "y_weights": y_weights}), options
+    return mmd2(
+        x,
+        y,
+        Energy(exponent),
+        estimator=estimator,
+        x_weights=x_weights,
+        y_weights=y_weights,
+        n_threads=n_threads,
+        grad_convention=grad_convention,
     )
 
 
@@ -166,6 +183,7 @@ def wae_mmd(
     prior: str = "normal",
     sigma2_p: float = 1.0,
     n_threads: int | None = None,
+    grad_convention: str = "torch",
 ) -> Tensor:
     """
     Compute the MMD penalty of Wasserstein autoencoders between latent codes and prior draws.
@@ -173,7 +191,8 @@ def wae_mmd(
     Parameters
     ----------
     z, z_prior : Tensor, shapes (n, ...) and (m, ...)
-        Codes of a batch and draws of the prior; trailing axes are flattened to d features.
+        Codes of a batch and draws of the prior; trailing axes are flattened to d features, twice
+        as many if complex.
     kernel : {"imq", "rbf"}, default "imq"
         As in `fastdiv.wae_mmd`. The bandwidth of "rbf" counts as a constant.
     prior : {"normal", "sphere", "uniform"}, default "normal"
@@ -182,6 +201,8 @@ def wae_mmd(
         Variance of the prior.
     n_threads : int, optional
         Number of threads; see `fastdiv.set_num_threads`.
+    grad_convention : {"torch", "jax"}, default "torch"
+        Of gradients with respect to complex codes, as in `mmd2`.
 
     Returns
     -------
@@ -192,6 +213,11 @@ def wae_mmd(
     ------
     TypeError, ValueError, OverflowError
         As `fastdiv.wae_mmd`, or if a tensor is not dense and on the CPU.
+
+    Notes
+    -----
+    A second derivative is an error; but where `torch.compile` compiles a function that computes
+    the codes within, ``torch.autograd.grad`` takes it as 0 in silence. ``backward()`` does not.
 
     References
     ----------
@@ -206,8 +232,9 @@ def wae_mmd(
     >>> z.grad.shape
     torch.Size([2, 2])
     """
-    options = {"kernel": kernel, "prior": prior, "sigma2_p": sigma2_p, "n_threads": n_threads}
-    return _call("wae_mmd", _tensors({"z": z, "z_prior": z_prior}), options)
+    variance = _inputs.positive(sigma2_p, "sigma2_p")
+    options = {"kernel": kernel, "prior": prior, "sigma2_p": variance, "n_threads": n_threads}
+    return _call("wae_mmd", _real({"z": z, "z_prior": z_prior}, grad_convention), options)
 
 
 def kl(
@@ -265,6 +292,11 @@ def kl(
     TypeError, ValueError, OverflowError
         As `fastdiv.Gaussian` and `fastdiv.kl`, or if a tensor is not dense and on the CPU.
 
+    Notes
+    -----
+    A second derivative is an error; but where `torch.compile` compiles a function that computes
+    parameters within, ``torch.autograd.grad`` takes it as 0 in silence. ``backward()`` does not.
+
     References
     ----------
     D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", ICLR (2014), appendix B.
@@ -283,24 +315,8 @@ def kl(
     tensor([[-0.5000, -0.5000, -0.5000],
             [-0.5000, -0.5000, -0.5000]])
     """
-    scales = {
-        "std": std,
-        "var": var,
-        "logstd": logstd,
-        "logvar": logvar,
-        "cov": cov,
-        "scale_tril": scale_tril,
-        "precision": precision,
-    }
-    q_scales = {
-        "q_std": q_std,
-        "q_var": q_var,
-        "q_logstd": q_logstd,
-        "q_logvar": q_logvar,
-        "q_cov": q_cov,
-        "q_scale_tril": q_scale_tril,
-        "q_precision": q_precision,
-    }
+    scales = std, var, logstd, logvar, cov, scale_tril, precision
+    q_scales = q_std, q_var, q_logstd, q_logvar, q_cov, q_scale_tril, q_precision
     arguments = _frameworks.gaussian_arguments(mean, scales, q_mean, q_scales)
     return _divergence(arguments, where, reduce, n_threads)
 
@@ -499,7 +515,7 @@ def _divergence(
     _inputs.choice(reduce, REDUCTIONS, "reduce")
     tensors: dict[str, Tensor] = {}
     for name, value in arguments.items():
-        if isinstance(value, (int, float)) and tensors:
+        if isinstance(value, _frameworks.NUMBERS) and tensors:
             value = torch.tensor(value, dtype=next(iter(tensors.values())).dtype)
         tensors[name] = _checked(value, name)
     batch, shapes = _frameworks.expanded({name: t.shape for name, t in tensors.items()})
@@ -512,13 +528,8 @@ def _divergence(
         _frameworks.require_batch(mask.shape, batch)
         tensors["where"] = mask.expand(batch)
     values = _call("kl", tensors, {"n_threads": n_threads})
-    if reduce == "none":
-        return values
-    if values.numel() == 0:
-        raise ValueError(f"reduce={reduce!r} needs at least one item; the batch is empty")
-    if reduce == "sum":
-        return values.sum()
-    return values.mean() if where is None else values.sum() / tensors["where"].sum()
+    result: Tensor = _frameworks.reduced(values, tensors.get("where"), reduce)
+    return result
 
 
 # --- the operation ---------------------------------------------------------------------
