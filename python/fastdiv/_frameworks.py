@@ -260,10 +260,9 @@ def rehearse(
         if "where" in arrays:
             _inputs.mask(arrays["where"], "where", arrays["where"].shape)
     elif function == "wae_mmd":
-        words = {name: value for name, value in options.items() if name != "n_threads"}
-        if words["kernel"] == "rbf":
-            words["kernel"] = "imq"  # as the bandwidth of the other depends on the values
-        wae_kernel(**arrays, **words)
+        if options["kernel"] == "rbf":
+            options["kernel"] = "imq"  # as the bandwidth of the other depends on the values
+        wae_kernel(**arrays, **options)
     else:
         estimator = _inputs.choice(options["estimator"], _inputs.ESTIMATORS, "estimator")
         weights = (arrays.get("x_weights"), arrays.get("y_weights"))
@@ -356,8 +355,7 @@ def _wae_mmd(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Resul
     z, z_prior = arrays.values()
     if not wanted:
         return wae_mmd(z, z_prior, **options), {}
-    words = {name: value for name, value in options.items() if name != "n_threads"}
-    chosen = wae_kernel(z, z_prior, **words)
+    chosen = wae_kernel(z, z_prior, **options)
     names = ["x" if name == "z" else "y" for name in wanted]
     value, *gradients = mmd2_and_grad(z, z_prior, chosen, wrt=names, n_threads=options["n_threads"])
     return value, dict(zip(wanted, gradients, strict=True))

@@ -49,7 +49,7 @@ def mmd2_and_grad(
         As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
     wrt : str or sequence of str, default ("x", "y")
         What to differentiate by, each once: "x", "y", "x_weights", "y_weights", "bandwidth".
-        For "bandwidth" every kernel must have one, and float32 samples are taken in float64.
+        For "bandwidth" every kernel must have one.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         As in `mmd2`.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
@@ -92,13 +92,11 @@ def mmd2_and_grad(
     are products of tiles of slopes with the rows, f' (x y), as k itself is. The gradient by σ is
     the MMD² of ∂k/∂σ = −(2/σ) t f'(t), which takes a pass of its own.
 
-    Gradients by rows are good to 1e-4 (float32) or 1e-11 (float64) of the largest of a sample,
-    also for clusters far apart; those by a bandwidth as MMD² itself; those by a bandwidth per
+    Gradients by rows are good to some 1e-5 of the largest entry in float32, to 1e-12 in float64,
+    also far from the origin, where only `Polynomial` cancels, as its values do; to ten times that
+    for clusters far apart. Those by a bandwidth are as good as MMD²; those by one bandwidth per
     feature, taken in float64 from gradients by rows, lose as many digits as rows are farther
     apart than the bandwidth.
-
-    Entries of a gradient are good to some 1e-5 of the largest in float32, to 1e-12 in float64, also
-    far from the origin; there, only `Polynomial` cancels, as its values themselves do.
 
     References
     ----------
