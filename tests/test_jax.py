@@ -208,6 +208,14 @@ def test_numbers_of_numpy_and_jax_are_numbers():
     assert fj.energy_distance(X, Y, n_threads=np.int64(1)) == fj.energy_distance(X, Y)
 
 
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_wae_kernels_are_those_of_numpy(kernel):
+    for _ in range(2):
+        value, gradient = jax.value_and_grad(partial(fj.wae_mmd, kernel=kernel))(X, Y)
+        assert value == pytest.approx(fastdiv.wae_mmd(X, Y, kernel=kernel), rel=1e-5)
+        assert np.abs(gradient).max() > 0
+
+
 def test_complex_codes(x64):
     z, prior = (normal(5, 3, seed=k) + 1j * normal(5, 3, seed=k + 1) for k in (0, 2))
     assert fj.wae_mmd(z, prior) == pytest.approx(fastdiv.wae_mmd(z, prior), rel=1e-12)

@@ -12,6 +12,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,7 +31,7 @@ from fastdiv.mmd_gradients import mmd2_and_grad
 from fastdiv.presets import wae_kernel, wae_mmd
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
-Options: TypeAlias = dict[str, Any]
+Options: TypeAlias = Mapping[str, Any]
 Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
@@ -96,10 +97,10 @@ def decode(text: str, numbers: tuple[float, ...]) -> tuple[str, tuple[str, ...],
     function, names, options = ast.literal_eval(text % tuple(map(float, numbers)))
     if isinstance(options.get("kernel"), tuple):
         options["kernel"] = _decoded_kernel(*options["kernel"])
-    return function, names, options
+    return function, names, MappingProxyType(options)
 
 
-def _decoded_kernel(name: str, parameters: Options) -> Kernel:
+def _decoded_kernel(name: str, parameters: dict[str, Any]) -> Kernel:
     cls = getattr(kernels, name)
     if cls is Sum:
         parameters["kernels"] = [_decoded_kernel(*each) for each in parameters["kernels"]]
@@ -260,9 +261,9 @@ def rehearse(
         if "where" in arrays:
             _inputs.mask(arrays["where"], "where", arrays["where"].shape)
     elif function == "wae_mmd":
-        if options["kernel"] == "rbf":
-            options["kernel"] = "imq"  # as the bandwidth of the other depends on the values
-        wae_kernel(**arrays, **options)
+        # The bandwidth of "rbf" depends on the values.
+        form = "imq" if options["kernel"] == "rbf" else options["kernel"]
+        wae_kernel(**arrays, **{**options, "kernel": form})
     else:
         estimator = _inputs.choice(options["estimator"], _inputs.ESTIMATORS, "estimator")
         weights = (arrays.get("x_weights"), arrays.get("y_weights"))
