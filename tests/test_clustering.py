@@ -46,18 +46,22 @@ def pairs_of(rows, weights, distance):
 @each_dtype
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_core_against_reference(core, rng, kind, weighted, dtype):
+@pytest.mark.parametrize("shifted", [False, True], ids=["centers", "offsets"])
+def test_core_against_reference(core, rng, kind, weighted, shifted, dtype):
     for n, d, k in ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4)):
         x = rng.normal(size=(n, d)).astype(dtype)
         codes = rng.integers(-1, k, size=n)
         weights = rng.random(n) if weighted else None
         centers = rng.normal(size=(k, d))
         centers[0] = x[0]  # at least one row lies at a centre
+        offsets = rng.normal(size=(k, d)) if shifted else None
         codes[0] = 0
-        expected = reference.cluster_sums(x, codes, weights, centers, kind, 0, None)
+        if shifted:
+            offsets[0] = 0.0
+        expected = reference.cluster_sums(x, codes, weights, centers, offsets, kind, 0, None)
         strided = [x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]]
         for each in strided:
-            got = core.cluster_sums(each, codes, weights, centers, kind, 0, None)
+            got = core.cluster_sums(each, codes, weights, centers, offsets, kind, 0, None)
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
 
 
@@ -67,9 +71,10 @@ def test_core_has_the_same_bits_for_any_number_of_threads(core, rng, kind, dtype
     x = rng.normal(size=(60_000, 7)).astype(dtype)
     codes, centers = rng.integers(-1, 20, size=len(x)), rng.normal(size=(20, 7))
     for weights in (None, rng.random(len(x))):
-        one = core.cluster_sums(x, codes, weights, centers, kind, 1, None)
+    offsets = rng.normal(size=(20, 7))
+        one = core.cluster_sums(x, codes, weights, centers, offsets, kind, 1, None)
         for threads in (2, 3, 8):
-            many = core.cluster_sums(x, codes, weights, centers, kind, threads, None)
+            many = core.cluster_sums(x, codes, weights, centers, offsets, kind, threads, None)
             assert many.tobytes() == one.tobytes()
 
 
@@ -77,12 +82,13 @@ def test_core_refuses_what_does_not_fit(core):
     x, centers = np.zeros((3, 2)), np.zeros((2, 2))
     codes = np.zeros(3, dtype=np.int64)
     for arguments, message in (
-        ((x, codes + 2, None, centers, "squares"), "codes must be below"),
-        ((x, codes[:2], None, centers, "squares"), "codes need one number per row"),
-        ((x, codes, None, centers[:, :1], "squares"), "features of x"),
-        ((x, codes, None, centers[:0], "squares"), "at least one cluster"),
-        ((x, codes, np.ones(2), centers, "squares"), "weights need one number per row"),
-        ((x, codes, None, centers, "cosine"), "unknown sum over clusters"),
+        ((x, codes + 2, None, centers, None, "squares"), "codes must be below"),
+        ((x, codes[:2], None, centers, None, "squares"), "codes need one number per row"),
+        ((x, codes, None, centers[:, :1], None, "squares"), "features of x"),
+        ((x, codes, None, centers, centers[:1], "squares"), "offsets must have the shape"),
+        ((x, codes, None, centers[:0], None, "squares"), "at least one cluster"),
+        ((x, codes, np.ones(2), centers, None, "squares"), "weights need one number per row"),
+        ((x, codes, None, centers, None, "cosine"), "unknown sum over clusters"),
     ):
         with pytest.raises(ValueError, match=message):
             core.cluster_sums(*arguments, 0, None)

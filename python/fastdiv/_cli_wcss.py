@@ -101,7 +101,7 @@ def _wcss(args: argparse.Namespace) -> int:
     if args.standardize:
         (x,) = standardize({"DATA": x}, names)
     words = {"labels must": f"--labels: {args.labels} must"}
-    with in_option_words(words, RuntimeError):  # geometric medians that are not found
+    with in_option_words(words):
         noise = None if args.noise is None else _noise_label(labels, args)
         kept, _ = _labels.codes(labels, "labels", len(x), noise)
         codes = kept[kept >= 0]

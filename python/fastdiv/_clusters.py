@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ _LABELS_AT_ONCE = 1 << 12
 _SQDIST_PAIRS: list[_backend.Group] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
 ]
+_VALUES_AT_ONCE = 1 << 18
+
 
 
 class Clusters(NamedTuple):
@@ -94,13 +97,18 @@ def _numbered(
 
 
 def sums(
-    clusters: Clusters, centers: Values, name: str, n_threads: int, progress: Progress | None
+    clusters: Clusters,
+    centers: Values,
+    offsets: Values | None,
+    name: str,
+    n_threads: int,
+    progress: Progress | None,
 ) -> Values:
     """Do as the backends' `cluster_sums`; an error for data that are not finite or overflow."""
     x, codes, _, weights = clusters
     with np.errstate(over="ignore", invalid="ignore"):
         out = _backend.current().cluster_sums(
-            x, codes, weights, np.ascontiguousarray(centers), name, n_threads, progress
+            x, codes, weights, centers, offsets, name, n_threads, progress
         )
     if not np.isfinite(out).all():
         _refuse_nonfinite(clusters)
@@ -140,7 +148,7 @@ def means(
 def _from_anchors(
     clusters: Clusters, anchors: Values, n_threads: int, progress: Progress | None
 ) -> Means:
-    found = sums(clusters, anchors, "squares", n_threads, progress)
+    found = sums(clusters, anchors, None, "squares", n_threads, progress)
     sizes, weights = found[:, 0].astype(np.int64), found[:, 1]
     weightless = (weights == 0) & (sizes > 0)
     if weightless.any():
@@ -184,6 +192,15 @@ def pair_sums(
         squares[c], distances[c] = _pairs_within(rows, w, n_threads, progress)
         if metric == "manhattan":
             distances[c] = _manhattan_pairs(rows, np.ones(len(rows)) if w is None else w)
+def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
+    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
+    kept = np.flatnonzero(clusters.codes >= 0)
+    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
+    for start in range(0, len(kept), step):
+        at = kept[start : start + step]
+        yield clusters.codes[at], clusters.x[at].astype(np.float64)
+
+
     if not np.isfinite([squares, distances]).all():
         _refuse_nonfinite(clusters)
         raise OverflowError(f"the sums over pairs overflow in {x.dtype}; scale the data")

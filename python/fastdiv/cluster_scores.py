@@ -127,7 +127,7 @@ def davies_bouldin_score(
     _comparable(clusters)
     threads = _inputs.threads(n_threads)
     means = _clusters.means(clusters, threads, None)
-    sums = _clusters.sums(clusters, means.anchors + means.offsets, "euclidean", threads, None)
+    sums = _clusters.sums(clusters, means.anchors, means.offsets, "euclidean", threads, None)
     spread = sums[:, 3] / means.weights
     at = means.relative()
     worst = np.zeros(len(at))

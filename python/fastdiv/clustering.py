@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _clusters, _inputs, _progress
-from fastdiv._backend import Progress, Values
-from fastdiv._clusters import Clusters, Means
-from fastdiv.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, weiszfeld
+from fastdiv._backend import Values
+from fastdiv._clusters import Clusters
+from fastdiv.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find
 
 METRICS = ("euclidean", "manhattan")
 _CENTERS = ("mean", "geometric_median")
@@ -149,8 +149,11 @@ def cluster_dispersion(
         cluster are 0.
     OverflowError
         If squares overflow.
-    RuntimeError
-        If a geometric median was not found; see `geometric_median`.
+
+    Warns
+    -----
+    RuntimeWarning
+        If a geometric median is not known as well as it should be; see `geometric_median`.
 
     References
     ----------
@@ -176,8 +179,13 @@ def cluster_dispersion(
         kind = "given"
         given, clusters = _fitted(centers, clusters)
     means = _clusters.means(clusters, threads, report, given)
-    at = _centers(kind, given, clusters, means, threads, report)
-    sums = _clusters.sums(clusters, at, metric, threads, report)
+    at, offsets = means.anchors, means.offsets
+    if given is not None:
+        at, offsets = given, np.zeros_like(given)
+    elif kind == "geometric_median":
+        median = find(clusters, means, DEFAULT_TOLERANCE, MAX_ITERATIONS, threads, report)
+        at, offsets = median.anchors, median.offsets
+    sums = _clusters.sums(clusters, at, offsets, metric, threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
     weights = means.weights
     both: tuple[Values | None, Values | None] = (None, None)
@@ -188,7 +196,7 @@ def cluster_dispersion(
         labels=_read_only(clusters.labels),
         sizes=_read_only(means.sizes),
         weights=_read_only(weights),
-        centers=_read_only(at),
+        centers=_read_only(at + offsets),
         wcss=_read_only(wcss),
         mse=_read_only(wcss / np.where(weights > 0, weights, 1.0)),
         sum_dist=_read_only(sums[:, 3]),
@@ -299,24 +307,6 @@ def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
         f"centers must have one row per label; got {len(at)} rows for {len(labels)} labels. "
         "Clusters may be empty only if the labels are integers from 0 to k - 1"
     )
-
-
-def _centers(
-    kind: str,
-    given: Values | None,
-    clusters: Clusters,
-    means: Means,
-    n_threads: int,
-    progress: Progress | None,
-) -> Values:
-    if given is not None:
-        return given
-    at: Values = means.anchors + means.offsets
-    if kind == "geometric_median":
-        return weiszfeld(
-            clusters, at, DEFAULT_TOLERANCE, MAX_ITERATIONS, n_threads, progress
-        ).centers
-    return at
 
 
 def _read_only(a: Any) -> Any:
