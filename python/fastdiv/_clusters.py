@@ -47,10 +47,10 @@ class Means(NamedTuple):
     offsets: Values
     wcss: Values
 
-    def relative(self) -> Values:
-        """Return the means of the clusters, (k, d), seen from the anchor of the first of them."""
-        positions: Values = (self.anchors - self.anchors[0]) + self.offsets
-        return positions
+    def relative(self, to: int = 0) -> Values:
+        """Return the means of the clusters, (k, d), seen from the mean of one of them."""
+        between: Values = self.anchors - self.anchors[to] + (self.offsets - self.offsets[to])
+        return between
 
     def bcss(self) -> float:
         """Return Σ W ‖mean − grand mean‖²."""
