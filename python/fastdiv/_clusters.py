@@ -15,6 +15,9 @@ from fastdiv._backend import Matrix, Progress, Values
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
 
+_LEAST_SQUARES = 1e-280
+"""Sums of squares below it may have lost digits to underflow."""
+
 _LABELS_AT_ONCE = 1 << 12
 
 _SQDIST_PAIRS: list[_backend.Group] = [
@@ -112,8 +115,12 @@ def sums(
         )
     if not np.isfinite(out).all():
         _refuse_nonfinite(clusters)
-        raise OverflowError("the sums of squares overflow in float64; scale the data")
+        raise OverflowError(f"the sums of squares overflow in float64; {_scaling(clusters)}")
     return out
+
+
+def _scaling(clusters: Clusters) -> str:
+    return "scale the data" + ("" if clusters.weights is None else " or sample_weight")
 
 
 def _refuse_nonfinite(clusters: Clusters) -> None:
@@ -139,6 +146,8 @@ def means(
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
     found = _from_anchors(clusters, anchors, n_threads, progress)
+    if found.wcss.sum() < _LEAST_SQUARES * max(1.0, found.weights.sum()):
+        _refuse_underflow(clusters, anchors)
     shift = found.weights * (found.offsets**2).sum(axis=1)
     if (shift > _CANCELLATION * found.wcss).any():
         found = _from_anchors(clusters, anchors + found.offsets, n_threads, progress)
@@ -159,6 +168,16 @@ def _from_anchors(
     offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
+
+
+def _refuse_underflow(clusters: Clusters, first: Values) -> None:
+    """Raise an error unless all rows of each cluster are equal to its first."""
+    for of, rows in blocks(clusters):
+        if (rows != first[of]).any():
+            raise ValueError(
+                "x must not have differences so small that the sums of their squares underflow "
+                f"in float64; {_scaling(clusters)}"
+            )
 
 
 def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
@@ -203,7 +222,7 @@ def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
 
     if not np.isfinite([squares, distances]).all():
         _refuse_nonfinite(clusters)
-        raise OverflowError(f"the sums over pairs overflow in {x.dtype}; scale the data")
+        raise OverflowError(f"the sums over pairs overflow in {x.dtype}; {_scaling(clusters)}")
     return squares, distances
 
 

@@ -145,8 +145,8 @@ def cluster_dispersion(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, labels and centres do not fit, or all weights of a
-        cluster are 0.
+        If an argument is not as described, labels and centres do not fit, all weights of a
+        cluster are 0, or differences are so small that their squares underflow.
     OverflowError
         If squares overflow.
 

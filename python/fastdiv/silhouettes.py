@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _metrics, _progress
 from fastdiv._backend import Progress, Sample, Values
-from fastdiv._rows import in_float64
+from fastdiv._rows import QuantizedRows, in_float64
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
+
+_LEAST_RANGE = 1e-140
+"""Of data whose squared differences keep their digits."""
 
 _AT_ONCE = 1 << 16
 """Differences held at a time for squared distances: they stay in the cache."""
@@ -195,6 +198,7 @@ def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) 
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
+            x = _in_range(x)
             sums = np.empty((k, n))
             for row, span in zip(sums, spans, strict=True):
                 row[:] = _squared_sums(x, w, span)
@@ -225,6 +229,17 @@ def _total_of_others(w: Values) -> Values:
 
 
 def _squared_sums(x: Sample, w: Values, span: slice) -> Values:
+def _in_range(x: Sample) -> Sample:
+    """Return the rows, in other units if squares of these could underflow: shares have no unit."""
+    if isinstance(x, QuantizedRows):
+        return x
+    largest = float((x.max(axis=0) - x.min(axis=0)).max())
+    if largest == 0 or largest >= _LEAST_RANGE:
+        return x
+    scaled: Sample = np.ldexp(x - x[0], -np.frexp(largest)[1])
+    return scaled
+
+
     """
     Return the sums of squared distances of all rows to those of a cluster.
 
