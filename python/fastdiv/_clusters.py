@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _labels
+from fastdiv import _backend, _inputs, _labels, _weights
 from fastdiv._backend import Matrix, Progress, Values
 
 _CANCELLATION = 100.0
@@ -20,11 +20,11 @@ _LEAST_SQUARES = 1e-280
 
 _LABELS_AT_ONCE = 1 << 12
 
+_VALUES_AT_ONCE = 1 << 18
+
 _SQDIST_PAIRS: list[_backend.Group] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
 ]
-_VALUES_AT_ONCE = 1 << 18
-
 
 
 class Clusters(NamedTuple):
@@ -192,6 +192,15 @@ def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
     return first
 
 
+def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
+    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
+    kept = np.flatnonzero(clusters.codes >= 0)
+    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
+    for start in range(0, len(kept), step):
+        at = kept[start : start + step]
+        yield clusters.codes[at], clusters.x[at].astype(np.float64)
+
+
 def pair_sums(
     clusters: Clusters,
     metric: str,
@@ -211,15 +220,6 @@ def pair_sums(
         squares[c], distances[c] = _pairs_within(rows, w, n_threads, progress)
         if metric == "manhattan":
             distances[c] = _manhattan_pairs(rows, np.ones(len(rows)) if w is None else w)
-def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
-    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
-    kept = np.flatnonzero(clusters.codes >= 0)
-    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
-    for start in range(0, len(kept), step):
-        at = kept[start : start + step]
-        yield clusters.codes[at], clusters.x[at].astype(np.float64)
-
-
     if not np.isfinite([squares, distances]).all():
         _refuse_nonfinite(clusters)
         raise OverflowError(f"the sums over pairs overflow in {x.dtype}; {_scaling(clusters)}")
@@ -235,10 +235,12 @@ def _pairs_within(
         if weights is None:
             return backend.pair_sums(rows, other, *options)[:, 0] / 2
         largest = weights.max()
+        w = weights / largest
+        x, y = _weights.wide_enough(rows, w), _weights.wide_enough(other, w)
         found = backend.weighted_sums(
-            rows, other, weights / largest, np.ones(1), np.zeros(3), False, False, False, *options
+            x, y, w, np.ones(1), np.zeros(3), False, False, False, *options
         )[0]
-        of_pairs: Values = found[:, 0] / 2 * largest**2
+        of_pairs: Values = found[:, 0] / 2 * largest * largest
     return of_pairs
 
 

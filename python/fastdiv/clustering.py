@@ -284,8 +284,13 @@ def wcss(
     means = _clusters.means(clusters, threads, report)
     if method == "centroid":
         return float(means.wcss.sum())
-    squares, _ = _clusters.pair_sums(clusters, "euclidean", threads, report)
-    return float((squares / means.weights).sum())
+    if clusters.weights is None:
+        squares, _ = _clusters.pair_sums(clusters, "euclidean", threads, report)
+        return float((squares / means.weights).sum())
+    shares = clusters.weights / means.weights[clusters.codes]  # whose products do not overflow
+    shared = clusters._replace(weights=shares)
+    squares, _ = _clusters.pair_sums(shared, "euclidean", threads, report)
+    return float((squares * means.weights).sum())
 
 
 def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:

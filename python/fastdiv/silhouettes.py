@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _labels, _metrics, _progress
+from fastdiv import _backend, _inputs, _labels, _metrics, _progress, _weights
 from fastdiv._backend import Progress, Sample, Values
 from fastdiv._rows import QuantizedRows, in_float64
 
@@ -205,6 +205,7 @@ def _silhouettes(clusters: Clusters, n_threads: int, progress: Progress | None) 
         else:
             groups = _metrics.powers(clusters.metric, 1.0)
             backend = _backend.current()
+            x = _weights.wide_enough(x, w)
             (sums,) = backend.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
@@ -228,7 +229,6 @@ def _total_of_others(w: Values) -> Values:
     return others
 
 
-def _squared_sums(x: Sample, w: Values, span: slice) -> Values:
 def _in_range(x: Sample) -> Sample:
     """Return the rows, in other units if squares of these could underflow: shares have no unit."""
     if isinstance(x, QuantizedRows):
@@ -240,6 +240,7 @@ def _in_range(x: Sample) -> Sample:
     return scaled
 
 
+def _squared_sums(x: Sample, w: Values, span: slice) -> Values:
     """
     Return the sums of squared distances of all rows to those of a cluster.
 
