@@ -534,15 +534,16 @@ def test_wcss_with_weights_of_any_scale(rng, dtype, method, scale):
     w = rng.random(len(x)) + 0.1
     found = wcss(x, labels, method=method, sample_weight=w * scale)
     expected = wcss(x, labels, method=method, sample_weight=w)
-    assert found == pytest.approx(expected * scale, rel=1e-12 if dtype == np.float64 else 1e-5)
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    assert found == pytest.approx(expected * scale, rel=rtol, abs=0.0)
 
 
 @each_dtype
 def test_pairs_with_weights_of_all_scales(dtype):
     x, w = np.array([[0.0], [1.0], [2.0]], dtype=dtype), [1.0, 1e-50, 1e-50]
     found = cluster_dispersion(x, [0, 0, 0], sample_weight=w, pairs=True)
-    assert found.pair_sum[0] == pytest.approx(3e-50, rel=1e-6)
-    assert found.pair_sum_sq[0] == pytest.approx(5e-50, rel=1e-6)
+    assert found.pair_sum[0] == pytest.approx(3e-50, rel=1e-6, abs=0.0)
+    assert found.pair_sum_sq[0] == pytest.approx(5e-50, rel=1e-6, abs=0.0)
 
 
 def test_pairs_say_what_overflows(rng):
