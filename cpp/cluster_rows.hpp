@@ -27,14 +27,19 @@ struct RowSums {
   double absolutes = 0;
 };
 
-// Of x - centre; adds weight * (x - centre) to `sums` where it is not null.
-template <bool adds, bool absolutes, class T>
-[[gnu::always_inline]] inline RowSums take_row(const T* x, const double* centre, std::ptrdiff_t dim,
+// Of v = x - centre - offset, in this order: near the centre the first difference is exact. Adds
+// weight * v to `sums`.
+template <bool adds, bool absolutes, bool offsets, class T>
+[[gnu::always_inline]] inline RowSums take_row(const T* x, const double* centre,
+                                               const double* offset, std::ptrdiff_t dim,
                                                double weight, double* sums) {
   Vec<double> square{}, absolute{};
   std::ptrdiff_t k = 0;
   for (; k + lanes<double> <= dim; k += lanes<double>) {
-    const Vec<double> v = load_wide(x + k) - load(centre + k);
+    Vec<double> v = load_wide(x + k) - load(centre + k);
+    if constexpr (offsets) {
+      v -= load(offset + k);
+    }
     square += v * v;
     if constexpr (absolutes) {
       absolute += v < 0.0 ? -v : v;
@@ -46,7 +51,10 @@ template <bool adds, bool absolutes, class T>
   // Adding nothing makes new variables, which may lie in memory; the others stay in registers.
   RowSums row{total<double>(square + 0.0), absolutes ? total<double>(absolute + 0.0) : 0};
   for (; k < dim; ++k) {
-    const double v = static_cast<double>(x[k]) - centre[k];
+    double v = static_cast<double>(x[k]) - centre[k];
+    if constexpr (offsets) {
+      v -= offset[k];
+    }
     row.squares += v * v;
     if constexpr (absolutes) {
       row.absolutes += __builtin_fabs(v);
@@ -70,8 +78,8 @@ inline void prefetch_row(const T* x, std::ptrdiff_t dim) {
   }
 }
 
-template <class T, ClusterSum kind>
-bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
+template <class T, ClusterSum kind, bool offsets>
+bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
   const std::ptrdiff_t stride = cluster_scalars + rows.dim;
   for (std::ptrdiff_t i = 0; i < rows.rows; ++i) {
     const std::int64_t code = rows.codes[i];
@@ -86,15 +94,16 @@ bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
       prefetch_row(x + rows_ahead * rows.stride, rows.dim);
     }
     const double* centre = rows.centers + code * rows.dim;
+    const double* offset = offsets ? rows.offsets + code * rows.dim : nullptr;
     const double weight = rows.weights == nullptr ? 1 : rows.weights[i];
     double* out = sums + code * stride;
     double* vector = out + cluster_scalars;
     if constexpr (kind == ClusterSum::directions) {
-      const double distance =
-          __builtin_sqrt(take_row<false, false>(x, centre, rows.dim, 0, vector).squares);
+      const double distance = __builtin_sqrt(
+          take_row<false, false, offsets>(x, centre, offset, rows.dim, 0, vector).squares);
       if (distance > 0) {
         const double pull = weight / distance;
-        take_row<true, false>(x, centre, rows.dim, pull, vector);
+        take_row<true, false, offsets>(x, centre, offset, rows.dim, pull, vector);
         out[1] += pull;
         out[3] += weight * distance;
       } else {
@@ -104,7 +113,8 @@ bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
       continue;
     }
     constexpr bool manhattan = kind == ClusterSum::manhattan;
-    const RowSums row = take_row<true, manhattan>(x, centre, rows.dim, weight, vector);
+    const RowSums row =
+        take_row<true, manhattan, offsets>(x, centre, offset, rows.dim, weight, vector);
     out[0] += 1;
     out[1] += weight;
     out[2] += weight * row.squares;
@@ -115,6 +125,12 @@ bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
     }
   }
   return true;
+}
+
+template <class T, ClusterSum kind>
+bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
+  return rows.offsets == nullptr ? add_rows_from<T, kind, false>(rows, sums)
+                                 : add_rows_from<T, kind, true>(rows, sums);
 }
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -26,8 +26,8 @@ ptrdiff_t part_count(ptrdiff_t rows, ptrdiff_t size_of_sums) {
 
 template <class T>
 bool cluster_sums(MatrixView<T> x, const std::int64_t* codes, const double* weights,
-                  const double* centers, std::int64_t n_clusters, ClusterSum kind, double* out,
-                  const Options& options) {
+                  const double* centers, const double* offsets, std::int64_t n_clusters,
+                  ClusterSum kind, double* out, const Options& options) {
   if (n_clusters < 1 || x.cols < 1) {
     throw std::invalid_argument("there must be at least one cluster and one feature");
   }
@@ -54,6 +54,7 @@ bool cluster_sums(MatrixView<T> x, const std::int64_t* codes, const double* weig
                           std::min(step, end - row),
                           x.cols,
                           centers,
+                          offsets,
                           n_clusters};
       if (x.col_stride != 1) {
         T* block = memory[static_cast<std::size_t>(thread)].data();
@@ -85,8 +86,8 @@ bool cluster_sums(MatrixView<T> x, const std::int64_t* codes, const double* weig
 }
 
 template bool cluster_sums(MatrixView<float>, const std::int64_t*, const double*, const double*,
-                           std::int64_t, ClusterSum, double*, const Options&);
+                           const double*, std::int64_t, ClusterSum, double*, const Options&);
 template bool cluster_sums(MatrixView<double>, const std::int64_t*, const double*, const double*,
-                           std::int64_t, ClusterSum, double*, const Options&);
+                           const double*, std::int64_t, ClusterSum, double*, const Options&);
 
 }  // namespace fastdiv

@@ -123,6 +123,7 @@ struct ClusterRows {
   std::ptrdiff_t rows;
   std::ptrdiff_t dim;
   const double* centers;
+  const double* offsets;  // added to the centers, or null
   std::int64_t n_clusters;
 };
 

@@ -50,6 +50,7 @@ using PyGroups = std::vector<PyGroup>;
 using Values = py::array_t<double>;
 using WeightArray = py::array_t<double, py::array::c_style>;
 using Weights = std::optional<WeightArray>;
+using Offsets = std::optional<WeightArray>;
 using DiagonalGradients = std::tuple<Values, Values, Values>;
 using Sizes = py::array_t<std::int64_t, py::array::c_style>;
 using Codes = py::array_t<std::int64_t, py::array::c_style>;
@@ -494,14 +495,18 @@ fastdiv::ClusterSum cluster_sum_from(const std::string& name) {
 
 template <class T>
 Values cluster_sums_of(const py::array& x, const Codes& codes, const Weights& weights,
-                       const WeightArray& centers, const std::string& name, int n_threads,
-                       const Progress& progress) {
+                       const WeightArray& centers, const Offsets& offsets, const std::string& name,
+                       int n_threads, const Progress& progress) {
   const auto vx = view<T>(x);
   if (codes.ndim() != 1 || codes.shape(0) != vx.rows) {
     throw std::invalid_argument("codes need one number per row");
   }
   if (centers.ndim() != 2 || centers.shape(1) != vx.cols) {
     throw std::invalid_argument("centers must have the features of x");
+  }
+  if (offsets && (offsets->ndim() != 2 || offsets->shape(0) != centers.shape(0) ||
+                  offsets->shape(1) != centers.shape(1))) {
+    throw std::invalid_argument("offsets must have the shape of centers");
   }
   const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
   const auto kind = cluster_sum_from(name);
@@ -511,8 +516,9 @@ Values cluster_sums_of(const py::array& x, const Codes& codes, const Weights& we
   double* data = out.mutable_data();
   const std::int64_t* numbers = codes.data();
   const double* at = centers.data();
+  const double* beside = offsets ? offsets->data() : nullptr;
   run(progress, total, [&] {
-    fastdiv::cluster_sums<T>(vx, numbers, w, at, k, kind, data,
+    fastdiv::cluster_sums<T>(vx, numbers, w, at, beside, k, kind, data,
                              options(n_threads, progress, total));
   });
   return out;
@@ -632,10 +638,10 @@ py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_th
 }
 
 Values cluster_sums(const py::array& x, const Codes& codes, const Weights& weights,
-                    const WeightArray& centers, const std::string& name, int n_threads,
-                    const Progress& progress) {
+                    const WeightArray& centers, const Offsets& offsets, const std::string& name,
+                    int n_threads, const Progress& progress) {
   return (is_float32(x) ? cluster_sums_of<float> : cluster_sums_of<double>)(x, codes, weights,
-                                                                            centers, name,
+                                                                            centers, offsets, name,
                                                                             n_threads, progress);
 }
 
@@ -962,8 +968,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("kth_distances", &kth_distances, py::arg("at"), py::arg("x"), py::arg("k"),
         py::arg("exclude_self"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("cluster_sums", &cluster_sums, py::arg("x"), py::arg("codes"), py::arg("weights"),
-        py::arg("centers"), py::arg("name"), py::arg("n_threads"), py::arg("progress"),
-        py::pos_only());
+        py::arg("centers"), py::arg("offsets"), py::arg("name"), py::arg("n_threads"),
+        py::arg("progress"), py::pos_only());
   m.def("log_ratio_moments", &log_ratio_moments, py::arg("log_p"), py::arg("log_q"),
         py::arg("estimator"), py::arg("n_threads"), py::pos_only());
   m.def("categorical_normalisers", &categorical_normalisers, py::arg("values"), py::arg("name"),

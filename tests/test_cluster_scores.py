@@ -43,6 +43,32 @@ def test_scores_of_degenerate_clusters_are_those_of_scikit_learn():
                 assert ours(x, labels) == pytest.approx(theirs(x, labels), rel=1e-12, abs=1e-15)
 
 
+def test_means_that_coincide_up_to_rounding():
+    x, labels = [[0.1], [0.3], [0.0], [0.4], [5.0], [6.0]], [0, 0, 1, 1, 2, 2]
+    with_others = [(0.1 + 0.5) / 5.3, (0.2 + 0.5) / 5.3]  # of the first two clusters
+    expected = (with_others[0] + 2 * with_others[1]) / 3
+    for offset in (0.0, 0.7, 1e3):
+        found = davies_bouldin_score(np.array(x) + offset, labels)
+        assert found == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("offset", [1e8, 1e12])
+def test_davies_bouldin_keeps_its_digits_far_from_the_origin(rng, offset):
+    x, labels = clustered(rng)
+    x = np.round(x * 256) / 256  # so that the shift is exact
+    near = davies_bouldin_score(x, labels)
+    assert davies_bouldin_score(x + offset, labels) == pytest.approx(near, rel=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-145, 1e-160, 1e-300])
+def test_scores_refuse_squares_that_underflow(rng, scale):
+    x, labels = clustered(rng)
+    for score in (calinski_harabasz_score, davies_bouldin_score):
+        assert score(x * 1e-130, labels) == pytest.approx(score(x, labels), rel=1e-12)
+        with pytest.raises(ValueError, match=r"squares underflow in float64; scale the data$"):
+            score(x * scale, labels)
+
+
 def test_scores_take_weights_as_copies(rng):
     x, labels = clustered(rng, n=80)
     copies = rng.integers(0, 3, size=80)

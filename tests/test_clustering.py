@@ -9,6 +9,7 @@ from fastdiv import (
     _backend,
     _clusters,
     cluster_dispersion,
+    geometric_median,
     reference,
     wcss,
 )
@@ -46,18 +47,22 @@ def pairs_of(rows, weights, distance):
 @each_dtype
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_core_against_reference(core, rng, kind, weighted, dtype):
+@pytest.mark.parametrize("shifted", [False, True], ids=["centers", "offsets"])
+def test_core_against_reference(core, rng, kind, weighted, shifted, dtype):
     for n, d, k in ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4)):
         x = rng.normal(size=(n, d)).astype(dtype)
         codes = rng.integers(-1, k, size=n)
         weights = rng.random(n) if weighted else None
         centers = rng.normal(size=(k, d))
+        offsets = rng.normal(size=(k, d)) if shifted else None
         centers[0] = x[0]  # at least one row lies at a centre
+        if shifted:
+            offsets[0] = 0.0
         codes[0] = 0
-        expected = reference.cluster_sums(x, codes, weights, centers, kind, 0, None)
+        expected = reference.cluster_sums(x, codes, weights, centers, offsets, kind, 0, None)
         strided = [x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]]
         for each in strided:
-            got = core.cluster_sums(each, codes, weights, centers, kind, 0, None)
+            got = core.cluster_sums(each, codes, weights, centers, offsets, kind, 0, None)
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
 
 
@@ -66,10 +71,11 @@ def test_core_against_reference(core, rng, kind, weighted, dtype):
 def test_core_has_the_same_bits_for_any_number_of_threads(core, rng, kind, dtype):
     x = rng.normal(size=(60_000, 7)).astype(dtype)
     codes, centers = rng.integers(-1, 20, size=len(x)), rng.normal(size=(20, 7))
+    offsets = rng.normal(size=(20, 7))
     for weights in (None, rng.random(len(x))):
-        one = core.cluster_sums(x, codes, weights, centers, kind, 1, None)
+        one = core.cluster_sums(x, codes, weights, centers, offsets, kind, 1, None)
         for threads in (2, 3, 8):
-            many = core.cluster_sums(x, codes, weights, centers, kind, threads, None)
+            many = core.cluster_sums(x, codes, weights, centers, offsets, kind, threads, None)
             assert many.tobytes() == one.tobytes()
 
 
@@ -77,12 +83,13 @@ def test_core_refuses_what_does_not_fit(core):
     x, centers = np.zeros((3, 2)), np.zeros((2, 2))
     codes = np.zeros(3, dtype=np.int64)
     for arguments, message in (
-        ((x, codes + 2, None, centers, "squares"), "codes must be below"),
-        ((x, codes[:2], None, centers, "squares"), "codes need one number per row"),
-        ((x, codes, None, centers[:, :1], "squares"), "features of x"),
-        ((x, codes, None, centers[:0], "squares"), "at least one cluster"),
-        ((x, codes, np.ones(2), centers, "squares"), "weights need one number per row"),
-        ((x, codes, None, centers, "cosine"), "unknown sum over clusters"),
+        ((x, codes + 2, None, centers, None, "squares"), "codes must be below"),
+        ((x, codes[:2], None, centers, None, "squares"), "codes need one number per row"),
+        ((x, codes, None, centers[:, :1], None, "squares"), "features of x"),
+        ((x, codes, None, centers, centers[:1], "squares"), "offsets must have the shape"),
+        ((x, codes, None, centers[:0], None, "squares"), "at least one cluster"),
+        ((x, codes, np.ones(2), centers, None, "squares"), "weights need one number per row"),
+        ((x, codes, None, centers, None, "cosine"), "unknown sum over clusters"),
     ):
         with pytest.raises(ValueError, match=message):
             core.cluster_sums(*arguments, 0, None)
@@ -463,3 +470,62 @@ def test_labels_that_are_numbers_already(rng):
     masked = np.ma.array(several, mask=several == 2)
     with pytest.raises(TypeError, match="labels is a masked array"):
         wcss(x, masked)
+
+
+# ---------------------------------------------------------------- the limits of floating point
+
+
+@pytest.mark.parametrize("centers", ["mean", "geometric_median"])
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_distances_keep_their_digits_far_from_the_origin(rng, metric, centers):
+    x, labels = clustered(rng)
+    x = np.round(x * 256) / 256  # so that the shift is exact
+    near = cluster_dispersion(x, labels, metric=metric, centers=centers)
+    for offset in (1e8, 1e12):
+        far = cluster_dispersion(x + offset, labels, metric=metric, centers=centers)
+        np.testing.assert_allclose(far.sum_dist, near.sum_dist, rtol=1e-13)
+        np.testing.assert_allclose(far.wcss, near.wcss, rtol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-145, 1e-170, 1e-300])
+def test_squares_that_underflow_are_refused(rng, scale):
+    x, labels = clustered(rng)
+    x[5:9] = x[5]
+    plain = cluster_dispersion(x, labels)
+    small = cluster_dispersion(x * 1e-130, labels)
+    np.testing.assert_allclose(small.wcss, plain.wcss * 1e-260, rtol=1e-12)
+    np.testing.assert_allclose(small.sum_dist, plain.sum_dist * 1e-130, rtol=1e-12)
+    for function in (cluster_dispersion, wcss, geometric_median):
+        with pytest.raises(ValueError, match=r"squares underflow in float64; scale the data$"):
+            function(x * scale, labels)
+    with pytest.raises(ValueError, match=r"underflow in float64; scale the data or sample_weight$"):
+        wcss(x * scale, labels, sample_weight=np.ones(len(x)))
+    assert wcss(np.full((6, 2), scale), [0, 0, 0, 1, 1, 1]) == 0.0  # equal rows are none
+    x[5:9, 0] = np.arange(4) * scale  # nor are small differences beside others
+    assert wcss(x, labels) == pytest.approx(brute_wcss(x, labels).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-150, 1e150, 1e200])
+@pytest.mark.parametrize("method", ["centroid", "pairwise"])
+@each_dtype
+def test_wcss_with_weights_of_any_scale(rng, dtype, method, scale):
+    x, labels = clustered(rng, dtype=dtype)
+    w = rng.random(len(x)) + 0.1
+    found = wcss(x, labels, method=method, sample_weight=w * scale)
+    expected = wcss(x, labels, method=method, sample_weight=w)
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    assert found == pytest.approx(expected * scale, rel=rtol, abs=0.0)
+
+
+@each_dtype
+def test_pairs_with_weights_of_all_scales(dtype):
+    x, w = np.array([[0.0], [1.0], [2.0]], dtype=dtype), [1.0, 1e-50, 1e-50]
+    found = cluster_dispersion(x, [0, 0, 0], sample_weight=w, pairs=True)
+    assert found.pair_sum[0] == pytest.approx(3e-50, rel=1e-6, abs=0.0)
+    assert found.pair_sum_sq[0] == pytest.approx(5e-50, rel=1e-6, abs=0.0)
+
+
+def test_pairs_say_what_overflows(rng):
+    x, labels = clustered(rng)
+    with pytest.raises(OverflowError, match="in float64; scale the data or sample_weight"):
+        cluster_dispersion(x, labels, sample_weight=np.full(len(x), 1e200), pairs=True)

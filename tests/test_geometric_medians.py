@@ -1,11 +1,12 @@
 """Geometric medians: against closed forms and an optimiser, and with medians that are rows."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 
-from fastdiv import _backend, cluster_dispersion, geometric_median
+from fastdiv import _backend, _clusters, cluster_dispersion, geometric_median
 
 
 def objective(x, at, weights=None):
@@ -92,6 +93,91 @@ def test_clusters_do_not_see_each_other(rng):
         assert together.sum_dist[c] == pytest.approx(alone.sum_dist[0], rel=1e-7)
 
 
+def lobes(rng, first, second, apart, d=2):
+    x = rng.normal(size=(first + second, d))
+    x[first:, 0] += apart
+    return x
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart", "d"),
+    [
+        (500, 500, 30.0, 2),
+        (500, 500, 100.0, 2),
+        (499, 501, 100.0, 2),  # next to no slope between the lobes
+        (400, 600, 1e8, 2),
+        (5, 5, 20.0, 2),
+        (5, 5, 1e3, 3),
+        (300, 300, 100.0, 100),
+        (499, 501, 100.0, 1),
+    ],
+)
+def test_lobes_take_few_passes(rng, first, second, apart, d):
+    for _ in range(5):
+        x = lobes(rng, first, second, apart, d)
+        found = geometric_median(x)
+        assert found.gap[0] <= 1e-8
+        assert found.n_iterations <= 60  # Weiszfeld's steps alone: thousands and more
+        assert found.sum_dist[0] == pytest.approx(objective(x, found.centers[0]), rel=1e-12)
+        assert cluster_dispersion(x, np.zeros(len(x), int), centers="geometric_median").sum_dist
+
+
+@pytest.mark.parametrize("shape", ["lobes", "far lobes", "heavy tails", "one direction", "grid"])
+def test_more_passes_are_never_worse(rng, shape):
+    x = {
+        "lobes": lambda: lobes(rng, 39, 41, 100.0),
+        "far lobes": lambda: lobes(rng, 30, 50, 1e6, d=4),
+        "heavy tails": lambda: rng.standard_cauchy(size=(60, 3)),
+        "one direction": lambda: rng.normal(size=(50, 3)) * [1e4, 1.0, 1e-3],
+        "grid": lambda: rng.integers(0, 4, size=(50, 2)).astype(float),
+    }[shape]()
+    before = np.inf
+    for passes in range(1, 30):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # passes that are too few
+            found = geometric_median(x, tolerance=1e-12, max_iterations=passes)
+        assert found.n_iterations <= passes
+        assert found.sum_dist[0] <= before * (1 + 1e-14)
+        before = found.sum_dist[0]
+    assert found.gap[0] <= 1e-8
+
+
+@pytest.mark.parametrize("offset", [1e8, 1.7e9, 1e12])
+def test_far_from_the_origin(rng, offset):
+    labels = np.append(np.arange(3), rng.integers(3, size=147))
+    x = np.round(rng.standard_exponential((150, 4)) * 256) / 256  # so that the shift is exact
+    moved = x + offset * (labels[:, None] + 1)
+    near = geometric_median(x, labels, tolerance=1e-12)
+    far = geometric_median(moved, labels, tolerance=1e-12)
+    assert far.gap.max() <= 1e-12
+    np.testing.assert_allclose(far.sum_dist, near.sum_dist, rtol=1e-12)
+    found = cluster_dispersion(moved, labels, centers="geometric_median")
+    np.testing.assert_allclose(found.sum_dist, near.sum_dist, rtol=1e-8)
+
+
+def test_rounding_ends_the_search(rng):
+    x = rng.normal(size=(200, 3))
+    with pytest.warns(RuntimeWarning, match="is not found to tolerance 1e-30 in"):
+        found = geometric_median(x, tolerance=1e-30)
+    assert found.n_iterations < 100
+    assert 0 < found.gap[0] < 1e-13
+
+
+def test_only_rows_of_unfinished_clusters_are_tried(rng, monkeypatch):
+    x = np.concatenate([lobes(rng, 20, 20, 1e3), np.zeros((5000, 2))])
+    labels = np.repeat([0, 1], [40, 5000])
+    read, blocks = [], _clusters.blocks
+
+    def counted(clusters):
+        for of, rows in blocks(clusters):
+            read.append(len(rows))
+            yield of, rows
+
+    monkeypatch.setattr(_clusters, "blocks", counted)
+    assert geometric_median(x, labels).n_iterations > 8
+    assert set(read) == {40}
+
+
 def test_translation_and_rotation(rng):
     x = rng.normal(size=(60, 3))
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -147,10 +233,13 @@ def test_bad_input(options, error, message):
 
 
 def test_too_few_iterations_are_told(rng):
-    message = "label 'b' is not found to tolerance 1e-12 in 3 iterations: the gap is"
+    message = "label 'b' is not found to tolerance 1e-12 in 3 iterations: its sum of distances"
     x = rng.standard_exponential((50, 2))
-    with pytest.raises(RuntimeError, match=re.escape(message)):
-        geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
+    with pytest.warns(RuntimeWarning, match=re.escape(message)):
+        found = geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
+    assert (found.n_iterations, found.gap[0] > 1e-12) == (3, True)
+    best = geometric_median(x, tolerance=1e-13).sum_dist[0]
+    assert best < found.sum_dist[0] <= best * (1 + found.gap[0])
 
 
 def test_arrays_are_read_only(rng):

@@ -295,3 +295,16 @@ def test_bad_options_are_errors():
             disco(x, groups, exponent=exponent)
     with pytest.raises(OverflowError, match="scale the data"):
         permanova([0.0, 1e200, 2e200], groups)
+
+
+@pytest.mark.parametrize("test", [permanova, disco])
+def test_small_differences_are_no_equal_rows(rng, test):
+    x, groups = rng.normal(size=(30, 2)), np.arange(30) % 2
+    options = {"n_resamples": 9, "rng": 0} | ({"exponent": 2.0} if test is disco else {})
+    plain, small = (test(a, groups, **options) for a in (x, x * 1e-145))
+    assert small.pvalue == plain.pvalue
+    for scale in (1e-155, 1e-170, 1e-300):
+        with pytest.raises(ValueError, match="so small that powers of the distances underflow"):
+            test(x * scale, groups, **options)
+    with pytest.raises(ValueError, match="must not have all rows equal"):
+        test(np.full((30, 2), 1e-170), groups, **options)

@@ -168,6 +168,29 @@ def test_a_row_that_outweighs_its_cluster():
     assert got[0] == pytest.approx(1 - 5.0 / 81.0)
 
 
+@each_metric
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
+def test_weights_of_all_scales_in_a_cluster(metric, dtype):
+    x = np.array([0.0, 1.0, 2.0, 10.0, 11.0], dtype=dtype)
+    found = silhouette_samples(
+        x, [0, 0, 0, 1, 1], metric=metric, sample_weight=[1, 1e-50, 1e-50, 1, 1]
+    )
+    within, between = (2.5, 110.5) if metric == "sqeuclidean" else (1.5, 10.5)
+    assert found[0] == pytest.approx(1 - within / between, rel=1e-6)
+
+
+@each_metric
+@pytest.mark.parametrize("scale", [1e-150, 1e-160, 1e-170, 1e-300])
+def test_small_data(rng, metric, scale):
+    x, labels = rng.normal(size=(60, 3)), np.arange(60) % 3
+    expected = silhouette_samples(x, labels, metric=metric)
+    found = silhouette_samples(x * scale, labels, metric=metric)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    beside = np.hstack([x * scale, np.ones((60, 1))])
+    found = silhouette_samples(beside, labels, metric=metric)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_the_only_row_with_weight_in_its_cluster():
     x, labels, w = [0.0, 1.0, 3.0, 9.0], [0, 0, 0, 1], [1.0, 0.0, 0.0, 1.0]
     assert silhouette_samples(x, labels, sample_weight=w)[0] == 0.0

@@ -202,6 +202,7 @@ class Backend(Protocol):
         codes: NDArray[np.int64],
         weights: Values | None,
         centers: Values,
+        offsets: Values | None,
         name: str,
         n_threads: int,
         progress: Progress | None,

@@ -124,12 +124,11 @@ def as_number(text: str) -> float | None:
 
 
 @contextlib.contextmanager
-def in_option_words(words: Mapping[str, str], *also: type[Exception]) -> Iterator[None]:
-    """Turn what the library refuses, and `also` other errors, into a UsageError in these words."""
-    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, OverflowError, *also)
+def in_option_words(words: Mapping[str, str]) -> Iterator[None]:
+    """Turn what the library refuses into a UsageError in these words."""
     try:
         yield
-    except refusals as error:
+    except (ValueError, TypeError, OverflowError) as error:
         message = str(error)
         for theirs, ours in words.items():
             message = message.replace(theirs, ours, 1)

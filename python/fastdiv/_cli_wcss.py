@@ -113,7 +113,7 @@ def _wcss(args: argparse.Namespace) -> int:
     x, columns = _complete_rows(table, names, columns, args.nan_policy)
     n_complete, labels = len(x), columns[args.labels]
     words = {"labels must": f"--labels: {args.labels} must"}
-    with in_option_words(words, RuntimeError):  # geometric medians that are not found
+    with in_option_words(words):
         noise = None if args.noise is None else _noise_label(labels, args)
         codes, _ = _labels.codes(labels, "labels", n_complete, noise)
         counted = codes >= 0
@@ -187,7 +187,7 @@ def _elbow(
     for name, labels in columns.items():
         each = found
         if name != args.labels:
-            with in_option_words({"labels must": f"--elbow: {name} must"}, RuntimeError):
+            with in_option_words({"labels must": f"--elbow: {name} must"}):
                 if args.noise is not None and _written(labels, args.noise):
                     raise UsageError(
                         f"--elbow: {name} has the noise label {args.noise!r} in rows that are no "

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _inputs, _labels
+from fastdiv import _backend, _inputs, _labels, _weights
 from fastdiv._backend import Matrix, Progress, Sample, Values
 
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
 
+_LEAST_SQUARES = 1e-280
+"""Sums of squares below it may have lost digits to underflow."""
+
 _LABELS_AT_ONCE = 1 << 12
+
+_VALUES_AT_ONCE = 1 << 18
 
 _SQDIST_PAIRS: list[_backend.Group] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
@@ -44,10 +50,10 @@ class Means(NamedTuple):
     offsets: Values
     wcss: Values
 
-    def relative(self) -> Values:
-        """Return the means of the clusters, (k, d), seen from the anchor of the first of them."""
-        positions: Values = (self.anchors - self.anchors[0]) + self.offsets
-        return positions
+    def relative(self, to: int = 0) -> Values:
+        """Return the means of the clusters, (k, d), seen from the mean of one of them."""
+        between: Values = self.anchors - self.anchors[to] + (self.offsets - self.offsets[to])
+        return between
 
     def bcss(self) -> float:
         """Return Σ W ‖mean − grand mean‖²."""
@@ -145,18 +151,27 @@ def _codes(
 
 
 def sums(
-    clusters: Clusters, centers: Values, name: str, n_threads: int, progress: Progress | None
+    clusters: Clusters,
+    centers: Values,
+    offsets: Values | None,
+    name: str,
+    n_threads: int,
+    progress: Progress | None,
 ) -> Values:
     """Do as the backends' `cluster_sums`; an error for data that are not finite or overflow."""
     x, codes, _, weights = clusters
     with np.errstate(over="ignore", invalid="ignore"):
         out = _backend.current().cluster_sums(
-            x, codes, weights, np.ascontiguousarray(centers), name, n_threads, progress
+            x, codes, weights, centers, offsets, name, n_threads, progress
         )
     if not np.isfinite(out).all():
         refuse_nonfinite(clusters.x, clusters.codes)
-        raise OverflowError("the sums of squares overflow in float64; scale the data")
+        raise OverflowError(f"the sums of squares overflow in float64; {_scaling(clusters)}")
     return out
+
+
+def _scaling(clusters: Clusters) -> str:
+    return "scale the data" + ("" if clusters.weights is None else " or sample_weight")
 
 
 def means(
@@ -176,6 +191,8 @@ def means(
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
     found = _from_anchors(clusters, anchors, n_threads, progress)
+    if found.wcss.sum() < _LEAST_SQUARES * max(1.0, found.weights.sum()):
+        _refuse_underflow(clusters, anchors)
     shift = found.weights * (found.offsets**2).sum(axis=1)
     if (shift > _CANCELLATION * found.wcss).any():
         found = _from_anchors(clusters, anchors + found.offsets, n_threads, progress)
@@ -185,11 +202,21 @@ def means(
 def _from_anchors(
     clusters: Clusters, anchors: Values, n_threads: int, progress: Progress | None
 ) -> Means:
-    found = sums(clusters, anchors, "squares", n_threads, progress)
+    found = sums(clusters, anchors, None, "squares", n_threads, progress)
     sizes, weights = found[:, 0].astype(np.int64), found[:, 1]
     offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
+
+
+def _refuse_underflow(clusters: Clusters, first: Values) -> None:
+    """Raise an error unless all rows of each cluster are equal to its first."""
+    for of, rows in blocks(clusters):
+        if (rows != first[of]).any():
+            raise ValueError(
+                "x must not have differences so small that the sums of their squares underflow "
+                f"in float64; {_scaling(clusters)}"
+            )
 
 
 def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
@@ -202,6 +229,15 @@ def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
         if (first >= 0).all():
             break
     return first
+
+
+def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
+    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
+    kept = np.flatnonzero(clusters.codes >= 0)
+    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
+    for start in range(0, len(kept), step):
+        at = kept[start : start + step]
+        yield clusters.codes[at], clusters.x[at].astype(np.float64)
 
 
 def pair_sums(
@@ -225,7 +261,7 @@ def pair_sums(
             distances[c] = _cityblock_pairs(rows, np.ones(len(rows)) if w is None else w)
     if not np.isfinite([squares, distances]).all():
         refuse_nonfinite(clusters.x, clusters.codes)
-        raise OverflowError(f"the sums over pairs overflow in {x.dtype}; scale the data")
+        raise OverflowError(f"the sums over pairs overflow in {x.dtype}; {_scaling(clusters)}")
     return squares, distances
 
 
@@ -238,10 +274,12 @@ def _pairs_within(
         if weights is None:
             return backend.pair_sums(rows, other, *options)[:, 0] / 2
         largest = weights.max()
+        w = weights / largest
+        x, y = _weights.wide_enough(rows, w), _weights.wide_enough(other, w)
         found = backend.weighted_sums(
-            rows, other, weights / largest, np.ones(1), np.zeros(3), False, False, False, *options
+            x, y, w, np.ones(1), np.zeros(3), False, False, False, *options
         )[0]
-        of_pairs: Values = found[:, 0] / 2 * largest**2
+        of_pairs: Values = found[:, 0] / 2 * largest * largest
     return of_pairs
 
 

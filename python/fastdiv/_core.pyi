@@ -40,6 +40,7 @@ def cluster_sums(
     codes: NDArray[np.int64],
     weights: Values | None,
     centers: Values,
+    offsets: Values | None,
     name: str,
     n_threads: int,
     progress: Progress | None,

@@ -16,6 +16,16 @@ Counts = tuple[float, float, float]
 _AT_ONCE = 1 << 20
 """Values converted at a time."""
 
+_LEAST_IN_FLOAT32 = 2.0**-100
+"""Ratio of weights that float32 holds with all its digits, with room for products."""
+
+
+def wide_enough(rows: Sample, w: Values) -> Sample:
+    """Return the rows, in float64 if weights up to 1 are too small for sums in float32."""
+    if (w[w > 0] < _LEAST_IN_FLOAT32).any():
+        return in_float64(rows)
+    return rows
+
 
 def others(w: Values) -> Values:
     """Return Σ_{j≠i} wⱼ for every i: sums of numbers >= 0, where Σw − wᵢ would cancel."""

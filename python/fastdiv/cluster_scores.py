@@ -6,6 +6,8 @@ import numpy as np
 
 from fastdiv import _clusters, _inputs
 
+_COINCIDING = 64 * np.finfo(np.float64).eps
+
 
 def calinski_harabasz_score(
     x: object,
@@ -81,8 +83,10 @@ def davies_bouldin_score(
     Compute the Davies–Bouldin score: less is better, 0 is the least.
 
     With the mean distance s_c of a cluster to its mean m_c, the mean over the clusters c of
-    max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖. The value is that of scikit-learn's function: means
-    that coincide count as infinitely far apart. Time O((n + k²) d).
+    max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖. Means that coincide, up to rounding, count as infinitely
+    far apart, as in scikit-learn's function. The value is that of the latter but where its own
+    rounding decides what coincides, or its absolute tolerance of 1e-8 turns small units into 0.
+    Time O((n + k²) d).
 
     Parameters
     ----------
@@ -126,12 +130,14 @@ def davies_bouldin_score(
     _clusters.require_several(clusters.codes, clusters.labels)
     threads = _inputs.threads(n_threads)
     means = _clusters.means(clusters, threads, None)
-    sums = _clusters.sums(clusters, means.anchors + means.offsets, "euclidean", threads, None)
+    sums = _clusters.sums(clusters, means.anchors, means.offsets, "euclidean", threads, None)
     spread = sums[:, 3] / means.weights
-    at = means.relative()
-    worst = np.zeros(len(at))
-    for c in range(len(at)):
-        apart = np.sqrt(((at - at[c]) ** 2).sum(axis=1))
-        ratios = np.divide(spread + spread[c], apart, out=np.zeros(len(at)), where=apart > 0)
-        worst[c] = ratios.max()
+    size = spread + np.sqrt((means.offsets**2).sum(axis=1))  # of what was rounded
+    worst = np.zeros(len(spread))
+    for c in range(len(worst)):
+        apart = np.sqrt((means.relative(c) ** 2).sum(axis=1))
+        distinct = apart > _COINCIDING * (size + size[c])
+        worst[c] = np.divide(
+            spread + spread[c], apart, out=np.zeros_like(apart), where=distinct
+        ).max()
     return float(worst.mean())

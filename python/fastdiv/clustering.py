@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _clusters, _inputs, _metrics, _progress
-from fastdiv._backend import Progress, Values
-from fastdiv._clusters import Clusters, Means
-from fastdiv.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, weiszfeld
+from fastdiv._backend import Values
+from fastdiv._clusters import Clusters
+from fastdiv.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find
 
 METRICS = ("euclidean", *_metrics.CITYBLOCK)
 _CENTERS = ("mean", "geometric_median")
@@ -151,12 +151,15 @@ def cluster_dispersion(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, labels and centres do not fit, or all weights of a
-        cluster are 0.
+        If an argument is not as described, labels and centres do not fit, all weights of a
+        cluster are 0, or differences are so small that their squares underflow.
     OverflowError
         If squares overflow.
-    RuntimeError
-        If a geometric median was not found; see `geometric_median`.
+
+    Warns
+    -----
+    RuntimeWarning
+        If a geometric median is not known as well as it should be; see `geometric_median`.
 
     References
     ----------
@@ -182,8 +185,13 @@ def cluster_dispersion(
         kind = "given"
         given, clusters = _fitted(centers, clusters)
     means = _clusters.means(clusters, threads, report, given)
-    at = _centers(kind, given, clusters, means, threads, report)
-    sums = _clusters.sums(clusters, at, _SUMS[metric], threads, report)
+    at, offsets = means.anchors, means.offsets
+    if given is not None:
+        at, offsets = given, np.zeros_like(given)
+    elif kind == "geometric_median":
+        median = find(clusters, means, DEFAULT_TOLERANCE, MAX_ITERATIONS, threads, report)
+        at, offsets = median.anchors, median.offsets
+    sums = _clusters.sums(clusters, at, offsets, _SUMS[metric], threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
     weights = means.weights
     both: tuple[Values | None, Values | None] = (None, None)
@@ -194,7 +202,7 @@ def cluster_dispersion(
         labels=_read_only(clusters.labels),
         sizes=_read_only(means.sizes),
         weights=_read_only(weights),
-        centers=_read_only(at),
+        centers=_read_only(at + offsets),
         wcss=_read_only(wcss),
         mse=_read_only(wcss / np.where(weights > 0, weights, 1.0)),
         sum_dist=_read_only(sums[:, 3]),
@@ -282,8 +290,13 @@ def wcss(
     means = _clusters.means(clusters, threads, report)
     if method == "centroid":
         return float(means.wcss.sum())
-    squares, _ = _clusters.pair_sums(clusters, "euclidean", threads, report)
-    return float((squares / means.weights).sum())
+    if clusters.weights is None:
+        squares, _ = _clusters.pair_sums(clusters, "euclidean", threads, report)
+        return float((squares / means.weights).sum())
+    shares = clusters.weights / means.weights[clusters.codes]  # whose products do not overflow
+    shared = clusters._replace(weights=shares)
+    squares, _ = _clusters.pair_sums(shared, "euclidean", threads, report)
+    return float((squares * means.weights).sum())
 
 
 def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
@@ -311,24 +324,6 @@ def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
         )
     numbers = np.append(labels.astype(np.int64), -1)  # the last one for code -1
     return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
-
-
-def _centers(
-    kind: str,
-    given: Values | None,
-    clusters: Clusters,
-    means: Means,
-    n_threads: int,
-    progress: Progress | None,
-) -> Values:
-    if given is not None:
-        return given
-    at: Values = means.anchors + means.offsets
-    if kind == "geometric_median":
-        return weiszfeld(
-            clusters, at, DEFAULT_TOLERANCE, MAX_ITERATIONS, n_threads, progress
-        ).centers
-    return at
 
 
 def _read_only(a: Any) -> Any:

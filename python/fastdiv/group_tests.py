@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _clusters, _inputs, _metrics, _progress
 from fastdiv._backend import Group, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 from fastdiv.two_sample import TIE, reorderings
+
+_LEAST_TOTAL = 1e-300
+"""Sums of powers below it may have lost digits to underflow."""
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
 
@@ -163,7 +167,8 @@ def permanova(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or all rows are equal.
+        If an argument is not as described, all rows are equal, or powers of their distances
+        underflow.
     OverflowError
         If powers of the distances are too large for their floating-point type.
 
@@ -242,7 +247,8 @@ def disco(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or all rows are equal.
+        If an argument is not as described, all rows are equal, or powers of their distances
+        underflow.
     OverflowError
         If powers of the distances are too large for their floating-point type.
 
@@ -317,8 +323,13 @@ def _components(
     orders = given if given is not None else reorderings(generator, n, n_resamples)
     members = _members(codes, k, orders, n_resamples)
     total, within = _sums(a, members, np.bincount(codes), kernel, threads, report)
-    if total == 0:
-        raise ValueError("x must not have all rows equal: there is no variance to divide")
+    if total < _LEAST_TOTAL:
+        if isinstance(a, QuantizedRows) or (a == a[0]).all():
+            raise ValueError("x must not have all rows equal: there is no variance to divide")
+        raise ValueError(
+            "x must not have differences so small that powers of the distances underflow; "
+            "scale the data"
+        )
     with np.errstate(divide="ignore"):
         ratios = (total - within) / (k - 1) / (within / (n - k))
     # F falls as the sum within rises, and the latter has no cancellation.

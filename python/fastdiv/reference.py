@@ -761,6 +761,7 @@ def cluster_sums(
     codes: NDArray[np.int64],
     weights: Values | None,
     centers: Values,
+    offsets: Values | None,
     name: str,
     n_threads: int,
     progress: Progress | None,
@@ -778,6 +779,8 @@ def cluster_sums(
         Of the rows; None stands for 1.
     centers : ndarray of float64, shape (k, d)
         Centre of each cluster.
+    offsets : ndarray of float64, shape (k, d), or None
+        Added to the centres, without the rounding of their sum; None stands for 0.
     name : {"squares", "euclidean", "manhattan", "directions"}
         The distance D, or what is summed instead; "squares" has D = 0.
     n_threads, progress
@@ -795,6 +798,8 @@ def cluster_sums(
     of = codes[kept]
     w = np.ones(len(of)) if weights is None else weights[kept]
     v = x[kept].astype(np.float64) - centers[of]
+    if offsets is not None:
+        v -= offsets[of]
     squares = (v**2).sum(axis=1)
     distances = np.abs(v).sum(axis=1) if name == "manhattan" else np.sqrt(squares)
     sums = np.zeros((k, 4 + x.shape[1]))

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _clusters, _inputs, _metrics, _progress
+from fastdiv import _backend, _clusters, _inputs, _metrics, _progress, _weights
 from fastdiv._backend import Progress, Sample, Values
-from fastdiv._rows import in_float64
+from fastdiv._rows import QuantizedRows, in_float64
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
+
+_LEAST_RANGE = 1e-140
+"""Of data whose squared differences keep their digits."""
 
 _AT_ONCE = 1 << 16
 """Differences held at a time for squared distances: they stay in the cache."""
@@ -200,12 +203,14 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
+            x = _in_range(x)
             sums = np.empty((k, n))
             for row, span in zip(sums, spans, strict=True):
                 row[:] = _squared_sums(x, w, span)
         else:
             groups = _metrics.powers(clusters.metric, 1.0)
             backend = _backend.current()
+            x = _weights.wide_enough(x, w)
             (sums,) = backend.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
@@ -227,6 +232,17 @@ def _total_of_others(w: Values) -> Values:
     heaviest = w.argmax()  # it may outweigh the others by more digits than there are
     others[heaviest] = w[:heaviest].sum() + w[heaviest + 1 :].sum()
     return others
+
+
+def _in_range(x: Sample) -> Sample:
+    """Return the rows, in other units if squares of these could underflow: shares have no unit."""
+    if isinstance(x, QuantizedRows):
+        return x
+    largest = float((x.max(axis=0) - x.min(axis=0)).max())
+    if largest == 0 or largest >= _LEAST_RANGE:
+        return x
+    scaled: Sample = np.ldexp(x - x[0], -np.frexp(largest)[1])
+    return scaled
 
 
 def _squared_sums(x: Sample, w: Values, span: slice) -> Values:

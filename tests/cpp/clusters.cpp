@@ -26,7 +26,8 @@ double normal() {
 template <class T>
 std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int64_t>& codes,
                              const double* weights, const std::vector<double>& centers,
-                             ptrdiff_t clusters, ClusterSum kind) {
+                             const std::vector<double>& offsets, ptrdiff_t clusters,
+                             ClusterSum kind) {
   const ptrdiff_t stride = cluster_scalars + x.cols;
   std::vector<double> sums(static_cast<std::size_t>(clusters * stride));
   for (ptrdiff_t i = 0; i < x.rows; ++i) {
@@ -36,8 +37,8 @@ std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int6
     }
     double squares = 0, absolutes = 0;
     for (ptrdiff_t k = 0; k < x.cols; ++k) {
-      const double v =
-          static_cast<double>(x(i, k)) - centers[static_cast<std::size_t>(code * x.cols + k)];
+      const auto at = static_cast<std::size_t>(code * x.cols + k);
+      const double v = static_cast<double>(x(i, k)) - centers[at] - offsets[at];
       squares += v * v;
       absolutes += std::abs(v);
     }
@@ -60,17 +61,19 @@ std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int6
     }
     for (ptrdiff_t k = 0; k < x.cols; ++k) {
       const auto at = static_cast<std::size_t>(code * x.cols + k);
-      out[cluster_scalars + k] += factor * (static_cast<double>(x(i, k)) - centers[at]);
+      out[cluster_scalars + k] +=
+          factor * (static_cast<double>(x(i, k)) - centers[at] - offsets[at]);
     }
   }
   return sums;
 }
 
 template <class T>
-void compare(const MatrixView<T>& x, ptrdiff_t clusters, const char* what) {
+void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const char* what) {
   const auto rows = static_cast<std::size_t>(x.rows);
   std::vector<std::int64_t> codes(rows);
   std::vector<double> weights(rows), centers(static_cast<std::size_t>(clusters * x.cols));
+  std::vector<double> offsets(centers.size());
   for (std::size_t i = 0; i < rows; ++i) {
     codes[i] = std::uniform_int_distribution<std::int64_t>(-1, clusters - 1)(bits);
     weights[i] = std::abs(normal());
@@ -82,17 +85,21 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, const char* what) {
   for (ptrdiff_t k = 0; k < x.cols; ++k) {
     centers[static_cast<std::size_t>(k)] = static_cast<double>(x(0, k));
   }
+  for (std::size_t i = static_cast<std::size_t>(x.cols); shifted && i < offsets.size(); ++i) {
+    offsets[i] = normal();
+  }
   for (const ClusterSum kind : {ClusterSum::squares, ClusterSum::euclidean, ClusterSum::manhattan,
                                 ClusterSum::directions}) {
     for (const bool weighted : {false, true}) {
       const double* w = weighted ? weights.data() : nullptr;
-      const std::vector<double> right = expected(x, codes, w, centers, clusters, kind);
+      const std::vector<double> right = expected(x, codes, w, centers, offsets, clusters, kind);
       std::vector<double> first;
       for (const int threads : {1, 2, 5}) {
         fastdiv::Options options;
         options.n_threads = threads;
         std::vector<double> sums(right.size());
-        check(fastdiv::cluster_sums<T>(x, codes.data(), w, centers.data(), clusters, kind,
+        check(fastdiv::cluster_sums<T>(x, codes.data(), w, centers.data(),
+                                       shifted ? offsets.data() : nullptr, clusters, kind,
                                        sums.data(), options),
               "the call ends");
         for (std::size_t i = 0; i < sums.size(); ++i) {
@@ -116,10 +123,12 @@ void everything(const char* name) {
         value = static_cast<T>(normal());
       }
       const MatrixView<T> x{values.data(), rows, dim, dim, 1};
-      compare<T>(x, 5, "rows side by side");
-      compare<T>({values.data(), rows, dim, 2 * dim, 1}, 3, "every other row");
-      compare<T>({values.data(), rows, dim, 1, rows}, 3, "features side by side");
-      compare<T>({values.data() + (rows - 1) * dim, rows, dim, -dim, 1}, 1, "backwards");
+      for (const bool shifted : {false, true}) {
+        compare<T>(x, 5, shifted, "rows side by side");
+      }
+      compare<T>({values.data(), rows, dim, 2 * dim, 1}, 3, true, "every other row");
+      compare<T>({values.data(), rows, dim, 1, rows}, 3, false, "features side by side");
+      compare<T>({values.data() + (rows - 1) * dim, rows, dim, -dim, 1}, 1, true, "backwards");
     }
   }
   const T one[2] = {1, 2};
@@ -128,8 +137,8 @@ void everything(const char* name) {
   double out[cluster_scalars + 1];
   bool refused = false;
   try {
-    fastdiv::cluster_sums<T>({one, 2, 1, 1, 1}, beyond, nullptr, &center, 1, ClusterSum::squares,
-                             out);
+    fastdiv::cluster_sums<T>({one, 2, 1, 1, 1}, beyond, nullptr, &center, nullptr, 1,
+                             ClusterSum::squares, out);
   } catch (const std::invalid_argument&) {
     refused = true;
   }
