@@ -5,15 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from fastdiv import (
-    _backend,
-    _clusters,
-    cluster_dispersion,
-    reference,
-    wcss,
-)
+from fastdiv import _backend, _clusters, cluster_dispersion, wcss
 
-KINDS = ("squares", "euclidean", "manhattan", "directions")
 DTYPES = [np.float32, np.float64]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 
@@ -38,54 +31,6 @@ def pairs_of(rows, weights, distance):
         for j in range(i + 1, len(rows)):
             total += weights[i] * weights[j] * distance(rows[i] - rows[j])
     return total
-
-
-# ---------------------------------------------------------------- the compiled sums
-
-
-@each_dtype
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_core_against_reference(core, rng, kind, weighted, dtype):
-    for n, d, k in ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4)):
-        x = rng.normal(size=(n, d)).astype(dtype)
-        codes = rng.integers(-1, k, size=n)
-        weights = rng.random(n) if weighted else None
-        centers = rng.normal(size=(k, d))
-        centers[0] = x[0]  # at least one row lies at a centre
-        codes[0] = 0
-        expected = reference.cluster_sums(x, codes, weights, centers, kind, 0, None)
-        strided = [x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]]
-        for each in strided:
-            got = core.cluster_sums(each, codes, weights, centers, kind, 0, None)
-            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
-
-
-@each_dtype
-@pytest.mark.parametrize("kind", KINDS)
-def test_core_has_the_same_bits_for_any_number_of_threads(core, rng, kind, dtype):
-    x = rng.normal(size=(60_000, 7)).astype(dtype)
-    codes, centers = rng.integers(-1, 20, size=len(x)), rng.normal(size=(20, 7))
-    for weights in (None, rng.random(len(x))):
-        one = core.cluster_sums(x, codes, weights, centers, kind, 1, None)
-        for threads in (2, 3, 8):
-            many = core.cluster_sums(x, codes, weights, centers, kind, threads, None)
-            assert many.tobytes() == one.tobytes()
-
-
-def test_core_refuses_what_does_not_fit(core):
-    x, centers = np.zeros((3, 2)), np.zeros((2, 2))
-    codes = np.zeros(3, dtype=np.int64)
-    for arguments, message in (
-        ((x, codes + 2, None, centers, "squares"), "codes must be below"),
-        ((x, codes[:2], None, centers, "squares"), "codes need one number per row"),
-        ((x, codes, None, centers[:, :1], "squares"), "features of x"),
-        ((x, codes, None, centers[:0], "squares"), "at least one cluster"),
-        ((x, codes, np.ones(2), centers, "squares"), "weights need one number per row"),
-        ((x, codes, None, centers, "cosine"), "unknown sum over clusters"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            core.cluster_sums(*arguments, 0, None)
 
 
 # ---------------------------------------------------------------- WCSS
@@ -462,25 +407,33 @@ def test_centers_for_labels_that_are_no_rows_of_them():
             cluster_dispersion(X4, labels, centers=[[0.0], [1.0], [2.0]])
 
 
-def test_first_rows_in_blocks(monkeypatch):
-    monkeypatch.setattr(_clusters, "_LABELS_AT_ONCE", 3)
-    codes = np.array([-1, 2, 2, 0, -1, 2, 0, 1, 1])
-    assert _clusters._first_rows(codes, 4).tolist() == [3, 7, 1, -1]
-
-
-def test_labels_that_are_numbers_already(rng):
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.int16, np.uint64, ">i4"])
+def test_labels_that_are_numbers_already(rng, dtype):
     """They are taken as they are, if none is missing; the sums do not tell."""
     x = rng.normal(size=(50_000, 2))
-    late = np.zeros(50_000, dtype=np.int64)
+    late = np.zeros(50_000, dtype=dtype)
     late[-1] = 1
-    several = np.arange(50_000) % 7
-    for labels in (late, several, several * (several != 3)):
+    several = (np.arange(50_000) % 7).astype(dtype)
+    for labels in (late, several, np.sort(several), several * (several != 3), several + 1):
         text = labels.astype(str)
         found, by_text = cluster_dispersion(x, labels), cluster_dispersion(x, text)
         assert found.labels.tolist() == np.unique(labels).tolist()
+        assert found.labels.dtype.str[1:] == np.dtype(dtype).str[1:]  # in either byte order
         assert found.wcss.tobytes() == by_text.wcss.tobytes()
-    codes = _clusters.read(x, several, None, None, "raise").codes
-    assert np.shares_memory(codes, several)
     masked = np.ma.array(several, mask=several == 2)
     with pytest.raises(TypeError, match="labels is a masked array"):
         wcss(x, masked)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_labels_as_of_kmeans_and_dbscan_are_not_copied(rng, dtype):
+    x = rng.normal(size=(50_000, 2))
+    labels = (np.arange(50_000) % 7).astype(dtype)
+    for each, noise_label in ((labels, None), (labels - 1, -1), (np.sort(labels), -1)):
+        codes = _clusters.read(x, each, None, noise_label, "raise").codes
+        assert np.shares_memory(codes, each)
+    for noise_label in (0, "-1", -1.5):
+        found = cluster_dispersion(x, labels, noise_label=noise_label)
+        assert found.labels.tolist() == list(range(int(noise_label == 0), 7))
+    with pytest.raises(ValueError, match="labels must hold a label besides the noise label -1"):
+        wcss(x, np.full(50_000, -1, dtype=dtype), noise_label=-1)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels
-from fastdiv._backend import Matrix, Progress, Values
+from fastdiv._backend import Codes, Matrix, Progress, Values
+from fastdiv._rows import in_float64
 
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
-
-_LABELS_AT_ONCE = 1 << 12
 
 _SQDIST_PAIRS: list[_backend.Group] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
@@ -25,7 +25,7 @@ class Clusters(NamedTuple):
     """Rows, the number of each row's cluster (-1: left out), the labels, and the weights."""
 
     x: Matrix
-    codes: NDArray[np.int64]
+    codes: Codes
     labels: NDArray[Any]
     weights: Values | None
 
@@ -74,21 +74,21 @@ def read(
     return Clusters(a, codes, distinct, weights)
 
 
-def _numbered(
-    labels: object, n: int, noise_label: object
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _numbered(labels: object, n: int, noise_label: object) -> tuple[Codes, NDArray[Any]]:
     """Do as `_labels.codes`; labels that are such numbers already are taken as they are."""
+    noise = isinstance(noise_label, Integral) and noise_label == -1
     if (
-        noise_label is None
+        (noise or noise_label is None)
         and type(labels) is np.ndarray
-        and labels.dtype == np.int64
+        and labels.dtype.kind in "iu"
         and labels.shape == (n,)
-        and labels.min() == 0
-        and labels.max() < n
+        and labels.min() >= -int(noise)
+        and 0 <= (most := int(labels.max())) < n
     ):
-        distinct = np.arange(int(labels.max()) + 1)
-        if (_first_rows(labels[: _LABELS_AT_ONCE * 8], len(distinct)) >= 0).all():
-            return labels, distinct
+        wide = labels.dtype in (np.int32, np.int64)
+        numbers: Codes = labels if wide else labels.astype(np.int64)
+        if (_backend.current().first_rows(numbers, most + 1) >= 0).all():
+            return numbers, np.arange(most + 1, dtype=labels.dtype)
     codes, distinct = _labels.codes(labels, "labels", n, noise_label)
     return codes.astype(np.int64, copy=False), distinct
 
@@ -126,8 +126,8 @@ def means(
     Seen from one of its own rows, a cluster's squares cancel only if that row is far out; then a
     second pass sees it from the mean. `empty_at`: the centers, where clusters may be empty.
     """
-    rows = _first_rows(clusters.codes, len(clusters.labels))
-    anchors = clusters.x[rows].astype(np.float64)
+    rows = _backend.current().first_rows(clusters.codes, len(clusters.labels))
+    anchors = in_float64(clusters.x[rows])
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
     found = _from_anchors(clusters, anchors, n_threads, progress)
@@ -151,18 +151,6 @@ def _from_anchors(
     offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
-
-
-def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
-    """Return the first row of each cluster; -1 if it has none."""
-    first = np.full(n_clusters, -1)
-    for start in range(0, len(codes), _LABELS_AT_ONCE):
-        block = codes[start : start + _LABELS_AT_ONCE]
-        new = np.flatnonzero((block >= 0) & (first[block] < 0))[::-1]
-        first[block[new]] = start + new  # of several the last counts: the first row
-        if (first >= 0).all():
-            break
-    return first
 
 
 def pair_sums(
