@@ -20,11 +20,11 @@ constexpr ptrdiff_t widened_codes = 512;
 
 // Parts of the rows, each with sums of its own, merged in order: a number that depends on the shape
 // alone. Many parts keep many threads busy and the rounding errors of long sums small, but their
-// sums should be few beside the data, or small.
+// sums should be few beside the data, or small, and never fill the memory.
 ptrdiff_t part_count(ptrdiff_t rows, ptrdiff_t dim, ptrdiff_t size_of_sums) {
   const ptrdiff_t by_length = rows / 2048 + 1;
-  const ptrdiff_t by_memory =
-      std::max(ptrdiff_t{1} << 17, std::min(rows * dim / 16, 64 * size_of_sums)) / size_of_sums;
+  const ptrdiff_t beside_data = std::min({rows * dim / 16, 64 * size_of_sums, ptrdiff_t{1} << 24});
+  const ptrdiff_t by_memory = std::max(ptrdiff_t{1} << 17, beside_data) / size_of_sums;
   return std::clamp<ptrdiff_t>(by_memory, std::min<ptrdiff_t>(by_length, 4), by_length);
 }
 

@@ -36,12 +36,7 @@ def categorical_normalisers(
     values: Matrix, name: str, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
 def center_squares(
-    x: Sample,
-    anchors: Values,
-    offsets: Values,
-    n_threads: int,
-    progress: Progress | None,
-    /,
+    x: Sample, anchors: Values, offsets: Values, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
 def cluster_sums(
     x: Sample,
