@@ -437,3 +437,25 @@ def test_labels_as_of_kmeans_and_dbscan_are_not_copied(rng, dtype):
         assert found.labels.tolist() == list(range(int(noise_label == 0), 7))
     with pytest.raises(ValueError, match="labels must hold a label besides the noise label -1"):
         wcss(x, np.full(50_000, -1, dtype=dtype), noise_label=-1)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_the_pairs_of_all_clusters_are_one_pass_to_progress(rng, weighted):
+    x, labels = clustered(rng, n=3000, k=6)
+    labels[0] = 9  # a cluster without a pair
+    reports = []
+    wcss(
+        x,
+        labels,
+        method="pairwise",
+        sample_weight=rng.random(3000) if weighted else None,
+        progress=lambda *report: reports.append(report),
+    )
+    sizes = np.unique(labels, return_counts=True)[1]
+    total = int((sizes * (sizes - 1) // 2).sum())
+    of_pairs = [report for report in reports if report[1] == total]
+    assert of_pairs[-1] == (total, total)
+    assert of_pairs == sorted(of_pairs)
+    assert {report[1] for report in reports[-6:]} == {total}
+    done = {report[0] for report in of_pairs}
+    assert {int(n) for n in np.cumsum(sizes * (sizes - 1) // 2)} - {0} <= done

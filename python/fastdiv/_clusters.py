@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -163,19 +163,30 @@ def pair_sums(
     x, codes, labels, weights = clusters
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes, np.arange(len(labels) + 1), sorter=order)
+    pairs = np.diff(bounds) * (np.diff(bounds) - 1) // 2
     squares, distances = np.zeros(len(labels)), np.zeros(len(labels))
-    for c, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        if stop - start < 2:
-            continue
-        rows = x[order[start:stop]]
-        w = None if weights is None else weights[order[start:stop]]
-        squares[c], distances[c] = _pairs_within(rows, w, n_threads, progress)
+    done = 0
+    for c in np.flatnonzero(pairs):
+        of_cluster = order[bounds[c] : bounds[c + 1]]
+        rows = x[of_cluster]
+        w = None if weights is None else weights[of_cluster]
+        part = None
+        if progress is not None:
+            part = partial(_report_part, progress, done, int(pairs[c]), int(pairs.sum()))
+        squares[c], distances[c] = _pairs_within(rows, w, n_threads, part)
         if metric == "manhattan":
             distances[c] = _manhattan_pairs(rows, np.ones(len(rows)) if w is None else w)
+        done += int(pairs[c])
     if not np.isfinite([squares, distances]).all():
         _refuse_nonfinite(clusters)
         raise OverflowError(f"the sums over pairs overflow in {x.dtype}; scale the data")
     return squares, distances
+
+
+def _report_part(
+    whole: Progress, before: int, size: int, all_parts: int, done: int, total: int
+) -> None:
+    whole(before + size * done // total, all_parts)
 
 
 def _pairs_within(
