@@ -22,7 +22,8 @@ constexpr ptrdiff_t widened_codes = 512;
 // alone. Many parts keep many threads busy and the rounding errors of long sums small, but their
 // sums should be few beside the data, or small, and never fill the memory.
 ptrdiff_t part_count(ptrdiff_t rows, ptrdiff_t dim, ptrdiff_t size_of_sums) {
-  const ptrdiff_t by_length = rows / 2048 + 1;
+  const ptrdiff_t by_length =
+      std::max<ptrdiff_t>(1, std::min(rows, rows * (dim + 8) / (ptrdiff_t{1} << 16)));
   const ptrdiff_t beside_data = std::min({rows * dim / 16, 64 * size_of_sums, ptrdiff_t{1} << 24});
   const ptrdiff_t by_memory = std::max(ptrdiff_t{1} << 17, beside_data) / size_of_sums;
   return std::clamp<ptrdiff_t>(by_memory, std::min<ptrdiff_t>(by_length, 4), by_length);
