@@ -47,7 +47,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Sample, Values
+from fastdiv._backend import Codes, Group, Matrix, Progress, Sample, Values
 
 '''
 # What the generator prints, and the package's own words for it.
@@ -60,7 +60,9 @@ STUB_WORDS = {
     r"numpy\.typing\.NDArray\[numpy\.float64\]": "Values",
     r"numpy\.typing\.NDArray\[numpy\.uint8\]": "NDArray[np.uint8]",
     r"numpy\.typing\.NDArray\[numpy\.float32\]": "NDArray[np.float32]",
+    r"numpy\.typing\.NDArray\[numpy\.int64\]": "NDArray[np.int64]",
     r"fastdiv\._backend\.Sample": "Sample",
+    r"codes: numpy\.ndarray": "codes: Codes",
     r"numpy\.ndarray": "Matrix",
     r"typing\.SupportsInt \| typing\.SupportsIndex": "int",
     r"typing\.SupportsFloat \| typing\.SupportsIndex": "float",

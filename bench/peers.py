@@ -52,7 +52,12 @@ def arguments(argv: Sequence[str] | None = None) -> Args:
     parser.add_argument("--d", type=int, nargs="+", default=[2, 16, 64, 256, 768])
     parser.add_argument("--keops-max-d", type=int, default=64, help="KeOps takes minutes beyond")
     parser.add_argument("--test-rows", type=int, default=5000, help="n = m of the larger test")
-    parser.add_argument("--memory-rows", type=int, default=100_000, help="n = m; half in the test")
+    parser.add_argument(
+        "--memory-rows",
+        type=int,
+        default=100_000,
+        help="n = m; half in the test, twice in silhouettes",
+    )
     parser.add_argument("--executables", type=Path, help="folder of bench_peak and the others")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--update", type=Path, help="rewrite the results in this Markdown file")
@@ -275,16 +280,17 @@ def peak_memory(function: str, n: int, d: int, resamples: int) -> Result:
 
 def memory(args: Args) -> Report:
     rows, results = [], []
-    for name, n, resamples in (
-        ("mmd2", args.memory_rows, 0),
-        ("mmd_test", args.memory_rows // 2, 199),
+    n, half = args.memory_rows, args.memory_rows // 2
+    for name, n_rows, d, resamples, words in (
+        ("mmd2", n, 16, 0, f"n = m = {n}, d = 16, median bandwidth"),
+        ("mmd_test", half, 16, 199, f"n = m = {half}, d = 16, median bandwidth, B = 199"),
+        ("silhouette_score", 2 * n, 8, 0, f"n = {2 * n}, d = 8, 10 clusters"),
     ):
-        result = peak_memory(name, n, 16, resamples)
-        results.append({"table": "memory", "function": name, "n": n, "d": 16, **result})
-        label = f"`{name}`, n = m = {n}, d = 16" + (f", B = {resamples}" if resamples else "")
+        result = peak_memory(name, n_rows, d, resamples)
+        results.append({"table": "memory", "function": name, "n": n_rows, "d": d, **result})
         megabytes = [f"{result[key] / 1e6:.1f} MB" for key in ("inputs", "bytes")]
-        rows.append([label, *megabytes, f"{result['seconds']:.3g} s"])
-    return table(["float32, median bandwidth", "inputs", "above them", "time"], rows), results
+        rows.append([f"`{name}`, {words}", *megabytes, f"{result['seconds']:.3g} s"])
+    return table(["float32", "inputs", "above them", "time"], rows), results
 
 
 def small(args: Args) -> Report:

@@ -113,6 +113,8 @@ using Spread = void (*)(const SpreadOperands<T>&);
 //   sum w (x - c) / |x - c|
 enum class ClusterSum { squares, euclidean, manhattan, directions };
 constexpr std::ptrdiff_t cluster_scalars = 4;
+// While they are summed, after the vector: parts of sum w |x - c|^2.
+constexpr std::ptrdiff_t cluster_partials = 8;
 
 template <class T>
 struct ClusterRows {
@@ -127,9 +129,24 @@ struct ClusterRows {
   std::int64_t n_clusters;
 };
 
-// Returns false if there is no cluster of some row's number.
+// Adds to sums[n_clusters * (cluster_scalars + dim + cluster_partials)]. Returns false if there is
+// no cluster of some row's number.
 template <class T>
 using AddClusterRows = bool (*)(const ClusterRows<T>&, double* sums);
+
+// Squared distances of a strip of rows from centres in two parts, by some of the features.
+struct CenterSquares {
+  const double* x;  // dim features of strip_rows rows each
+  std::ptrdiff_t dim;
+  const double* anchors;  // of the first centre; `stride` features to one
+  const double* offsets;
+  std::ptrdiff_t stride;
+  std::int64_t n_clusters;
+  double* out;  // of the first centre: added to
+  std::ptrdiff_t out_stride;
+  int rows;  // <= strip_rows
+};
+constexpr int strip_rows = 64;
 
 template <class T>
 struct TileOps {
@@ -313,6 +330,8 @@ struct IsaOps {
                        std::int64_t* totals, void* scratch);
   std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
   MapLogRatios log_ratios[3];  // by LogRatio
+  // out(c, i) += |x_i - anchor_c - offset_c|^2
+  void (*add_center_squares)(const CenterSquares&);
   void (*multiply_int8)(const Int8Operands&, std::int32_t* products);
   Int8Ops<float> int8_f32;
   Int8Ops<double> int8_f64;

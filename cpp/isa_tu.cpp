@@ -91,6 +91,7 @@ constexpr IsaOps table = {
     add_labelled,
     labelled_scratch_bytes,
     {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>},
+    add_center_squares,
     multiply_int8,
     int8_ops<float>(),
     int8_ops<double>()};

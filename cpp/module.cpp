@@ -53,7 +53,6 @@ using Weights = std::optional<WeightArray>;
 using Offsets = std::optional<WeightArray>;
 using DiagonalGradients = std::tuple<Values, Values, Values>;
 using Sizes = py::array_t<std::int64_t, py::array::c_style>;
-using Codes = py::array_t<std::int64_t, py::array::c_style>;
 // the sums, the row sums of x and of y, and the gradients by x and by y
 using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
@@ -493,33 +492,70 @@ fastdiv::ClusterSum cluster_sum_from(const std::string& name) {
   throw std::invalid_argument("unknown sum over clusters '" + name + "'");
 }
 
+// call(pointer) with codes of int32 or int64.
+template <class Call>
+void with_codes(const py::array& codes, const Call& call) {
+  if (py::isinstance<py::array_t<std::int32_t>>(codes)) {
+    const py::array_t<std::int32_t, py::array::c_style> contiguous(codes);
+    call(contiguous.data());
+  } else {
+    const py::array_t<std::int64_t, py::array::c_style> contiguous(codes);
+    call(contiguous.data());
+  }
+}
+
+const double* centers_of(const WeightArray& centers, std::ptrdiff_t cols) {
+  if (centers.ndim() != 2 || centers.shape(1) != cols) {
+    throw std::invalid_argument("centers must have the features of x");
+  }
+  return centers.data();
+}
+
+const double* offsets_of(const WeightArray& offsets, const WeightArray& centers) {
+  if (offsets.ndim() != 2 || offsets.shape(0) != centers.shape(0) ||
+      offsets.shape(1) != centers.shape(1)) {
+    throw std::invalid_argument("offsets must have the shape of centers");
+  }
+  return offsets.data();
+}
+
 template <class T>
-Values cluster_sums_of(const py::array& x, const Codes& codes, const Weights& weights,
+Values cluster_sums_of(const Sample& x, const py::array& codes, const Weights& weights,
                        const WeightArray& centers, const Offsets& offsets, const std::string& name,
                        int n_threads, const Progress& progress) {
-  const auto vx = view<T>(x);
+  const auto vx = x.view<T>();
   if (codes.ndim() != 1 || codes.shape(0) != vx.rows) {
     throw std::invalid_argument("codes need one number per row");
   }
-  if (centers.ndim() != 2 || centers.shape(1) != vx.cols) {
-    throw std::invalid_argument("centers must have the features of x");
-  }
-  if (offsets && (offsets->ndim() != 2 || offsets->shape(0) != centers.shape(0) ||
-                  offsets->shape(1) != centers.shape(1))) {
-    throw std::invalid_argument("offsets must have the shape of centers");
-  }
+  const double* at = centers_of(centers, vx.cols);
+  const double* beside = offsets ? offsets_of(*offsets, centers) : nullptr;
   const double* w = weights ? weights_of(*weights, vx.rows) : nullptr;
   const auto kind = cluster_sum_from(name);
   const py::ssize_t k = centers.shape(0);
   Values out({k, fastdiv::cluster_scalars + vx.cols});
   const double total = count(vx.rows);
   double* data = out.mutable_data();
-  const std::int64_t* numbers = codes.data();
-  const double* at = centers.data();
-  const double* beside = offsets ? offsets->data() : nullptr;
+  with_codes(codes, [&](const auto* numbers) {
+    run(progress, total, [&] {
+      fastdiv::cluster_sums(vx, numbers, w, at, beside, k, kind, data,
+                            options(n_threads, progress, total));
+    });
+  });
+  return out;
+}
+
+template <class T>
+Values center_squares_of(const Sample& x, const WeightArray& anchors, const WeightArray& offsets,
+                         int n_threads, const Progress& progress) {
+  const auto vx = x.view<T>();
+  const double* at = centers_of(anchors, vx.cols);
+  const double* off = offsets_of(offsets, anchors);
+  const py::ssize_t k = anchors.shape(0);
+  Values out({k, vx.rows});
+  const double total = count(vx.rows);
+  double* data = out.mutable_data();
   run(progress, total, [&] {
-    fastdiv::cluster_sums<T>(vx, numbers, w, at, beside, k, kind, data,
-                             options(n_threads, progress, total));
+    fastdiv::center_squares<T>(vx, at, off, k, data, options(n_threads, progress, total));
   });
   return out;
 }
@@ -602,11 +638,15 @@ Values log_slope_sums(const Sample& x, const Sample& y, const WeightArray& x_wei
                                                       n_outputs, n_threads, progress);
 }
 
+// Quantised rows are not exact in float.
+bool is_exact_in_float(const Sample& x) {
+  return x.is_float32() && !x.is_quantized();
+}
+
 Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
                      int n_threads) {
-  const bool narrow = x.is_float32() && !x.is_quantized();  // quantised rows are not exact in float
-  return (narrow ? paired_values_of<float> : paired_values_of<double>)(x, y, kernels, n_outputs,
-                                                                       n_threads);
+  const auto values = is_exact_in_float(x) ? paired_values_of<float> : paired_values_of<double>;
+  return values(x, y, kernels, n_outputs, n_threads);
 }
 
 double ranked_distance(const Sample& x, const std::optional<Sample>& y, const std::string& metric,
@@ -637,12 +677,30 @@ py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_th
   return out;
 }
 
-Values cluster_sums(const py::array& x, const Codes& codes, const Weights& weights,
+Values cluster_sums(const Sample& x, const py::array& codes, const Weights& weights,
                     const WeightArray& centers, const Offsets& offsets, const std::string& name,
                     int n_threads, const Progress& progress) {
-  return (is_float32(x) ? cluster_sums_of<float> : cluster_sums_of<double>)(x, codes, weights,
-                                                                            centers, offsets, name,
-                                                                            n_threads, progress);
+  const auto sums = is_exact_in_float(x) ? cluster_sums_of<float> : cluster_sums_of<double>;
+  return sums(x, codes, weights, centers, offsets, name, n_threads, progress);
+}
+
+Values center_squares(const Sample& x, const WeightArray& anchors, const WeightArray& offsets,
+                      int n_threads, const Progress& progress) {
+  const auto squares = is_exact_in_float(x) ? center_squares_of<float> : center_squares_of<double>;
+  return squares(x, anchors, offsets, n_threads, progress);
+}
+
+py::array_t<std::int64_t> first_rows(const py::array& codes, std::int64_t n_clusters) {
+  if (codes.ndim() != 1) {
+    throw std::invalid_argument("codes need one dimension");
+  }
+  py::array_t<std::int64_t> out(n_clusters);
+  std::int64_t* data = out.mutable_data();
+  with_codes(codes, [&](const auto* numbers) {
+    const py::gil_scoped_release released;
+    fastdiv::first_rows(numbers, codes.shape(0), n_clusters, data);
+  });
+  return out;
 }
 
 Values log_ratio_moments(const py::array& log_p, const py::array& log_q,
@@ -970,6 +1028,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("cluster_sums", &cluster_sums, py::arg("x"), py::arg("codes"), py::arg("weights"),
         py::arg("centers"), py::arg("offsets"), py::arg("name"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
+  m.def("center_squares", &center_squares, py::arg("x"), py::arg("anchors"), py::arg("offsets"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
+  m.def("first_rows", &first_rows, py::arg("codes"), py::arg("n_clusters"), py::pos_only());
   m.def("log_ratio_moments", &log_ratio_moments, py::arg("log_p"), py::arg("log_q"),
         py::arg("estimator"), py::arg("n_threads"), py::pos_only());
   m.def("categorical_normalisers", &categorical_normalisers, py::arg("values"), py::arg("name"),

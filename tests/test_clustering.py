@@ -5,16 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from fastdiv import (
-    _backend,
-    _clusters,
-    cluster_dispersion,
-    geometric_median,
-    reference,
-    wcss,
-)
+from fastdiv import _backend, _clusters, cluster_dispersion, geometric_median, wcss
 
-KINDS = ("squares", "euclidean", "manhattan", "directions")
 DTYPES = [np.float32, np.float64]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 
@@ -39,60 +31,6 @@ def pairs_of(rows, weights, distance):
         for j in range(i + 1, len(rows)):
             total += weights[i] * weights[j] * distance(rows[i] - rows[j])
     return total
-
-
-# ---------------------------------------------------------------- the compiled sums
-
-
-@each_dtype
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shifted", [False, True], ids=["centers", "offsets"])
-def test_core_against_reference(core, rng, kind, weighted, shifted, dtype):
-    for n, d, k in ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4)):
-        x = rng.normal(size=(n, d)).astype(dtype)
-        codes = rng.integers(-1, k, size=n)
-        weights = rng.random(n) if weighted else None
-        centers = rng.normal(size=(k, d))
-        offsets = rng.normal(size=(k, d)) if shifted else None
-        centers[0] = x[0]  # at least one row lies at a centre
-        if shifted:
-            offsets[0] = 0.0
-        codes[0] = 0
-        expected = reference.cluster_sums(x, codes, weights, centers, offsets, kind, 0, None)
-        strided = [x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]]
-        for each in strided:
-            got = core.cluster_sums(each, codes, weights, centers, offsets, kind, 0, None)
-            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
-
-
-@each_dtype
-@pytest.mark.parametrize("kind", KINDS)
-def test_core_has_the_same_bits_for_any_number_of_threads(core, rng, kind, dtype):
-    x = rng.normal(size=(60_000, 7)).astype(dtype)
-    codes, centers = rng.integers(-1, 20, size=len(x)), rng.normal(size=(20, 7))
-    offsets = rng.normal(size=(20, 7))
-    for weights in (None, rng.random(len(x))):
-        one = core.cluster_sums(x, codes, weights, centers, offsets, kind, 1, None)
-        for threads in (2, 3, 8):
-            many = core.cluster_sums(x, codes, weights, centers, offsets, kind, threads, None)
-            assert many.tobytes() == one.tobytes()
-
-
-def test_core_refuses_what_does_not_fit(core):
-    x, centers = np.zeros((3, 2)), np.zeros((2, 2))
-    codes = np.zeros(3, dtype=np.int64)
-    for arguments, message in (
-        ((x, codes + 2, None, centers, None, "squares"), "codes must be below"),
-        ((x, codes[:2], None, centers, None, "squares"), "codes need one number per row"),
-        ((x, codes, None, centers[:, :1], None, "squares"), "features of x"),
-        ((x, codes, None, centers, centers[:1], "squares"), "offsets must have the shape"),
-        ((x, codes, None, centers[:0], None, "squares"), "at least one cluster"),
-        ((x, codes, np.ones(2), centers, None, "squares"), "weights need one number per row"),
-        ((x, codes, None, centers, None, "cosine"), "unknown sum over clusters"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            core.cluster_sums(*arguments, 0, None)
 
 
 # ---------------------------------------------------------------- WCSS
@@ -448,28 +386,57 @@ def test_manhattan_is_cityblock(rng):
     assert found[0].pair_sum.tobytes() == found[1].pair_sum.tobytes()
 
 
-def test_first_rows_in_blocks(monkeypatch):
-    monkeypatch.setattr(_clusters, "_LABELS_AT_ONCE", 3)
-    codes = np.array([-1, 2, 2, 0, -1, 2, 0, 1, 1])
-    assert _clusters._first_rows(codes, 4).tolist() == [3, 7, 1, -1]
-
-
-def test_labels_that_are_numbers_already(rng):
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.int16, np.uint64, ">i4"])
+def test_labels_that_are_numbers_already(rng, dtype):
     """They are taken as they are, if none is missing; the sums do not tell."""
     x = rng.normal(size=(50_000, 2))
-    late = np.zeros(50_000, dtype=np.int64)
+    late = np.zeros(50_000, dtype=dtype)
     late[-1] = 1
-    several = np.arange(50_000) % 7
-    for labels in (late, several, several * (several != 3)):
+    several = (np.arange(50_000) % 7).astype(dtype)
+    for labels in (late, several, np.sort(several), several * (several != 3), several + 1):
         text = labels.astype(str)
         found, by_text = cluster_dispersion(x, labels), cluster_dispersion(x, text)
         assert found.labels.tolist() == np.unique(labels).tolist()
+        assert found.labels.dtype.str[1:] == np.dtype(dtype).str[1:]  # in either byte order
         assert found.wcss.tobytes() == by_text.wcss.tobytes()
-    codes = _clusters.read(x, several, None, None, "raise").codes
-    assert np.shares_memory(codes, several)
     masked = np.ma.array(several, mask=several == 2)
     with pytest.raises(TypeError, match="labels is a masked array"):
         wcss(x, masked)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_labels_as_of_kmeans_and_dbscan_are_not_copied(rng, dtype):
+    x = rng.normal(size=(50_000, 2))
+    labels = (np.arange(50_000) % 7).astype(dtype)
+    for each, noise_label in ((labels, None), (labels - 1, -1), (np.sort(labels), -1)):
+        codes = _clusters.read(x, each, None, noise_label, "raise").codes
+        assert np.shares_memory(codes, each)
+    found = cluster_dispersion(x, labels, noise_label=0)
+    assert found.labels.tolist() == list(range(1, 7))
+    with pytest.raises(ValueError, match="labels must hold a label besides the noise label -1"):
+        wcss(x, np.full(50_000, -1, dtype=dtype), noise_label=-1)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_the_pairs_of_all_clusters_are_one_pass_to_progress(rng, weighted):
+    x, labels = clustered(rng, n=3000, k=6)
+    labels[0] = 9  # a cluster without a pair
+    reports = []
+    wcss(
+        x,
+        labels,
+        method="pairwise",
+        sample_weight=rng.random(3000) if weighted else None,
+        progress=lambda *report: reports.append(report),
+    )
+    sizes = np.unique(labels, return_counts=True)[1]
+    total = int((sizes * (sizes - 1) // 2).sum())
+    of_pairs = [report for report in reports if report[1] == total]
+    assert of_pairs[-1] == (total, total)
+    assert of_pairs == sorted(of_pairs)
+    assert {report[1] for report in reports[-6:]} == {total}
+    done = {report[0] for report in of_pairs}
+    assert {int(n) for n in np.cumsum(sizes * (sizes - 1) // 2)} - {0} <= done
 
 
 # ---------------------------------------------------------------- the limits of floating point

@@ -47,6 +47,15 @@ LONG_CALLS = {
     "kl, categorical": "kl(categories(logits[:, None]), categories(logits))",
     "kl_knn": "kl_knn(big, far)",
     "silhouettes": "silhouette_score(big, np.arange(len(big)) % 7)",
+    "silhouettes, squared": "silhouette_score(wide, np.arange(10000) % 2000, metric='sqeuclidean')",
+    "dunn_index": "dunn_index(big, np.arange(len(big)) % 7)",
+    "wcss": "wcss(equal, np.arange(len(equal)) % 1000)",
+    "wcss, one thread": "wcss(equal, np.arange(len(equal)) % 1000, n_threads=1)",
+    "wcss, half a million features": "wcss(huge, np.arange(len(huge)) % 7)",
+    "wcss, pairwise": "wcss(big, np.arange(len(big)) % 2, method='pairwise')",
+    "cluster_dispersion": "cluster_dispersion(big, np.arange(len(big)) % 2, pairs=True)",
+    "geometric_median": "geometric_median(huge)",
+    "gap_statistic": "gap_statistic(big[:50000], remainders, range(2, 9), n_references=500)",
     "permanova": "permanova(big[:40000], np.arange(40000) % 3, n_resamples=99)",
 }
 SETUP = """
@@ -59,6 +68,8 @@ SETUP = """
     far = big + 1e6
     wide = rng.normal(size=(10_000, 1000))
     huge = np.broadcast_to(big[:800, :1], (800, 500_000))
+    equal = np.broadcast_to(big[:63].reshape(-1), (2_000_000, 63 * 64))
+    remainders = lambda x, k: np.arange(len(x)) % k
     diagonal = Gaussian(big[:8000], std=1.5)
     small = Gaussian(big[:5000, :16], cov=np.eye(16, dtype=np.float32) * np.ones((5000, 1, 1)))
     large = Gaussian(rng.normal(size=(20, 1100)), precision=np.eye(1100))

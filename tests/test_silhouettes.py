@@ -247,18 +247,23 @@ def test_read_only_strided_and_one_feature(rng, metric):
     np.testing.assert_allclose(got, by_definition(x[:, None], labels, metric), atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_do_not_change_a_bit(rng, dtype):
-    x, labels = blobs(rng, n=1500, dtype=dtype)
-    once = silhouette_samples(x, labels, n_threads=1)
+@each_metric
+@each_dtype
+def test_threads_do_not_change_a_bit(rng, dtype, metric):
+    x, labels = blobs(rng, n=20_000 if metric == "sqeuclidean" else 1500, d=17, dtype=dtype)
+    once = silhouette_samples(x, labels, metric=metric, n_threads=1)
     for threads in (2, 3):
-        np.testing.assert_array_equal(silhouette_samples(x, labels, n_threads=threads), once)
+        again = silhouette_samples(x, labels, metric=metric, n_threads=threads)
+        np.testing.assert_array_equal(again, once)
 
 
-def test_progress_reaches_the_end(rng):
+@each_metric
+def test_progress_reaches_the_end(rng, metric):
     x, labels = blobs(rng)
     calls = []
-    silhouette_samples(x, labels, progress=lambda done, total: calls.append((done, total)))
+    silhouette_samples(
+        x, labels, metric=metric, progress=lambda done, total: calls.append((done, total))
+    )
     assert calls[-1][0] == calls[-1][1] > 0
 
 

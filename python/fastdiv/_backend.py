@@ -22,6 +22,9 @@ Sample: TypeAlias = "Matrix | QuantizedRows"
 
 Values: TypeAlias = NDArray[np.float64]
 
+Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
+"""Number of each row's cluster."""
+
 Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
 """(name, params, weight, output)"""
 
@@ -198,8 +201,8 @@ class Backend(Protocol):
 
     def cluster_sums(
         self,
-        x: Matrix,
-        codes: NDArray[np.int64],
+        x: Sample,
+        codes: Codes,
         weights: Values | None,
         centers: Values,
         offsets: Values | None,
@@ -208,6 +211,18 @@ class Backend(Protocol):
         progress: Progress | None,
         /,
     ) -> Values: ...
+
+    def center_squares(
+        self,
+        x: Sample,
+        anchors: Values,
+        offsets: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def first_rows(self, codes: Codes, n_clusters: int, /) -> NDArray[np.int64]: ...
 
     def log_ratio_moments(
         self, log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /

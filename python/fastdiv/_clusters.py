@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
+from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _weights
-from fastdiv._backend import Matrix, Progress, Sample, Values
+from fastdiv._backend import Codes, Matrix, Progress, Sample, Values
+from fastdiv._rows import in_float64
 
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
 
 _LEAST_SQUARES = 1e-280
 """Sums of squares below it may have lost digits to underflow."""
-
-_LABELS_AT_ONCE = 1 << 12
 
 _VALUES_AT_ONCE = 1 << 18
 
@@ -31,7 +31,7 @@ class Clusters(NamedTuple):
     """Rows, the number of each row's cluster (-1: left out), the labels, and the weights."""
 
     x: Matrix
-    codes: NDArray[np.int64]
+    codes: Codes
     labels: NDArray[Any]
     weights: Values | None
 
@@ -77,7 +77,7 @@ def read_labels(
     noise_label: object,
     nan_policy: object,
     name: str = "labels",
-) -> tuple[NDArray[np.int64], NDArray[Any], Values | None]:
+) -> tuple[Codes, NDArray[Any], Values | None]:
     """
     Return the codes, the distinct labels and the weights of rows.
 
@@ -105,9 +105,7 @@ def read_labels(
     return codes, distinct, weights
 
 
-def require_several(
-    codes: NDArray[np.int64], distinct: NDArray[Any], name: str = "labels"
-) -> tuple[int, int]:
+def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") -> tuple[int, int]:
     """Return the numbers of clusters and of their rows, if the clusters can be compared."""
     k, n = len(distinct), int(np.count_nonzero(codes >= 0))
     if not 2 <= k <= n - 1:
@@ -118,9 +116,7 @@ def require_several(
     return k, n
 
 
-def refuse_nonfinite(
-    x: Sample, codes: NDArray[np.int64], advice: str = _inputs.CLEAN_OR_OMIT
-) -> None:
+def refuse_nonfinite(x: Sample, codes: Codes, advice: str = _inputs.CLEAN_OR_OMIT) -> None:
     """Raise an error if a row that counts holds NaN or infinity."""
     finite = _inputs.finite_rows(x)
     if finite is None:
@@ -131,21 +127,21 @@ def refuse_nonfinite(
         raise _inputs.nonfinite("x", len(rows), int(bad[0]), int(columns[0]), advice)
 
 
-def _codes(
-    labels: object, name: str, n: int, noise_label: object
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _codes(labels: object, name: str, n: int, noise_label: object) -> tuple[Codes, NDArray[Any]]:
     """Do as `_labels.codes`; labels that are such numbers already are taken as they are."""
+    noise = isinstance(noise_label, Integral) and noise_label == -1
     if (
-        noise_label is None
+        (noise or noise_label is None)
         and type(labels) is np.ndarray
-        and labels.dtype == np.int64
+        and labels.dtype.kind in "iu"
         and labels.shape == (n,)
-        and labels.min() == 0
-        and labels.max() < n
+        and labels.min() >= -int(noise)
+        and 0 <= (most := int(labels.max())) < n
     ):
-        distinct = np.arange(int(labels.max()) + 1)
-        if (_first_rows(labels[: _LABELS_AT_ONCE * 8], len(distinct)) >= 0).all():
-            return labels, distinct
+        wide = labels.dtype in (np.int32, np.int64)
+        numbers: Codes = labels if wide else labels.astype(np.int64)
+        if (_backend.current().first_rows(numbers, most + 1) >= 0).all():
+            return numbers, np.arange(most + 1, dtype=labels.dtype)
     codes, distinct = _labels.codes(labels, name, n, noise_label)
     return codes.astype(np.int64, copy=False), distinct
 
@@ -186,8 +182,8 @@ def means(
     Seen from one of its own rows, a cluster's squares cancel only if that row is far out; then a
     second pass sees it from the mean. `empty_at`: the centers, where clusters may be empty.
     """
-    rows = _first_rows(clusters.codes, len(clusters.labels))
-    anchors = clusters.x[rows].astype(np.float64)
+    rows = _backend.current().first_rows(clusters.codes, len(clusters.labels))
+    anchors = in_float64(clusters.x[rows])
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
     found = _from_anchors(clusters, anchors, n_threads, progress)
@@ -219,25 +215,13 @@ def _refuse_underflow(clusters: Clusters, first: Values) -> None:
             )
 
 
-def _first_rows(codes: NDArray[np.int64], n_clusters: int) -> NDArray[np.int64]:
-    """Return the first row of each cluster; -1 if it has none."""
-    first = np.full(n_clusters, -1)
-    for start in range(0, len(codes), _LABELS_AT_ONCE):
-        block = codes[start : start + _LABELS_AT_ONCE]
-        new = np.flatnonzero((block >= 0) & (first[block] < 0))[::-1]
-        first[block[new]] = start + new  # of several the last counts: the first row
-        if (first >= 0).all():
-            break
-    return first
-
-
-def blocks(clusters: Clusters) -> Iterator[tuple[NDArray[np.int64], Values]]:
+def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
     """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
     kept = np.flatnonzero(clusters.codes >= 0)
     step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
     for start in range(0, len(kept), step):
         at = kept[start : start + step]
-        yield clusters.codes[at], clusters.x[at].astype(np.float64)
+        yield clusters.codes[at], in_float64(clusters.x[at])
 
 
 def pair_sums(
@@ -250,19 +234,30 @@ def pair_sums(
     x, codes, labels, weights = clusters
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes, np.arange(len(labels) + 1), sorter=order)
+    pairs = np.diff(bounds) * (np.diff(bounds) - 1) // 2
     squares, distances = np.zeros(len(labels)), np.zeros(len(labels))
-    for c, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        if stop - start < 2:
-            continue
-        rows = x[order[start:stop]]
-        w = None if weights is None else weights[order[start:stop]]
-        squares[c], distances[c] = _pairs_within(rows, w, n_threads, progress)
+    done = 0
+    for c in np.flatnonzero(pairs):
+        of_cluster = order[bounds[c] : bounds[c + 1]]
+        rows = x[of_cluster]
+        w = None if weights is None else weights[of_cluster]
+        part = None
+        if progress is not None:
+            part = partial(_report_part, progress, done, int(pairs[c]), int(pairs.sum()))
+        squares[c], distances[c] = _pairs_within(rows, w, n_threads, part)
         if metric == "cityblock":
             distances[c] = _cityblock_pairs(rows, np.ones(len(rows)) if w is None else w)
+        done += int(pairs[c])
     if not np.isfinite([squares, distances]).all():
         refuse_nonfinite(clusters.x, clusters.codes)
         raise OverflowError(f"the sums over pairs overflow in {x.dtype}; {_scaling(clusters)}")
     return squares, distances
+
+
+def _report_part(
+    whole: Progress, before: int, size: int, all_parts: int, done: int, total: int
+) -> None:
+    whole(before + size * done // total, all_parts)
 
 
 def _pairs_within(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Sample, Values
+from fastdiv._backend import Codes, Group, Matrix, Progress, Sample, Values
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /
@@ -35,9 +35,12 @@ def categorical_kl(
 def categorical_normalisers(
     values: Matrix, name: str, n_threads: int, progress: Progress | None, /
 ) -> Values: ...
+def center_squares(
+    x: Sample, anchors: Values, offsets: Values, n_threads: int, progress: Progress | None, /
+) -> Values: ...
 def cluster_sums(
-    x: Matrix,
-    codes: NDArray[np.int64],
+    x: Sample,
+    codes: Codes,
     weights: Values | None,
     centers: Values,
     offsets: Values | None,
@@ -59,6 +62,7 @@ def diagonal_gradients(
     /,
 ) -> tuple[Values, Values, Values]: ...
 def first_nonfinite(x: Matrix, /) -> int: ...
+def first_rows(codes: Codes, n_clusters: int, /) -> NDArray[np.int64]: ...
 def gaussian_kl(
     p_mean: Matrix,
     p_name: str,

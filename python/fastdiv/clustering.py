@@ -107,8 +107,9 @@ def cluster_dispersion(
 
     Which is which, and their formulas, is told by `ClusterDispersion`. Sums are in float64
     whatever the dtype of the data, about a row of the cluster, so that data far from the
-    origin lose nothing. Time O(n d); with ``pairs=True`` O(Σ n_c² d). Memory O(n), and for
-    pairs a copy of one cluster at a time.
+    origin lose nothing. Time O(n d); with ``pairs=True`` O(Σ n_c² d). Memory O(n + k d), and
+    for pairs a copy of one cluster at a time. Integer labels 0, ..., k−1, with or without the
+    noise label −1, are taken without a copy if they are int32 or int64.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def cluster_dispersion(
         Number of threads; see `set_num_threads`. Results do not depend on it.
     progress : bool or callable, optional
         True for a bar on standard error, or a function of (done, total). Every pass counts
-        from 0.
+        from 0; the pairs of all clusters are one pass.
 
     Returns
     -------
@@ -242,8 +243,8 @@ def wcss(
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`.
     method : {"centroid", "pairwise"}, default "centroid"
-        In O(n d) time, or in O(Σ n_c² d) time. Both take O(n) memory, and the latter a copy of
-        one cluster at a time.
+        In O(n d) time, or in O(Σ n_c² d) time. Both take O(n + k d) memory, and the latter a
+        copy of one cluster at a time.
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0.
     noise_label : label, optional

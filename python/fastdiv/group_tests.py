@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _clusters, _inputs, _metrics, _progress
-from fastdiv._backend import Group, Progress, Sample, Values
+from fastdiv._backend import Codes, Group, Progress, Sample, Values
 from fastdiv._rows import QuantizedRows
 from fastdiv.two_sample import TIE, reorderings
 
@@ -341,7 +341,7 @@ def _components(
 
 
 def _members(
-    codes: NDArray[np.int64], k: int, orders: Iterable[NDArray[Any]], n_resamples: int
+    codes: Codes, k: int, orders: Iterable[NDArray[Any]], n_resamples: int
 ) -> NDArray[np.uint8]:
     """
     Return the indicators of the groups, (1 + B, k, n): of the rows as they are, then reordered.

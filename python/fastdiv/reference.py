@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Group, Matrix, Progress, Sample, Values
-from fastdiv._rows import QuantizedRows
+from fastdiv._backend import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows, in_float64
 from fastdiv.kernels import FORMULAS, SLOPES
 
 _n_threads = 1
@@ -757,8 +757,8 @@ def kl_from_products(
 
 
 def cluster_sums(
-    x: Matrix,
-    codes: NDArray[np.int64],
+    x: Sample,
+    codes: Codes,
     weights: Values | None,
     centers: Values,
     offsets: Values | None,
@@ -771,9 +771,9 @@ def cluster_sums(
 
     Parameters
     ----------
-    x : ndarray, shape (n, d)
-        Rows, float32 or float64.
-    codes : ndarray of int64, shape (n,)
+    x : ndarray or QuantizedRows, shape (n, d)
+        Rows, float32, float64 or int8.
+    codes : ndarray of int32 or int64, shape (n,)
         Cluster of each row, from 0 to k − 1; negative where the row is left out.
     weights : ndarray of float64, shape (n,), or None
         Of the rows; None stands for 1.
@@ -797,7 +797,7 @@ def cluster_sums(
     kept = codes >= 0
     of = codes[kept]
     w = np.ones(len(of)) if weights is None else weights[kept]
-    v = x[kept].astype(np.float64) - centers[of]
+    v = in_float64(x[kept]) - centers[of]
     if offsets is not None:
         v -= offsets[of]
     squares = (v**2).sum(axis=1)
@@ -815,6 +815,56 @@ def cluster_sums(
         sums[:, j] = np.bincount(of, weights=column, minlength=k)
     _report(progress)
     return sums
+
+
+def center_squares(
+    x: Sample, anchors: Values, offsets: Values, n_threads: int, progress: Progress | None
+) -> Values:
+    """
+    Compute the squared Euclidean distances of all rows to centres.
+
+    Parameters
+    ----------
+    x : ndarray or QuantizedRows, shape (n, d)
+        Rows, float32, float64 or int8.
+    anchors, offsets : ndarray of float64, shape (k, d)
+        Centres are their sums: where rows lie far from the origin, that has too few digits.
+    n_threads, progress
+        As in `pair_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, n)
+        ‖x − anchor − offset‖².
+    """
+    rows = in_float64(x)
+    squares = np.empty((len(anchors), len(rows)))
+    for row, anchor, offset in zip(squares, anchors, offsets, strict=True):
+        row[:] = ((rows - anchor - offset) ** 2).sum(axis=1)
+    _report(progress)
+    return squares
+
+
+def first_rows(codes: Codes, n_clusters: int) -> NDArray[np.int64]:
+    """
+    Find the first row of each cluster.
+
+    Parameters
+    ----------
+    codes : ndarray of int32 or int64, shape (n,)
+        Cluster of each row, below `n_clusters`; negative where the row is left out.
+    n_clusters : int
+        Number of clusters.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_clusters,)
+        −1 for a cluster without rows.
+    """
+    first = np.full(n_clusters, -1)
+    rows = np.flatnonzero(codes >= 0)[::-1]
+    first[codes[rows]] = rows  # of several the last counts: the first row
+    return first
 
 
 def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int) -> Values:

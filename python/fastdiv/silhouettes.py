@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _clusters, _inputs, _metrics, _progress, _weights
-from fastdiv._backend import Progress, Sample, Values
-from fastdiv._rows import QuantizedRows, in_float64
+from fastdiv._backend import Matrix, Progress, Sample, Values
+from fastdiv._rows import QuantizedRows
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
 
 _LEAST_RANGE = 1e-140
 """Of data whose squared differences keep their digits."""
-
-_AT_ONCE = 1 << 16
-"""Differences held at a time for squared distances: they stay in the cache."""
 
 
 def silhouette_samples(
@@ -62,7 +59,8 @@ def silhouette_samples(
     n_threads : int, optional
         Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+        True for a bar on standard error, or a function of (done, total). "sqeuclidean" takes
+        several short passes, each of which counts from 0.
 
     Returns
     -------
@@ -203,10 +201,7 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
-            x = _in_range(x)
-            sums = np.empty((k, n))
-            for row, span in zip(sums, spans, strict=True):
-                row[:] = _squared_sums(x, w, span)
+            sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
         else:
             groups = _metrics.powers(clusters.metric, 1.0)
             backend = _backend.current()
@@ -245,33 +240,19 @@ def _in_range(x: Sample) -> Sample:
     return scaled
 
 
-def _squared_sums(x: Sample, w: Values, span: slice) -> Values:
+def _squared_sums(
+    x: Sample, sizes: NDArray[np.int64], w: Values, n_threads: int, progress: Progress | None
+) -> Values:
     """
-    Return the sums of squared distances of all rows to those of a cluster.
+    Return the sums of squared distances of all rows to those of each cluster, (k, n).
 
-    With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖². The mean comes
-    in two parts: one alone has rounding errors of the size of the data, not of the cluster.
+    With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
     """
-    first = in_float64(x[span.start : span.start + 1])[0]
-    mean = first + _mean(x, w, span, first)
-    rest = _mean(x, w, span, mean)
-    total = w[span].sum()
-    squares = np.empty(len(x))
-    for rows in _blocks(x, slice(0, len(x))):
-        differences = in_float64(x[rows]) - mean - rest
-        squares[rows] = (differences**2).sum(axis=1)
-    sums: Values = total * squares + w[span] @ squares[span]
+    labels = np.arange(len(sizes))
+    rows = cast(Matrix, x)  # sums over clusters take quantised rows too
+    clusters = _clusters.Clusters(rows, np.repeat(labels, sizes), labels, w)
+    means = _clusters.means(clusters, n_threads, progress)
+    sums = _backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
+    sums *= means.weights[:, None]
+    sums += means.wcss[:, None]
     return sums
-
-
-def _mean(x: Sample, w: Values, span: slice, origin: Values) -> Values:
-    sums = np.zeros(x.shape[1])
-    for rows in _blocks(x, span):
-        sums += w[rows] @ (in_float64(x[rows]) - origin)
-    mean: Values = sums / w[span].sum()
-    return mean
-
-
-def _blocks(x: Sample, span: slice) -> Iterator[slice]:
-    step = max(1, _AT_ONCE // x.shape[1])
-    return (slice(at, min(at + step, span.stop)) for at in range(span.start, span.stop, step))

@@ -1,6 +1,7 @@
 // Sums over the rows of clusters, at sizes around every edge, against loops over single rows. Made
 // for sanitizers and emulators, like exercise.cpp; its arguments are the same.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -88,6 +89,7 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const cha
   for (std::size_t i = static_cast<std::size_t>(x.cols); shifted && i < offsets.size(); ++i) {
     offsets[i] = normal();
   }
+  const std::vector<std::int32_t> narrow(codes.begin(), codes.end());
   for (const ClusterSum kind : {ClusterSum::squares, ClusterSum::euclidean, ClusterSum::manhattan,
                                 ClusterSum::directions}) {
     for (const bool weighted : {false, true}) {
@@ -108,7 +110,56 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const cha
         first = first.empty() ? sums : first;
         check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
               "the same bits for any number of threads");
+        check(fastdiv::cluster_sums(x, narrow.data(), w, centers.data(),
+                                    shifted ? offsets.data() : nullptr, clusters, kind,
+                                    sums.data(), options),
+              "the call with narrow codes ends");
+        check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
+              "the same bits for codes of either type");
       }
+    }
+  }
+}
+
+template <class T>
+void compare_squares(const MatrixView<T>& x, ptrdiff_t clusters) {
+  std::vector<double> centers(static_cast<std::size_t>(clusters * x.cols));
+  std::generate(centers.begin(), centers.end(), normal);
+  const std::vector<double> offsets(centers.size(), 0.5);
+  fastdiv::Options options;
+  options.n_threads = 2;
+  std::vector<double> squares(static_cast<std::size_t>(clusters * x.rows));
+  check(
+      fastdiv::center_squares(x, centers.data(), offsets.data(), clusters, squares.data(), options),
+      "the call ends");
+  for (ptrdiff_t c = 0; c < clusters; ++c) {
+    for (ptrdiff_t i = 0; i < x.rows; ++i) {
+      double right = 0;
+      for (ptrdiff_t k = 0; k < x.cols; ++k) {
+        const double center = centers[static_cast<std::size_t>(c * x.cols + k)] + 0.5;
+        right += (static_cast<double>(x(i, k)) - center) * (static_cast<double>(x(i, k)) - center);
+      }
+      check(std::abs(squares[static_cast<std::size_t>(c * x.rows + i)] - right) <= 1e-11 * right,
+            "squared distances from centres");
+    }
+  }
+}
+
+template <class Code>
+void compare_first_rows() {
+  for (const std::size_t n : {1U, 31U, 32U, 33U, 1000U}) {
+    std::vector<Code> codes(n);
+    for (Code& code : codes) {
+      code = std::uniform_int_distribution<Code>(-1, 5)(bits);
+    }
+    for (int sorted = 0; sorted < 2; ++sorted) {
+      std::int64_t first[7];
+      fastdiv::first_rows(codes.data(), static_cast<ptrdiff_t>(n), 7, first);
+      for (Code c = 0; c < 7; ++c) {
+        const auto at = std::find(codes.begin(), codes.end(), c);
+        check(first[c] == (at == codes.end() ? -1 : at - codes.begin()), "the first rows");
+      }
+      std::sort(codes.begin(), codes.end());
     }
   }
 }
@@ -129,8 +180,18 @@ void everything(const char* name) {
       compare<T>({values.data(), rows, dim, 2 * dim, 1}, 3, true, "every other row");
       compare<T>({values.data(), rows, dim, 1, rows}, 3, false, "features side by side");
       compare<T>({values.data() + (rows - 1) * dim, rows, dim, -dim, 1}, 1, true, "backwards");
+      compare_squares<T>(x, 5);
+      compare_squares<T>({values.data(), rows, dim, 1, rows}, 3);
     }
   }
+  std::vector<T> long_rows(600 * 2000);
+  for (T& value : long_rows) {
+    value = static_cast<T>(normal());
+  }
+  compare<T>({long_rows.data(), 600, 2000, 2000, 1}, 100, true, "parts of several steps");
+  compare_squares<T>({long_rows.data(), 70, 2000, 2000, 1}, 3);
+  compare_first_rows<std::int32_t>();
+  compare_first_rows<std::int64_t>();
   const T one[2] = {1, 2};
   const std::int64_t beyond[2] = {0, 1};
   const double center = 0;
