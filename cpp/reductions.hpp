@@ -119,8 +119,9 @@ void row_sums(const double* constants, const T* tile, Extent e, double* sums) {
   }
 }
 
+// Flattened: what is inlined decides which products are fused, and all variants give the same bits.
 template <class T, class F, bool Columns, bool Slopes>
-void weigh_rows(const F& f, const T* tile, Extent e, const Weighing<T>& w) {
+[[gnu::flatten]] void weigh_rows(const F& f, const T* tile, Extent e, const Weighing<T>& w) {
   T columns[tile_cols] = {};
   for (int r = 0; r < e.rows; ++r) {
     const T* row = tile + r * tile_cols;
