@@ -84,7 +84,7 @@ def add_to(commands: Any) -> None:
         "--metric",
         choices=METRICS,
         default="euclidean",
-        help="of the distances that are not squared (default: euclidean); the other two are one",
+        help="of distances that are not squared (default: euclidean; cityblock is manhattan)",
     )
     add(
         "--no-pairs",
