@@ -1,6 +1,7 @@
 """Fixtures shared by the suite."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Let Ctrl-C be heard where a shell started the suite in the background, ignoring it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ Ctrl-C, progress reports, and exceptions raised in them.
 The promise is 0.2 s from the signal to the exception. The engine asks for signals every
 50 ms; what remains is for the units of work in flight and for a busy machine. The time is
 taken inside the process, from the sending of the signal to the `except` clause, and the
-median of five tries has to keep the promise.
+median of three tries has to keep the promise.
 """
 
 import os
@@ -99,13 +99,13 @@ def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(run_python, name):
     done = run_python(
         SETUP
         + f"""
-    for _ in range(5):
+    for _ in range(3):
         print(interrupted(lambda: {LONG_CALLS[name]}))
         assert mmd2(big[:500], big[500:900], RBF(9.0)) == expected
     """
     )
     seconds = [float(line) for line in done.stdout.split()]
-    assert len(seconds) == 5
+    assert len(seconds) == 3
     assert statistics.median(seconds) < 0.2, seconds
 
 
