@@ -111,8 +111,8 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const cha
         check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
               "the same bits for any number of threads");
         check(fastdiv::cluster_sums(x, narrow.data(), w, centers.data(),
-                                    shifted ? offsets.data() : nullptr, clusters, kind,
-                                    sums.data(), options),
+                                    shifted ? offsets.data() : nullptr, clusters, kind, sums.data(),
+                                    options),
               "the call with narrow codes ends");
         check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
               "the same bits for codes of either type");
