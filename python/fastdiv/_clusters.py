@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _backend, _inputs, _labels, _weights
 from fastdiv._backend import Codes, Matrix, Progress, Sample, Values
-from fastdiv._rows import in_float64
+from fastdiv._rows import QuantizedRows, feature, in_float64
 
 _CANCELLATION = 100.0
 """How many times the dispersion about a row of the cluster may exceed that about the mean."""
@@ -30,7 +30,7 @@ _SQDIST_PAIRS: list[_backend.Group] = [
 class Clusters(NamedTuple):
     """Rows, the number of each row's cluster (-1: left out), the labels, and the weights."""
 
-    x: Matrix
+    x: Sample
     codes: Codes
     labels: NDArray[Any]
     weights: Values | None
@@ -66,8 +66,13 @@ def read(
     x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
 ) -> Clusters:
     """Return rows, labels and weights that fit; NaN in the rows is left for `sums` to find."""
-    a = _inputs.matrix(x, "x")
+    a = rows_of(x)
     return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
+
+
+def rows_of(x: object) -> Sample:
+    """Return real rows. Complex ones are refused: centres would have their parts as features."""
+    return x if isinstance(x, QuantizedRows) else _inputs.matrix(x, "x")
 
 
 def read_labels(
@@ -250,7 +255,8 @@ def pair_sums(
         done += int(pairs[c])
     if not np.isfinite([squares, distances]).all():
         refuse_nonfinite(clusters.x, clusters.codes)
-        raise OverflowError(f"the sums over pairs overflow in {x.dtype}; {_scaling(clusters)}")
+        dtype = "float32" if isinstance(x, QuantizedRows) else x.dtype
+        raise OverflowError(f"the sums over pairs overflow in {dtype}; {_scaling(clusters)}")
     return squares, distances
 
 
@@ -261,7 +267,7 @@ def _report_part(
 
 
 def _pairs_within(
-    rows: Matrix, weights: Values | None, n_threads: int, progress: Progress | None
+    rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
 ) -> Values:
     backend, options = _backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
     other = rows[:1]  # the backends want two samples; one row costs next to nothing
@@ -278,7 +284,7 @@ def _pairs_within(
     return of_pairs
 
 
-def _cityblock_pairs(rows: Matrix, weights: Values) -> float:
+def _cityblock_pairs(rows: Sample, weights: Values) -> float:
     """
     Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
 
@@ -286,9 +292,10 @@ def _cityblock_pairs(rows: Matrix, weights: Values) -> float:
     crosses.
     """
     total = 0.0
-    for column in rows.T:
+    for k in range(rows.shape[1]):
+        column = in_float64(feature(rows, k))
         order = np.argsort(column, kind="stable")
         below = np.cumsum(weights[order])
-        gaps = np.diff(column[order].astype(np.float64))
+        gaps = np.diff(column[order])
         total += float(gaps @ (below[:-1] * (below[-1] - below[:-1])))
     return total

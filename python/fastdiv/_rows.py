@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -19,15 +19,14 @@ class QuantizedRows:
     Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted as a sample by all that compares rows with
     rows: `mmd2`, `mmd_test`, `energy_distance`, `witness`, `median_distance`, `kid`, `cmmd`,
     `wae_mmd`, `wae_kernel`, `kernel_mean_matching`, `kl_knn`, `permanova`, `disco`, `dunn_index`,
-    `silhouette_samples` and `silhouette_score`; and by `fit_gaussian`. It takes a quarter of the
-    memory of float32, also inside: products are taken between integers, and where a kernel needs
-    single features (`Laplacian`, or `RBF` with one bandwidth per feature) the rows of one tile at a
-    time are turned into floating point, which takes up to twice the time of float32. So are a few
-    rows at a time where means are taken: by `fit_gaussian` and silhouettes of squared distances.
-    All samples of a call must be quantised, or none. Functions that need floating-point rows refuse
-    them: `mmd2_and_grad`, `cluster_dispersion`, `wcss`, `geometric_median`,
-    `calinski_harabasz_score`, `davies_bouldin_score`, `gap_statistic`. Pass ``rows.dequantize()``
-    to these.
+    `silhouette_samples` and `silhouette_score`; and by what sums rows: `fit_gaussian`,
+    `cluster_dispersion`, `wcss`, `geometric_median`, `calinski_harabasz_score` and
+    `davies_bouldin_score`. It takes a quarter of the memory of float32, also inside: products are
+    taken between integers, and where a kernel needs single features (`Laplacian`, or `RBF` with one
+    bandwidth per feature) the rows of one tile at a time are turned into floating point, which
+    takes up to twice the time of float32. So are a few rows at a time where they are summed. All
+    samples of a call must be quantised, or none. Functions that need floating-point rows refuse
+    them: `mmd2_and_grad`, `gap_statistic`. Pass ``rows.dequantize()`` to these.
 
     Parameters
     ----------
@@ -146,6 +145,13 @@ def in_float64(rows: NDArray[Any] | QuantizedRows) -> NDArray[np.float64]:
     if isinstance(rows, QuantizedRows):
         return rows.dequantize(np.float64)
     return rows.astype(np.float64, copy=False)
+
+
+def feature(rows: NDArray[Any] | QuantizedRows, k: int) -> NDArray[Any]:
+    """Return column k, dequantised exactly if need be."""
+    if isinstance(rows, QuantizedRows):
+        return replace(rows, values=rows.values[:, k : k + 1]).dequantize(np.float64)[:, 0]
+    return rows[:, k]
 
 
 def _per_row(value: Any, name: str, dtypes: tuple[str, ...], n: int) -> NDArray[Any]:

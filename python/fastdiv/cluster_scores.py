@@ -25,8 +25,8 @@ def calinski_harabasz_score(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Rows, as in `cluster_dispersion`.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
     sample_weight : array_like, shape (n,), optional
@@ -90,8 +90,8 @@ def davies_bouldin_score(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Rows, as in `cluster_dispersion`.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
     sample_weight : array_like, shape (n,), optional

@@ -113,9 +113,8 @@ def cluster_dispersion(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Rows; trailing axes are flattened to d features, 1-D means scalars. `QuantizedRows` are
-        refused.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Rows; trailing axes are flattened to d features, 1-D means scalars.
     labels : array_like, shape (n,)
         Cluster of each row: integers, booleans, text, times, pandas categoricals; floats if
         they are integers. None and NaN are errors, and so is text among numbers.
@@ -238,8 +237,8 @@ def wcss(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Rows, as in `cluster_dispersion`.
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`.
     method : {"centroid", "pairwise"}, default "centroid"

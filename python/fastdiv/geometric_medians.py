@@ -107,8 +107,8 @@ def geometric_median(
 
     Parameters
     ----------
-    x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+    x : array_like or QuantizedRows, shape (n, ...)
+        Rows, as in `cluster_dispersion`.
     labels : array_like, shape (n,), optional
         Cluster of each row, as in `cluster_dispersion`; None stands for one cluster, with the
         label 0.
@@ -163,7 +163,7 @@ def geometric_median(
     tolerance = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iterations, "max_iterations", 1)
     if labels is None:
-        labels = np.zeros(len(_inputs.matrix(x, "x")), dtype=np.int64)
+        labels = np.zeros(len(_clusters.rows_of(x)), dtype=np.int64)
     clusters = _clusters.read(x, labels, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
     means = _clusters.means(clusters, threads, report)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _backend, _clusters, _inputs, _metrics, _progress, _weights
-from fastdiv._backend import Matrix, Progress, Sample, Values
+from fastdiv._backend import Progress, Sample, Values
 from fastdiv._rows import QuantizedRows
 
 METRICS = ("euclidean", "sqeuclidean", *_metrics.CITYBLOCK)
@@ -249,8 +248,7 @@ def _squared_sums(
     With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
     """
     labels = np.arange(len(sizes))
-    rows = cast(Matrix, x)  # sums over clusters take quantised rows too
-    clusters = _clusters.Clusters(rows, np.repeat(labels, sizes), labels, w)
+    clusters = _clusters.Clusters(x, np.repeat(labels, sizes), labels, w)
     means = _clusters.means(clusters, n_threads, progress)
     sums = _backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
     sums *= means.weights[:, None]
