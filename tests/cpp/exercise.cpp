@@ -98,10 +98,12 @@ class Matrix {
          int n_outputs)
       : rows_(x.rows), cols_(y.rows) {
     const auto size = static_cast<std::size_t>(n_outputs * cols_);
+    fastdiv::Options alone;
+    alone.n_threads = 1;
     for (ptrdiff_t i = 0; i < rows_; ++i) {
       const MatrixView<T> row{x.data + i * x.row_stride, cols_, x.cols, 0, x.col_stride};
       values_.emplace_back(size);
-      fastdiv::paired_values<T>(row, y, groups, n_outputs, values_.back().data());
+      fastdiv::paired_values<T>(row, y, groups, n_outputs, values_.back().data(), alone);
     }
   }
   double operator()(int output, ptrdiff_t i, ptrdiff_t j) const {
@@ -586,7 +588,7 @@ template <class T>
 void sizes_and_kernels() {
   const int kernels = fastdiv::isa().f32.n_kernels;
   const ptrdiff_t sizes[][2] = {{1, 1}, {1, 2}, {2, 47}, {48, 5}, {49, 144}, {145, 7}};
-  for (const ptrdiff_t dim : {1, 3, 16, 17, 65}) {
+  for (const ptrdiff_t dim : {1, 3, 17, 65}) {
     for (const auto& [n, m] : sizes) {
       const Sample<T> x(n, dim, 1), y(m, dim, 2);
       for (const bool scaled : {false, true}) {
