@@ -4,7 +4,6 @@
 #include <atomic>
 #include <numeric>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 namespace fastdiv {
@@ -121,17 +120,13 @@ bool cluster_sums(MatrixView<T> x, const Code* codes, const double* weights, con
   const Adder<T, Code> adder(x, codes, weights, centers, offsets, n_clusters, kind,
                              workers.threads());
 
-  // The first step of every part, then the second, ...: a step waits for the one before, which,
-  // as units are handed out in order, has begun.
-  std::vector<std::atomic<ptrdiff_t>> finished(static_cast<std::size_t>(parts));
+  // The first step of every part, then the second, ...: a step waits for the one before.
+  Turns turns(static_cast<std::size_t>(parts));
   std::atomic<bool> wrong{false};
   const auto work = [&](std::int64_t unit, int thread) {
     const ptrdiff_t part = unit % parts;
     const ptrdiff_t at = unit / parts;
-    std::atomic<ptrdiff_t>& done = finished[static_cast<std::size_t>(part)];
-    while (done.load(std::memory_order_acquire) < at) {
-      std::this_thread::yield();
-    }
+    turns.wait(static_cast<std::size_t>(part), at);
     double* of_part = sums.data() + part * size;
     if (at == 0) {
       std::fill(of_part, of_part + size, 0.0);
@@ -141,7 +136,7 @@ bool cluster_sums(MatrixView<T> x, const Code* codes, const double* weights, con
     if (!adder.add(begin, std::min(end, begin + step), thread, of_part)) {
       wrong = true;
     }
-    done.store(at + 1, std::memory_order_release);
+    turns.finish(static_cast<std::size_t>(part), at);
   };
   if (!workers.for_each(parts * steps, 1, work)) {
     return false;

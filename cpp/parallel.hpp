@@ -1,12 +1,15 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace fastdiv {
@@ -59,6 +62,24 @@ std::vector<Buffer<T>> buffers(int n, std::size_t size) {
   }
   return all;
 }
+
+// Whose turn it is at each of several results, when units of work have to add to them in order: a
+// unit waits for the one before, which, as units are handed out in order, has begun.
+class Turns {
+ public:
+  explicit Turns(std::size_t n) : finished_(n) {}
+  void wait(std::size_t i, std::int64_t turn) const {
+    while (finished_[i].load(std::memory_order_acquire) < turn) {
+      std::this_thread::yield();
+    }
+  }
+  void finish(std::size_t i, std::int64_t turn) {
+    finished_[i].store(turn + 1, std::memory_order_release);
+  }
+
+ private:
+  std::vector<std::atomic<std::int64_t>> finished_;
+};
 
 // The threads and the stop hook of one call of the engine.
 class Workers {

@@ -1,11 +1,8 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
-#include <vector>
 
 #include "parallel.hpp"
 #include "tiles.hpp"
@@ -54,26 +51,20 @@ class Rounds {
 };
 
 // Runs work(a, b, thread) for all pairs a <= b of n parts. Instead of for the end of a round, a
-// pair waits for the two others that held its parts in the round before; as units are handed out in
-// order, these have begun.
+// pair waits for the two others that held its parts in the round before.
 template <class Work>
 bool run_rounds(Workers& workers, int n, double share, const Work& work) {
   const Rounds rounds(n);
-  std::vector<std::atomic<int>> finished(static_cast<std::size_t>(n));  // rounds, by part
-  const auto wait = [&](int part, int round) {
-    while (finished[static_cast<std::size_t>(part)].load(std::memory_order_acquire) < round) {
-      std::this_thread::yield();
-    }
-  };
+  Turns turns(static_cast<std::size_t>(n));
   return workers.for_each(rounds.size(), share, [&](std::int64_t unit, int thread) {
     const auto [round, a, b] = rounds[unit];
-    wait(a, round);
+    turns.wait(static_cast<std::size_t>(a), round);
     if (b < n) {
-      wait(b, round);
+      turns.wait(static_cast<std::size_t>(b), round);
       work(a, b, thread);
-      finished[static_cast<std::size_t>(b)].store(round + 1, std::memory_order_release);
+      turns.finish(static_cast<std::size_t>(b), round);
     }
-    finished[static_cast<std::size_t>(a)].store(round + 1, std::memory_order_release);
+    turns.finish(static_cast<std::size_t>(a), round);
   });
 }
 

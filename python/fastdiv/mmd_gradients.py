@@ -327,8 +327,9 @@ def _by_bandwidth(
 ) -> list[Any]:
     """Differentiate by bandwidths: a number for each kernel, one per feature, or a tuple."""
     (x, u, *_), (y, v, *_) = sides.values()
-    parts = [part for each in resolved for part in each._parts()]
-    kernels = lower([part for _, part in parts], for_mmd=True)
+    parts = [(w, part, vars(part)["bandwidth"]) for each in resolved for w, part in each._parts()]
+    scalar = [part for _, part, bandwidth in parts if not isinstance(bandwidth, tuple)]
+    kernels = lower(scalar, for_mmd=True)
     sums = _backend.current().log_slope_sums(
         x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress
     )
@@ -336,16 +337,16 @@ def _by_bandwidth(
         step = max(1, _AT_ONCE // x.shape[1])
         for start in range(0, len(x), step):
             rows = slice(start, start + step)
-            slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(parts))
+            slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
             sums[:, 2] -= slopes @ (u * v)[rows]
+    of_logs = iter(_finite(statistic(sums, counts)))
     by_part: list[float | Values] = []
-    for of_log, (weight, part) in zip(_finite(statistic(sums, counts)), parts, strict=True):
-        bandwidth = vars(part)["bandwidth"]
+    for weight, part, bandwidth in parts:
         if isinstance(bandwidth, tuple):
             by_part.append(weight * _by_features(sides, part, estimator, n_threads, progress))
         else:
             power = 1.0 if isinstance(part, Laplacian) else 2.0
-            by_part.append(float(weight * of_log * -power / bandwidth))
+            by_part.append(float(weight * next(of_logs) * -power / bandwidth))
     rest = iter(by_part)
     return [
         tuple(next(rest) for _ in each._parts()) if isinstance(each, Sum) else next(rest)
