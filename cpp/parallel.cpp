@@ -91,13 +91,13 @@ bool Workers::for_each(std::int64_t n, double share,
   }
   while (!stopped_) {
     const auto work_until_deadline = [&](int thread) {
-      while (Clock::now() < deadline_) {
+      do {  // at least one, however long the threads take to start
         const std::int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
         if (unit >= n) {
           return;
         }
         work(unit, thread);
-      }
+      } while (Clock::now() < deadline_);
     };
     if (threads_ == 1 || n == 1 || cost < serial_work) {
       work_until_deadline(0);

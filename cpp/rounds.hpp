@@ -58,13 +58,18 @@ bool run_rounds(Workers& workers, int n, double share, const Work& work) {
   Turns turns(static_cast<std::size_t>(n));
   return workers.for_each(rounds.size(), share, [&](std::int64_t unit, int thread) {
     const auto [round, a, b] = rounds[unit];
+    const bool paired = a < b && b < n;
     turns.wait(static_cast<std::size_t>(a), round);
-    if (b < n) {
+    if (paired) {
       turns.wait(static_cast<std::size_t>(b), round);
+    }
+    if (b < n) {
       work(a, b, thread);
-      turns.finish(static_cast<std::size_t>(b), round);
     }
     turns.finish(static_cast<std::size_t>(a), round);
+    if (paired) {  // never a part twice: its next unit may have finished in between
+      turns.finish(static_cast<std::size_t>(b), round);
+    }
   });
 }
 
