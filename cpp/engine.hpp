@@ -72,6 +72,15 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
                    const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
                    const Options& options = {});
 
+// The same for a stack of `items` pairs of samples: x and y hold those of the first pair, those of
+// the second, ..., equally many rows each, and all results have one more dimension in front;
+// factors: items x 3. scales, unless null: for every item a number that its rows are multiplied by
+// in the kernels. Rows that are not quantised.
+template <class T>
+bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
+                   const double* factors, const double* scales, const std::vector<Group>& groups,
+                   int n_outputs, double* out, const Options& options = {});
+
 // out[(o*n_labels + l)*x.rows + i] = the sum over the rows j != i with label l of w_j k_o(x_i,
 // x_j), for kernels of a distance. The first sizes[0] rows of x have label 0, the next sizes[1]
 // label 1 and so on; weights of order 1 at most, or null for w_j = 1.
@@ -102,10 +111,20 @@ template <class T>
 bool ranked_distance(MatrixView<T> x, const MatrixView<T>* y, Base metric, std::uint64_t rank,
                      double* out, const Options& options = {});
 
+// The same for a stack, as in weighted_sums. out: items
+template <class T>
+bool ranked_distances(std::int64_t items, MatrixView<T> x, const MatrixView<T>* y, Base metric,
+                      std::uint64_t rank, double* out, const Options& options = {});
+
 // The median of the distances between rows i < j; the mean of the middle two for an even number of
 // pairs. metric as above.
 template <class T>
 bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options = {});
+
+// The same for each item of a stack: the first sizes[0] rows of x, the next sizes[1], ...
+template <class T>
+bool median_distances(MatrixView<T> x, const std::vector<std::ptrdiff_t>& sizes, Base metric,
+                      double* out, const Options& options = {});
 
 // out[i]: the Euclidean distance from row i of `at` to the k-th nearest row of x, 1 <= k <=
 // max_neighbours. exclude_self: `at` is x, and row i is no neighbour of itself.

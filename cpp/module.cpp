@@ -349,18 +349,19 @@ py::tuple label_extremes_of(const Sample& x, const std::string& metric, const Si
   return py::make_tuple(found.within, found.between);
 }
 
-// Sums within and between of each row, (2, n_outputs, n), and a gradient, (n_outputs, n, d); with
-// nothing in them where they are not wanted.
+// Sums within and between of each row, (2, items, n_outputs, n), and a gradient, (items, n_outputs,
+// n, d); with nothing in them where they are not wanted.
 template <class T>
 struct PySample {
-  PySample(const Sample& x, const WeightArray& weights, int n_outputs, bool wants_row_sums,
-           bool wants_gradient)
+  PySample(const Sample& x, py::ssize_t items, const WeightArray& weights, int n_outputs,
+           bool wants_row_sums, bool wants_gradient)
       : sample{x.view<T>(), nullptr} {
     const py::ssize_t outputs = n_outputs;
     const fastdiv::MatrixView<T>& rows = sample.rows;
+    const py::ssize_t n = rows.rows / items;
     sample.weights = weights_of(weights, rows.rows);
-    row_sums = Values({py::ssize_t{2}, outputs, wants_row_sums ? rows.rows : 0});
-    gradient = py::array_t<T>({outputs, wants_gradient ? rows.rows : 0, rows.cols});
+    row_sums = Values({py::ssize_t{2}, items, outputs, wants_row_sums ? n : 0});
+    gradient = py::array_t<T>({items, outputs, wants_gradient ? n : 0, rows.cols});
     if (wants_row_sums) {
       sample.within = row_sums.mutable_data();
       sample.between = row_sums.mutable_data(1);
@@ -377,23 +378,25 @@ struct PySample {
 template <class T>
 WeightedSums weighted_sums_of(const Sample& x, const Sample& y, const WeightArray& x_weights,
                               const WeightArray& y_weights, const WeightArray& factors,
-                              bool row_sums, bool x_gradient, bool y_gradient,
-                              const PyGroups& kernels, int n_outputs, int n_threads,
-                              const Progress& progress) {
-  if (factors.ndim() != 1 || factors.shape(0) != 3) {
-    throw std::invalid_argument("factors must be three numbers");
+                              const Weights& scales, bool row_sums, bool x_gradient,
+                              bool y_gradient, const PyGroups& kernels, int n_outputs,
+                              int n_threads, const Progress& progress) {
+  if (factors.ndim() != 2 || factors.shape(0) < 1 || factors.shape(1) != 3) {
+    throw std::invalid_argument("factors must be three numbers per item");
   }
-  PySample<T> of_x(x, x_weights, n_outputs, row_sums, x_gradient);
-  PySample<T> of_y(y, y_weights, n_outputs, row_sums, y_gradient);
-  Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
+  const py::ssize_t items = factors.shape(0);
+  PySample<T> of_x(x, items, x_weights, n_outputs, row_sums, x_gradient);
+  PySample<T> of_y(y, items, y_weights, n_outputs, row_sums, y_gradient);
+  Values out({items, py::ssize_t{n_outputs}, py::ssize_t{3}});
   const auto groups = groups_from(kernels);
-  const double n = count(of_x.sample.rows.rows + of_y.sample.rows.rows);
-  const double total = n * (n - 1) / 2;
+  const double n = count((of_x.sample.rows.rows + of_y.sample.rows.rows) / items);
+  const double total = count(items) * n * (n - 1) / 2;
   double* data = out.mutable_data();
-  const double* three = factors.data();
+  const double* of_items = factors.data();
+  const double* scale_of_items = scales ? weights_of(*scales, items) : nullptr;
   run(progress, total, [&] {
-    fastdiv::weighted_sums<T>(of_x.sample, of_y.sample, three, groups, n_outputs, data, nullptr,
-                              options(n_threads, progress, total));
+    fastdiv::weighted_sums<T>(items, of_x.sample, of_y.sample, of_items, scale_of_items, groups,
+                              n_outputs, data, options(n_threads, progress, total));
   });
   return {out, of_x.row_sums, of_y.row_sums, of_x.gradient, of_y.gradient};
 }
@@ -402,8 +405,8 @@ template <class T>
 Values log_slope_sums_of(const Sample& x, const Sample& y, const WeightArray& x_weights,
                          const WeightArray& y_weights, const PyGroups& kernels, int n_outputs,
                          int n_threads, const Progress& progress) {
-  const PySample<T> of_x(x, x_weights, n_outputs, false, false);
-  const PySample<T> of_y(y, y_weights, n_outputs, false, false);
+  const PySample<T> of_x(x, 1, x_weights, n_outputs, false, false);
+  const PySample<T> of_y(y, 1, y_weights, n_outputs, false, false);
   Values out({py::ssize_t{n_outputs}, py::ssize_t{3}});
   const auto groups = groups_from(kernels);
   std::vector<double> sums(static_cast<std::size_t>(3 * n_outputs));
@@ -434,34 +437,42 @@ Values paired_values_of(const Sample& x, const Sample& y, const PyGroups& kernel
 }
 
 template <class T>
-double ranked_distance_of(const Sample& x, const std::optional<Sample>& y,
-                          const std::string& metric, std::uint64_t rank, int n_threads,
-                          const Progress& progress) {
+Values ranked_distances_of(const Sample& x, const std::optional<Sample>& y, py::ssize_t items,
+                           const std::string& metric, std::uint64_t rank, int n_threads,
+                           const Progress& progress) {
   const fastdiv::Base base = base_of_metric(metric);
   const auto vx = x.view<T>();
   std::optional<fastdiv::MatrixView<T>> vy;
   if (y) {
     vy = y->view<T>();
   }
-  const double total = count(vx.rows) * (vy ? count(vy->rows) : count(vx.rows - 1) / 2);
-  double distance = 0;
+  const double n = count(vx.rows) / count(items);
+  const double total = count(items) * n * (vy ? count(vy->rows) / count(items) : (n - 1) / 2);
+  Values distances(items);
+  double* data = distances.mutable_data();
   run(progress, total, [&] {
-    fastdiv::ranked_distance<T>(vx, vy ? &*vy : nullptr, base, rank, &distance,
-                                options(n_threads, progress, total));
+    fastdiv::ranked_distances<T>(items, vx, vy ? &*vy : nullptr, base, rank, data,
+                                 options(n_threads, progress, total));
   });
-  return distance;
+  return distances;
 }
 
 template <class T>
-double median_distance_of(const Sample& x, const std::string& metric, int n_threads,
-                          const Progress& progress) {
+Values median_distances_of(const Sample& x, const Sizes& sizes, const std::string& metric,
+                           int n_threads, const Progress& progress) {
   const fastdiv::Base base = base_of_metric(metric);
   const auto vx = x.view<T>();
-  const double total = count(vx.rows) * count(vx.rows - 1) / 2;
-  double median = 0;
-  run(progress, total,
-      [&] { fastdiv::median_distance<T>(vx, base, &median, options(n_threads, progress, total)); });
-  return median;
+  const std::vector<std::ptrdiff_t> rows(sizes.data(), sizes.data() + sizes.size());
+  double total = 0;
+  for (const std::ptrdiff_t n : rows) {
+    total += count(n) * count(n - 1) / 2;
+  }
+  Values medians(sizes.size());
+  double* data = medians.mutable_data();
+  run(progress, total, [&] {
+    fastdiv::median_distances<T>(vx, rows, base, data, options(n_threads, progress, total));
+  });
+  return medians;
 }
 
 template <class T>
@@ -621,13 +632,14 @@ py::tuple label_extremes(const Sample& x, const std::string& metric, const Sizes
 }
 
 WeightedSums weighted_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
-                           const WeightArray& y_weights, const WeightArray& factors, bool row_sums,
-                           bool x_gradient, bool y_gradient, const PyGroups& kernels, int n_outputs,
-                           int n_threads, const Progress& progress) {
+                           const WeightArray& y_weights, const WeightArray& factors,
+                           const Weights& scales, bool row_sums, bool x_gradient, bool y_gradient,
+                           const PyGroups& kernels, int n_outputs, int n_threads,
+                           const Progress& progress) {
   return (x.is_float32() ? weighted_sums_of<float>
-                         : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, row_sums,
-                                                     x_gradient, y_gradient, kernels, n_outputs,
-                                                     n_threads, progress);
+                         : weighted_sums_of<double>)(x, y, x_weights, y_weights, factors, scales,
+                                                     row_sums, x_gradient, y_gradient, kernels,
+                                                     n_outputs, n_threads, progress);
 }
 
 Values log_slope_sums(const Sample& x, const Sample& y, const WeightArray& x_weights,
@@ -649,16 +661,18 @@ Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, 
   return values(x, y, kernels, n_outputs, n_threads);
 }
 
-double ranked_distance(const Sample& x, const std::optional<Sample>& y, const std::string& metric,
-                       std::uint64_t rank, int n_threads, const Progress& progress) {
-  return (x.is_float32() ? ranked_distance_of<float>
-                         : ranked_distance_of<double>)(x, y, metric, rank, n_threads, progress);
+Values ranked_distances(const Sample& x, const std::optional<Sample>& y, py::ssize_t items,
+                        const std::string& metric, std::uint64_t rank, int n_threads,
+                        const Progress& progress) {
+  return (x.is_float32()
+              ? ranked_distances_of<float>
+              : ranked_distances_of<double>)(x, y, items, metric, rank, n_threads, progress);
 }
 
-double median_distance(const Sample& x, const std::string& metric, int n_threads,
-                       const Progress& progress) {
-  return (x.is_float32() ? median_distance_of<float>
-                         : median_distance_of<double>)(x, metric, n_threads, progress);
+Values median_distances(const Sample& x, const Sizes& sizes, const std::string& metric,
+                        int n_threads, const Progress& progress) {
+  return (x.is_float32() ? median_distances_of<float>
+                         : median_distances_of<double>)(x, sizes, metric, n_threads, progress);
 }
 
 Values kth_distances(const Sample& at, const Sample& x, int k, bool exclude_self, int n_threads,
@@ -998,18 +1012,19 @@ PYBIND11_MODULE(_core, m) {
   m.def("label_extremes", &label_extremes, py::arg("x"), py::arg("metric"), py::arg("sizes"),
         py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("weighted_sums", &weighted_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
-        py::arg("y_weights"), py::arg("factors"), py::arg("row_sums"), py::arg("x_gradient"),
-        py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),
-        py::arg("progress"), py::pos_only());
+        py::arg("y_weights"), py::arg("factors"), py::arg("scales"), py::arg("row_sums"),
+        py::arg("x_gradient"), py::arg("y_gradient"), py::arg("kernels"), py::arg("n_outputs"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("log_slope_sums", &log_slope_sums, py::arg("x"), py::arg("y"), py::arg("x_weights"),
         py::arg("y_weights"), py::arg("kernels"), py::arg("n_outputs"), py::arg("n_threads"),
         py::arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::pos_only());
-  m.def("ranked_distance", &ranked_distance, py::arg("x"), py::arg("y"), py::arg("metric"),
-        py::arg("rank"), py::arg("n_threads"), py::arg("progress"), py::pos_only());
-  m.def("median_distance", &median_distance, py::arg("x"), py::arg("metric"), py::arg("n_threads"),
-        py::arg("progress"), py::pos_only());
+  m.def("ranked_distances", &ranked_distances, py::arg("x"), py::arg("y"), py::arg("items"),
+        py::arg("metric"), py::arg("rank"), py::arg("n_threads"), py::arg("progress"),
+        py::pos_only());
+  m.def("median_distances", &median_distances, py::arg("x"), py::arg("sizes"), py::arg("metric"),
+        py::arg("n_threads"), py::arg("progress"), py::pos_only());
   m.def("quantized_products", &quantized_products, py::arg("x"), py::arg("w"), py::arg("n_threads"),
         py::pos_only());
   m.def("gaussian_kl", &gaussian_kl, py::arg("p_mean"), py::arg("p_name"), py::arg("p_parameter"),

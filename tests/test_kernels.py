@@ -245,9 +245,9 @@ def test_median_is_computed_once(monkeypatch, rng):
     from fastdiv import distances
 
     calls = []
-    median = distances._pooled_median
+    median = distances.pooled_medians
     monkeypatch.setattr(
-        distances, "_pooled_median", lambda *args: calls.append(args[1]) or median(*args)
+        distances, "pooled_medians", lambda *args: calls.append(args[1]) or median(*args)
     )
     x, y = rng.normal(size=(2, 9, 2))
     mmd2(x, y, [RBF(), Matern(), Sum([RBF(), Laplacian()]), Laplacian()])

@@ -217,6 +217,11 @@ def test_label_sums_refuse_what_is_out_of_range(core, rng):
             backend.label_sums(x, None, np.array([20]), groups_of("linear", 2), 1, 0, None)
 
 
+def item_of(results, item):
+    """Return what `weighted_sums` found for one item of a stack."""
+    return [part[:, item] if k in (1, 2) else part[item] for k, part in enumerate(results)]
+
+
 @each_dtype
 @each_d
 @each_kernel
@@ -228,10 +233,9 @@ def test_weighted_sums(core, rng, name, d, dtype):
         u, v = rng.random(n), rng.random(m)
         u[0] = 0.0
         factors = rng.normal(size=3)
-        expected = reference.weighted_sums(
-            x, y, u, v, factors, True, True, True, groups, 1, 0, None
-        )
-        got = core.weighted_sums(x, y, u, v, factors, True, True, True, groups, 1, 0, None)
+        arguments = (x, y, u, v, factors[None], None, True, True, True, groups, 1, 0, None)
+        expected = item_of(reference.weighted_sums(*arguments), 0)
+        got = item_of(core.weighted_sums(*arguments), 0)
         weighted = [
             absolute(a, b, groups) * p[:, None] * q
             for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
@@ -277,17 +281,84 @@ def test_log_slope_sums(core, rng, name, d, dtype):
 def test_weighted_sums_give_what_is_wanted_only(core, rng, name):
     groups = groups_of(name, 3)
     x, y = sample(rng, 200, 3, np.float64), sample(rng, 60, 3, np.float64)
-    u, v, factors = rng.random(200), rng.random(60), np.array([0.5, 1.0, -2.0])
+    u, v, factors = rng.random(200), rng.random(60), np.array([[0.5, 1.0, -2.0]])
     everything = (True, True, True)
-    whole = core.weighted_sums(x, y, u, v, factors, *everything, groups, 1, 0, None)
+    whole = core.weighted_sums(x, y, u, v, factors, None, *everything, groups, 1, 0, None)
     for wanted in itertools.product((False, True), repeat=3):
-        got = core.weighted_sums(x, y, u, v, factors, *wanted, groups, 1, 0, None)
-        twin = reference.weighted_sums(x, y, u, v, factors, *wanted, groups, 1, 0, None)
+        got = core.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
+        twin = reference.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
         assert [part.shape for part in got] == [part.shape for part in twin]
         of_part = (True, wanted[0], *wanted)
         for part, full, is_wanted in zip(got, whole, of_part, strict=True):
             assert (part.size > 0) == is_wanted
             assert not is_wanted or np.array_equal(part, full)
+
+
+@each_dtype
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (7, 5), (33, 100), (1500, 1300)])
+def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
+    groups, d, items = groups_of("rbf", 40), 40, 5  # the largest: one after the other
+    x, y = sample(rng, items * n, d, dtype), sample(rng, items * m, d, dtype)
+    u, v, factors = rng.random(items * n), rng.random(items * m), rng.normal(size=(items, 3))
+    options = (True, True, True, groups, 1, 0, None)
+    scales = rng.uniform(0.5, 2.0, items)
+    whole = core.weighted_sums(x, y, u, v, factors, None, *options)
+    over_scales = core.weighted_sums(x, y, u, v, factors, scales, *options)
+    for threads in (1, 2, 5):
+        again = core.weighted_sums(x, y, u, v, factors, None, *options[:-2], threads, None)
+        for part, same in zip(whole, again, strict=True):
+            np.testing.assert_array_equal(part, same)
+    pooled = np.concatenate([x.reshape(items, n, d), y.reshape(items, m, d)], axis=1)
+    ranked, among = (core.ranked_distances(x, b, items, "euclidean", 0, 0, None) for b in (y, x))
+    medians = core.median_distances(
+        pooled.reshape(-1, d), np.full(items, n + m), "cityblock", 0, None
+    )
+    for i in range(items):
+        a, b = slice(i * n, (i + 1) * n), slice(i * m, (i + 1) * m)
+        alone = core.weighted_sums(x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options)
+        for part, same in zip(item_of(whole, i), item_of(alone, 0), strict=True):
+            np.testing.assert_array_equal(part, same)
+        of_features = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
+        alone = core.weighted_sums(
+            x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options[:3], of_features, 1, 0, None
+        )
+        for part, same in zip(item_of(over_scales, i), item_of(alone, 0), strict=True):
+            np.testing.assert_array_equal(part, same)
+        one = np.array([n + m])
+        assert medians[i] == core.median_distances(pooled[i], one, "cityblock", 0, None)[0]
+        assert ranked[i] == core.ranked_distances(x[a], y[b], 1, "euclidean", 0, 0, None)[0]
+    np.testing.assert_array_equal(among, np.zeros(items))
+    if n < 100:
+        for got, scale in ((whole, None), (over_scales, scales)):
+            twin = reference.weighted_sums(x, y, u, v, factors, scale, *options)
+            for part, expected in zip(got, twin, strict=True):
+                assert part.shape == expected.shape
+                np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            medians,
+            reference.median_distances(
+                pooled.reshape(-1, d), np.full(items, n + m), "cityblock", 0, None
+            ),
+            rtol=1e-5,
+        )
+        of_y = reference.ranked_distances(x, y, items, "euclidean", 0, 0, None)
+        np.testing.assert_allclose(ranked, of_y, rtol=1e-5)
+
+
+def test_items_of_a_stack_may_have_sizes_of_their_own(core, rng):
+    x, sizes = sample(rng, 60, 3, np.float64), np.array([2, 17, 41])
+    for backend in (core, reference):
+        medians = backend.median_distances(x, sizes, "euclidean", 0, None)
+        for rows, median in zip(np.split(x, [2, 19]), medians, strict=True):
+            size = np.array([len(rows)])
+            assert median == backend.median_distances(rows, size, "euclidean", 0, None)[0]
+        for wrong in ([60, 1], [30]):
+            with pytest.raises(ValueError, match="add up"):
+                backend.median_distances(x, np.array(wrong), "euclidean", 0, None)
+        with pytest.raises(ValueError, match="equally many"):
+            backend.ranked_distances(x, None, 7, "euclidean", 0, 0, None)
+    with pytest.raises(ValueError, match="two rows"):
+        core.median_distances(x, np.array([59, 1]), "euclidean", 0, None)
 
 
 @each_dtype
@@ -328,12 +399,12 @@ def test_ranked_distance(core, rng, metric, d, dtype):
         x[0] = y[0]
         for other, pairs in ((None, n * (n - 1) // 2), (y, n * m)):
             for rank in {0, pairs // 3, pairs - 1}:
-                expected = reference.ranked_distance(x, other, metric, rank, 0, None)
-                got = core.ranked_distance(x, other, metric, rank, 0, None)
+                expected = reference.ranked_distances(x, other, 1, metric, rank, 0, None)
+                got = core.ranked_distances(x, other, 1, metric, rank, 0, None)
                 assert got == pytest.approx(expected, rel=RTOL[dtype], abs=0)
             for backend in (core, reference):
                 with pytest.raises(ValueError, match="a pair of that rank"):
-                    backend.ranked_distance(x, other, metric, pairs, 0, None)
+                    backend.ranked_distances(x, other, 1, metric, pairs, 0, None)
 
 
 @each_dtype
@@ -342,11 +413,11 @@ def test_ranked_distance(core, rng, metric, d, dtype):
 def test_median_distance(core, rng, metric, d, dtype):
     for n in (2, 3, 5, 16, 17, 131):
         z = sample(rng, n, d, dtype)
-        expected = reference.median_distance(z, metric, 0, None)
-        got = core.median_distance(z, metric, 0, None)
+        expected = reference.median_distances(z, np.array([len(z)]), metric, 0, None)
+        got = core.median_distances(z, np.array([len(z)]), metric, 0, None)
         assert got == pytest.approx(expected, rel=RTOL[dtype])
         z[:] = z[0]
-        assert core.median_distance(z, metric, 0, None) == 0.0
+        assert core.median_distances(z, np.array([len(z)]), metric, 0, None) == 0.0
 
 
 @each_dtype
@@ -413,8 +484,8 @@ def test_strides(core, rng, view, dtype):
         lambda a: core.row_sums(y, a, None, groups, 1, 0, None),
         lambda a: core.label_sums(a, None, np.array([30, 7]), groups, 1, 0, None),
         lambda a: core.paired_values(a, y, groups, 1, 0),
-        lambda a: core.median_distance(a, "euclidean", 0, None),
-        lambda a: core.median_distance(a, "cityblock", 0, None),
+        lambda a: core.median_distances(a, np.array([len(a)]), "euclidean", 0, None),
+        lambda a: core.median_distances(a, np.array([len(a)]), "cityblock", 0, None),
         lambda a: core.first_nonfinite(a),
     ]
     for call in calls:
@@ -449,7 +520,7 @@ def test_threads_do_not_change_a_bit(core, rng, name, dtype, threads):
         lambda t: core.pair_sums(x, y, groups, 1, t, None),
         lambda t: core.quad_forms(x, labels, groups, 1, t, None),
         lambda t: core.row_sums(x, y, None, groups, 1, t, None),
-        lambda t: core.median_distance(x, "euclidean", t, None),
+        lambda t: core.median_distances(x, np.array([len(x)]), "euclidean", t, None),
     ):
         np.testing.assert_array_equal(call(threads), call(1))
 
@@ -529,7 +600,7 @@ def test_progress(core, rng):
         lambda p: core.pair_sums(x, y, groups, 1, 0, p),
         lambda p: core.quad_forms(x, labels, groups, 1, 0, p),
         lambda p: core.row_sums(x, y, None, groups, 1, 0, p),
-        lambda p: core.median_distance(x, "euclidean", 0, p),
+        lambda p: core.median_distances(x, np.array([len(x)]), "euclidean", 0, p),
     ):
         reports = []
         call(lambda done, total, reports=reports: reports.append((done, total)))

@@ -100,6 +100,7 @@ class Backend(Protocol):
         x_weights: Values,
         y_weights: Values,
         factors: Values,
+        scales: Values | None,
         row_sums: bool,
         x_gradient: bool,
         y_gradient: bool,
@@ -127,20 +128,27 @@ class Backend(Protocol):
         self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
     ) -> Values: ...
 
-    def ranked_distance(
+    def ranked_distances(
         self,
         x: Sample,
         y: Sample | None,
+        items: int,
         metric: str,
         rank: int,
         n_threads: int,
         progress: Progress | None,
         /,
-    ) -> float: ...
+    ) -> Values: ...
 
-    def median_distance(
-        self, x: Sample, metric: str, n_threads: int, progress: Progress | None, /
-    ) -> float: ...
+    def median_distances(
+        self,
+        x: Sample,
+        sizes: NDArray[np.int64],
+        metric: str,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
 
     def kth_distances(
         self,

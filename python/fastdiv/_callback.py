@@ -83,9 +83,9 @@ def weighted_pair_sums(
     sums = np.zeros((kernels.n_outputs, 3))
     if kernels.groups:
         sums = _backend.current().weighted_sums(
-            *(x, y, x_weights, y_weights, np.zeros(3), False, False, False),
+            *(x, y, x_weights, y_weights, np.zeros((1, 3)), None, False, False, False),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
-        )[0]
+        )[0][0]
     for f, weight, output in kernels.callbacks:
         triple = (
             _within(f, x, progress, x_weights),

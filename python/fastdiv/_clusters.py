@@ -278,8 +278,8 @@ def _pairs_within(
         w = weights / largest
         x, y = _weights.wide_enough(rows, w), _weights.wide_enough(other, w)
         found = backend.weighted_sums(
-            x, y, w, np.ones(1), np.zeros(3), False, False, False, *options
-        )[0]
+            x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
+        )[0][0]
         of_pairs: Values = found[:, 0] / 2 * largest * largest
     return of_pairs
 

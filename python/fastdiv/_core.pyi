@@ -117,9 +117,9 @@ def log_slope_sums(
 ) -> Values: ...
 def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
 def measure_peaks(dtype: str, n_threads: int, seconds: float, /) -> tuple[float, float]: ...
-def median_distance(
-    x: Sample, metric: str, n_threads: int, progress: Progress | None, /
-) -> float: ...
+def median_distances(
+    x: Sample, sizes: NDArray[np.int64], metric: str, n_threads: int, progress: Progress | None, /
+) -> Values: ...
 def pair_sums(
     x: Sample,
     y: Sample,
@@ -142,15 +142,16 @@ def quad_forms(
     /,
 ) -> Values: ...
 def quantized_products(x: Sample, w: Sample, n_threads: int, /) -> NDArray[np.float32]: ...
-def ranked_distance(
+def ranked_distances(
     x: Sample,
     y: Sample | None,
+    items: int,
     metric: str,
     rank: int,
     n_threads: int,
     progress: Progress | None,
     /,
-) -> float: ...
+) -> Values: ...
 def row_sums(
     at: Sample,
     x: Sample,
@@ -168,6 +169,7 @@ def weighted_sums(
     x_weights: Values,
     y_weights: Values,
     factors: Values,
+    scales: Values | None,
     row_sums: bool,
     x_gradient: bool,
     y_gradient: bool,

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _inputs, kernels
+from fastdiv import _batches, _inputs, kernels
 from fastdiv._backend import Matrix, Values
 from fastdiv.discrete import Categorical
 from fastdiv.divergences import kl
@@ -36,6 +36,8 @@ Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
 GRAD_CONVENTIONS = ("torch", "jax")
+_STACK_BYTES = 1 << 26
+"""Of the arguments of as many calls as are stacked: a batch may share an argument."""
 SCALES = (*DIAGONAL, *FULL)
 NUMBERS = (int, float, np.integer, np.floating)
 
@@ -326,14 +328,28 @@ def _batched(
             if not whole["where"].any(axis=own_axes).all():
                 raise ValueError("where must select at least one item; got an empty mask")
         return FUNCTIONS[function](whole, wanted, options)
-    results = [
-        FUNCTIONS[function]({name: a[index] for name, a in whole.items()}, wanted, options)
-        for index in np.ndindex(batch)
-    ]
-    stacked = [np.stack([np.asarray(value) for value, _ in results])]
-    stacked += [np.stack([gradients[name] for _, gradients in results]) for name in wanted]
-    value, *gradients = (a.reshape(batch + a.shape[1:]) for a in stacked)
-    return value, dict(zip(wanted, gradients, strict=True))
+    size = sum([a[(0,) * len(batch)].nbytes for a in whole.values()])
+    calls, step = int(np.prod(batch)), max(1, _STACK_BYTES // size)
+    parts = []
+    for start in range(0, calls, step):
+        index = np.unravel_index(np.arange(start, min(calls, start + step)), batch)
+        stacks = {name: a[index] for name, a in whole.items()}
+        value, gradients = _stacked(function, stacks, wanted, options)
+        parts.append([value, *[gradients[name] for name in wanted]])
+    value, *found = (
+        np.concatenate(each).reshape(batch + each[0].shape[1:]) for each in zip(*parts, strict=True)
+    )
+    return value, dict(zip(wanted, found, strict=True))
+
+
+def _stacked(function: str, stacks: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+    """Evaluate a stack of calls; if one fails, it says why by itself."""
+    try:
+        return _batches.STACKED[function](stacks, wanted, options)
+    except (ValueError, OverflowError):
+        for i in range(len(next(iter(stacks.values())))):
+            FUNCTIONS[function]({name: a[i] for name, a in stacks.items()}, wanted, options)
+        raise
 
 
 def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:

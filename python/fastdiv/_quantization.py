@@ -49,7 +49,7 @@ def bounds(
     x: QuantizedRows,
     y: QuantizedRows,
     estimator: str,
-    counts: tuple[float, float, float],
+    counts: Values,
     x_weights: Values | None,
     y_weights: Values | None,
 ) -> Values:
@@ -64,7 +64,7 @@ def bounds(
         Samples.
     estimator : {"unbiased", "biased", "paired"}
         See `fastdiv.mmd2`.
-    counts : tuple of three float
+    counts : ndarray of float64, shape (3,)
         What the sums within x, within y and between them are divided by.
     x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), or None
         Of the rows; None stands for 1.
@@ -130,9 +130,7 @@ def biased_rbf_bound(
     return _ROUNDING * epsilon * (2.0 * math.sqrt(max(value, 0.0)) + epsilon)
 
 
-def _bound(
-    term: Term, of_x: Values, of_y: Values, estimator: str, counts: tuple[float, float, float]
-) -> float:
+def _bound(term: Term, of_x: Values, of_y: Values, estimator: str, counts: Values) -> float:
     form = _form(term)
     most = 1.0 if term.name in STEEPEST else math.inf
     sums = []
@@ -145,9 +143,10 @@ def _bound(
     between = _all_pairs(of_x, form, of_y)
     if estimator == "paired":
         between -= _same_index(of_x, form, of_y)
+    xx, yy, xy = map(float, counts)
     return sum(
         min(total / count, most)
-        for total, count in zip((*sums, between, between), (*counts, counts[2]), strict=True)
+        for total, count in zip((*sums, between, between), (xx, yy, xy, xy), strict=True)
     )
 
 

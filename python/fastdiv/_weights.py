@@ -1,17 +1,20 @@
-"""What weights of rows make of the sums over pairs."""
+"""
+What weights of rows make of the sums over pairs.
+
+Weights and rows may be stacks: leading axes are those of a batch.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fastdiv._backend import Matrix, Sample, Values
-from fastdiv._rows import in_float64
+from fastdiv._rows import QuantizedRows, in_float64
 from fastdiv.kernels import Kernel, Linear
-
-Counts = tuple[float, float, float]
 
 _AT_ONCE = 1 << 20
 """Values converted at a time."""
@@ -29,8 +32,9 @@ def wide_enough(rows: Sample, w: Values) -> Sample:
 
 def others(w: Values) -> Values:
     """Return Σ_{j≠i} wⱼ for every i: sums of numbers >= 0, where Σw − wᵢ would cancel."""
-    before = np.concatenate(([0.0], w[:-1].cumsum()))
-    after = np.concatenate((w[:0:-1].cumsum()[::-1], [0.0]))
+    zero = np.zeros_like(w[..., :1])
+    before = np.concatenate((zero, w[..., :-1].cumsum(axis=-1)), axis=-1)
+    after = np.concatenate((w[..., :0:-1].cumsum(axis=-1)[..., ::-1], zero), axis=-1)
     total: Values = before + after
     return total
 
@@ -39,22 +43,29 @@ def partners(u: Values, v: Values, estimator: str) -> tuple[Values, Values]:
     """Return the total weight of the rows of y that a row of x meets, and the reverse."""
     if estimator == "paired":
         return others(v), others(u)
-    return np.full(len(u), v.sum()), np.full(len(v), u.sum())
+    return totals(v, u), totals(u, v)
 
 
-def counts(u: Values, v: Values, estimator: str) -> Counts:
+def totals(w: Values, like: Values) -> Values:
+    """Return Σw for every row of `like`."""
+    return np.broadcast_to(w.sum(axis=-1, keepdims=True), like.shape)
+
+
+def counts(u: Values, v: Values, estimator: str) -> Values:
     """Return the sums of the products of the weights of all pairs, for XX, YY and XY."""
+    of_u, of_v = u.sum(axis=-1), v.sum(axis=-1)
     if estimator == "biased":
-        return float(u.sum() ** 2), float(v.sum() ** 2), float(u.sum() * v.sum())
+        return np.stack([of_u**2, of_v**2, of_u * of_v], axis=-1)
     of_x, _ = partners(u, v, estimator)
-    between = float(u @ of_x)
+    between = (u * of_x).sum(axis=-1)
     # XY comes without the pairs (i, i) by taking them away from the sum over all.
-    if estimator == "paired" and between < 0.01 * u.sum() * v.sum():
+    if estimator == "paired" and (between < 0.01 * of_u * of_v).any():
         raise ValueError(
             "x_weights and y_weights must not put 99 % of the weight on one pair of rows for "
             "estimator='paired'"
         )
-    return float(u @ others(u)), float(v @ others(v)), between
+    within = ((w * others(w)).sum(axis=-1) for w in (u, v))
+    return np.stack([*within, between], axis=-1)
 
 
 class RowTerms(NamedTuple):
@@ -78,23 +89,25 @@ def row_terms(kernels: Sequence[Kernel], x: Sample, y: Sample, estimator: str) -
     )
     if estimator == "biased" or not scales.any():
         return None
-    origin = next(_blocks(x[:1]))[0]
+    origin = in_float64(_rows_first(x)[:1])[0]
     return RowTerms(scales, _half_norms(x, origin), _half_norms(y, origin))
 
 
-def coefficients(u: Values, v: Values, estimator: str, sizes: Counts) -> tuple[Values, Values]:
+def coefficients(u: Values, v: Values, estimator: str, sizes: Values) -> tuple[Values, Values]:
     """Return how often h of every row counts in MMD²; 0 for equal weights."""
     of_x, of_y = partners(u, v, estimator)
+    xx, yy, xy = (sizes[..., block, None] for block in range(3))
     return (
-        2.0 * (u * others(u) / sizes[0] - u * of_x / sizes[2]),
-        2.0 * (v * others(v) / sizes[1] - v * of_y / sizes[2]),
+        2.0 * (u * others(u) / xx - u * of_x / xy),
+        2.0 * (v * others(v) / yy - v * of_y / xy),
     )
 
 
-def linear_part(terms: RowTerms, u: Values, v: Values, estimator: str, sizes: Counts) -> Values:
+def linear_part(terms: RowTerms, u: Values, v: Values, estimator: str, sizes: Values) -> Values:
     """Return what has to be added to MMD², per kernel."""
     of_x, of_y = coefficients(u, v, estimator, sizes)
-    total: Values = terms.scales * float(of_x @ terms.x + of_y @ terms.y)
+    of_rows = (of_x * terms.x).sum(axis=-1) + (of_y * terms.y).sum(axis=-1)
+    total: Values = terms.scales * of_rows[..., None]
     return total
 
 
@@ -107,26 +120,32 @@ def add_to_sums(
     if estimator == "paired":
         met_x, met_y = others(v * h_y), others(u * h_x)
     else:
-        met_x, met_y = np.full(len(u), v @ h_y), np.full(len(v), u @ h_x)
+        met_x, met_y = totals(v * h_y, u), totals(u * h_x, v)
     within_x = h_x * others(u) + others(u * h_x)
     within_y = h_y * others(v) + others(v * h_y)
-    x_sums += scales[:, None] * np.stack([within_x, h_x * of_x + met_x])[:, None]
-    y_sums += scales[:, None] * np.stack([within_y, h_y * of_y + met_y])[:, None]
-    over_all = [u @ within_x, v @ within_y, u @ (h_x * of_x + met_x)]
-    total: Values = scales[:, None] * np.array(over_all)
+    between = h_x * of_x + met_x
+    x_sums += scales[:, None] * np.stack([within_x, between])[..., None, :]
+    y_sums += scales[:, None] * np.stack([within_y, h_y * of_y + met_y])[..., None, :]
+    blocks = (u * within_x, v * within_y, u * between)
+    over_all = np.stack([block.sum(axis=-1) for block in blocks], axis=-1)
+    total: Values = scales[:, None] * over_all[..., None, :]
     return total
 
 
 def _half_norms(rows: Sample, origin: Values) -> Values:
     """Return ‖x‖²/2 − ‖origin‖²/2, without cancellation far from 0."""
     parts = []
-    for block in _blocks(rows):
+    for block in _blocks(_rows_first(rows)):
         moved = block - origin
-        parts.append(moved @ origin + 0.5 * (moved * moved).sum(axis=1))
-    return np.concatenate(parts)
+        parts.append((moved * origin + 0.5 * (moved * moved)).sum(axis=-1))
+    return np.moveaxis(np.concatenate(parts), 0, -1)
+
+
+def _rows_first(rows: Sample) -> Sample:
+    return rows if isinstance(rows, QuantizedRows) else np.moveaxis(rows, -2, 0)
 
 
 def _blocks(rows: Sample) -> Iterator[Matrix]:
-    step = max(1, _AT_ONCE // rows.shape[1])
+    step = max(1, _AT_ONCE // math.prod(rows.shape[1:]))
     for start in range(0, len(rows), step):
         yield in_float64(rows[start : start + step])

@@ -92,7 +92,8 @@ def median_distance(
     if rows < 2:
         names = "x" if y is None else "x and y together"
         raise ValueError(f"{names} must have at least 2 rows; got {rows}")
-    return _pooled_median(parts, metric, _inputs.threads(n_threads), _progress.reporter(progress))
+    threads, report = _inputs.threads(n_threads), _progress.reporter(progress)
+    return float(pooled_medians([parts], metric, threads, report)[0])
 
 
 def median_bandwidth(parts: Sequence[Sample], n_threads: int, progress: Progress | None) -> Median:
@@ -118,30 +119,64 @@ def median_bandwidth(parts: Sequence[Sample], n_threads: int, progress: Progress
 
     def median(metric: str) -> float:
         if metric not in known:
-            known[metric] = _pooled_median(parts, metric, n_threads, progress)
-        if known[metric] == 0:
-            raise ValueError(
-                "bandwidth='median' is zero: at least half of the pairs of pooled rows are equal; "
-                "pass a positive bandwidth, for example RBF(bandwidth=1.0)"
-            )
+            known[metric] = float(median_bandwidths([parts], metric, n_threads, progress)[0])
         return known[metric]
 
     return median
 
 
-def _pooled_median(
-    parts: Sequence[Sample], metric: str, n_threads: int, progress: Progress | None
-) -> float:
-    exact = sum(map(len, parts)) <= EXACT_ROWS
-    pooled = _inputs.pool(parts) if exact else _subsample(parts)
+def median_bandwidths(
+    items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
+) -> Values:
+    """
+    Compute the median bandwidth of several problems.
+
+    Parameters
+    ----------
+    items : sequence of sequences of samples, shapes (n_i, d)
+        The samples to pool for each; one only if quantised.
+    metric : {"euclidean", "cityblock"}
+        L2 or L1.
+    n_threads, progress
+        As in `median_bandwidth`.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(items),)
+        Medians.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If one of them is zero, or not finite.
+    """
+    medians = pooled_medians(items, metric, n_threads, progress)
+    if not medians.all():
+        raise ValueError(
+            "bandwidth='median' is zero: at least half of the pairs of pooled rows are equal; "
+            "pass a positive bandwidth, for example RBF(bandwidth=1.0)"
+        )
+    return medians
+
+
+def pooled_medians(
+    items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
+) -> Values:
+    """Compute the median distance of the rows of each item; see `median_bandwidths`."""
+    pools = [
+        _inputs.pool(parts) if sum(map(len, parts)) <= EXACT_ROWS else _subsample(parts)
+        for parts in items
+    ]
+    sizes = np.array([len(rows) for rows in pools])
+    rows = pools[0] if len(pools) == 1 else _inputs.pool(pools)
     with np.errstate(over="ignore", invalid="ignore"):
-        median = _backend.current().median_distance(pooled, metric, n_threads, progress)
-    if not np.isfinite(median):
-        kind = "float64" if isinstance(pooled, QuantizedRows) else pooled.dtype
+        medians = _backend.current().median_distances(rows, sizes, metric, n_threads, progress)
+    if not np.isfinite(medians).all():
+        kind = "float64" if isinstance(rows, QuantizedRows) else rows.dtype
         raise OverflowError(
             f"the median distance overflows in {kind}; scale the data or pass a bandwidth"
         )
-    return median
+    return medians
 
 
 def _subsample(parts: Sequence[Sample]) -> Sample:

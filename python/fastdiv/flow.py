@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -172,8 +173,39 @@ def kl_flow_and_grad(
     problem = _Problem.of(
         z_p, mean_p, logstd_p, logstd_q, log_det, mask, noise_q, estimator, reduce
     )
-    gradients = {name: np.zeros(a.shape, a.dtype) for name, a in problem.arrays.items()}
+    gradients = problem.zeros()
     return problem.value(gradients), gradients
+
+
+def kl_flow_of_calls(
+    calls: int, arguments: Mapping[str, Any], *, gradients: bool
+) -> tuple[Values, Gradients]:
+    """
+    Compute several calls of `kl_flow`, each with its own mean over frames or elements.
+
+    Parameters
+    ----------
+    calls : int
+        How many there are; the b items of each lie one after the other.
+    arguments : mapping
+        Those of `kl_flow`, of shape (calls b, ...); `log_det` has shape (calls b,) or
+        (calls b, 1, t), and has to be 0 for "none".
+    gradients : bool
+        Whether gradients are wanted.
+
+    Returns
+    -------
+    value : ndarray of float64
+        Of shape (calls,), (calls b,) for "per_item" or (calls b, h, t) for "none".
+    gradients : dict of str to ndarray
+        By every array, of its shape; empty where they are not wanted.
+    """
+    given: dict[str, Any] = {"mask": None, "noise_q": None, **arguments}
+    if given["reduce"] == "none" and np.any(given["log_det"]):
+        raise ValueError("log_det must be 0 for reduce='none'")
+    problem = _Problem.of(**given, calls=calls)
+    found = problem.zeros() if gradients else None
+    return np.atleast_1d(problem.value(found)), found or {}
 
 
 @dataclass(frozen=True)
@@ -183,6 +215,7 @@ class _Problem:
     arrays: dict[str, Matrix]  # (b, h, t) each, and log_det
     mask: NDArray[np.bool_]  # (b, t)
     reduce: str
+    calls: int  # that the items belong to, equally many to each
 
     @classmethod
     def of(
@@ -196,6 +229,7 @@ class _Problem:
         noise_q: object,
         estimator: str,
         reduce: str,
+        calls: int = 1,
     ) -> _Problem:
         word = _inputs.choice(estimator, ESTIMATORS, "estimator")
         _inputs.choice(reduce, REDUCTIONS, "reduce")
@@ -216,29 +250,38 @@ class _Problem:
             if a.shape != shape:
                 raise ValueError(f"{name} must have the shape {shape} of z_p; got shape {a.shape}")
         b, _, t = shape
-        arrays["log_det"] = _log_det(log_det, b, t, reduce)
-        return cls(arrays, _mask(mask, b, t), reduce)
+        arrays["log_det"] = _log_det(log_det, b, t, "" if calls > 1 else reduce)
+        return cls(arrays, _mask(mask, b, t, calls), reduce, calls)
+
+    def zeros(self) -> Gradients:
+        """Return arrays for the gradients."""
+        return {name: np.zeros(a.shape, a.dtype) for name, a in self.arrays.items()}
 
     def value(self, gradients: Gradients | None) -> Values:
         """Return the value; write the gradients where they are wanted."""
         b, h, _ = self.arrays["z_p"].shape
-        counts = {"per_frame": self.mask.sum(), "per_element": h * self.mask.sum()}
-        weight = 1.0 / float(counts.get(self.reduce, 1))
+        frames = self.mask.reshape(self.calls, -1).sum(axis=1)
+        counts = {"per_frame": frames, "per_element": h * frames}
+        of_calls = 1.0 / counts.get(self.reduce, np.ones(self.calls))
+        weights = np.repeat(of_calls, b // self.calls)
         sums = np.zeros(b)
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
         for i, valid in enumerate(self.mask):
             if not valid.any():
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
-                kl = self._item(i, valid, weight, gradients)
-                sums[i] = kl.sum() - self._log_det(i, valid, weight, gradients)
+                kl = self._item(i, valid, weights[i], gradients)
+                sums[i] = kl.sum() - self._log_det(i, valid, weights[i], gradients)
             if not np.isfinite(sums[i]):
                 self._refuse(i, valid)
             if self.reduce == "none":
                 elements[i][:, valid] = kl
         if self.reduce == "none":
             return elements
-        return sums if self.reduce == "per_item" else item(np.asarray(weight * sums.sum()))
+        if self.reduce == "per_item":
+            return sums
+        values: Values = of_calls * sums.reshape(self.calls, -1).sum(axis=1)
+        return values if self.calls > 1 else item(values.reshape(()))
 
     def _item(
         self, i: int, valid: NDArray[np.bool_], weight: float, gradients: Gradients | None
@@ -305,7 +348,7 @@ def _log_det(value: object, b: int, t: int, reduce: str) -> Matrix:
     return a
 
 
-def _mask(value: object, b: int, t: int) -> NDArray[np.bool_]:
+def _mask(value: object, b: int, t: int, calls: int) -> NDArray[np.bool_]:
     if value is None:
         return np.ones((b, t), dtype=np.bool_)
     a = _inputs.plain_array(value, "mask")
@@ -317,6 +360,6 @@ def _mask(value: object, b: int, t: int) -> NDArray[np.bool_]:
     if (a[:, 0] != valid).any():
         index = tuple(map(int, np.argwhere(a != (a != 0))[0]))
         raise ValueError(f"mask must hold 0 and 1 only; got {a[index]} at index {index}")
-    if not valid.any():
+    if not valid.reshape(calls, -1).any(axis=1).all():
         raise ValueError("mask must select at least one frame; got an empty mask")
     return valid

@@ -9,9 +9,9 @@ value has the wider of these dtypes, a gradient that of its array. Without
 ``jax.config.update("jax_enable_x64", True)`` JAX makes all of them float32. There are no second
 derivatives and no forward mode.
 
-A batch of calls by ``jax.vmap`` is one call to the host. Divergences between distributions then
-run as one batch; for samples and `kl_flow` the host goes through the batch. Kernels, words and
-numbers other than the data have to be concrete.
+A batch of calls by ``jax.vmap`` is one call to the host, and one of the engine, which shares the
+items among the threads. (A large batch is cut, so that the copies of what its items share stay
+below 64 MB.) Kernels, words and numbers other than the data have to be concrete.
 
 Needs JAX: ``pip install 'fastdiv[jax]'``.
 """
@@ -51,8 +51,6 @@ def mmd2(
 ) -> jax.Array:
     """
     Estimate the squared maximum mean discrepancy between two samples.
-
-    Under ``jax.vmap`` the host goes through the batch, one call after the other.
 
     Parameters
     ----------
@@ -123,8 +121,6 @@ def energy_distance(
 
     Where rows coincide and the distance has no derivative, its subgradient 0 is taken.
 
-    Under ``jax.vmap`` the host goes through the batch, one call after the other.
-
     Parameters
     ----------
     x, y, x_weights, y_weights, n_threads, grad_convention
@@ -180,8 +176,6 @@ def wae_mmd(
 ) -> jax.Array:
     """
     Compute the MMD penalty of Wasserstein autoencoders between latent codes and prior draws.
-
-    Under ``jax.vmap`` the host goes through the batch, one call after the other.
 
     Parameters
     ----------
@@ -371,8 +365,6 @@ def kl_flow(
 ) -> jax.Array:
     """
     Estimate KL(q ‖ p) of a Gaussian posterior and a prior behind a flow: the loss of VITS.
-
-    Under ``jax.vmap`` the host goes through the batch, one call after the other.
 
     Parameters
     ----------

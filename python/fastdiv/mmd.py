@@ -150,7 +150,7 @@ def mmd2(
     d = a.shape[1]
     resolved = [each._resolve(d, median) for each in kernels]
     lowered = lower(resolved, for_mmd=True)
-    terms = None
+    linear: Values | float = 0.0
     if wx is None and wy is None:
         sums = _callback.pair_sums(a, b, lowered, threads, report)
         counts = pair_counts(len(a), len(b), estimator)
@@ -160,13 +160,13 @@ def mmd2(
         sums = _callback.weighted_pair_sums(a, b, wx, wy, lowered, threads, report)
         counts = _weights.counts(wx, wy, estimator)
         terms = _weights.row_terms(resolved, a, b, estimator)
+        if terms is not None:
+            linear = _weights.linear_part(terms, wx, wy, estimator, counts)
     if estimator != "unbiased":
         diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
-    values = statistic(sums, counts)
-    if terms is not None and wx is not None and wy is not None:
-        values = _finite(values + _weights.linear_part(terms, wx, wy, estimator, counts))
+    values = _finite(statistic(sums, counts) + linear)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
         if single:
@@ -411,7 +411,7 @@ def ordered_sum(values: Values) -> Values:
     return total
 
 
-def pair_counts(n: int, m: int, estimator: str) -> tuple[float, float, float]:
+def pair_counts(n: int, m: int, estimator: str) -> Values:
     """
     Return what the sums over pairs are divided by.
 
@@ -424,17 +424,17 @@ def pair_counts(n: int, m: int, estimator: str) -> tuple[float, float, float]:
 
     Returns
     -------
-    tuple of three float
+    ndarray of float64, shape (3,)
         For XX, YY and XY.
     """
     if estimator == "unbiased":
-        return n * (n - 1), m * (m - 1), n * m
+        return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
     if estimator == "biased":
-        return n * n, m * m, n * m
-    return (n * (n - 1),) * 3
+        return np.array([n * n, m * m, n * m], dtype=np.float64)
+    return np.full(3, float(n * (n - 1)))
 
 
-def statistic(sums: Values, counts: tuple[float, float, float]) -> Values:
+def statistic(sums: Values, counts: Values) -> Values:
     """
     Combine sums over pairs into MMD².
 
@@ -442,7 +442,7 @@ def statistic(sums: Values, counts: tuple[float, float, float]) -> Values:
     ----------
     sums : ndarray of float64, shape (..., 3)
         XX, YY and XY, with the `diagonal_terms` of the estimator.
-    counts : tuple of three float
+    counts : ndarray of float64, shape (..., 3)
         What they are divided by.
 
     Returns

@@ -8,17 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _backend, _callback, _inputs, _progress, _weights, distances
-from fastdiv._backend import Group, Matrix, Progress, Values
+from fastdiv import _backend, _inputs, _mmd_pass, _progress, distances
+from fastdiv._backend import Matrix, Progress, Values
 from fastdiv._rows import QuantizedRows
-from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Lowered, Sum, as_kernels, lower
-from fastdiv.mmd import diagonal_terms, statistic
-from fastdiv.reference import kernel_gradients, kernel_log_slopes
+from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Sum, as_kernels, lower
+from fastdiv.mmd import statistic
+from fastdiv.reference import kernel_log_slopes
 
 _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
 _DEFAULT = RBF()
-_AT_ONCE = 1 << 20
-"""Values of gradients of single pairs at a time."""
 
 
 def mmd2_and_grad(
@@ -123,7 +121,8 @@ def mmd2_and_grad(
     d = sides["x"].rows.shape[1]
     resolved = [each._resolve(d, median) for each in kernels]
 
-    pass_ = _pass(sides, resolved, names, estimator, threads, report)
+    samples = _stack(sides)
+    found = _mmd_pass.run(samples, resolved, names, estimator, threads, report)
 
     def one_or_all(by_kernel: Any) -> Any:
         return by_kernel[0] if single else by_kernel
@@ -131,19 +130,21 @@ def mmd2_and_grad(
     gradients: list[Any] = []
     for name in names:
         if name == "bandwidth":
-            by_bandwidths = _by_bandwidth(sides, resolved, pass_.counts, estimator, threads, report)
+            counts = found.counts[0]
+            by_bandwidths = _by_bandwidth(sides, resolved, counts, estimator, threads, report)
             gradients.append(one_or_all(by_bandwidths))
         elif name in sides:
-            by_rows = _finite(one_or_all(pass_.by_rows[name]))
+            by_rows = _mmd_pass.finite(one_or_all(found.by_rows[name][0]))
             by_rows = sides[name].scattered(by_rows, -2)
             gradients.append(by_rows.reshape(by_rows.shape[:-2] + given[name].shape))
         else:
             own = name.removesuffix("_weights")
             with np.errstate(over="ignore"):
-                by_weights = _by_weights(own, sides, pass_, estimator) / sides[own].largest
-            by_weights = _finite(one_or_all(by_weights))
+                of_own = _mmd_pass.by_weights(own, samples, found, estimator)[0]
+                by_weights = of_own / sides[own].largest
+            by_weights = _mmd_pass.finite(one_or_all(by_weights))
             gradients.append(sides[own].scattered(by_weights, -1))
-    values = _finite(one_or_all(pass_.values))
+    values = _mmd_pass.finite(one_or_all(found.values[0]))
     return (float(values) if single else values, *gradients)
 
 
@@ -214,113 +215,15 @@ def _sides(
     return sides
 
 
-class _Pass(NamedTuple):
-    """What a pass over the pairs found, per output."""
-
-    values: Values
-    sums: Values
-    counts: _weights.Counts
-    row_sums: dict[str, Values]
-    by_rows: dict[str, Matrix]
-
-
-def _pass(
-    sides: dict[str, _Side],
-    outputs: Sequence[Kernel],
-    names: Sequence[str],
-    estimator: str,
-    n_threads: int,
-    progress: Progress | None,
-) -> _Pass:
+def _stack(sides: dict[str, _Side]) -> _mmd_pass.Samples:
     (x, u, *_), (y, v, *_) = sides.values()
-    kernels = lower(outputs, for_mmd=True)
-    counts = _weights.counts(u, v, estimator)
-    factors = np.array([1.0, 1.0, -2.0]) / counts
-    of_x, of_y = (name in names for name in sides)
-    of_weights = "x_weights" in names or "y_weights" in names
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums, x_sums, y_sums, by_x, by_y = _backend.current().weighted_sums(
-            *(x, y, u, v, factors, of_weights, of_x, of_y),
-            *(kernels.groups, kernels.n_outputs, n_threads, progress),
-        )
-        if estimator == "biased":
-            # Only k(x, x) of dot products varies; its gradient is twice that by the first x.
-            dots = [group for group in kernels.groups if group[0] == "dot"]
-            _add_pairs(by_x, 2.0 * factors[0] * u**2, x, x, dots)
-            _add_pairs(by_y, 2.0 * factors[1] * v**2, y, y, dots)
-        elif estimator == "paired":
-            _add_pairs(by_x, -factors[2] * u * v, x, y, kernels.groups)
-            _add_pairs(by_y, -factors[2] * u * v, y, x, kernels.groups)
-        if of_weights and estimator != "unbiased":
-            _add_diagonal_sums(x_sums, y_sums, x, y, u, v, kernels, estimator, n_threads)
-        if estimator != "unbiased":
-            sums = sums + diagonal_terms(x, y, kernels, estimator, n_threads, u, v)
-        values = statistic(sums, counts)
-        terms = _weights.row_terms(outputs, x, y, estimator)
-        if terms is not None:
-            values = values + _weights.linear_part(terms, u, v, estimator, counts)
-            coefficients = _weights.coefficients(u, v, estimator, counts)
-            for gradient, rows, own in ((by_x, x, coefficients[0]), (by_y, y, coefficients[1])):
-                if gradient.size:
-                    by_h = own[:, None] * rows
-                    gradient += (terms.scales[:, None, None] * by_h).astype(gradient.dtype)
-            if of_weights:
-                sums = sums + _weights.add_to_sums(terms, u, v, estimator, x_sums, y_sums)
-    row_sums = {"x": x_sums, "y": y_sums}
-    return _Pass(values, sums, counts, row_sums, {"x": by_x, "y": by_y})
-
-
-def _add_diagonal_sums(
-    x_sums: Values,
-    y_sums: Values,
-    x: Matrix,
-    y: Matrix,
-    u: Values,
-    v: Values,
-    kernels: Lowered,
-    estimator: str,
-    n_threads: int,
-) -> None:
-    """Add to the sums at every row the pair (i, i) that "biased" counts and "paired" does not."""
-    if estimator == "biased":
-        x_sums[0] += u * _callback.paired_values(x, x, kernels, n_threads)
-        y_sums[0] += v * _callback.paired_values(y, y, kernels, n_threads)
-    else:
-        pairs = _callback.paired_values(x, y, kernels, n_threads)
-        x_sums[1] -= v * pairs
-        y_sums[1] -= u * pairs
-
-
-def _add_pairs(gradient: Matrix, factor: Values, x: Matrix, y: Matrix, groups: list[Group]) -> None:
-    """Add factor times the gradients of k(x_i, y_i) by x_i, unless nothing is wanted."""
-    if not gradient.size or not groups:
-        return
-    step = max(1, _AT_ONCE // x.shape[1])
-    for start in range(0, len(x), step):
-        rows = slice(start, start + step)
-        of_pairs = kernel_gradients(x[rows], y[rows], groups, len(gradient))
-        gradient[:, rows] += (of_pairs * factor[rows, None]).astype(gradient.dtype)
-
-
-def _by_weights(name: str, sides: dict[str, _Side], pass_: _Pass, estimator: str) -> Values:
-    """Differentiate by the weights of x or y: sums and counts alike depend on them."""
-    block = 0 if name == "x" else 1
-    w = sides[name].weights
-    within, between = pass_.row_sums[name]
-    partners = _weights.partners(sides["x"].weights, sides["y"].weights, estimator)[block]
-    own = np.full(len(w), w.sum()) if estimator == "biased" else _weights.others(w)
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = pass_.sums / pass_.counts
-        of_own = 2.0 * (within - means[:, block, None] * own) / pass_.counts[block]
-        of_cross = (between - means[:, 2, None] * partners) / pass_.counts[2]
-        slope: Values = of_own - 2.0 * of_cross
-    return slope
+    return _mmd_pass.Samples(x[None], y[None], u[None], v[None])
 
 
 def _by_bandwidth(
     sides: dict[str, _Side],
     resolved: Sequence[Kernel],
-    counts: _weights.Counts,
+    counts: Values,
     estimator: str,
     n_threads: int,
     progress: Progress | None,
@@ -334,12 +237,10 @@ def _by_bandwidth(
         x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress
     )
     if estimator == "paired":
-        step = max(1, _AT_ONCE // x.shape[1])
-        for start in range(0, len(x), step):
-            rows = slice(start, start + step)
+        for rows in _mmd_pass.row_blocks(x[None]):
             slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
             sums[:, 2] -= slopes @ (u * v)[rows]
-    of_logs = iter(_finite(statistic(sums, counts)))
+    of_logs = iter(_mmd_pass.finite(statistic(sums, counts)))
     by_part: list[float | Values] = []
     for weight, part, bandwidth in parts:
         if isinstance(bandwidth, tuple):
@@ -363,23 +264,17 @@ def _by_features(
 ) -> Values:
     """Differentiate by bandwidths per feature: σ ∂/∂σ = −Σ rows · gradients, as k sees rows/σ."""
     wide = {name: side._replace(rows=side.rows.astype(np.float64)) for name, side in sides.items()}
-    by_rows = _pass(wide, [kernel], ("x", "y"), estimator, n_threads, progress).by_rows
+    names = ("x", "y")
+    found = _mmd_pass.run(_stack(wide), [kernel], names, estimator, n_threads, progress)
     # Gradients add up to 0, so that any centre will do; from the median few rows are far.
     centre = np.median(wide["x"].rows, axis=0)
     products = [
-        np.einsum("nd,nd->d", side.rows - centre, by_rows[name][0]) for name, side in wide.items()
+        np.einsum("nd,nd->d", side.rows - centre, found.by_rows[name][0, 0])
+        for name, side in wide.items()
     ]
-    of_logs = _finite(products[0] + products[1])
+    of_logs = _mmd_pass.finite(products[0] + products[1])
     by_features: Values = of_logs / -np.array(vars(kernel)["bandwidth"])
     return by_features
-
-
-def _finite(gradient: Matrix) -> Matrix:
-    if np.isfinite(gradient).all():
-        return gradient
-    raise OverflowError(
-        "the gradient overflows; scale the data, or choose another kernel or bandwidth"
-    )
 
 
 def _names(wrt: object) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -176,17 +176,7 @@ def wae_kernel(
     codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     threads = _inputs.threads(n_threads)
     if form == "rbf":
-        n, m = len(codes), len(draws)
-        # Of the n² from code to code, every pair comes twice, and after all of them the n zeros.
-        of_codes = _ranked_distance(codes, None, n * (n - 1) // 4, threads)
-        of_draws = _ranked_distance(codes, draws, n * m - n * (m - 1) // 2, threads)
-        square = of_codes**2 + of_draws**2
-        if square == 0:
-            raise ValueError(
-                "the bandwidth of kernel='rbf' is zero: half of the codes are equal to each other "
-                "and to the draws; pass kernel='imq'"
-            )
-        return RBF(math.sqrt(square))
+        return RBF(float(wae_bandwidths(codes, draws, 1, threads)[0]))
     d = codes.shape[1]
     base = {"normal": 2.0 * d * variance, "sphere": 2.0, "uniform": float(d)}[name]
     return Sum([InverseMultiquadric(base * scale) for scale in _SCALES])
@@ -297,11 +287,46 @@ class RBFLessOne(Kernel):
         return Term("sqdist", "rbf_less_one", (self.bandwidth,))
 
 
-def _ranked_distance(x: Sample, y: Sample | None, rank: int, n_threads: int) -> float:
-    distance = _backend.current().ranked_distance(x, y, "euclidean", rank, n_threads, None)
-    if not math.isfinite(distance * distance):
+def wae_bandwidths(codes: Sample, draws: Sample, items: int, n_threads: int) -> Values:
+    """
+    Find the bandwidths of ``wae_kernel(kernel="rbf")`` for stacks of codes and draws.
+
+    Parameters
+    ----------
+    codes, draws : ndarray, shapes (items n, d) and (items m, d); or QuantizedRows
+        Checked samples, item after item.
+    items : int
+        1 if quantised.
+    n_threads : int
+        0 is the default.
+
+    Returns
+    -------
+    ndarray of float64, shape (items,)
+        σ.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If one of them is zero, or squared distances overflow.
+    """
+    n, m = len(codes) // items, len(draws) // items
+    ranked = partial(_backend.current().ranked_distances, codes)
+    # Of the n² from code to code, every pair comes twice, and after all of them the n zeros.
+    of_codes = ranked(None, items, "euclidean", n * (n - 1) // 4, n_threads, None)
+    rank = n * m - n * (m - 1) // 2
+    of_draws = ranked(draws, items, "euclidean", rank, n_threads, None)
+    with np.errstate(over="ignore"):
+        squares = of_codes**2 + of_draws**2
+    if not np.isfinite(squares).all():
         raise OverflowError("squared distances overflow; scale the data")
-    return distance
+    if not squares.all():
+        raise ValueError(
+            "the bandwidth of kernel='rbf' is zero: half of the codes are equal to each other "
+            "and to the draws; pass kernel='imq'"
+        )
+    bandwidths: Values = np.sqrt(squares)
+    return bandwidths
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:

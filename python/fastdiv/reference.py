@@ -217,6 +217,7 @@ def weighted_sums(
     x_weights: Values,
     y_weights: Values,
     factors: Values,
+    scales: Values | None,
     row_sums: bool,
     x_gradient: bool,
     y_gradient: bool,
@@ -228,14 +229,19 @@ def weighted_sums(
     """
     Sum every kernel over weighted pairs; find the gradient of a combination of the sums.
 
+    Both samples are stacks of b items, computed each by itself.
+
     Parameters
     ----------
-    x, y : ndarray, shapes (n, d) and (m, d)
-        Samples of one dtype, float32 or float64; or quantised rows, without gradients.
-    x_weights, y_weights : ndarray of float64, shapes (n,) and (m,)
+    x, y : ndarray, shapes (b n, d) and (b m, d)
+        Samples of one dtype, float32 or float64, item after item; or, for b = 1, quantised rows,
+        without gradients.
+    x_weights, y_weights : ndarray of float64, shapes (b n,) and (b m,)
         Of the rows: from 0 to about 1.
-    factors : ndarray of float64, shape (3,)
+    factors : ndarray of float64, shape (b, 3)
         The gradients are those of factors @ (xx, yy, xy).
+    scales : ndarray of float64, shape (b,), optional
+        What the rows of every item are multiplied by in the kernels.
     row_sums, x_gradient, y_gradient : bool
         What is wanted beside the sums; the rest comes back with no rows.
     kernels, n_outputs, n_threads, progress
@@ -243,45 +249,28 @@ def weighted_sums(
 
     Returns
     -------
-    sums : ndarray of float64, shape (n_outputs, 3)
+    sums : ndarray of float64, shape (b, n_outputs, 3)
         xx = sum over i != j of w_i w_j k(x_i, x_j), yy alike, xy over all pairs of x and y.
-    x_sums, y_sums : ndarrays of float64, shapes (2, n_outputs, n) and (2, n_outputs, m)
+    x_sums, y_sums : ndarrays of float64, shapes (2, b, n_outputs, n) and (2, b, n_outputs, m)
         At each row, the weighted sums over the other rows of its sample and over the other
         sample.
-    x_gradients, y_gradients : ndarrays, shapes (n_outputs, n, d) and (n_outputs, m, d)
+    x_gradients, y_gradients : ndarrays, shapes (b, n_outputs, n, d) and (b, n_outputs, m, d)
         By the rows of x and of y, in their dtype.
     """
     x, y = _exact(x), _exact(y)
     _report(progress)
-    xx = _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
-    yy = _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
-    between = _kernel_matrix(x, y, kernels, n_outputs)
-    xy, yx = between @ y_weights, between.swapaxes(1, 2) @ x_weights
-    sums = np.stack([xx @ x_weights, yy @ y_weights, xy @ x_weights], axis=-1)
-
-    def gradient(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
-        of_pairs = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
-        result: Values = np.einsum("oijk,i,j->oik", of_pairs, a_weights, b_weights)
-        return result
-
-    gradients = []
-    for wanted, factor, a, a_weights, b, b_weights in (
-        (x_gradient, factors[0], x, x_weights, y, y_weights),
-        (y_gradient, factors[1], y, y_weights, x, x_weights),
-    ):
-        if not wanted:
-            gradients.append(np.empty((n_outputs, 0, a.shape[1]), a.dtype))
-            continue
-        within = 2.0 * factor * gradient(a, a, a_weights, a_weights)
-        # the pairs (i, i), which do not count
-        itself = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
-        within -= 2.0 * factor * itself
-        both = within + factors[2] * gradient(a, b, a_weights, b_weights)
-        gradients.append(both.astype(a.dtype))
-    x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
-    if not row_sums:
-        x_sums = y_sums = np.empty((2, n_outputs, 0))
-    return sums, x_sums, y_sums, gradients[0], gradients[1]
+    wanted = (row_sums, x_gradient, y_gradient)
+    stacks = (a.reshape(len(factors), -1, *a.shape[1:]) for a in (x, y, x_weights, y_weights))
+    d = x.shape[1]
+    results = [
+        _weighted_sums((a, b), (u, v), three, wanted, _scaled(kernels, scale, d), n_outputs)
+        for a, b, u, v, three, scale in zip(
+            *stacks, factors, np.ones(len(factors)) if scales is None else scales, strict=True
+        )
+    ]
+    sums, x_sums, y_sums, by_x, by_y = zip(*results, strict=True)
+    of_rows = np.stack(x_sums, axis=1), np.stack(y_sums, axis=1)
+    return np.stack(sums), *of_rows, np.stack(by_x), np.stack(by_y)
 
 
 def log_slope_sums(
@@ -342,16 +331,24 @@ def paired_values(
     return kernel_values(_exact(x), _exact(y), kernels, n_outputs)
 
 
-def ranked_distance(
-    x: Sample, y: Sample | None, metric: str, rank: int, n_threads: int, progress: Progress | None
-) -> float:
+def ranked_distances(
+    x: Sample,
+    y: Sample | None,
+    items: int,
+    metric: str,
+    rank: int,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
     """
-    Find the distance of a rank among those between two samples, or within one.
+    Find the distance of a rank among those between two samples, or within one, for every item.
 
     Parameters
     ----------
-    x, y : ndarray, shapes (n, d) and (m, d); y may be None
-        Samples. Without y, the pairs are the rows i < j of x.
+    x, y : ndarray, shapes (items n, d) and (items m, d); y may be None
+        Samples, item after item. Without y, the pairs are the rows i < j of x.
+    items : int
+        1 for quantised rows.
     metric : {"euclidean", "cityblock"}
         L2 or L1.
     rank : int
@@ -361,24 +358,40 @@ def ranked_distance(
 
     Returns
     -------
-    float
-        The distance.
+    ndarray of float64, shape (items,)
+        The distances.
     """
-    values = _distances(x, y, metric)
+    if items < 1 or any(len(a) % items for a in (x, y) if a is not None):
+        raise ValueError("a stack needs equally many rows in each item")
+    x = _exact(x)
+    of_x = x.reshape(items, -1, x.shape[1])
+    of_y = [None] * items if y is None else _exact(y).reshape(items, -1, x.shape[1])
     _report(progress)
-    if rank >= values.size:
-        raise ValueError("a ranked distance needs a metric and a pair of that rank")
-    return float(np.partition(values, rank)[rank])
+    found = []
+    for a, b in zip(of_x, of_y, strict=True):
+        values = _distances(a, b, metric)
+        if rank >= values.size:
+            raise ValueError("a ranked distance needs a metric and a pair of that rank")
+        found.append(np.partition(values, rank)[rank])
+    return np.array(found)
 
 
-def median_distance(x: Sample, metric: str, n_threads: int, progress: Progress | None) -> float:
+def median_distances(
+    x: Sample,
+    sizes: NDArray[np.int64],
+    metric: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
     """
-    Compute the median distance between rows of distinct index.
+    Compute the median distance between rows of distinct index, for every item.
 
     Parameters
     ----------
     x : ndarray, shape (N, d)
-        At least two rows.
+        The rows of all items, one item after the other.
+    sizes : ndarray of int64, shape (b,)
+        How many rows each item has: at least two. One item for quantised rows.
     metric : {"euclidean", "cityblock"}
         L2 or L1.
     n_threads, progress
@@ -386,12 +399,14 @@ def median_distance(x: Sample, metric: str, n_threads: int, progress: Progress |
 
     Returns
     -------
-    float
-        Median of N(N-1)/2 values; the mean of the middle two if their number is even.
+    ndarray of float64, shape (b,)
+        Medians of n(n-1)/2 values; the mean of the middle two if their number is even.
     """
-    values = _distances(x, None, metric)
+    if sizes.sum() != len(x):
+        raise ValueError("the sizes of a stack must add up to its rows")
     _report(progress)
-    return float(np.median(values))
+    items = np.split(_exact(x), np.cumsum(sizes)[:-1])
+    return np.array([np.median(_distances(item, None, metric)) for item in items])
 
 
 def kth_distances(
@@ -1141,6 +1156,56 @@ def _sorted_labels(x: Sample, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
     if (sizes < 0).any() or sizes.sum() != len(x):
         raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
     return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _scaled(kernels: Sequence[Group], factor: float, d: int) -> list[Group]:
+    """Return the kernels for rows that are multiplied by a factor first."""
+    return [
+        (base, factor * (np.ones(d) if scale is None else scale), terms)
+        for base, scale, terms in kernels
+    ]
+
+
+def _weighted_sums(
+    samples: tuple[Matrix, Matrix],
+    weights: tuple[Values, Values],
+    factors: Values,
+    wanted: tuple[bool, bool, bool],
+    kernels: Sequence[Group],
+    n_outputs: int,
+) -> tuple[Values, Values, Values, Matrix, Matrix]:
+    """Compute `weighted_sums` for one item; `wanted` are row sums and the two gradients."""
+    (x, y), (x_weights, y_weights) = samples, weights
+    row_sums, x_gradient, y_gradient = wanted
+    xx = _off_diagonal(_kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
+    yy = _off_diagonal(_kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
+    between = _kernel_matrix(x, y, kernels, n_outputs)
+    xy, yx = between @ y_weights, between.swapaxes(1, 2) @ x_weights
+    sums = np.stack([xx @ x_weights, yy @ y_weights, xy @ x_weights], axis=-1)
+
+    def gradient(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
+        of_pairs = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
+        result: Values = np.einsum("oijk,i,j->oik", of_pairs, a_weights, b_weights)
+        return result
+
+    gradients = []
+    for is_wanted, factor, a, a_weights, b, b_weights in (
+        (x_gradient, factors[0], x, x_weights, y, y_weights),
+        (y_gradient, factors[1], y, y_weights, x, x_weights),
+    ):
+        if not is_wanted:
+            gradients.append(np.empty((n_outputs, 0, a.shape[1]), a.dtype))
+            continue
+        within = 2.0 * factor * gradient(a, a, a_weights, a_weights)
+        # the pairs (i, i), which do not count
+        itself = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
+        within -= 2.0 * factor * itself
+        both = within + factors[2] * gradient(a, b, a_weights, b_weights)
+        gradients.append(both.astype(a.dtype))
+    x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
+    if not row_sums:
+        x_sums = y_sums = np.empty((2, n_outputs, 0))
+    return sums, x_sums, y_sums, gradients[0], gradients[1]
 
 
 def _off_diagonal(k: Values) -> Values:
