@@ -48,7 +48,9 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tests_passed(built):
     """Return what ctest printed, test by test."""
-    return run("ctest", "--test-dir", built, "--verbose", "--no-tests=error")
+    at_once = ("--parallel", os.cpu_count())
+    options = ("--verbose", "--no-tests=error", *at_once)
+    return run("ctest", "--test-dir", built, *options, OMP_WAIT_POLICY="passive")
 
 
 def test_engine_at_every_level(tests_passed):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ TESTS = Path(__file__).parent
 PRINT_LEVEL = "import fastdiv; print(fastdiv.show_config(mode='dict')['isa'])"
 CONFIG = fastdiv.show_config(mode="dict")
 LEVELS = CONFIG.get("isa_available", [])
-
+OTHER_LEVELS = [level for level in LEVELS if level != CONFIG["isa"]]
 
 NUMBERS = {
     "samples": ["test_parity.py", "test_accuracy.py", "test_quantized.py"],
@@ -33,19 +34,35 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("numbers", NUMBERS)
-@pytest.mark.parametrize("level", [level for level in LEVELS if level != CONFIG["isa"]])
-def test_numbers_at_level(level, numbers):
-    done = subprocess.run(
+def run_tests(level, words):
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        + [str(TESTS / word) if word.endswith(".py") else word for word in NUMBERS[numbers]],
+        + [str(TESTS / word) if word.endswith(".py") else word for word in words],
         cwd=TESTS.parent,
-        env={**os.environ, "FASTDIV_ISA": level},
+        # Several at once: threads that wait should sleep.
+        env={**os.environ, "FASTDIV_ISA": level, "OMP_WAIT_POLICY": "passive"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Start the tests of all levels, as many at once as there are processors."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield {
+            (level, numbers): pool.submit(run_tests, level, words)
+            for level in OTHER_LEVELS
+            for numbers, words in NUMBERS.items()
+        }
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("level", OTHER_LEVELS)
+def test_numbers_at_level(runs, level, numbers):
+    done = runs[level, numbers].result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
