@@ -14,6 +14,9 @@ using std::ptrdiff_t;
 
 namespace {
 
+constexpr std::size_t digits = 1 << 16;
+constexpr double few_pairs = digits;  // counting the digits of fewer takes longer than a copy
+
 template <class T>
 T from_bits(std::uint64_t bits) {
   T value;
@@ -65,8 +68,39 @@ class Selection {
     return true;
   }
 
+  // The same from a copy of all values: faster while they are fewer than the digits.
+  bool find_among_few(std::uint64_t rank, T* value, T* next) {
+    std::vector<std::vector<T>> found(memory_.size());
+    const auto work = [&](const TileList::Unit& unit, int thread, double*) {
+      const auto id = static_cast<std::size_t>(thread);
+      bool direct_hint = false;
+      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+        const T* tile = memory_[id].data();
+        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
+        for (int i = 0; i < e.rows; ++i) {
+          const T* row = tile + i * tile_cols;
+          found[id].insert(found[id].end(), row + std::max(0, e.diagonal + i + 1), row + e.cols);
+        }
+      });
+    };
+    const auto nothing = [](const TileList::Unit&, double*) {};
+    if (!run_ordered(workers_, tiles_, 0, 1, work, nothing)) {
+      return false;
+    }
+    std::vector<T>& values = found[0];
+    for (std::size_t t = 1; t < found.size(); ++t) {
+      values.insert(values.end(), found[t].begin(), found[t].end());
+    }
+    const auto at = values.begin() + static_cast<ptrdiff_t>(rank);
+    std::nth_element(values.begin(), at, values.end());
+    *value = *at;
+    if (next != nullptr) {
+      *next = *std::min_element(at + 1, values.end());
+    }
+    return true;
+  }
+
  private:
-  static constexpr std::size_t digits = 1 << 16;
   static constexpr int passes = sizeof(T) / 2;
 
   // total_[digit]: how many values have `prefix` above `shift` + 16 and `digit` above `shift`.
@@ -123,7 +157,9 @@ bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_
   T low{};
   T high{};
   Selection<T> selection(workers, ready, tiles, col_sample);
-  if (!selection.find(rank, &low, next == nullptr ? nullptr : &high)) {
+  T* above = next == nullptr ? nullptr : &high;
+  if (!(block.pairs() <= few_pairs ? selection.find_among_few(rank, &low, above)
+                                   : selection.find(rank, &low, above))) {
     return false;
   }
   if constexpr (sizeof(T) == 4) {

@@ -20,7 +20,7 @@ using std::ptrdiff_t;
 namespace {
 
 // Items of fewer multiply-adds, a few milliseconds, are computed several at once, on one thread
-// each; larger ones one after the other, on all threads.
+// each; larger ones, or too few for the threads, one after the other, on all threads.
 constexpr double small_item = 5e7;
 
 // compute(item, options) for items [0, n), each of some `work` in multiply-adds. Returns false if
@@ -31,22 +31,24 @@ bool for_each_item(std::int64_t n, double work, const Options& options,
     return compute(0, options);
   }
   Options of_item;
-  if (work >= small_item) {
-    of_item.n_threads = options.n_threads;
+  Workers workers(options, work * static_cast<double>(n));
+  if (work >= small_item || n < workers.threads()) {
+    of_item.n_threads = workers.threads();
     for (std::int64_t item = 0; item < n; ++item) {
+      const auto hook = [&](double done) {
+        return options.hook((static_cast<double>(item) + done) / static_cast<double>(n));
+      };
       if (options.hook) {
-        of_item.hook = [&](double done) {
-          return options.hook((static_cast<double>(item) + done) / static_cast<double>(n));
-        };
+        of_item.hook = hook;
       }
-      if (!compute(item, of_item)) {
+      // An item may be too short to ask by itself.
+      if (!compute(item, of_item) || (options.hook && !hook(1))) {
         return false;
       }
     }
     return true;
   }
   of_item.n_threads = 1;
-  Workers workers(options, work * static_cast<double>(n));
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
   std::exception_ptr first;
   const bool finished = workers.for_each(n, 1, [&](std::int64_t item, int) {

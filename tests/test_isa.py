@@ -49,14 +49,19 @@ def run_tests(level, words):
 
 
 @pytest.fixture(scope="module")
-def runs():
-    """Start the tests of all levels, as many at once as there are processors."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        yield {
-            (level, numbers): pool.submit(run_tests, level, words)
-            for level in OTHER_LEVELS
-            for numbers, words in NUMBERS.items()
-        }
+def runs(request):
+    """Start the tests that are selected below, as many at once as there are processors."""
+    selected = [
+        (item.callspec.params["level"], item.callspec.params["numbers"])
+        for item in request.session.items
+        if getattr(item, "originalname", None) == test_numbers_at_level.__name__
+    ]
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    yield {
+        (level, numbers): pool.submit(run_tests, level, NUMBERS[numbers])
+        for level, numbers in selected
+    }
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("numbers", NUMBERS)

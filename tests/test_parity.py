@@ -345,6 +345,21 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
         np.testing.assert_allclose(ranked, of_y, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n", [8, 1500])
+def test_stacks_report_their_progress(core, rng, n):
+    items = 5
+    x, ones = sample(rng, items * n, 300, np.float32), np.ones(items * n)
+    factors, groups = np.zeros((items, 3)), groups_of("rbf", 300)
+    reports = []
+    core.weighted_sums(
+        *(x, x, ones, ones, factors, None, False, False, False, groups, 1, 0),
+        lambda done, total: reports.append(done / total),
+    )
+    assert reports == sorted(reports)
+    assert reports[-1] == 1
+    assert n == 8 or len(reports) >= items
+
+
 def test_items_of_a_stack_may_have_sizes_of_their_own(core, rng):
     x, sizes = sample(rng, 60, 3, np.float64), np.array([2, 17, 41])
     for backend in (core, reference):

@@ -2,8 +2,8 @@
 Batches of calls: every function takes stacks of arguments and gives stacks of results.
 
 Each computes what its namesake of `fastdiv._frameworks.FUNCTIONS` does for every item, whose
-shapes and options are known to be right; the pairs of rows of all items are one call of the
-engine.
+shapes and options are known to be right; the pairs of rows of all items are one call of the engine,
+for kernels of all bandwidths that are numbers, of the median, and of that of the L1 metric each.
 """
 
 from __future__ import annotations
@@ -40,11 +40,10 @@ def mmd2(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> R
     rows = _rows(stacks["x"], stacks["y"])
     weights = {name: _weights(stacks, names[name], rows[name].shape[:2]) for name in names}
     counted = {name: w > 0 for name, w in weights.items()}
-    keep = dict(counted)
-    if estimator == "paired":
-        keep = dict.fromkeys(keep, counted["x"] | counted["y"])
-    for name, kept in keep.items():
-        if names[name] not in wanted and not kept.all():
+    u, v = (None if names[name] in wanted else w for name, w in weights.items())
+    keep = _inputs.rows_kept(rows["x"], rows["y"], u, v, _inputs.ALWAYS_RAISE, estimator)
+    for name, kept in zip(names, keep, strict=True):
+        if not kept.all():
             first = np.take_along_axis(rows[name], kept.argmax(axis=1)[:, None, None], axis=1)
             rows[name] = np.where(kept[..., None], rows[name], first)
     _require_finite(rows)
@@ -136,23 +135,15 @@ def _scaled(kernel: Kernel, d: int, medians: Callable[[str], Values]) -> list[Sc
 
     With the median as its bandwidth a kernel is that of bandwidth 1 of the rows over the median.
     """
-    parts: dict[str, list[tuple[float, Kernel]]] = {}
+    parts: dict[str | None, list[tuple[float, Kernel]]] = {}
     for weight, part in kernel._parts():
-        asked = [""]
-
-        def median(metric: str, asked: list[str] = asked) -> float:
-            asked.append(metric)
-            return 1.0
-
-        resolved = part._resolve(d, median)
-        parts.setdefault(asked[-1], []).append((weight, resolved))
-    return [
-        Scaled(
-            Sum([part for _, part in of_metric], [weight for weight, _ in of_metric]),
-            medians(metric) if metric else None,
-        )
-        for metric, of_metric in parts.items()
-    ]
+        resolved = part._resolve(d, lambda _: 1.0)
+        parts.setdefault(part._metric_of_median(), []).append((weight, resolved))
+    scaled = []
+    for metric, of_metric in parts.items():
+        weights, kernels = zip(*of_metric, strict=True)
+        scaled.append(Scaled(Sum(kernels, weights), medians(metric) if metric else None))
+    return scaled
 
 
 def _combined(
@@ -178,7 +169,7 @@ def _combined(
                 own = name.removesuffix("_weights")
                 of_weights = _mmd_pass.by_weights(own, samples, found, estimator)
                 gradients[name] = gradients[name] + of_weights[:, 0]
-    return _mmd_pass.finite(values), {name: _mmd_pass.finite(gradients[name]) for name in wanted}
+    return values, {name: _mmd_pass.finite(gradients[name]) for name in wanted}
 
 
 def _shaped(found: Results, stacks: Stacks) -> Results:

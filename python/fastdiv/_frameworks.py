@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from types import MappingProxyType
@@ -36,8 +37,8 @@ Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
 GRAD_CONVENTIONS = ("torch", "jax")
-_STACK_BYTES = 1 << 26
-"""Of the arguments of as many calls as are stacked: a batch may share an argument."""
+_STACK_BYTES = 1 << 24
+"""Of the arguments of as many calls as are stacked: what a batch shares is copied for each."""
 SCALES = (*DIAGONAL, *FULL)
 NUMBERS = (int, float, np.integer, np.floating)
 
@@ -334,7 +335,7 @@ def _batched(
     for start in range(0, calls, step):
         index = np.unravel_index(np.arange(start, min(calls, start + step)), batch)
         stacks = {name: a[index] for name, a in whole.items()}
-        value, gradients = _stacked(function, stacks, wanted, options)
+        value, gradients = _stacked(function, stacks, wanted, options, start)
         parts.append([value, *[gradients[name] for name in wanted]])
     value, *found = (
         np.concatenate(each).reshape(batch + each[0].shape[1:]) for each in zip(*parts, strict=True)
@@ -342,14 +343,26 @@ def _batched(
     return value, dict(zip(wanted, found, strict=True))
 
 
-def _stacked(function: str, stacks: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
-    """Evaluate a stack of calls; if one fails, it says why by itself."""
-    try:
+def _stacked(
+    function: str, stacks: Arrays, wanted: tuple[str, ...], options: Options, first: int
+) -> Result:
+    """
+    Evaluate a stack of calls, the first of them at this place of the batch.
+
+    A call that is wrong says so in its own words. Where it is the stack alone that cannot be
+    computed, as with medians at the end of float64's range, the calls go one after the other.
+    """
+    with suppress(ValueError, OverflowError):
         return _batches.STACKED[function](stacks, wanted, options)
-    except (ValueError, OverflowError):
-        for i in range(len(next(iter(stacks.values())))):
-            FUNCTIONS[function]({name: a[i] for name, a in stacks.items()}, wanted, options)
-        raise
+    results = []
+    for i in range(len(next(iter(stacks.values())))):
+        try:
+            call = {name: a[i] for name, a in stacks.items()}
+            results.append(FUNCTIONS[function](call, wanted, options))
+        except (ValueError, OverflowError) as error:
+            raise type(error)(f"{error} (call {first + i} of the batch)") from None
+    gradients = {name: np.stack([of[name] for _, of in results]) for name in wanted}
+    return np.stack([np.asarray(value) for value, _ in results]), gradients
 
 
 def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:

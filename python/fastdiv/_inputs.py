@@ -162,10 +162,10 @@ def plain_samples(
 
 
 def _same_length(a: Sample, b: Sample) -> None:
-    if len(a) != len(b):
+    if a.shape[-2] != b.shape[-2]:
         raise ValueError(
             "x and y must have the same number of rows for estimator='paired'; "
-            f"got {len(a)} and {len(b)}"
+            f"got {a.shape[-2]} and {b.shape[-2]}"
         )
 
 
@@ -196,12 +196,13 @@ def rows_kept(
     a: Sample, b: Sample, u: Values | None, v: Values | None, nan_policy: object, estimator: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """
-    Tell which rows of two samples are not left out for their weights or for NaN.
+    Tell which rows of two samples, or stacks of them, are not left out for weights or for NaN.
 
     "paired" keeps a row for the sake of its partner: both go if both weigh 0, or one holds NaN.
     """
     keep_x, keep_y = (
-        np.ones(len(rows), dtype=np.bool_) if w is None else w > 0 for rows, w in ((a, u), (b, v))
+        np.ones(rows.shape[:-1], dtype=np.bool_) if w is None else w > 0
+        for rows, w in ((a, u), (b, v))
     )
     if estimator == "paired":
         _same_length(a, b)

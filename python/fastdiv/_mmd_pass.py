@@ -14,7 +14,7 @@ import numpy as np
 from fastdiv import _backend, _callback, _weights
 from fastdiv._backend import Group, Matrix, Progress, Values
 from fastdiv.kernels import Kernel, Lowered, lower
-from fastdiv.mmd import ordered_sum, statistic
+from fastdiv.mmd import finite_values, ordered_sum, statistic
 from fastdiv.reference import kernel_gradients
 
 _AT_ONCE = 1 << 20
@@ -54,9 +54,9 @@ def run(
     kernels = lower(outputs, for_mmd=True)
     counts = _weights.counts(u, v, estimator)
     factors = np.array([1.0, 1.0, -2.0]) / counts
-    scales = None if bandwidths is None else 1.0 / bandwidths
     of_weights = "x_weights" in names or "y_weights" in names
     with np.errstate(over="ignore", invalid="ignore"):
+        scales = None if bandwidths is None else 1.0 / bandwidths
         sums, x_sums, y_sums, by_x, by_y = _backend.current().weighted_sums(
             _rows(x),
             _rows(y),
@@ -84,7 +84,8 @@ def run(
         values = statistic(sums, counts[:, None])
         terms = _weights.row_terms(outputs, x, y, estimator)
         if terms is not None:
-            values = values + _weights.linear_part(terms, u, v, estimator, counts)
+            linear = _weights.linear_part(terms, u, v, estimator, counts)
+            values = finite_values(values + linear)
             coefficients = _weights.coefficients(u, v, estimator, counts)
             for gradient, rows, own in ((by_x, x, coefficients[0]), (by_y, y, coefficients[1])):
                 if gradient.size:

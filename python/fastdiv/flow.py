@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._backend import Matrix, Values
-from fastdiv.gaussian import item
 
 ESTIMATORS = ("hybrid", "k1")
 REDUCTIONS = ("per_frame", "per_element", "per_item", "none")
 
 Gradients: TypeAlias = dict[str, Matrix]
+
+_AT_ONCE = 1 << 17
+"""Elements computed with at a time."""
 
 
 def kl_flow(
@@ -113,7 +115,7 @@ def kl_flow(
     problem = _Problem.of(
         z_p, mean_p, logstd_p, logstd_q, log_det, mask, noise_q, estimator, reduce
     )
-    return problem.value(None)
+    return _whole(problem.value(None), problem)
 
 
 def kl_flow_and_grad(
@@ -174,7 +176,7 @@ def kl_flow_and_grad(
         z_p, mean_p, logstd_p, logstd_q, log_det, mask, noise_q, estimator, reduce
     )
     gradients = problem.zeros()
-    return problem.value(gradients), gradients
+    return _whole(problem.value(gradients), problem), gradients
 
 
 def kl_flow_of_calls(
@@ -201,16 +203,20 @@ def kl_flow_of_calls(
         By every array, of its shape; empty where they are not wanted.
     """
     given: dict[str, Any] = {"mask": None, "noise_q": None, **arguments}
-    if given["reduce"] == "none" and np.any(given["log_det"]):
-        raise ValueError("log_det must be 0 for reduce='none'")
     problem = _Problem.of(**given, calls=calls)
     found = problem.zeros() if gradients else None
-    return np.atleast_1d(problem.value(found)), found or {}
+    return problem.value(found), found or {}
+
+
+def _whole(values: Values, problem: _Problem) -> Values:
+    """Return the value of a single call."""
+    whole: Values = values if problem.reduce in ("per_item", "none") else values[0]
+    return whole
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Checked arguments; the work is done item by item on the valid frames alone."""
+    """Checked arguments; the work is done on some items at a time."""
 
     arrays: dict[str, Matrix]  # (b, h, t) each, and log_det
     mask: NDArray[np.bool_]  # (b, t)
@@ -250,7 +256,7 @@ class _Problem:
             if a.shape != shape:
                 raise ValueError(f"{name} must have the shape {shape} of z_p; got shape {a.shape}")
         b, _, t = shape
-        arrays["log_det"] = _log_det(log_det, b, t, "" if calls > 1 else reduce)
+        arrays["log_det"] = _log_det(log_det, b, t, reduce)
         return cls(arrays, _mask(mask, b, t, calls), reduce, calls)
 
     def zeros(self) -> Gradients:
@@ -258,37 +264,40 @@ class _Problem:
         return {name: np.zeros(a.shape, a.dtype) for name, a in self.arrays.items()}
 
     def value(self, gradients: Gradients | None) -> Values:
-        """Return the value; write the gradients where they are wanted."""
-        b, h, _ = self.arrays["z_p"].shape
+        """
+        Return one value per call, item or element; write the gradients where they are wanted.
+
+        Padding is computed with as if it were 0, whatever it holds, and then left out.
+        """
+        b, h, t = self.arrays["z_p"].shape
         frames = self.mask.reshape(self.calls, -1).sum(axis=1)
         counts = {"per_frame": frames, "per_element": h * frames}
         of_calls = 1.0 / counts.get(self.reduce, np.ones(self.calls))
         weights = np.repeat(of_calls, b // self.calls)
         sums = np.zeros(b)
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
-        for i, valid in enumerate(self.mask):
-            if not valid.any():
-                continue
+        step = max(1, _AT_ONCE // (h * t))
+        for start in range(0, b, step):
+            items = slice(start, start + step)
             with np.errstate(over="ignore", invalid="ignore"):
-                kl = self._item(i, valid, weights[i], gradients)
-                sums[i] = kl.sum() - self._log_det(i, valid, weights[i], gradients)
-            if not np.isfinite(sums[i]):
-                self._refuse(i, valid)
+                kl = self._elements(items, weights[items], gradients)
+                sums[items] = kl.sum(axis=(1, 2)) - self._log_dets(items, weights[items], gradients)
+            if not np.isfinite(sums[items]).all():
+                self._refuse(start + int(np.isfinite(sums[items]).argmin()))
             if self.reduce == "none":
-                elements[i][:, valid] = kl
+                elements[items] = kl
         if self.reduce == "none":
             return elements
         if self.reduce == "per_item":
             return sums
         values: Values = of_calls * sums.reshape(self.calls, -1).sum(axis=1)
-        return values if self.calls > 1 else item(values.reshape(()))
+        return values
 
-    def _item(
-        self, i: int, valid: NDArray[np.bool_], weight: float, gradients: Gradients | None
-    ) -> Values:
-        """Return the elements of item i, shape (h, valid frames)."""
+    def _elements(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
+        """Return the elements of some items, (items, h, t)."""
+        valid = self.mask[items, None]
         v = {
-            name: a[i][:, valid].astype(np.float64)
+            name: np.where(valid, a[items], 0).astype(np.float64)
             for name, a in self.arrays.items()
             if name != "log_det"
         }
@@ -307,19 +316,27 @@ class _Problem:
             if noise is not None:
                 parts["noise_q"] = -noise
             for name, part in parts.items():
-                gradients[name][i][:, valid] = weight * part
-        return np.asarray(v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy))
+                gradients[name][items] = np.where(valid, weights[:, None, None] * part, 0)
+        return np.where(valid, v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy), 0.0)
 
-    def _log_det(
-        self, i: int, valid: NDArray[np.bool_], weight: float, gradients: Gradients | None
-    ) -> float:
+    def _log_dets(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
+        """Return the log-determinants of some items; 0 for those without a frame."""
         log_det = self.arrays["log_det"]
-        index: Any = {0: (), 1: (i,), 3: (i, 0, valid)}[log_det.ndim]
+        valid = self.mask[items]
+        counted = valid[:, None] if log_det.ndim == 3 else valid.any(axis=1)
+        own = log_det[items] if log_det.ndim else log_det
         if gradients is not None:
-            gradients["log_det"][index] -= weight
-        return float(log_det[index].sum(dtype=np.float64))
+            shares = np.where(counted, weights.reshape(-1, *[1] * (counted.ndim - 1)), 0)
+            if log_det.ndim:
+                gradients["log_det"][items] = -shares
+            else:
+                gradients["log_det"] -= shares.sum()
+        of_items = np.where(counted, own, 0).reshape(len(weights), -1)
+        total: Values = of_items.sum(axis=1, dtype=np.float64)
+        return total
 
-    def _refuse(self, i: int, valid: NDArray[np.bool_]) -> None:
+    def _refuse(self, i: int) -> None:
+        valid = self.mask[i]
         for name, a in self.arrays.items():
             shown = np.broadcast_to(valid, a[i].shape) if a.ndim == 3 else np.True_
             values = a[i] if a.ndim else a
@@ -341,7 +358,7 @@ def _log_det(value: object, b: int, t: int, reduce: str) -> Matrix:
             f"log_det must be a number or have shape (b,) = ({b},) or (b, 1, t) = {(b, 1, t)}; "
             f"got shape {a.shape}"
         )
-    if reduce == "none" and (a.ndim > 0 or a != 0):
+    if reduce == "none" and a.any():
         raise ValueError(
             "log_det belongs to items or frames, not to elements: reduce='none' needs log_det=0"
         )

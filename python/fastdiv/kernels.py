@@ -71,6 +71,10 @@ class Kernel:
         """Return the kernel with every default replaced by a number, checked against d."""
         return self
 
+    def _metric_of_median(self) -> str | None:
+        """Return the metric whose median distance is the bandwidth, None if it is a number."""
+        return None
+
     def _parts(self) -> Iterator[tuple[float, Kernel]]:
         """Yield (weight, kernel) for the summands."""
         yield 1.0, self
@@ -94,11 +98,15 @@ class _Radial(Kernel):
     def __post_init__(self) -> None:
         self._set_bandwidth(_scalar_bandwidth(self.__dict__["bandwidth"]))
 
+    def _metric_of_median(self) -> str | None:
+        return self.metric if self.__dict__["bandwidth"] == "median" else None
+
     def _resolve(self, d: int, median: Median) -> Kernel:
-        if self.__dict__["bandwidth"] != "median":
+        metric = self._metric_of_median()
+        if metric is None:
             return self
         resolved = copy.copy(self)
-        resolved._set_bandwidth(median(self.metric))
+        resolved._set_bandwidth(median(metric))
         return resolved
 
     def _set_bandwidth(self, bandwidth: object) -> None:

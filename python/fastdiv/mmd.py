@@ -166,7 +166,7 @@ def mmd2(
         diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
-    values = _finite(statistic(sums, counts) + linear)
+    values = finite_values(statistic(sums, counts) + linear)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
         if single:
@@ -348,7 +348,7 @@ def witness(
     x_total = len(a) if wx is None else wx.sum()
     y_total = len(b) if wy is None else wy.sum()
     with np.errstate(over="ignore", invalid="ignore"):
-        values = _finite(from_x / x_total - from_y / y_total)
+        values = finite_values(from_x / x_total - from_y / y_total)
     return values[0] if single else values
 
 
@@ -457,10 +457,28 @@ def statistic(sums: Values, counts: Values) -> Values:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         means = sums / counts
-        return _finite(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
+        return finite_values(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
 
 
-def _finite(values: Values) -> Values:
+def finite_values(values: Values) -> Values:
+    """
+    Refuse sums of kernel values that overflow.
+
+    Parameters
+    ----------
+    values : ndarray of float64
+        Of any shape.
+
+    Returns
+    -------
+    ndarray of float64
+        The values.
+
+    Raises
+    ------
+    OverflowError
+        If one is not finite.
+    """
     if np.isfinite(values).all():
         return values
     raise OverflowError(

@@ -144,7 +144,7 @@ def mmd2_and_grad(
                 by_weights = of_own / sides[own].largest
             by_weights = _mmd_pass.finite(one_or_all(by_weights))
             gradients.append(sides[own].scattered(by_weights, -1))
-    values = _mmd_pass.finite(one_or_all(found.values[0]))
+    values = one_or_all(found.values[0])
     return (float(values) if single else values, *gradients)
 
 
