@@ -624,6 +624,7 @@ void sizes_and_kernels() {
   compare_weighted(pairs);
   compare_label_extremes<T>(x.view);
   compare_median<T>(x.view);
+  compare_median<T>(Sample<T>(400, 2, 17).view);  // too many pairs to be copied
   compare_neighbours<T>(x.view, y.view);
   for (const auto& [rows, cols] :
        {std::pair<ptrdiff_t, ptrdiff_t>{1, 1}, {7, 3}, {9000, 1}, {40000, 2}, {130, 33}}) {
