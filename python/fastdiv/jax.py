@@ -9,10 +9,10 @@ value has the wider of these dtypes, a gradient that of its array. Without
 ``jax.config.update("jax_enable_x64", True)`` JAX makes all of them float32. There are no second
 derivatives and no forward mode.
 
-A batch of calls by ``jax.vmap`` is one call to the host, and goes through the engine as one: small
-items on one thread each, large ones one after the other on all. (A batch with arguments of more
-than 16 MB, what its items share counted for each, is cut.) Kernels, words and numbers other than
-the data have to be concrete.
+A batch of calls by ``jax.vmap`` is one call to the host, and is computed as one: pairs of samples
+are one stack for the engine, which takes small items on one thread each, large ones one after the
+other on all. (A batch with arguments of more than 16 MB, what its items share counted for each, is
+cut.) Kernels, words and numbers other than the data have to be concrete.
 
 Needs JAX: ``pip install 'fastdiv[jax]'``.
 """
