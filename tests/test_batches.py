@@ -151,6 +151,8 @@ def test_kl_flow(rng, reduce, items, calls):
         (rng.normal(size=(calls, items, 1, 6)), 3),
     ):
         arrays["log_det"] = log_det * (reduce != "none")
+        if reduce == "none" and ndim > 0:
+            continue  # refused by the shapes, before there is a batch
         if reduce == "per_item" and ndim == 0:
             continue  # the functions of both frameworks give every item a number
         axes = own | {"log_det": ndim}

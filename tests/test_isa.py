@@ -43,7 +43,7 @@ def run_tests(level, words):
         env={**os.environ, "FASTDIV_ISA": level, "OMP_WAIT_POLICY": "passive"},
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=600,
         check=False,
     )
 

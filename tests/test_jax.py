@@ -132,6 +132,16 @@ def test_vmap_is_one_call_with_the_results_of_many(monkeypatch, name):
             np.testing.assert_allclose(ours[k], theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_vmap_refuses_a_log_det_of_items_where_elements_are_wanted():
+    arrays = {name: jnp.zeros((3, 2, 3, 4)) for name in ("z_p", "mean_p", "logstd_p", "logstd_q")}
+    with pytest.raises(ValueError, match="needs log_det=0"):
+        jax.vmap(partial(fj.kl_flow, reduce="none"))(**arrays, log_det=jnp.zeros((3, 2)))
+    for calls in (1, 3):
+        some = {name: a[:calls] for name, a in arrays.items()}
+        values = jax.vmap(partial(fj.kl_flow, reduce="none"))(**some)
+        assert values.shape == (calls, 2, 3, 4)
+
+
 def test_nested_and_compiled_vmap():
     x, y = normal(2, 3, 5, 2), normal(3, 4, 2)
     over = jax.jit(jax.vmap(jax.vmap(partial(fj.mmd2, kernel=RBF(1.0))), in_axes=(0, None)))

@@ -115,7 +115,7 @@ def kl_flow(
     problem = _Problem.of(
         z_p, mean_p, logstd_p, logstd_q, log_det, mask, noise_q, estimator, reduce
     )
-    return _whole(problem.value(None), problem)
+    return problem.value(None)
 
 
 def kl_flow_and_grad(
@@ -176,7 +176,7 @@ def kl_flow_and_grad(
         z_p, mean_p, logstd_p, logstd_q, log_det, mask, noise_q, estimator, reduce
     )
     gradients = problem.zeros()
-    return _whole(problem.value(gradients), problem), gradients
+    return problem.value(gradients), gradients
 
 
 def kl_flow_of_calls(
@@ -208,12 +208,6 @@ def kl_flow_of_calls(
     return problem.value(found), found or {}
 
 
-def _whole(values: Values, problem: _Problem) -> Values:
-    """Return the value of a single call."""
-    whole: Values = values if problem.reduce in ("per_item", "none") else values[0]
-    return whole
-
-
 @dataclass(frozen=True)
 class _Problem:
     """Checked arguments; the work is done on some items at a time."""
@@ -221,7 +215,7 @@ class _Problem:
     arrays: dict[str, Matrix]  # (b, h, t) each, and log_det
     mask: NDArray[np.bool_]  # (b, t)
     reduce: str
-    calls: int  # that the items belong to, equally many to each
+    calls: int | None  # that the items belong to, equally many to each; None: one by itself
 
     @classmethod
     def of(
@@ -235,7 +229,7 @@ class _Problem:
         noise_q: object,
         estimator: str,
         reduce: str,
-        calls: int = 1,
+        calls: int | None = None,
     ) -> _Problem:
         word = _inputs.choice(estimator, ESTIMATORS, "estimator")
         _inputs.choice(reduce, REDUCTIONS, "reduce")
@@ -256,8 +250,14 @@ class _Problem:
             if a.shape != shape:
                 raise ValueError(f"{name} must have the shape {shape} of z_p; got shape {a.shape}")
         b, _, t = shape
-        arrays["log_det"] = _log_det(log_det, b, t, reduce)
-        return cls(arrays, _mask(mask, b, t, calls), reduce, calls)
+        arrays["log_det"] = _log_det(log_det, b, t)
+        # In a stack of calls a number is an array, one for each item.
+        is_zero = not arrays["log_det"].any() and (calls or arrays["log_det"].ndim == 0)
+        if reduce == "none" and not is_zero:
+            raise ValueError(
+                "log_det belongs to items or frames, not to elements: reduce='none' needs log_det=0"
+            )
+        return cls(arrays, _mask(mask, b, t, calls or 1), reduce, calls)
 
     def zeros(self) -> Gradients:
         """Return arrays for the gradients."""
@@ -270,10 +270,11 @@ class _Problem:
         Padding is computed with as if it were 0, whatever it holds, and then left out.
         """
         b, h, t = self.arrays["z_p"].shape
-        frames = self.mask.reshape(self.calls, -1).sum(axis=1)
+        calls = self.calls or 1
+        frames = self.mask.reshape(calls, -1).sum(axis=1)
         counts = {"per_frame": frames, "per_element": h * frames}
-        of_calls = 1.0 / counts.get(self.reduce, np.ones(self.calls))
-        weights = np.repeat(of_calls, b // self.calls)
+        of_calls = 1.0 / counts.get(self.reduce, np.ones(calls))
+        weights = np.repeat(of_calls, b // calls)
         sums = np.zeros(b)
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
         step = max(1, _AT_ONCE // (h * t))
@@ -290,8 +291,8 @@ class _Problem:
             return elements
         if self.reduce == "per_item":
             return sums
-        values: Values = of_calls * sums.reshape(self.calls, -1).sum(axis=1)
-        return values
+        values: Values = of_calls * sums.reshape(calls, -1).sum(axis=1)
+        return values if self.calls else values[0]
 
     def _elements(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
         """Return the elements of some items, (items, h, t)."""
@@ -351,16 +352,12 @@ class _Problem:
         raise OverflowError(f"the divergence overflows at item {i}: is logstd_p a logarithm?")
 
 
-def _log_det(value: object, b: int, t: int, reduce: str) -> Matrix:
+def _log_det(value: object, b: int, t: int) -> Matrix:
     a = _inputs.array(value, "log_det")
     if a.shape not in ((), (b,), (b, 1, t)):
         raise ValueError(
             f"log_det must be a number or have shape (b,) = ({b},) or (b, 1, t) = {(b, 1, t)}; "
             f"got shape {a.shape}"
-        )
-    if reduce == "none" and a.any():
-        raise ValueError(
-            "log_det belongs to items or frames, not to elements: reduce='none' needs log_det=0"
         )
     return a
 
