@@ -34,7 +34,7 @@ class Sample {
 
 template <>
 struct py::detail::type_caster<Sample> {
-  PYBIND11_TYPE_CASTER(Sample, const_name("fastdiv._backend.Sample"));
+  PYBIND11_TYPE_CASTER(Sample, const_name("fastdiv._engine.backend.Sample"));
   bool load(handle from, bool) {
     value = Sample(from);
     return true;
@@ -997,7 +997,7 @@ py::dict config() {
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
-  m.doc() = "The compiled engine; fastdiv.reference documents each function.";
+  m.doc() = "The compiled engine; fastdiv._sums.reference documents each function.";
   fastdiv::isa();  // a wrong FASTDIV_ISA is an error here, not in the middle of some call
   fastdiv::watch_forks();
   m.def("pair_sums", &pair_sums, py::arg("x"), py::arg("y"), py::arg("kernels"),

@@ -3,10 +3,15 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
-from fastdiv._rows import QuantizedRows
-from fastdiv.cluster_scores import calinski_harabasz_score, davies_bouldin_score
-from fastdiv.clustering import ClusterDispersion, cluster_dispersion, wcss
-from fastdiv.coupled import (
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv.clusters.dispersion import ClusterDispersion, cluster_dispersion, wcss
+from fastdiv.clusters.dunn import dunn_index
+from fastdiv.clusters.gap import GapStatistic, gap_statistic
+from fastdiv.clusters.geometric_medians import GeometricMedian, geometric_median
+from fastdiv.clusters.scores import calinski_harabasz_score, davies_bouldin_score
+from fastdiv.clusters.silhouettes import silhouette_samples, silhouette_score
+from fastdiv.distributions.categorical import Categorical
+from fastdiv.distributions.coupled import (
     CoupledNormal,
     coupled_cross_entropy,
     coupled_entropy,
@@ -14,22 +19,30 @@ from fastdiv.coupled import (
     coupled_kl,
     coupled_log,
 )
-from fastdiv.coupled_monte_carlo import (
+from fastdiv.distributions.discrete.relaxation import (
+    GradientEstimate,
+    RelaxedSample,
+    enumeration_grad,
+    gumbel_softmax,
+    score_function_grad,
+)
+from fastdiv.distributions.discrete.simplex import project_simplex, quadratic_energy_and_grad
+from fastdiv.distributions.divergences import cross_entropy, jeffreys, jensen_shannon, kl
+from fastdiv.distributions.estimates.coupled_monte_carlo import (
     coupled_cross_entropy_monte_carlo,
     coupled_kl_monte_carlo,
 )
-from fastdiv.discrete import Categorical
-from fastdiv.distances import median_distance
-from fastdiv.divergences import cross_entropy, jeffreys, jensen_shannon, kl
-from fastdiv.dunn import dunn_index
-from fastdiv.estimators import Estimate, kl_from_log_probs, kl_monte_carlo
-from fastdiv.flow import kl_flow, kl_flow_and_grad
-from fastdiv.gap import GapStatistic, gap_statistic
-from fastdiv.gaussian import Gaussian, fit_gaussian
-from fastdiv.geometric_medians import GeometricMedian, geometric_median
-from fastdiv.gradients import kl_and_grad
-from fastdiv.group_tests import DiscoResult, PermanovaResult, disco, permanova
-from fastdiv.kernel_inception import KID, kid
+from fastdiv.distributions.estimates.monte_carlo import Estimate, kl_from_log_probs, kl_monte_carlo
+from fastdiv.distributions.estimates.nearest_neighbours import kl_knn
+from fastdiv.distributions.estimates.variational import f_divergence_bound
+from fastdiv.distributions.flow import kl_flow, kl_flow_and_grad
+from fastdiv.distributions.gaussian import Gaussian, fit_gaussian
+from fastdiv.distributions.gradients import kl_and_grad
+from fastdiv.distributions.mixture import GaussianMixture, kl_mixture
+from fastdiv.distributions.overlaps import bhattacharyya, hellinger, hellinger2, renyi
+from fastdiv.distributions.pairwise import kl_matrix
+from fastdiv.distributions.transport import wasserstein2
+from fastdiv.groups.group_tests import DiscoResult, PermanovaResult, disco, permanova
 from fastdiv.kernels import (
     RBF,
     Callback,
@@ -43,27 +56,19 @@ from fastdiv.kernels import (
     RationalQuadratic,
     Sum,
 )
-from fastdiv.matching import KernelMeanMatching, kernel_mean_matching
-from fastdiv.mixture import GaussianMixture, kl_mixture
-from fastdiv.mmd import energy_distance, mmd2, witness
-from fastdiv.mmd_gradients import mmd2_and_grad
-from fastdiv.neighbours import kl_knn
-from fastdiv.overlaps import bhattacharyya, hellinger, hellinger2, renyi
-from fastdiv.pairwise import kl_matrix
-from fastdiv.presets import cmmd, wae_kernel, wae_mmd
-from fastdiv.quantized import HybridProduct, QuantizedEstimate, hybrid_matmul, quantize_rows
-from fastdiv.relaxation import (
-    GradientEstimate,
-    RelaxedSample,
-    enumeration_grad,
-    gumbel_softmax,
-    score_function_grad,
+from fastdiv.mmd.bandwidth import median_distance
+from fastdiv.mmd.estimate import energy_distance, mmd2, witness
+from fastdiv.mmd.gradients import mmd2_and_grad
+from fastdiv.mmd.kid import KID, kid
+from fastdiv.mmd.matching import KernelMeanMatching, kernel_mean_matching
+from fastdiv.mmd.permutation import TwoSampleResult, mmd_test
+from fastdiv.mmd.presets import cmmd, wae_kernel, wae_mmd
+from fastdiv.quantized.quantize import (
+    HybridProduct,
+    QuantizedEstimate,
+    hybrid_matmul,
+    quantize_rows,
 )
-from fastdiv.silhouettes import silhouette_samples, silhouette_score
-from fastdiv.simplex import project_simplex, quadratic_energy_and_grad
-from fastdiv.transport import wasserstein2
-from fastdiv.two_sample import TwoSampleResult, mmd_test
-from fastdiv.variational import f_divergence_bound
 
 try:
     __version__ = version("fastdiv")

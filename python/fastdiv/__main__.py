@@ -2,7 +2,7 @@
 
 import sys
 
-from fastdiv.cli import main
+from fastdiv.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,7 +7,8 @@ from typing import Literal, overload
 
 import numpy as np
 
-from fastdiv import _backend, _inputs
+from fastdiv import _inputs
+from fastdiv._engine import backend
 
 
 def set_num_threads(n: int) -> None:
@@ -37,7 +38,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> fastdiv.set_num_threads(before)
     """
-    _backend.current().set_num_threads(_inputs.thread_count(n, "n"))
+    backend.current().set_num_threads(_inputs.thread_count(n, "n"))
 
 
 def get_num_threads() -> int:
@@ -55,7 +56,7 @@ def get_num_threads() -> int:
     >>> fastdiv.get_num_threads() >= 1
     True
     """
-    return _backend.current().get_num_threads()
+    return backend.current().get_num_threads()
 
 
 @overload
@@ -93,8 +94,8 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, object]
     if mode not in ("stdout", "dict"):
         raise ValueError(f"mode must be 'stdout' or 'dict'; got {mode!r}")
     entries: dict[str, object] = {
-        **_backend.current().config(),
-        "backend": _backend.current_name(),
+        **backend.current().config(),
+        "backend": backend.current_name(),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,11 +1,11 @@
-"""The compiled engine; fastdiv.reference documents each function."""
+"""The compiled engine; fastdiv._sums.reference documents each function."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._backend import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.backend import Codes, Group, Matrix, Progress, Sample, Values
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from fastdiv import _frameworks, _inputs
-from fastdiv.divergences import REDUCTIONS
+from fastdiv import _inputs
+from fastdiv.distributions.divergences import REDUCTIONS
+from fastdiv.frameworks import calls
 from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
@@ -99,7 +100,7 @@ def mmd2(
     Array([[ 0.4545],
            [-1.0451]], dtype=float32)
     """
-    options = {"kernel": _frameworks.kernel(kernel), "estimator": estimator, "n_threads": n_threads}
+    options = {"kernel": calls.kernel(kernel), "estimator": estimator, "n_threads": n_threads}
     samples = _real({"x": x, "y": y}, grad_convention)
     return _call(
         "mmd2", samples | _arrays({"x_weights": x_weights, "y_weights": y_weights}), options
@@ -295,7 +296,7 @@ def kl(
     """
     scales = std, var, logstd, logvar, cov, scale_tril, precision
     q_scales = q_std, q_var, q_logstd, q_logvar, q_cov, q_scale_tril, q_precision
-    arguments = _frameworks.gaussian_arguments(mean, scales, q_mean, q_scales)
+    arguments = calls.gaussian_arguments(mean, scales, q_mean, q_scales)
     return _divergence(arguments, where, reduce, n_threads)
 
 
@@ -346,7 +347,7 @@ def categorical_kl(
     >>> jax.grad(lambda q: categorical_kl(probs=teacher, q_logits=q))(jnp.zeros(2))
     Array([-0.5,  0.5], dtype=float32)
     """
-    arguments = _frameworks.categorical_arguments(
+    arguments = calls.categorical_arguments(
         {"probs": probs, "logits": logits}, {"q_probs": q_probs, "q_logits": q_logits}
     )
     return _divergence(arguments, where, reduce, n_threads)
@@ -447,14 +448,14 @@ def _on_cpu(value: object, name: str) -> jax.Array:
 
 
 def _number_or_array(value: object, name: str, like: jax.Array) -> jax.Array:
-    if isinstance(value, _frameworks.NUMBERS):
+    if isinstance(value, calls.NUMBERS):
         return jnp.asarray(value, dtype=like.dtype)
     return _checked(value, name)
 
 
 def _real(samples: dict[str, jax.Array], convention: str) -> dict[str, jax.Array]:
     """Return samples as real ones, whose last axis holds real and imaginary parts if need be."""
-    _inputs.choice(convention, _frameworks.GRAD_CONVENTIONS, "grad_convention")
+    _inputs.choice(convention, calls.GRAD_CONVENTIONS, "grad_convention")
     arrays = {name: _on_cpu(value, name) for name, value in samples.items()}
     if not any(jnp.iscomplexobj(a) for a in arrays.values()):
         return _arrays(arrays)
@@ -462,7 +463,7 @@ def _real(samples: dict[str, jax.Array], convention: str) -> dict[str, jax.Array
 
 
 def _parts(value: jax.Array, name: str, convention: str) -> jax.Array:
-    _frameworks.require_rows(value.shape, name)
+    calls.require_rows(value.shape, name)
     if not jnp.iscomplexobj(value):
         value = _checked(value, name)
     parts = jnp.stack([value.real, value.imag], axis=-1)
@@ -483,14 +484,14 @@ def _divergence(
     (name, value), *others = arguments.items()
     first = _checked(value, name)
     arrays = {name: first} | {name: _number_or_array(value, name, first) for name, value in others}
-    batch, shapes = _frameworks.expanded({name: a.shape for name, a in arrays.items()})
+    batch, shapes = calls.expanded({name: a.shape for name, a in arrays.items()})
     arrays = {name: jnp.broadcast_to(a, shapes[name]) for name, a in arrays.items()}
     if where is not None:
         mask = _on_cpu(where, "where")
-        _frameworks.require_batch(mask.shape, batch)
+        calls.require_batch(mask.shape, batch)
         arrays["where"] = jnp.broadcast_to(mask, batch)
     values = _call("kl", arrays, {"n_threads": n_threads})
-    result: jax.Array = _frameworks.reduced(values, arrays.get("where"), reduce)
+    result: jax.Array = calls.reduced(values, arrays.get("where"), reduce)
     return result
 
 
@@ -499,7 +500,7 @@ def _divergence(
 
 def _call(function: str, arrays: dict[str, jax.Array], options: Mapping[str, object]) -> jax.Array:
     numbers: list[float] = []
-    text = _frameworks.encode((function, tuple(arrays), dict(options)), numbers)
+    text = calls.encode((function, tuple(arrays), dict(options)), numbers)
     value: jax.Array = _evaluate(text, tuple(numbers), *arrays.values())
     return value
 
@@ -538,13 +539,13 @@ def _callback(
 
     def host(*batched: Any) -> list[Any]:
         values = [np.asarray(a) for a in batched]
-        return _frameworks.evaluate(text, numbers, values, wrt, ndims)
+        return calls.evaluate(text, numbers, values, wrt, ndims)
 
     if not any(isinstance(a, jax.core.Tracer) for a in arrays):
         return [jnp.asarray(each) for each in host(*arrays)]  # errors reach the caller as they are
-    _frameworks.rehearse(text, numbers, [a.shape for a in arrays], [a.dtype for a in arrays])
+    calls.rehearse(text, numbers, [a.shape for a in arrays], [a.dtype for a in arrays])
     floats = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
-    value_shape = _frameworks.value_shape(text, numbers, [a.shape for a in arrays])
+    value_shape = calls.value_shape(text, numbers, [a.shape for a in arrays])
     wanted = [a for a, each in zip(arrays, wrt, strict=True) if each]
     described: Any = jax.ShapeDtypeStruct
     results = [

@@ -3,7 +3,7 @@ Kernels: small frozen dataclasses that say what to compute.
 
 Each class holds the names by which the backends know it, what it reads of a pair of rows
 (the base: squared Euclidean distance, L1 distance or inner product) and its formula on
-those base values, from which `fastdiv.reference` computes it.
+those base values, from which `fastdiv._sums.reference` computes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastdiv import _inputs
-from fastdiv._backend import Group, Values
+from fastdiv._engine.backend import Group, Values
 
 Bandwidth: TypeAlias = "float | str"
 Formula: TypeAlias = Callable[..., Values]

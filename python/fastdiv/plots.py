@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdiv._tables import printable
+from fastdiv.tables.reading import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fastdiv.cluster_report import ClusterReport
-    from fastdiv.gap import GapStatistic
-    from fastdiv.report import Report
+    from fastdiv.clusters.gap import GapStatistic
+    from fastdiv.reports.clusters import ClusterReport
+    from fastdiv.reports.comparison import Report
 
 _INK = "#26323d"
 _FAINT = "#8794a0"

@@ -28,8 +28,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastdiv import _frameworks, _inputs
-from fastdiv.divergences import REDUCTIONS
+from fastdiv import _inputs
+from fastdiv.distributions.divergences import REDUCTIONS
+from fastdiv.frameworks import calls
 from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
@@ -107,7 +108,7 @@ def mmd2(
     tensor([[ 0.4545],
             [-1.0451]])
     """
-    options = {"kernel": _frameworks.kernel(kernel), "estimator": estimator, "n_threads": n_threads}
+    options = {"kernel": calls.kernel(kernel), "estimator": estimator, "n_threads": n_threads}
     samples = _real({"x": x, "y": y}, grad_convention)
     return _call(
         "mmd2", samples | _tensors({"x_weights": x_weights, "y_weights": y_weights}), options
@@ -317,7 +318,7 @@ def kl(
     """
     scales = std, var, logstd, logvar, cov, scale_tril, precision
     q_scales = q_std, q_var, q_logstd, q_logvar, q_cov, q_scale_tril, q_precision
-    arguments = _frameworks.gaussian_arguments(mean, scales, q_mean, q_scales)
+    arguments = calls.gaussian_arguments(mean, scales, q_mean, q_scales)
     return _divergence(arguments, where, reduce, n_threads)
 
 
@@ -368,7 +369,7 @@ def categorical_kl(
     >>> student.grad
     tensor([-0.1667, -0.1667,  0.3333])
     """
-    arguments = _frameworks.categorical_arguments(
+    arguments = calls.categorical_arguments(
         {"probs": probs, "logits": logits}, {"q_probs": q_probs, "q_logits": q_logits}
     )
     return _divergence(arguments, where, reduce, n_threads)
@@ -484,7 +485,7 @@ def _mask(value: object, name: str) -> Tensor:
 
 def _real(samples: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
     """Return samples as real ones, whose last axis holds real and imaginary parts if need be."""
-    _inputs.choice(convention, _frameworks.GRAD_CONVENTIONS, "grad_convention")
+    _inputs.choice(convention, calls.GRAD_CONVENTIONS, "grad_convention")
     dense = {name: _dense(value, name) for name, value in samples.items()}
     if not any([value.is_complex() for value in dense.values()]):
         return _tensors(dense)
@@ -492,7 +493,7 @@ def _real(samples: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
 
 
 def _parts(value: Tensor, name: str, convention: str) -> Tensor:
-    _frameworks.require_rows(value.shape, name)
+    calls.require_rows(value.shape, name)
     if not value.is_complex():
         real = _checked(value, name)
         return torch.stack([real, torch.zeros_like(real)], -1)
@@ -515,20 +516,20 @@ def _divergence(
     _inputs.choice(reduce, REDUCTIONS, "reduce")
     tensors: dict[str, Tensor] = {}
     for name, value in arguments.items():
-        if isinstance(value, _frameworks.NUMBERS) and tensors:
+        if isinstance(value, calls.NUMBERS) and tensors:
             value = torch.tensor(value, dtype=next(iter(tensors.values())).dtype)
         tensors[name] = _checked(value, name)
-    batch, shapes = _frameworks.expanded({name: t.shape for name, t in tensors.items()})
+    batch, shapes = calls.expanded({name: t.shape for name, t in tensors.items()})
     tensors = {  # no view where none is needed: see _multiply
         name: t if t.shape == shapes[name] else t.expand(shapes[name])
         for name, t in tensors.items()
     }
     if where is not None:
         mask = _mask(where, "where")
-        _frameworks.require_batch(mask.shape, batch)
+        calls.require_batch(mask.shape, batch)
         tensors["where"] = mask.expand(batch)
     values = _call("kl", tensors, {"n_threads": n_threads})
-    result: Tensor = _frameworks.reduced(values, tensors.get("where"), reduce)
+    result: Tensor = calls.reduced(values, tensors.get("where"), reduce)
     return result
 
 
@@ -537,7 +538,7 @@ def _divergence(
 
 def _call(function: str, tensors: dict[str, Tensor], options: Mapping[str, object]) -> Tensor:
     numbers: list[float] = []
-    text = _frameworks.encode((function, tuple(tensors), dict(options)), numbers)
+    text = calls.encode((function, tuple(tensors), dict(options)), numbers)
     wrt = [torch.is_grad_enabled() and each.requires_grad for each in tensors.values()]
     if torch.compiler.is_compiling():
         traced: Tensor = _evaluate(text, numbers, list(tensors.values()), wrt)[0]
@@ -558,7 +559,7 @@ def _on_arrays(
     text: str, numbers: list[float], tensors: Sequence[Tensor], wrt: list[bool]
 ) -> list[Tensor]:
     arrays = [each.detach().resolve_neg().numpy() for each in tensors]
-    return [torch.from_numpy(a) for a in _frameworks.evaluate(text, numbers, arrays, wrt)]
+    return [torch.from_numpy(a) for a in calls.evaluate(text, numbers, arrays, wrt)]
 
 
 def _times(of_value: Tensor, gradient: Tensor) -> Tensor:
@@ -604,7 +605,7 @@ _evaluate = torch.library.custom_op(
 
 
 def _shapes(text: str, numbers: list[float], tensors: list[Tensor], wrt: list[bool]) -> Any:
-    shape = _frameworks.value_shape(text, numbers, [each.shape for each in tensors])
+    shape = calls.value_shape(text, numbers, [each.shape for each in tensors])
     floats = [each.dtype for each in tensors if each.is_floating_point()]
     dtype = torch.float64 if torch.float64 in floats else torch.float32
     wanted = [each for each, flag in zip(tensors, wrt, strict=True) if flag]

@@ -1,0 +1,12 @@
+"""
+The border between Python and whoever computes.
+
+The compiled core and the NumPy reference offer the same functions. This room declares them, chooses
+one of the two, and holds the types that cross the border.
+
+Files
+-----
+backend: types, the declaration of every engine function, and the choice of who computes
+progress: the `progress` argument as a function of (done, total)
+quantized_rows: `QuantizedRows`, samples kept as int8
+"""

@@ -1,0 +1,345 @@
+"""The one place that decides who computes: the compiled core or the NumPy reference."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._engine.quantized_rows import QuantizedRows
+
+Matrix: TypeAlias = NDArray[Any]
+"""A 2-D float32 or float64 array."""
+
+Sample: TypeAlias = "Matrix | QuantizedRows"
+"""Rows as the reductions take them; all those of a call are of one type and dtype."""
+
+Values: TypeAlias = NDArray[np.float64]
+
+Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
+"""Number of each row's cluster."""
+
+Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
+"""(name, params, weight, output)"""
+
+Group: TypeAlias = tuple[str, "Values | None", list[Term]]
+"""(base, scale, terms): all terms read the same base values, so one pass serves them."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+class Backend(Protocol):
+    """What a backend offers; `fastdiv._sums.reference` documents each function."""
+
+    def pair_sums(
+        self,
+        x: Sample,
+        y: Sample,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def quad_forms(
+        self,
+        z: Sample,
+        labels: NDArray[np.uint8],
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def row_sums(
+        self,
+        at: Sample,
+        x: Sample,
+        weights: Values | None,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def label_sums(
+        self,
+        x: Sample,
+        weights: Values | None,
+        sizes: NDArray[np.int64],
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def label_extremes(
+        self,
+        x: Sample,
+        metric: str,
+        sizes: NDArray[np.int64],
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> tuple[float, float]: ...
+
+    def weighted_sums(
+        self,
+        x: Sample,
+        y: Sample,
+        x_weights: Values,
+        y_weights: Values,
+        factors: Values,
+        scales: Values | None,
+        row_sums: bool,
+        x_gradient: bool,
+        y_gradient: bool,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> tuple[Values, Values, Values, Matrix, Matrix]: ...
+
+    def log_slope_sums(
+        self,
+        x: Sample,
+        y: Sample,
+        x_weights: Values,
+        y_weights: Values,
+        kernels: Sequence[Group],
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def paired_values(
+        self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+    ) -> Values: ...
+
+    def ranked_distances(
+        self,
+        x: Sample,
+        y: Sample | None,
+        items: int,
+        metric: str,
+        rank: int,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def median_distances(
+        self,
+        x: Sample,
+        sizes: NDArray[np.int64],
+        metric: str,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def kth_distances(
+        self,
+        at: Sample,
+        x: Sample,
+        k: int,
+        exclude_self: bool,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def quantized_products(
+        self, x: QuantizedRows, w: QuantizedRows, n_threads: int, /
+    ) -> NDArray[np.float32]: ...
+
+    def gaussian_kl(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def diagonal_gradients(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        of_q: bool,
+        n_threads: int,
+        /,
+    ) -> tuple[Values, Values, Values]: ...
+
+    def kl_from_products(
+        self,
+        a: Matrix,
+        b: Matrix,
+        a_offset: Values,
+        b_offset: Values,
+        tolerance: float,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def matrix_status(
+        self, matrices: Matrix, name: str, n_threads: int, /
+    ) -> NDArray[np.uint8]: ...
+
+    def cluster_sums(
+        self,
+        x: Sample,
+        codes: Codes,
+        weights: Values | None,
+        centers: Values,
+        offsets: Values | None,
+        name: str,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def center_squares(
+        self,
+        x: Sample,
+        anchors: Values,
+        offsets: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def first_rows(self, codes: Codes, n_clusters: int, /) -> NDArray[np.int64]: ...
+
+    def log_ratio_moments(
+        self, log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int, /
+    ) -> Values: ...
+
+    def categorical_normalisers(
+        self, values: Matrix, name: str, n_threads: int, progress: Progress | None, /
+    ) -> Values: ...
+
+    def categorical_entropy(
+        self,
+        values: Matrix,
+        name: str,
+        normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def categorical_kl(
+        self,
+        p_values: Matrix,
+        p_name: str,
+        p_normalisers: Values,
+        q_values: Matrix,
+        q_name: str,
+        q_normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def categorical_jensen_shannon(
+        self,
+        p_values: Matrix,
+        p_name: str,
+        p_normalisers: Values,
+        q_values: Matrix,
+        q_name: str,
+        q_normalisers: Values,
+        n_threads: int,
+        progress: Progress | None,
+        /,
+    ) -> Values: ...
+
+    def first_nonfinite(self, x: Matrix, /) -> int: ...
+
+    def set_num_threads(self, n: int, /) -> None: ...
+
+    def get_num_threads(self) -> int: ...
+
+    def config(self) -> dict[str, object]: ...
+
+
+_MODULES = {"core": "fastdiv._core", "reference": "fastdiv._sums.reference"}
+
+
+def _load(name: str) -> Backend:
+    if name not in _MODULES:
+        raise ValueError(
+            f"FASTDIV_BACKEND must be one of {', '.join(sorted(_MODULES))}; got {name!r}"
+        )
+    try:
+        return cast(Backend, importlib.import_module(_MODULES[name]))
+    except ImportError as error:
+        if "FASTDIV_ISA" in str(error):
+            raise
+        raise ImportError(
+            f"the compiled part of fastdiv ({_MODULES[name]}) cannot be imported: {error}. "
+            "Install a wheel or build the package with pip; FASTDIV_BACKEND=reference "
+            "selects the slow NumPy implementation."
+        ) from error
+
+
+_override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=None)
+
+
+def _load_default() -> Backend | ImportError | ValueError:
+    # At import, so that the core knows of every later fork; a failure waits for the first use, so
+    # that the command line can report it in one line.
+    try:
+        return _load(os.environ.get("FASTDIV_BACKEND") or "core")
+    except (ImportError, ValueError) as error:
+        return error
+
+
+_default = _load_default()
+
+
+def current() -> Backend:
+    """Return the backend in force, or raise what went wrong when it was loaded."""
+    backend = _override.get() or _default
+    if isinstance(backend, Exception):
+        raise backend
+    return backend
+
+
+def current_name() -> str:
+    """Return "core" or "reference"."""
+    module = cast(Any, current()).__name__
+    return next(name for name, path in _MODULES.items() if path == module)
+
+
+@contextmanager
+def use(name: str) -> Iterator[Backend]:
+    """Compute with the named backend inside the block."""
+    backend = _load(name)
+    token = _override.set(backend)
+    try:
+        yield backend
+    finally:
+        _override.reset(token)

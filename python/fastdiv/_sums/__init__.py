@@ -1,0 +1,12 @@
+"""
+Kernel sums over pairs of rows.
+
+Every statistic of pairs is made of these sums, whether a kernel is compiled or a Python `Callback`.
+
+Files
+-----
+metrics: distances between rows, as kernel terms
+pair_weights: per-row weights in sums over pairs
+reductions: the reductions, for compiled kernels and `Callback` alike
+reference: the definition of every engine function, in NumPy
+"""

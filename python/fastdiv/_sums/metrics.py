@@ -1,0 +1,48 @@
+"""Distances between rows, as terms of the backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fastdiv import _inputs
+from fastdiv._engine.backend import Group, Values
+from fastdiv.kernels import Kernel, Term
+
+CITYBLOCK = ("cityblock", "manhattan")
+"""Two names of the L1 distance."""
+
+
+def _slope(l1: Values, exponent: float) -> Values:
+    apart = np.where(l1 > 0, l1, 1.0)
+    return np.where(l1 > 0, -exponent * apart ** (exponent - 1.0), 0.0)
+
+
+@dataclass(frozen=True)
+class CityBlock(Kernel):
+    """−‖x − y‖₁^β: a distance to the backends, and no kernel of the package."""
+
+    exponent: float
+
+    formulas: ClassVar = {"cityblock": lambda l1, exponent: -(l1**exponent)}
+    slopes: ClassVar = {"cityblock": _slope}
+
+    def _term(self) -> Term:
+        return Term("l1", "cityblock", (self.exponent,))
+
+
+def metric_name(metric: object, accepted: tuple[str, ...]) -> str:
+    """Return the metric under one name."""
+    name = _inputs.choice(metric, accepted, "metric")
+    return "cityblock" if name in CITYBLOCK else name
+
+
+def powers(metric: str, exponent: float) -> list[Group]:
+    """Return the groups of one output, distance^exponent; the metric is Euclidean or L1."""
+    if metric == "cityblock":
+        base, name = "l1", "cityblock"
+    else:
+        base, name = "sqdist", "energy"
+    return [(base, None, [(name, (exponent,), -1.0, 0)])]

@@ -1,0 +1,267 @@
+"""
+The reductions for lowered kernels: compiled terms by the backend, `Callback` terms here.
+
+A sum of kernels is linear in its terms, so both parts are simply added. The Python loop
+asks the function for one tile of TILE x TILE values at a time and keeps O(n) memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Matrix, Progress, Sample, Values
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv.kernels import Lowered
+
+TILE = 512
+_PAIRED_TILE = 32
+
+_LIMB = 30
+"""Bits per limb: TILE² values below 2^30 have an exact float64 sum."""
+
+_HEADROOM = 8
+"""Bits by which later values may exceed the largest seen before the sums start anew."""
+
+_F: TypeAlias = Callable[[Matrix, Matrix], Any]
+
+_overflowing = partial(np.errstate, over="ignore", invalid="ignore")
+"""Around sums, but never around f: what is not finite in the end is the caller's OverflowError."""
+
+
+def pair_sums(
+    x: Sample, y: Sample, kernels: Lowered, n_threads: int, progress: Progress | None
+) -> Values:
+    """Sum within x, within y and between them, (n_outputs, 3)."""
+    sums = np.zeros((kernels.n_outputs, 3))
+    if kernels.groups:
+        sums = backend.current().pair_sums(
+            x, y, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    for f, weight, output in kernels.callbacks:
+        triple = (_within(f, x, progress), _within(f, y, progress), _between(f, x, y, progress))
+        with _overflowing():
+            sums[output] += weight * np.array(triple)
+    return sums
+
+
+def quad_forms(
+    z: Sample,
+    labels: NDArray[np.uint8],
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Compute the sums for every labelling, (n_outputs, B, 3), free of rounding by order."""
+    sums = np.zeros((kernels.n_outputs, len(labels), 3))
+    if kernels.groups:
+        sums = backend.current().quad_forms(
+            z, labels, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    for f, weight, output in kernels.callbacks:
+        triples = _quad_forms(f, z, labels, progress)
+        with _overflowing():
+            sums[output] += weight * triples
+    return sums
+
+
+def weighted_pair_sums(
+    x: Sample,
+    y: Sample,
+    x_weights: Values,
+    y_weights: Values,
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Do as `pair_sums`, each pair times the weights of its rows."""
+    sums = np.zeros((kernels.n_outputs, 3))
+    if kernels.groups:
+        sums = backend.current().weighted_sums(
+            *(x, y, x_weights, y_weights, np.zeros((1, 3)), None, False, False, False),
+            *(kernels.groups, kernels.n_outputs, n_threads, progress),
+        )[0][0]
+    for f, weight, output in kernels.callbacks:
+        triple = (
+            _within(f, x, progress, x_weights),
+            _within(f, y, progress, y_weights),
+            _between(f, x, y, progress, x_weights, y_weights),
+        )
+        with _overflowing():
+            sums[output] += weight * np.array(triple)
+    return sums
+
+
+def row_sums(
+    at: Sample,
+    x: Sample,
+    weights: Values | None,
+    kernels: Lowered,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Sum over the (weighted) rows of x at each row of `at`, (n_outputs, n_at)."""
+    sums = np.zeros((kernels.n_outputs, len(at)))
+    if kernels.groups:
+        sums = backend.current().row_sums(
+            at, x, weights, kernels.groups, kernels.n_outputs, n_threads, progress
+        )
+    w = np.ones(len(x)) if weights is None else weights
+    for f, weight, output in kernels.callbacks:
+        for i, j in _reported(list(_tiles(len(at), len(x))), progress):
+            tile = _evaluate(f, at[i], x[j])
+            with _overflowing():
+                sums[output, i] += weight * (tile * w[j]).sum(axis=1)
+    return sums
+
+
+def paired_values(x: Sample, y: Sample, kernels: Lowered, n_threads: int) -> Values:
+    """Evaluate at matching rows, (n_outputs, n)."""
+    values = np.zeros((kernels.n_outputs, len(x)))
+    if kernels.groups:
+        values = backend.current().paired_values(x, y, kernels.groups, kernels.n_outputs, n_threads)
+    for f, weight, output in kernels.callbacks:
+        for i in _slices(len(x), _PAIRED_TILE):
+            tile = _evaluate(f, x[i], y[i])
+            with _overflowing():
+                values[output, i] += weight * np.diagonal(tile)
+    return values
+
+
+def _evaluate(f: _F, x: Sample, y: Sample) -> Values:
+    """Return f(x, y) as a checked float64 copy; f cannot write to the data."""
+    returned = f(_block(x), _block(y))
+    try:
+        block = np.asarray(returned)
+    except ValueError as error:
+        raise ValueError(
+            f"f of Callback must return a rectangular array of numbers; "
+            f"got {type(returned).__name__}: {error}"
+        ) from error
+    if block.dtype.kind not in "biuf":
+        raise TypeError(f"f of Callback must return real numbers; got dtype {block.dtype}")
+    if block.shape != (len(x), len(y)):
+        raise ValueError(
+            f"f of Callback must return shape {(len(x), len(y))} for blocks of shapes "
+            f"{x.shape} and {y.shape}; got {block.shape}"
+        )
+    with _overflowing():
+        values = block.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "f of Callback must return numbers that are finite in float64; got NaN or infinity"
+        )
+    return values
+
+
+def _block(rows: Sample) -> Matrix:
+    view: Matrix = rows.dequantize() if isinstance(rows, QuantizedRows) else rows.view()
+    view.flags.writeable = False
+    return view
+
+
+def _within(f: _F, x: Sample, progress: Progress | None, weights: Values | None = None) -> float:
+    w = np.ones(len(x)) if weights is None else weights
+    total = 0.0
+    for i, j in _reported(_upper_tiles(len(x)), progress):
+        tile = _tile_off_diagonal(f, x, i, j)
+        with _overflowing():
+            total += _weighted(tile, w[i], w[j]) * (1 if i == j else 2)
+    return total
+
+
+def _between(
+    f: _F,
+    x: Sample,
+    y: Sample,
+    progress: Progress | None,
+    x_weights: Values | None = None,
+    y_weights: Values | None = None,
+) -> float:
+    wx = np.ones(len(x)) if x_weights is None else x_weights
+    wy = np.ones(len(y)) if y_weights is None else y_weights
+    total = 0.0
+    for i, j in _reported(list(_tiles(len(x), len(y))), progress):
+        tile = _evaluate(f, x[i], y[j])
+        with _overflowing():
+            total += _weighted(tile, wx[i], wy[j])
+    return total
+
+
+def _weighted(tile: Values, rows: Values, columns: Values) -> float:
+    return float((tile * rows[:, None] * columns).sum())
+
+
+def _quad_forms(
+    f: _F,
+    z: Sample,
+    labels: NDArray[np.uint8],
+    progress: Progress | None,
+    exponent: int = -1074,
+    reported: int = 0,
+) -> Values:
+    """
+    Sum in fixed point: each value below 2^exponent becomes two integers of _LIMB bits.
+
+    Tiles are summed exactly in float64 and added up as Python integers, so the result
+    depends on the values alone. A value beyond the range starts the pass anew.
+    """
+    q, s, t = (np.zeros(n, dtype=object) for n in (len(labels), len(labels), 1))
+    for done, (i, j) in enumerate(_reported(_upper_tiles(len(z)), progress, reported)):
+        tile = _tile_off_diagonal(f, z, i, j)
+        peak = np.abs(tile).max()
+        peak_exponent = int(np.frexp(peak)[1])
+        if peak > 0 and peak_exponent > exponent:
+            wider = peak_exponent + _HEADROOM
+            return _quad_forms(f, z, labels, progress, wider, max(done, reported))
+        times = 1 if i == j else 2
+        rows, columns = labels[:, i].astype(np.float64), labels[:, j].astype(np.float64)
+        scaled = np.ldexp(tile, _LIMB - exponent)
+        high = np.rint(scaled)
+        low = np.rint(np.ldexp(scaled - high, _LIMB))
+        for limb, unit in ((high, 1 << _LIMB), (low, 1)):
+            q += times * unit * _integers(((rows @ limb) * columns).sum(axis=1))
+            s += unit * _integers(rows @ limb.sum(axis=1))
+            if i != j:
+                s += unit * _integers(columns @ limb.sum(axis=0))
+            t += times * unit * _integers(limb.sum(keepdims=True)[0])
+    triples = np.stack([q, t - 2 * s + q, s - q], axis=1)
+    with _overflowing():
+        return np.ldexp(triples.astype(np.float64), exponent - 2 * _LIMB)
+
+
+def _integers(exact: Values) -> NDArray[np.object_]:
+    return exact.astype(np.int64).astype(object)
+
+
+def _tile_off_diagonal(f: _F, x: Sample, i: slice, j: slice) -> Values:
+    tile = _evaluate(f, x[i], x[j])
+    if i == j:
+        np.fill_diagonal(tile, 0.0)
+    return tile
+
+
+def _slices(n: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
+    return ((i, j) for i in _slices(n, TILE) for j in _slices(m, TILE))
+
+
+def _upper_tiles(n: int) -> list[tuple[slice, slice]]:
+    return [(i, j) for i, j in _tiles(n, n) if i.start <= j.start]
+
+
+def _reported(
+    tiles: list[tuple[slice, slice]], progress: Progress | None, reported: int = 0
+) -> Iterator[tuple[slice, slice]]:
+    for done, tile in enumerate(tiles, start=1):
+        yield tile
+        if progress is not None and done > reported:
+            progress(done, len(tiles))

@@ -1,0 +1,16 @@
+"""
+Clusterings: dispersion within clusters, centres, and scores.
+
+Labelled rows are checked and summed by cluster in `labelled_rows`. The rest is arithmetic on these
+sums, or on kernel sums by label.
+
+Files
+-----
+dispersion: `cluster_dispersion` and `wcss`
+dunn: Dunn's index
+gap: the gap statistic
+geometric_medians: `geometric_median`
+labelled_rows: rows with labels, checked and summed by cluster
+scores: Calinski–Harabasz and Davies–Bouldin scores
+silhouettes: `silhouette_samples` and `silhouette_score`
+"""

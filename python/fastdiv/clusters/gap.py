@@ -1,0 +1,214 @@
+"""The gap statistic: how many clusters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.progress import reporter
+from fastdiv.clusters import labelled_rows
+
+_REFERENCES = ("uniform", "pca")
+_MOST_REFERENCES = 10**6
+
+
+@dataclass(frozen=True, eq=False)
+class GapStatistic:
+    """
+    Gap statistic for several numbers of clusters.
+
+    Attributes
+    ----------
+    k : int
+        The chosen one: the least with gap(k) ≥ gap(k') − s(k'), k' being the next one tried;
+        the largest one tried if there is none.
+    k_values : ndarray of int64, shape (m,)
+        Numbers of clusters tried, ascending.
+    w_k : ndarray of float64, shape (m,)
+        W_k, the WCSS of the data in k clusters, in the squared units of the data.
+    gap : ndarray of float64, shape (m,)
+        Mean over the reference sets of log W*_k, less log W_k.
+    s_k : ndarray of float64, shape (m,)
+        Standard deviation of log W*_k over the B reference sets, divided by B and not by B − 1,
+        times √(1 + 1/B).
+    reference_w_k : ndarray of float64, shape (B, m)
+        W*_k of each reference set.
+    reference : str
+        "uniform" or "pca".
+
+    Examples
+    --------
+    >>> from fastdiv import gap_statistic
+    >>> cut = lambda x, k: x[:, 0].argsort().argsort() * k // len(x)
+    >>> result = gap_statistic([0.0, 1.0, 19.0, 20.0], cut, [1, 2], rng=0)
+    >>> result.k, result.w_k
+    (2, array([362.,   1.]))
+    """
+
+    k: int
+    k_values: NDArray[np.int64]
+    w_k: Values
+    gap: Values
+    s_k: Values
+    reference_w_k: Values = field(repr=False)
+    reference: str
+
+
+def gap_statistic(
+    x: object,
+    labels_of: Callable[[Matrix, int], Any],
+    k_range: Iterable[int],
+    *,
+    n_references: int = 10,
+    reference: str = "uniform",
+    rng: object = None,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> GapStatistic:
+    """
+    Compare the WCSS of a clustering with that of data without clusters, for several k.
+
+    The same clusterer runs on the data and on B reference sets of the same size, drawn
+    uniformly from a box around the data.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, ...)
+        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+    labels_of : callable
+        ``labels_of(x, k)`` returns one label per row, k different ones. It gets a read-only
+        array (n, d), float32 or float64 as the data are. Randomness of its own should be
+        seeded.
+    k_range : iterable of int
+        Numbers of clusters to try, ascending. The rule for the choice was made for consecutive
+        ones.
+    n_references : int, default 10
+        B.
+    reference : {"uniform", "pca"}, default "uniform"
+        Box along the features, or along the principal axes of the data.
+    rng : None, int or numpy.random.Generator, optional
+        Source of the reference sets, ``numpy.random.default_rng(rng)``.
+    nan_policy : {"raise", "omit"}, default "raise"
+        As in `cluster_dispersion`.
+    n_threads : int, optional
+        Number of threads for the sums; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total) calls of `labels_of`.
+
+    Returns
+    -------
+    GapStatistic
+        The curves and the chosen k.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, `labels_of` does not return k clusters, or a W_k is
+        0, which has no logarithm: k is too large, or the data are constant. Errors that
+        `labels_of` raises pass as they are.
+
+    See Also
+    --------
+    fastdiv.plots.gap : Elbow and gap side by side.
+
+    References
+    ----------
+    R. Tibshirani, G. Walther, T. Hastie, "Estimating the number of clusters in a data set via
+    the gap statistic", J. R. Stat. Soc. B 63 (2001) 411–423, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.cluster import KMeans
+    >>> from fastdiv import gap_statistic
+    >>> x = np.random.default_rng(0).normal(size=(90, 2))
+    >>> x += np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 30, axis=0)
+    >>> def labels_of(x, k):
+    ...     return KMeans(k, n_init=3, random_state=0).fit_predict(x)
+    >>> gap_statistic(x, labels_of, range(1, 6), rng=0).k
+    3
+    """
+    if not callable(labels_of):
+        raise TypeError(f"labels_of must be a function of (x, k); got {type(labels_of).__name__}")
+    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+    a = _inputs.finite(_inputs.matrix(x, "x"), "x", omit=omit)
+    ks = _ascending(k_range, len(a))
+    b = _inputs.integer(n_references, "n_references", 1, _MOST_REFERENCES)
+    reference = _inputs.choice(reference, _REFERENCES, "reference")
+    generator = _inputs.generator(rng)
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+
+    found = np.empty((1 + b, len(ks)))
+    for row, rows in enumerate(_data_and_references(a, reference, b, generator)):
+        name = "the data" if row == 0 else f"reference set {row - 1}"
+        for column, k in enumerate(ks):
+            found[row, column] = _wcss(rows, labels_of, k, name, threads)
+            if report is not None:
+                report(row * len(ks) + column + 1, found.size)
+    logs = np.log(found)
+    gap = logs[1:].mean(axis=0) - logs[0]
+    s = logs[1:].std(axis=0) * np.sqrt(1 + 1 / b)
+    good = np.append(gap[:-1] >= gap[1:] - s[1:], True)
+    tried, w_k, reference_w_k = np.array(ks, dtype=np.int64), found[0].copy(), found[1:].copy()
+    for each in (tried, w_k, gap, s, reference_w_k):
+        each.flags.writeable = False
+    return GapStatistic(ks[int(good.argmax())], tried, w_k, gap, s, reference_w_k, reference)
+
+
+def _ascending(k_range: object, n: int) -> list[int]:
+    try:
+        given = list(cast("Iterable[object]", k_range))
+    except TypeError:
+        raise TypeError(f"k_range must be an iterable of integers; got {k_range!r}") from None
+    ks = [_inputs.integer(k, "each of k_range", 1, n) for k in given]
+    if not ks or any(a >= b for a, b in itertools.pairwise(ks)):
+        raise ValueError(f"k_range must hold integers in ascending order; got {given}")
+    return ks
+
+
+def _data_and_references(
+    x: Matrix, reference: str, n_references: int, rng: np.random.Generator
+) -> Iterator[Matrix]:
+    yield x
+    centre, axes, scores = np.zeros(x.shape[1]), None, x
+    if reference == "pca":
+        centre = x.mean(axis=0, dtype=np.float64)
+        axes = np.linalg.svd(x - centre, full_matrices=False)[2]
+        scores = (x - centre) @ axes.T
+    least, most = (each.astype(np.float64) for each in (scores.min(axis=0), scores.max(axis=0)))
+    for _ in range(n_references):
+        drawn = rng.uniform(least, most, size=(len(x), len(least)))
+        yield ((drawn if axes is None else drawn @ axes) + centre).astype(x.dtype)
+
+
+def _wcss(
+    x: Matrix, labels_of: Callable[[Matrix, int], Any], k: int, name: str, n_threads: int
+) -> float:
+    view = x.view()
+    view.flags.writeable = False
+    labels = labels_of(view, k)
+    try:
+        clusters = labelled_rows.read(x, labels, None, None, "raise")
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"labels_of for k = {k} on {name}: {error}") from error
+    if len(clusters.labels) != k:
+        raise ValueError(
+            f"labels_of must return k different labels; got {len(clusters.labels)} for k = {k} "
+            f"on {name}"
+        )
+    wcss = float(labelled_rows.means(clusters, n_threads, None).wcss.sum())
+    if wcss == 0:
+        raise ValueError(
+            f"W_k must be > 0 to have a logarithm; it is 0 for k = {k} on {name}: leave out so "
+            "large a k, or data that are constant"
+        )
+    return wcss

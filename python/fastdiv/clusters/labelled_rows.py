@@ -1,0 +1,304 @@
+"""Rows with labels: checked, and summed by cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from numbers import Integral
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend as _backend
+from fastdiv._engine.backend import Codes, Matrix, Progress, Sample, Values
+from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
+from fastdiv._inputs import row_labels
+from fastdiv._sums import pair_weights
+
+_CANCELLATION = 100.0
+"""How many times the dispersion about a row of the cluster may exceed that about the mean."""
+
+_LEAST_SQUARES = 1e-280
+"""Sums of squares below it may have lost digits to underflow."""
+
+_VALUES_AT_ONCE = 1 << 18
+
+_SQDIST_PAIRS: list[_backend.Group] = [
+    ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
+]
+
+
+class Clusters(NamedTuple):
+    """Rows, the number of each row's cluster (-1: left out), the labels, and the weights."""
+
+    x: Sample
+    codes: Codes
+    labels: NDArray[Any]
+    weights: Values | None
+
+
+class Means(NamedTuple):
+    """
+    What one pass tells of each cluster.
+
+    The mean is `anchors` + `offsets`: the anchor is near, so that the offset is free of the
+    rounding that the mean of data far from the origin suffers.
+    """
+
+    sizes: NDArray[np.int64]
+    weights: Values
+    anchors: Values
+    offsets: Values
+    wcss: Values
+
+    def relative(self, to: int = 0) -> Values:
+        """Return the means of the clusters, (k, d), seen from the mean of one of them."""
+        between: Values = self.anchors - self.anchors[to] + (self.offsets - self.offsets[to])
+        return between
+
+    def bcss(self) -> float:
+        """Return Σ W ‖mean − grand mean‖²."""
+        at = self.relative()
+        grand = self.weights @ at / self.weights.sum()
+        return float(self.weights @ ((at - grand) ** 2).sum(axis=1))
+
+
+def read(
+    x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
+) -> Clusters:
+    """Return rows, labels and weights that fit; NaN in the rows is left for `sums` to find."""
+    a = rows_of(x)
+    return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
+
+
+def rows_of(x: object) -> Sample:
+    """Return real rows. Complex ones are refused: centres would have their parts as features."""
+    return x if isinstance(x, QuantizedRows) else _inputs.matrix(x, "x")
+
+
+def read_labels(
+    a: Sample,
+    labels: object,
+    sample_weight: object,
+    noise_label: object,
+    nan_policy: object,
+    name: str = "labels",
+) -> tuple[Codes, NDArray[Any], Values | None]:
+    """
+    Return the codes, the distinct labels and the weights of rows.
+
+    Rows with NaN get the code -1 if they are to be omitted; otherwise they are not looked for:
+    `refuse_nonfinite` does that.
+    """
+    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+    codes, distinct = _codes(labels, name, len(a), noise_label)
+    weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
+    if omit and (keep := _inputs.finite_rows(a)) is not None:
+        codes = np.where(keep, codes, -1)
+        left = np.bincount(codes[keep & (codes >= 0)], minlength=len(distinct)) > 0
+        if not left.any():
+            raise ValueError("x has no rows left after dropping those with NaN or infinite values")
+        codes = np.where(codes >= 0, (np.cumsum(left) - 1)[codes], -1)
+        distinct = distinct[left]
+    if weights is not None:
+        kept = codes >= 0
+        totals = np.bincount(codes[kept], weights[kept], minlength=len(distinct))
+        if not totals.all():
+            label = distinct.tolist()[int(totals.argmin())]
+            raise ValueError(
+                f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
+            )
+    return codes, distinct, weights
+
+
+def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") -> tuple[int, int]:
+    """Return the numbers of clusters and of their rows, if the clusters can be compared."""
+    k, n = len(distinct), int(np.count_nonzero(codes >= 0))
+    if not 2 <= k <= n - 1:
+        left_out = "" if n == len(codes) else ", counting no rows that are noise or dropped"
+        raise ValueError(
+            f"{name} must hold from 2 to n - 1 distinct labels; got {k} for n = {n}{left_out}"
+        )
+    return k, n
+
+
+def refuse_nonfinite(x: Sample, codes: Codes, advice: str = _inputs.CLEAN_OR_OMIT) -> None:
+    """Raise an error if a row that counts holds NaN or infinity."""
+    finite = _inputs.finite_rows(x)
+    if finite is None:
+        return
+    bad = np.flatnonzero(~finite & (codes >= 0))
+    if len(bad):
+        rows, columns = np.nonzero(~np.isfinite(cast(Matrix, x)[bad]))
+        raise _inputs.nonfinite("x", len(rows), int(bad[0]), int(columns[0]), advice)
+
+
+def _codes(labels: object, name: str, n: int, noise_label: object) -> tuple[Codes, NDArray[Any]]:
+    """Do as `row_labels.codes`; labels that are such numbers already are taken as they are."""
+    noise = isinstance(noise_label, Integral) and noise_label == -1
+    if (
+        (noise or noise_label is None)
+        and type(labels) is np.ndarray
+        and labels.dtype.kind in "iu"
+        and labels.shape == (n,)
+        and labels.min() >= -int(noise)
+        and 0 <= (most := int(labels.max())) < n
+    ):
+        wide = labels.dtype in (np.int32, np.int64)
+        numbers: Codes = labels if wide else labels.astype(np.int64)
+        if (_backend.current().first_rows(numbers, most + 1) >= 0).all():
+            return numbers, np.arange(most + 1, dtype=labels.dtype)
+    codes, distinct = row_labels.codes(labels, name, n, noise_label)
+    return codes.astype(np.int64, copy=False), distinct
+
+
+def sums(
+    clusters: Clusters,
+    centers: Values,
+    offsets: Values | None,
+    name: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Do as the backends' `cluster_sums`; an error for data that are not finite or overflow."""
+    x, codes, _, weights = clusters
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = _backend.current().cluster_sums(
+            x, codes, weights, centers, offsets, name, n_threads, progress
+        )
+    if not np.isfinite(out).all():
+        refuse_nonfinite(clusters.x, clusters.codes)
+        raise OverflowError(f"the sums of squares overflow in float64; {_scaling(clusters)}")
+    return out
+
+
+def _scaling(clusters: Clusters) -> str:
+    return "scale the data" + ("" if clusters.weights is None else " or sample_weight")
+
+
+def means(
+    clusters: Clusters,
+    n_threads: int,
+    progress: Progress | None,
+    empty_at: Values | None = None,
+) -> Means:
+    """
+    Return sizes, means and dispersions, in one pass over the rows.
+
+    Seen from one of its own rows, a cluster's squares cancel only if that row is far out; then a
+    second pass sees it from the mean. `empty_at`: the centers, where clusters may be empty.
+    """
+    rows = _backend.current().first_rows(clusters.codes, len(clusters.labels))
+    anchors = in_float64(clusters.x[rows])
+    if empty_at is not None:
+        anchors[rows < 0] = empty_at[rows < 0]
+    found = _from_anchors(clusters, anchors, n_threads, progress)
+    if found.wcss.sum() < _LEAST_SQUARES * max(1.0, found.weights.sum()):
+        _refuse_underflow(clusters, anchors)
+    shift = found.weights * (found.offsets**2).sum(axis=1)
+    if (shift > _CANCELLATION * found.wcss).any():
+        found = _from_anchors(clusters, anchors + found.offsets, n_threads, progress)
+    return found
+
+
+def _from_anchors(
+    clusters: Clusters, anchors: Values, n_threads: int, progress: Progress | None
+) -> Means:
+    found = sums(clusters, anchors, None, "squares", n_threads, progress)
+    sizes, weights = found[:, 0].astype(np.int64), found[:, 1]
+    offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
+    wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
+    return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
+
+
+def _refuse_underflow(clusters: Clusters, first: Values) -> None:
+    """Raise an error unless all rows of each cluster are equal to its first."""
+    for of, rows in blocks(clusters):
+        if (rows != first[of]).any():
+            raise ValueError(
+                "x must not have differences so small that the sums of their squares underflow "
+                f"in float64; {_scaling(clusters)}"
+            )
+
+
+def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
+    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
+    kept = np.flatnonzero(clusters.codes >= 0)
+    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
+    for start in range(0, len(kept), step):
+        at = kept[start : start + step]
+        yield clusters.codes[at], in_float64(clusters.x[at])
+
+
+def pair_sums(
+    clusters: Clusters,
+    metric: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> tuple[Values, Values]:
+    """Sum over the pairs i < j of each cluster: squared Euclidean distances, and distances."""
+    x, codes, labels, weights = clusters
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes, np.arange(len(labels) + 1), sorter=order)
+    pairs = np.diff(bounds) * (np.diff(bounds) - 1) // 2
+    squares, distances = np.zeros(len(labels)), np.zeros(len(labels))
+    done = 0
+    for c in np.flatnonzero(pairs):
+        of_cluster = order[bounds[c] : bounds[c + 1]]
+        rows = x[of_cluster]
+        w = None if weights is None else weights[of_cluster]
+        part = None
+        if progress is not None:
+            part = partial(_report_part, progress, done, int(pairs[c]), int(pairs.sum()))
+        squares[c], distances[c] = _pairs_within(rows, w, n_threads, part)
+        if metric == "cityblock":
+            distances[c] = _cityblock_pairs(rows, np.ones(len(rows)) if w is None else w)
+        done += int(pairs[c])
+    if not np.isfinite([squares, distances]).all():
+        refuse_nonfinite(clusters.x, clusters.codes)
+        dtype = "float32" if isinstance(x, QuantizedRows) else x.dtype
+        raise OverflowError(f"the sums over pairs overflow in {dtype}; {_scaling(clusters)}")
+    return squares, distances
+
+
+def _report_part(
+    whole: Progress, before: int, size: int, all_parts: int, done: int, total: int
+) -> None:
+    whole(before + size * done // total, all_parts)
+
+
+def _pairs_within(
+    rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
+) -> Values:
+    backend, options = _backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
+    other = rows[:1]  # the backends want two samples; one row costs next to nothing
+    with np.errstate(over="ignore", invalid="ignore"):
+        if weights is None:
+            return backend.pair_sums(rows, other, *options)[:, 0] / 2
+        largest = weights.max()
+        w = weights / largest
+        x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
+        found = backend.weighted_sums(
+            x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
+        )[0][0]
+        of_pairs: Values = found[:, 0] / 2 * largest * largest
+    return of_pairs
+
+
+def _cityblock_pairs(rows: Sample, weights: Values) -> float:
+    """
+    Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
+
+    In each feature, sorted: between neighbours lies a gap, which every pair from below to above
+    crosses.
+    """
+    total = 0.0
+    for k in range(rows.shape[1]):
+        column = in_float64(feature(rows, k))
+        order = np.argsort(column, kind="stable")
+        below = np.cumsum(weights[order])
+        gaps = np.diff(column[order])
+        total += float(gaps @ (below[:-1] * (below[-1] - below[:-1])))
+    return total

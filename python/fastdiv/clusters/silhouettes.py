@@ -1,0 +1,260 @@
+"""Silhouettes: how much nearer each row is to its own cluster than to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend as _backend
+from fastdiv._engine.backend import Progress, Sample, Values
+from fastdiv._engine.progress import reporter
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._sums import metrics, pair_weights
+from fastdiv.clusters import labelled_rows
+
+METRICS = ("euclidean", "sqeuclidean", *metrics.CITYBLOCK)
+
+_LEAST_RANGE = 1e-140
+"""Of data whose squared differences keep their digits."""
+
+
+def silhouette_samples(
+    x: object,
+    labels: object,
+    *,
+    metric: str = "euclidean",
+    sample_weight: object = None,
+    noise_label: object = None,
+    n_threads: int | None = None,
+    progress: object = None,
+) -> Values:
+    """
+    Compute the silhouette of every row.
+
+    With a the mean distance of row i to the other rows of its cluster, and b the least, over the
+    other clusters, of its mean distance to their rows,
+
+        s(i) = (b − a) / max(a, b),
+
+    from −1 to 1. It is 0 for the only row of a cluster, and where a = b = 0. Weights turn the means
+    into weighted ones, over j ≠ i within the own cluster; they have no scale, and are no counts.
+
+    Time is O(n² d), and O(n k d) for "sqeuclidean" and k clusters; memory is a copy of x and
+    an (n, k) array of float64. The values are those of scikit-learn's function of this name.
+
+    Parameters
+    ----------
+    x : array_like or QuantizedRows, shape (n, ...)
+        Sample, as in `mmd2`; trailing axes are flattened to d features. float32 stays float32.
+    labels : array_like, shape (n,)
+        One label per row: integers, text or a pandas categorical. 2 to n − 1 distinct ones.
+    metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
+        Distance between rows: L2, its square, or L1 under two names.
+    sample_weight : array_like, shape (n,), optional
+        Finite weights >= 0, not all 0 in a cluster; None stands for equal ones.
+    noise_label : optional
+        Rows with this label, often −1, count as left out, and their silhouette is NaN; they may
+        hold NaN. By default every label is that of a cluster. There is no `nan_policy`, because
+        every row is to have a silhouette: give rows with NaN a noise label, or drop them.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total). "sqeuclidean" takes
+        several short passes, each of which counts from 0.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Silhouettes, without unit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If distances are too large for float64.
+
+    References
+    ----------
+    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+
+    Examples
+    --------
+    >>> from fastdiv import silhouette_samples
+    >>> silhouette_samples([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]).round(3)
+    array([0.895, 0.882, 0.882, 0.895])
+    >>> silhouette_samples([0.0, 1.0, 5.0, 9.0], [0, 0, -1, 1], noise_label=-1).round(3)
+    array([0.889, 0.875,   nan, 0.   ])
+    """
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label, _inputs.ALWAYS_RAISE)
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    values = np.full(clusters.n_rows, np.nan)
+    values[clusters.order] = _silhouettes(clusters, threads, report)
+    return values
+
+
+def silhouette_score(
+    x: object,
+    labels: object,
+    *,
+    metric: str = "euclidean",
+    sample_weight: object = None,
+    noise_label: object = None,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float:
+    """
+    Compute the mean silhouette of all rows.
+
+    Parameters
+    ----------
+    x, labels, metric, n_threads, progress
+        As in `silhouette_samples`.
+    sample_weight : array_like, shape (n,), optional
+        As in `silhouette_samples`; the mean of the silhouettes is weighted too.
+    noise_label : optional
+        Rows with this label, often −1, count as left out.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them.
+
+    Returns
+    -------
+    float
+        From −1 to 1; near 1 the clusters are compact and far apart.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If distances are too large for float64.
+
+    References
+    ----------
+    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+
+    Examples
+    --------
+    >>> from fastdiv import silhouette_score
+    >>> round(silhouette_score([0.0, 1.0, 9.0, 10.0], ["a", "a", "b", "b"]), 3)
+    0.889
+    """
+    clusters = sorted_clusters(x, labels, metric, sample_weight, noise_label, nan_policy)
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    values = _silhouettes(clusters, threads, report)
+    w = clusters.weights
+    return float(values.mean() if w is None else np.average(values, weights=w / w.max()))
+
+
+@dataclass(frozen=True)
+class SortedClusters:
+    """The rows that count, in the order of their labels."""
+
+    rows: Sample
+    sizes: NDArray[np.int64]
+    weights: Values | None
+    order: NDArray[np.intp]
+    n_rows: int
+    metric: str
+
+
+def sorted_clusters(
+    x: object,
+    labels: object,
+    metric: object,
+    sample_weight: object,
+    noise_label: object,
+    nan_policy: object,
+) -> SortedClusters:
+    """
+    Return the rows of x by cluster; there must be from 2 to n - 1 of these.
+
+    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    """
+    name = metrics.metric_name(metric, METRICS)
+    a, advice = _inputs.sample(x, "x"), _inputs.CLEAN_OR_OMIT
+    if nan_policy is _inputs.ALWAYS_RAISE:
+        nan_policy, advice = "raise", "clean the data or give such rows a noise label"
+    codes, distinct, weights = labelled_rows.read_labels(
+        a, labels, sample_weight, noise_label, nan_policy
+    )
+    k, n = labelled_rows.require_several(codes, distinct)
+    labelled_rows.refuse_nonfinite(a, codes, advice)
+    order = np.argsort(codes, kind="stable")[len(a) - n :]
+    sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
+    weights = None if weights is None else weights[order]
+    return SortedClusters(a[order], sizes, weights, order, len(a), name)
+
+
+def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | None) -> Values:
+    """Return the silhouettes of the sorted rows."""
+    n, k = len(clusters.order), len(clusters.sizes)
+    x, sizes, weights = clusters.rows, clusters.sizes, clusters.weights
+    ends = np.cumsum(sizes)
+    if weights is not None:
+        # Of order 1 in every cluster: only the means count.
+        weights = weights / np.repeat(np.maximum.reduceat(weights, ends - sizes), sizes)
+    w = np.ones(n) if weights is None else weights
+    spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if clusters.metric == "sqeuclidean":
+            sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
+        else:
+            groups = metrics.powers(clusters.metric, 1.0)
+            backend = _backend.current()
+            x = pair_weights.wide_enough(x, w)
+            (sums,) = backend.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
+    if not np.isfinite(sums.max()):
+        raise OverflowError("the sums of distances overflow; scale the data")
+    own = np.repeat(np.arange(k), sizes), np.arange(n)
+    others = np.concatenate([_total_of_others(w[span]) for span in spans])
+    alone = others == 0
+    within = sums[own] / np.where(alone, 1.0, others)
+    sums /= np.array([[w[span].sum()] for span in spans])
+    sums[own] = np.inf
+    between = sums.min(axis=0)
+    largest = np.maximum(within, between)
+    zero = alone | (largest == 0)
+    silhouettes: Values = np.where(zero, 0.0, between - within) / np.where(zero, 1.0, largest)
+    return silhouettes
+
+
+def _total_of_others(w: Values) -> Values:
+    others: Values = w.sum() - w
+    heaviest = w.argmax()  # it may outweigh the others by more digits than there are
+    others[heaviest] = w[:heaviest].sum() + w[heaviest + 1 :].sum()
+    return others
+
+
+def _in_range(x: Sample) -> Sample:
+    """Return the rows, in other units if squares of these could underflow: shares have no unit."""
+    if isinstance(x, QuantizedRows):
+        return x
+    largest = float((x.max(axis=0) - x.min(axis=0)).max())
+    if largest == 0 or largest >= _LEAST_RANGE:
+        return x
+    scaled: Sample = np.ldexp(x - x[0], -np.frexp(largest)[1])
+    return scaled
+
+
+def _squared_sums(
+    x: Sample, sizes: NDArray[np.int64], w: Values, n_threads: int, progress: Progress | None
+) -> Values:
+    """
+    Return the sums of squared distances of all rows to those of each cluster, (k, n).
+
+    With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
+    """
+    labels = np.arange(len(sizes))
+    clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, w)
+    means = labelled_rows.means(clusters, n_threads, progress)
+    sums = _backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
+    sums *= means.weights[:, None]
+    sums += means.wcss[:, None]
+    return sums

@@ -1,0 +1,21 @@
+"""
+Divergences between distributions, in closed form.
+
+Batched distributions are checked once, when they are made. A divergence broadcasts two of them and
+hands the pair to the engine. Estimates from draws are in `estimates`, gradients through discrete
+choices in `discrete`.
+
+Files
+-----
+categorical: `Categorical`, from probabilities or logits
+coupled: the coupled family: Student-t and compact-support normals
+divergences: `kl`, `cross_entropy`, `jeffreys` and `jensen_shannon`
+flow: the divergence between a posterior and a prior behind a flow
+gaussian: `Gaussian`, its linear algebra and `fit_gaussian`
+gradients: `kl_and_grad`
+mixture: `GaussianMixture` and `kl_mixture`
+overlaps: Rényi and Bhattacharyya divergences, Hellinger distances
+pair: two Gaussians side by side, as the engine takes them
+pairwise: `kl_matrix`, all pairs of two batches
+transport: `wasserstein2`
+"""

@@ -1,0 +1,491 @@
+"""Categorical distributions: batched, from probabilities or logits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Matrix, Progress, Values
+from fastdiv.distributions.gaussian import at, distinct, item
+from fastdiv.distributions.pair import chosen_items
+
+ILL_DEFINED = (
+    "A divergence between a discrete and a continuous distribution, relaxed ones included, is "
+    "ill-defined: one has probabilities, the other a density, and neither has mass where the "
+    "other has"
+)
+"""What an error says of a discrete distribution beside a continuous one."""
+
+_AT_ONCE = 1 << 20
+"""Probabilities computed at a time where the results are no more than a few per row."""
+
+
+class Categorical:
+    """
+    Distributions over k categories, one per batch index.
+
+    Exactly one keyword argument gives the probabilities:
+
+    ========== ======== ==============================================
+    name       shape    probability of category i
+    ========== ======== ==============================================
+    ``probs``  (..., k) probs_i / Σ probs
+    ``logits`` (..., k) exp(logits_i) / Σ exp(logits)
+    ========== ======== ==============================================
+
+    Nothing is copied; the arrays must not change while the distribution is in use.
+
+    Parameters
+    ----------
+    probs : array_like, shape (..., k), optional
+        Probabilities, 0 included. They must sum to 1 within √ε of their dtype (2⁻¹¹ for float32,
+        2⁻²⁶ for float64) and are divided by their sum. Half types become float32, integers
+        float64.
+    logits : array_like, shape (..., k), optional
+        Log probabilities up to a constant per distribution: any real numbers; −inf, though not
+        for all, makes a category impossible. Probabilities below e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in
+        float64 count as 0 in sums, except that KL remains +inf where q alone is 0.
+    where : array_like of bool, optional
+        Mask that broadcasts to the batch shape. What it leaves out is padding: its values may be
+        anything, NaN included. Entropies, log probabilities of categories and divergences of
+        padding are 0; draws, `probs` and `logits` are those of the uniform distribution. See `kl`.
+
+    Attributes
+    ----------
+    parametrisation : {"probs", "logits"}
+        Name of the argument.
+    parameter : ndarray, shape (..., k)
+        Its values.
+    where : ndarray of bool or None
+        The mask, broadcast to the batch shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not exactly one parameter is given or a value is not as described; the message names
+        the argument and the batch index.
+
+    Examples
+    --------
+    >>> from fastdiv import Categorical, kl
+    >>> p = Categorical(probs=[[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    >>> p
+    Categorical(batch_shape=(2,), n_categories=3, parametrisation='probs', dtype=float64)
+    >>> kl(p, Categorical(logits=[0.0, 0.0, 0.0])).round(6)
+    array([0.405465, 0.068959])
+    """
+
+    parametrisation: str
+    parameter: Matrix
+    where: NDArray[np.bool_] | None
+
+    def __init__(
+        self, *, probs: object = None, logits: object = None, where: object = None
+    ) -> None:
+        given = {
+            name: value
+            for name, value in (("probs", probs), ("logits", logits))
+            if value is not None
+        }
+        if len(given) != 1:
+            raise TypeError(
+                f"exactly one of probs, logits must be given; got {' and '.join(given) or 'none'}"
+            )
+        ((name, value),) = given.items()
+        a = _inputs.array(value, name)
+        if a.ndim == 0 or a.shape[-1] == 0:
+            raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
+        self.parametrisation, self.parameter = name, a
+        self.where = None if where is None else _inputs.mask(where, "where", self.batch_shape)
+        # A row that a stride of 0 repeats is looked at once.
+        rows = distinct(a, 1)
+        normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
+        self._normalisers = np.broadcast_to(normalisers, (*self.batch_shape, 2))
+        self._check()
+
+    def _check(self) -> None:
+        extreme, rest = self._normalisers[..., 0], self._normalisers[..., 1]
+        if self.parametrisation == "logits":
+            good = np.isfinite(extreme) & np.isfinite(rest)
+        else:
+            tolerance = _sum_tolerance(self.dtype)
+            good = (extreme >= 0) & (np.abs(rest - 1) <= tolerance)
+        if self.where is not None:
+            good = good | ~self.where
+        if good.all():
+            return
+        index = tuple(map(int, np.argwhere(~good)[0]))
+        raise ValueError(f"{self.parametrisation} must {self._fault(index)}{at(index)}")
+
+    def _fault(self, index: tuple[int, ...]) -> str:
+        row, total = self.parameter[index], self._normalisers[index][1]
+        if self.parametrisation == "logits":
+            bad = row[np.isnan(row) | (row == np.inf)]
+            if bad.size:
+                return f"be real numbers or -inf; got {bad[0]}"
+            return "not all be -inf: some category has to be possible"
+        bad = row[~np.isfinite(row) | (row < 0)]
+        if bad.size:
+            return f"be finite and >= 0; got {bad[0]}"
+        return (
+            f"sum to 1 within {_sum_tolerance(self.dtype):.2g} ({self.dtype}); got a sum of "
+            f"{total:.9g}"
+        )
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch: () for a single distribution."""
+        return self.parameter.shape[:-1]
+
+    @property
+    def n_categories(self) -> int:
+        """Number of categories k."""
+        k: int = self.parameter.shape[-1]
+        return k
+
+    @property
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
+        """Type of the parameter, float32 or float64."""
+        return self.parameter.dtype
+
+    def __repr__(self) -> str:
+        return (
+            f"Categorical(batch_shape={self.batch_shape}, n_categories={self.n_categories}, "
+            f"parametrisation={self.parametrisation!r}, dtype={self.dtype})"
+        )
+
+    def entropy(self, *, n_threads: int | None = None) -> Values:
+        """
+        Return the entropies −Σ p log p, with 0 log 0 = 0.
+
+        Parameters
+        ----------
+        n_threads : int, optional
+            Number of threads; see `set_num_threads`.
+
+        Returns
+        -------
+        ndarray of float64, shape batch_shape
+            Entropies in nats, from 0 to log k; 0 for padding.
+
+        Examples
+        --------
+        >>> from fastdiv import Categorical
+        >>> Categorical(probs=[[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]).entropy().round(6)
+        array([0.693147, 0.      ])
+        """
+        values = backend.current().categorical_entropy(
+            self.parameter,
+            self.parametrisation,
+            self._normalisers,
+            _inputs.threads(n_threads),
+            None,
+        )
+        return item(_selected(values, self.where))
+
+    def log_prob(self, index: object) -> Values:
+        """
+        Return the log probabilities of categories.
+
+        Parameters
+        ----------
+        index : array_like of int
+            Categories 0, …, k − 1; their shape broadcasts against the batch shape.
+
+        Returns
+        -------
+        ndarray of float64, shape ``np.broadcast_shapes(index.shape, batch_shape)``
+            Log probabilities in nats, −inf for impossible categories; 0 for padding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If index holds anything else or does not broadcast.
+
+        Examples
+        --------
+        >>> from fastdiv import Categorical
+        >>> Categorical(probs=[[0.5, 0.5], [0.9, 0.1]]).log_prob([0, 1]).round(6)
+        array([-0.693147, -2.302585])
+        """
+        a = _inputs.plain_array(index, "index")
+        if a.dtype.kind not in "iu":
+            raise TypeError(f"index must hold integers; got dtype {a.dtype}")
+        k = self.n_categories
+        if a.size and not (a.min() >= 0 and a.max() < k):
+            bad = a[(a < 0) | (a >= k)][0]
+            raise ValueError(f"index must hold categories from 0 to {k - 1}; got {bad}")
+        shape = _inputs.broadcast_batches({"index": a.shape, "the distribution": self.batch_shape})
+        # One value per index is read; the batch is not repeated.
+        batch = np.indices(shape, sparse=True)[len(shape) - len(self.batch_shape) :]
+        rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))
+        entries = (*rows, a)
+        values = self._log(self.parameter[entries], self._normalisers[rows])
+        return item(values if self.where is None else np.where(self.where[rows], values, 0.0))
+
+    def probs(self) -> Matrix:
+        """
+        Return the probabilities.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (*batch_shape, k)
+            Non-negative; each distribution sums to 1.
+
+        Examples
+        --------
+        >>> from fastdiv import Categorical
+        >>> Categorical(logits=[0.0, 0.0, float("-inf")]).probs()
+        array([0.5, 0.5, 0. ])
+        """
+        if self.parametrisation == "logits":
+            values = np.exp(self._log_probs())
+        else:
+            with np.errstate(all="ignore"):  # padding may hold anything
+                values = self.parameter / self._normalisers[..., 1:]
+            values = _with_padding(values, self.where, 1 / self.n_categories)
+        return values.astype(self.dtype)
+
+    def logits(self) -> Matrix:
+        """
+        Return the log probabilities: logits that are normalised.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (*batch_shape, k)
+            Logarithms, −inf for impossible categories.
+
+        Examples
+        --------
+        >>> from fastdiv import Categorical
+        >>> Categorical(logits=[5.0, 5.0]).logits().round(6)
+        array([-0.693147, -0.693147])
+        """
+        return self._log_probs().astype(self.dtype)
+
+    def _log(self, values: Matrix, normalisers: Values) -> Values:
+        """Turn values of the parameter into log probabilities."""
+        extreme, rest = normalisers[..., 0], normalisers[..., 1]
+        values = values.astype(np.float64)
+        with np.errstate(all="ignore"):  # to -inf, far below what counts; padding is anything
+            if self.parametrisation == "logits":
+                return np.asarray((values - extreme) - np.log1p(rest))
+            return np.asarray(np.log(values / rest))
+
+    def sample(self, n: int, *, rng: object = None) -> NDArray[np.int64]:
+        """
+        Draw n categories from every distribution.
+
+        Parameters
+        ----------
+        n : int
+            Draws per distribution, at least 1.
+        rng : None, int or numpy.random.Generator, optional
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, *batch_shape)
+            Categories, never an impossible one: where the distribution function passes a uniform
+            number.
+
+        Examples
+        --------
+        >>> from fastdiv import Categorical
+        >>> Categorical(probs=[[0.0, 1.0], [1.0, 0.0]]).sample(3, rng=0)
+        array([[1, 0],
+               [1, 0],
+               [1, 0]])
+        """
+        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        uniform = generator.random((count, math.prod(self.batch_shape)))
+        drawn = np.empty(uniform.shape, dtype=np.int64)
+        for rows in _blocks(uniform.shape[1], self.n_categories):
+            part = np.exp(self._rows(rows))
+            # Distribution functions end to end: that of row i runs from i to i + 1.
+            offsets = np.arange(len(part))
+            cumulative = part.cumsum(axis=-1)
+            cumulative /= cumulative[:, -1:]
+            cumulative += offsets[:, None]
+            index = (
+                np.searchsorted(cumulative.ravel(), uniform[:, rows] + offsets, side="right")
+                - offsets * self.n_categories
+            )
+            last = self.n_categories - 1 - (part[:, ::-1] > 0).argmax(axis=-1)
+            drawn[:, rows] = np.minimum(index, last)
+        return drawn.reshape(count, *self.batch_shape)
+
+    def _log_probs(self) -> Values:
+        log_probs = self._log(self.parameter, self._normalisers[..., None, :])
+        return _with_padding(log_probs, self.where, -math.log(self.n_categories))
+
+    def _rows(self, index: NDArray[np.intp]) -> Values:
+        """Return the log probabilities of rows of the flattened batch, in float64."""
+        at_rows = np.unravel_index(index, (1, *self.batch_shape))
+        log_probs = self._log(
+            self.parameter[None][at_rows], self._normalisers[None][at_rows][:, None]
+        )
+        where = None if self.where is None else self.where[None][at_rows]
+        return _with_padding(log_probs, where, -math.log(self.n_categories))
+
+
+def _with_padding(values: Matrix, where: NDArray[np.bool_] | None, uniform: float) -> Matrix:
+    return values if where is None else np.where(where[..., None], values, uniform)
+
+
+def _sum_tolerance(dtype: np.dtype[Any]) -> float:
+    return 2.0**-11 if dtype == np.float32 else 2.0**-26
+
+
+def _blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
+    """
+    Cut rows of k categories into blocks, so that temporaries stay small.
+
+    Few rows a block, whatever k: `sample` adds their numbers to running sums, which costs digits.
+    """
+    step = min(4096, max(1, _AT_ONCE // k))
+    return (np.arange(start, min(rows, start + step)) for start in range(0, rows, step))
+
+
+# --- two of them -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CategoricalPair:
+    """Categorical distributions over the same categories, which broadcast to `batch_shape`."""
+
+    p: Categorical
+    q: Categorical
+    batch_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, p: object, q: object) -> CategoricalPair:
+        """Check that p and q fit."""
+        for name, value in (("p", p), ("q", q)):
+            if not isinstance(value, Categorical):
+                kind = type(value).__name__
+                raise TypeError(f"{name} must be a Categorical; got {kind}. {ILL_DEFINED}")
+        assert isinstance(p, Categorical)
+        assert isinstance(q, Categorical)
+        if p.n_categories != q.n_categories:
+            raise ValueError(
+                "p and q must have the same number of categories; "
+                f"got {p.n_categories} and {q.n_categories}"
+            )
+        shapes = {"p": p.batch_shape, "q": q.batch_shape}
+        return cls(p, q, _inputs.broadcast_batches(shapes))
+
+    def mask(self, where: object) -> NDArray[np.bool_] | None:
+        """Return the items to compute: `where`, or what is not padding of p or q."""
+        masks = {"p": self.p.where, "q": self.q.where}
+        return chosen_items(where, masks, self.batch_shape)
+
+    def kl(
+        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return KL(p || q) of the chosen items and 0 elsewhere."""
+        values = backend.current().categorical_kl(*self.lowered(), n_threads, progress)
+        return _selected(values, chosen)
+
+    def jensen_shannon(
+        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return the Jensen-Shannon divergence of the chosen items and 0 elsewhere."""
+        values = backend.current().categorical_jensen_shannon(*self.lowered(), n_threads, progress)
+        return _selected(values, chosen)
+
+    def gradients(
+        self, values: Values, chosen: NDArray[np.bool_] | None
+    ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
+        """Return the gradients of the sum of the divergences `values`; see `kl_and_grad`."""
+        if np.isinf(values).any():
+            index = tuple(map(int, np.argwhere(np.isinf(values))[0]))
+            raise ValueError(
+                "the divergence must be finite to have a gradient; q = 0 < p in a category"
+                f"{at(index)}"
+            )
+        grad_p, grad_q = (_Gradient(each, self.batch_shape) for each in (self.p, self.q))
+        everything = np.ones(values.shape, bool) if chosen is None else chosen
+        with np.errstate(all="ignore"):  # infinities
+            for block in _blocks(values.size, 2 * self.p.n_categories):  # two of everything
+                rows = block[everything.ravel()[block]]
+                i, j = grad_p.rows[rows], grad_q.rows[rows]
+                log_p, log_q = self.p._rows(i), self.q._rows(j)
+                grad_p.add(i, *_wrt_p(log_p, log_q, values.ravel()[rows, None]))
+                grad_q.add(j, *_wrt_q(log_p, log_q))
+        return grad_p.as_given(), grad_q.as_given()
+
+    def lowered(self) -> tuple[Matrix, str, Values, Matrix, str, Values]:
+        """Return what the backends take: arrays of one dtype and batch shape."""
+        p, q = self.p, self.q
+        dtype: np.dtype[Any] = p.dtype if p.dtype == q.dtype else np.dtype(np.float64)
+        return (*self._broadcast(p, dtype), *self._broadcast(q, dtype))
+
+    def _broadcast(self, each: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:
+        values = each.parameter
+        if values.dtype != dtype:
+            values = np.broadcast_to(distinct(values, 1).astype(dtype), values.shape)
+        return (
+            np.broadcast_to(values, (*self.batch_shape, each.n_categories)),
+            each.parametrisation,
+            np.broadcast_to(each._normalisers, (*self.batch_shape, 2)),
+        )
+
+
+def _selected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
+    if chosen is not None:
+        values[~chosen] = 0.0
+    return values
+
+
+def _wrt_p(log_p: Values, log_q: Values, divergence: Values) -> tuple[Values, Values]:
+    """Return the gradients with respect to probabilities and to logits of p."""
+    p, log_ratio = np.exp(log_p), log_q - log_p
+    wrt_probs = np.where(np.isnan(log_ratio), 0.0, -(log_ratio + divergence))
+    return wrt_probs, np.where(p > 0, p * wrt_probs, 0.0)
+
+
+def _wrt_q(log_p: Values, log_q: Values) -> tuple[Values, Values]:
+    """Return the gradients with respect to probabilities and to logits of q."""
+    q = np.exp(log_q)
+    wrt_probs = np.where(log_p > -np.inf, -np.expm1(log_p - log_q), 1.0)
+    return wrt_probs, np.where(q > 0, q * wrt_probs, -np.exp(log_p))
+
+
+class _Gradient:
+    """The gradient with respect to one side of a pair, added up row by row."""
+
+    def __init__(self, of: Categorical, batch_shape: tuple[int, ...]) -> None:
+        self._of = of
+        n = math.prod(of.batch_shape)
+        self.rows = np.broadcast_to(np.arange(n).reshape(of.batch_shape), batch_shape).ravel()
+        self._normalisers = of._normalisers.reshape(n, 2)
+        self._shared = of.batch_shape != batch_shape
+        dtype = np.dtype(np.float64) if self._shared else of.dtype
+        self._sum: Matrix = np.zeros((n, of.n_categories), dtype)
+
+    def add(self, rows: NDArray[np.intp], wrt_probs: Values, wrt_logits: Values) -> None:
+        """Add gradients with respect to normalised probabilities or to logits."""
+        values = wrt_logits
+        if self._of.parametrisation == "probs":
+            values = wrt_probs / self._normalisers[rows, 1:]
+        if self._shared:
+            np.add.at(self._sum, rows, values)
+        else:
+            self._sum[rows] = values
+
+    def as_given(self) -> dict[str, Matrix]:
+        """Return it in the shape and dtype of the parameter."""
+        parameter = self._of.parameter
+        return {
+            self._of.parametrisation: self._sum.astype(parameter.dtype, copy=False).reshape(
+                parameter.shape
+            )
+        }

@@ -1,0 +1,284 @@
+"""Estimates of the coupled divergence and cross entropy from draws, for any distributions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastdiv._engine.backend import Matrix, Values
+from fastdiv.distributions.coupled import CoupledNormal, Order
+from fastdiv.distributions.estimates.monte_carlo import LOG_DENSITIES, Draws, Estimate, refuse
+from fastdiv.distributions.gaussian import Gaussian, checked, item
+from fastdiv.distributions.mixture import GaussianMixture
+
+
+def coupled_kl_monte_carlo(
+    p: object,
+    q: object,
+    kappa: float,
+    n_samples: int,
+    *,
+    alpha: float = 2,
+    rng: object = None,
+    progress: object = None,
+) -> Estimate:
+    """
+    Estimate the coupled divergence D(p ‖ q) of `coupled_kl` from draws of p.
+
+    With r = ακ/(1 + dκ), where d is the number of coordinates of a draw,
+
+        D = (E_p[(p/q)^r] − 1) / (ακ E_p[p^r]) = E_p[a] / E_p[b],
+        a = expm1(r (log p − log q)) / (ακ),  b = p^r,
+
+    and the estimate is the mean of a over draws of p divided by the mean of b at the same draws.
+    For κ = 0 it is ``k1`` of `kl_monte_carlo`. It may be negative though the divergence is not.
+
+    As a ratio of means it is biased, by (D Var b − Cov(a, b)) / (n E[b]²) to leading order, which
+    is less than the standard error, √(Var(a − D b) / n) / E[b] (the delta method), by a factor of
+    the order of √n. For κ = 0 it is unbiased.
+
+    Where q = 0 at a draw of p, (p/q)^r is infinite for κ > 0 and 0 for κ < 0: for κ ≥ 0 value and
+    standard error are +∞, as the divergence is, and for κ < 0 both are finite.
+
+    No number of draws shows all of the tails. The standard error means nothing where the variance
+    of a or b is infinite, which is where ∫ p^{1+2r} q^{−2r} or ∫ p^{1+2r} is: between Gaussians,
+    where κ > 0 and (1 + 2r) Σ_q − 2r Σ_p is not positive definite, or where κ ≤ −1/(d + 2α). And
+    where D itself is +∞ though q > 0 everywhere, as for κ > 0, a Student-t p and a Gaussian q, the
+    estimate is a finite number that grows with n.
+
+    Parameters
+    ----------
+    p, q : CoupledNormal, Gaussian, GaussianMixture or other distribution
+        As in `kl_monte_carlo`, also of SciPy or torch; their batch shapes broadcast.
+    kappa : float
+        Coupling κ of the divergence, with 1 + dκ > 0; it need not be that of p or q.
+    n_samples : int
+        Draws of each distribution of the batch, at least 2.
+    alpha : float, default 2
+        Exponent α > 0.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total).
+
+    Returns
+    -------
+    Estimate
+        Divergences, in nats for κ = 0; value and stderr have the shape of the batch. Memory is that
+        of `kl_monte_carlo`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described or as in `kl_monte_carlo`, or if p is a distribution of
+        this package and ∫ p^{1+r} diverges: for Gaussians and mixtures, if κ ≤ −1/(d + α).
+    OverflowError
+        If an estimate is finite but too large for float64.
+
+    References
+    ----------
+    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
+    coupling", Physica A 468 (2017) 30–43. W. G. Cochran, "Sampling Techniques" (1977), chapter 6,
+    for the ratio of means.
+
+    Examples
+    --------
+    >>> from fastdiv import CoupledNormal, Gaussian, coupled_kl, coupled_kl_monte_carlo
+    >>> p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=2.0)
+    >>> estimate = coupled_kl_monte_carlo(p, q, 0.5, 100_000, rng=0)
+    >>> round(float(estimate.value), 3), round(float(estimate.stderr), 3)
+    (1.005, 0.002)
+    >>> round(float(coupled_kl(p, q, 0.5)), 3)
+    1.005
+    >>> t = CoupledNormal([0.0], std=1.0, kappa=0.2)  # no closed form
+    >>> estimate = coupled_kl_monte_carlo(p, t, 0.5, 100_000, rng=0)
+    >>> round(float(estimate.value), 3), round(float(estimate.stderr), 3)
+    (0.065, 0.001)
+    """
+    return _estimate(p, q, kappa, n_samples, alpha, rng, progress, cross=False)
+
+
+def coupled_cross_entropy_monte_carlo(
+    p: object,
+    q: object,
+    kappa: float,
+    n_samples: int,
+    *,
+    alpha: float = 2,
+    rng: object = None,
+    progress: object = None,
+) -> Estimate:
+    """
+    Estimate the coupled cross entropy H(p, q) of `coupled_cross_entropy` from draws of p.
+
+    With q = p it is an estimate of the entropy, H(p). With r = ακ/(1 + dκ), where d is the number
+    of coordinates of a draw,
+
+        H = (E_p[p^r q^{−r}] / E_p[p^r] − 1) / (ακ) = E_p[a] / E_p[b],
+        a = p^r expm1(−r log q) / (ακ),  b = p^r,
+
+    and the estimate is the mean of a over draws of p divided by the mean of b at the same draws.
+    Its bias, its standard error, and what q = 0 at a draw of p means are described at
+    `coupled_kl_monte_carlo`. The estimate of the divergence is not the difference of two of these,
+    which would vary more.
+
+    Parameters
+    ----------
+    p, q, kappa, n_samples, alpha, rng, progress
+        As in `coupled_kl_monte_carlo`.
+
+    Returns
+    -------
+    Estimate
+        Cross entropies, in nats for κ = 0; value and stderr have the shape of the batch.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As `coupled_kl_monte_carlo`.
+
+    References
+    ----------
+    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
+    coupling", Physica A 468 (2017) 30–43.
+
+    Examples
+    --------
+    >>> from fastdiv import CoupledNormal, coupled_cross_entropy, coupled_cross_entropy_monte_carlo
+    >>> p = CoupledNormal([0.0], std=1.0, kappa=0.5)
+    >>> q = CoupledNormal([1.0], std=2.0, kappa=0.5)
+    >>> estimate = coupled_cross_entropy_monte_carlo(p, q, 0.5, 100_000, rng=0)
+    >>> round(float(estimate.value), 3), round(float(estimate.stderr), 3)
+    (2.972, 0.003)
+    >>> round(float(coupled_cross_entropy(p, q, 0.5)), 3)
+    2.969
+    """
+    return _estimate(p, q, kappa, n_samples, alpha, rng, progress, cross=True)
+
+
+def _estimate(
+    p: object,
+    q: object,
+    kappa: object,
+    n_samples: object,
+    alpha: object,
+    rng: object,
+    progress: object,
+    *,
+    cross: bool,
+) -> Estimate:
+    draws = Draws.of(p, q, n_samples, rng, progress)
+    order = Order.of(kappa, alpha, math.prod(draws.event_shape))
+    _check_escort(p, order)
+    total = _Ratio(math.prod(draws.batch_shape))
+    unbounded = np.zeros(draws.batch_shape, dtype=bool)
+    for log_p, log_q, place in draws.blocks():
+        refuse(log_p, log_q, LOG_DENSITIES, place)
+        at_p, at_q = log_p.astype(np.float64), log_q.astype(np.float64)
+        if order.r >= 0:
+            nowhere = np.isneginf(at_q)
+            unbounded |= nowhere.any(axis=0)
+            at_q = np.where(nowhere, 0.0, at_q)
+        escort = order.r * at_p
+        if cross:
+            a, scale = _curved(-at_q, order.r)
+            total.add(a, scale + escort, escort)
+        else:
+            a, scale = _curved(at_p - at_q, order.r)
+            total.add(a, scale, escort)
+    slope = 1 + order.dim * order.kappa  # ακ = r slope
+    value, stderr = (
+        np.where(unbounded, np.inf, each.reshape(draws.batch_shape) / slope)
+        for each in total.estimate()
+    )
+    for each in (value, stderr):
+        checked(each, unbounded, "the estimate")
+    return Estimate(item(value), item(stderr), draws.n, "biased" if order.r else "unbiased")
+
+
+def _check_escort(p: object, order: Order) -> None:
+    """Refuse p if the integral of p^{1+r} is known to diverge; its draws would not show it."""
+    a, d = 1 + order.r, order.dim
+    if isinstance(p, CoupledNormal) and p.kappa > 0:  # the tail is that of ‖x‖^{−d − 1/κ_p}
+        integrable = a * (1 + d * p.kappa) > d * p.kappa
+    elif isinstance(p, CoupledNormal) and p.kappa < 0:  # a power of the distance to the edge
+        integrable = a * (1 + d * p.kappa) > p.alpha * p.kappa
+    else:
+        integrable = a > 0 or not isinstance(p, (CoupledNormal, Gaussian, GaussianMixture))
+    if not integrable:
+        raise ValueError(
+            f"kappa={order.kappa} with alpha={order.alpha} is too negative for p, a "
+            f"{type(p).__name__} in {d} dimensions: p^(1+r), r = {order.r:.6g}, has no integral"
+        )
+
+
+def _curved(x: Matrix, r: float) -> tuple[Matrix, Matrix]:
+    """Return expm1(r x) / r, x for r = 0, as values and logarithms of their scales."""
+    if r == 0:
+        return x, np.zeros_like(x)
+    t = r * x
+    return np.copysign(np.expm1(-np.abs(t)) / r, x), np.maximum(t, 0.0)
+
+
+@dataclass
+class _Ratio:
+    """
+    The ratio of the means of a and b > 0, whose draws come in blocks.
+
+    What is kept are means and co-moments of a − c b and of b, where c is the ratio in the first
+    block: the variance of a − ratio · b then keeps its digits where a is nearly proportional to b.
+    Both are in units of the largest scale so far, exp(top), so that nothing overflows.
+    """
+
+    size: int
+    n: int = 0
+    sign: Values = field(init=False)  # c = sign · exp(log_c)
+    log_c: Values = field(init=False)
+    top: Matrix = field(init=False)  # [which, batch]
+    mean: Matrix = field(init=False)
+    m2: Matrix = field(init=False)  # [one, other, batch]
+
+    def __post_init__(self) -> None:
+        self.top = np.full((2, self.size), -np.inf)
+        self.mean, self.m2 = np.zeros((2, self.size)), np.zeros((2, 2, self.size))
+
+    def add(self, a: Matrix, log_scale: Matrix, log_b: Matrix) -> None:
+        """Add the draws a · exp(log_scale) and exp(log_b), each of shape (draws, *batch)."""
+        n = len(a)
+        a, log_scale, log_b = (each.reshape(n, self.size) for each in (a, log_scale, log_b))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            if not self.n:
+                top_a, top_b = log_scale.max(axis=0), log_b.max(axis=0)
+                mean_a = (a * np.exp(log_scale - top_a)).mean(axis=0)
+                mean_b = np.exp(log_b - top_b).mean(axis=0)
+                self.sign = np.sign(mean_a)
+                self.log_c = np.log(np.abs(mean_a) / mean_b) + (top_a - top_b)
+            log_cb = self.log_c + log_b
+            log_rest = np.maximum(log_scale, log_cb)
+            rest = a * np.exp(log_scale - log_rest) - self.sign * np.exp(log_cb - log_rest)
+
+            x = np.stack([log_rest, log_b])
+            top = np.maximum(self.top, x.max(axis=1))
+            old = np.exp(self.top - top)
+            self.mean *= old
+            self.m2 *= old * old[:, None]
+            x -= top[:, None]
+            np.exp(x, out=x)
+            x[0] *= rest
+            mean = x.mean(axis=1)
+            x -= mean[:, None]
+            delta, share = mean - self.mean, n / (self.n + n)
+            self.m2 += np.einsum("inb,jnb->ijb", x, x) + delta * delta[:, None] * (self.n * share)
+            self.mean += delta * share
+        self.top, self.n = top, self.n + n
+
+    def estimate(self) -> tuple[Values, Values]:
+        """Return the ratio of the means, and its standard error by the delta method."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            more = self.mean[0] / self.mean[1]
+            m2 = self.m2[0, 0] - 2 * more * self.m2[0, 1] + more**2 * self.m2[1, 1]
+            stderr = np.sqrt(np.maximum(m2, 0.0) / (self.n - 1) / self.n) / self.mean[1]
+            half = np.exp(0.5 * (self.top[0] - self.top[1]))  # twice: its square may overflow alone
+            return self.sign * np.exp(self.log_c) + more * half * half, stderr * half * half

@@ -1,0 +1,230 @@
+"""Gradients of divergences with respect to the parameters of the distributions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Matrix, Values
+from fastdiv.distributions.categorical import CategoricalPair
+from fastdiv.distributions.divergences import pair_of
+from fastdiv.distributions.gaussian import (
+    Gaussian,
+    apply,
+    blocks,
+    factor_and_whitener,
+    item,
+    log_std,
+    rounded,
+)
+from fastdiv.distributions.pair import Pair, own_index
+
+Gradient: TypeAlias = dict[str, Matrix]
+"""One array for "mean" and one for the parameter, each under its name and in its shape."""
+
+
+def kl_and_grad(
+    p: object,
+    q: object,
+    *,
+    wrt: str | Sequence[str] = ("p", "q"),
+    where: object = None,
+    n_threads: int | None = None,
+) -> tuple[Any, ...]:
+    """
+    Compute KL(p ‖ q) and the gradients of its sum over the batch.
+
+    With respect to the parameters as they were given: the means, and std, logvar, cov, scale_tril
+    or whatever else, or probs or logits, in the shapes that were given. Where a mean or parameter
+    was broadcast, its gradient is summed over the items that share it. Gradients with respect to
+    cov and precision are symmetric (dKL = ⟨G, dΣ⟩ for symmetric dΣ), those with respect to
+    scale_tril lower triangular. Those of categorical distributions are, with the normalised
+    probabilities P and Q and l = log Q − log P,
+
+        ∂KL/∂logits_p = −P (l + KL),            ∂KL/∂logits_q = Q − P,
+        ∂KL/∂probs_p = −(l + KL) / Σ probs_p,   ∂KL/∂probs_q = (1 − P/Q) / Σ probs_q.
+
+    Parameters
+    ----------
+    p, q : Gaussian or Categorical
+        As in `kl`.
+    wrt : str or sequence of str, default ("p", "q")
+        Whose parameters to differentiate by: "p", "q" or both, each once.
+    where : array_like of bool, optional
+        As in `kl`; items that it leaves out have gradient 0.
+    n_threads : int, optional
+        Number of threads for the values; see `set_num_threads`.
+
+    Returns
+    -------
+    values : ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        As `kl`.
+    *gradients : dict of str to ndarray
+        One for each name in `wrt`, in its order. Keys are "mean" (not for categorical
+        distributions) and the name of the parametrisation; float64, those of categorical
+        distributions in the dtype of the parameter. With respect to probs_p it is −inf where
+        P = 0 < Q, and 0 where P = Q = 0.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As `kl`; ValueError if a divergence is infinite, OverflowError if a gradient is too large
+        for float64.
+
+    References
+    ----------
+    K. B. Petersen, M. S. Pedersen, "The Matrix Cookbook" (2012), sections 2 and 8; G. Hinton,
+    O. Vinyals, J. Dean, "Distilling the knowledge in a neural network" (2015), arXiv:1503.02531,
+    equation (2), for the logits of q.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, kl_and_grad
+    >>> p, q = Gaussian([1.0], logvar=[0.0]), Gaussian([0.0], std=2.0)
+    >>> value, grad_p, grad_q = kl_and_grad(p, q)
+    >>> grad_p
+    {'mean': array([0.25]), 'logvar': array([-0.375])}
+    >>> grad_q
+    {'mean': array([-0.25]), 'std': array(0.25)}
+    """
+    sides = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    if not sides or len({*sides}) != len(sides) or not {*sides} <= {"p", "q"}:
+        raise ValueError(f"wrt must hold 'p', 'q' or both, each once; got {wrt!r}")
+    pair = pair_of(p, q)
+    chosen = pair.mask(where)
+    values = pair.kl(_inputs.threads(n_threads), None, chosen)
+    if isinstance(pair, CategoricalPair):
+        gradients = dict(zip("pq", pair.gradients(values, chosen), strict=True))
+    else:
+        gradients = _gradients(pair, chosen, sides, _inputs.threads(n_threads))
+    return item(values), *(gradients[side] for side in sides)
+
+
+def _gradients(
+    pair: Pair, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...], n_threads: int
+) -> dict[str, Gradient]:
+    """Return the gradients of the sum over the chosen items."""
+    both, batch = {"p": pair.p, "q": pair.q}, pair.batch_shape
+
+    def compute(part: Pair) -> dict[str, tuple[Values, Values]]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not part.is_diagonal:
+                means, scales_p, scales_q = _full(part)
+            else:
+                means, scales_p, scales_q = backend.current().diagonal_gradients(
+                    *part.lowered(as_given="q" in sides), "q" in sides, n_threads
+                )
+            of_p = {"p": (means, scales_p)}
+            return of_p | {"q": (-means, scales_q)} if "q" in sides else of_p
+
+    unshared = all(
+        given == (*batch, pair.p.dim) for side in sides for given in both[side]._given_shapes
+    )
+    if unshared and pair.is_diagonal and pair.common_dtype is not None and chosen is None:
+        whole = compute(pair)
+        return {side: _as_given(both[side], *whole[side]) for side in sides}
+
+    sums = {
+        side: [
+            _Sum(given, event_ndim, batch)
+            for given, event_ndim in zip(
+                both[side]._given_shapes, (1, 1 if both[side].is_diagonal else 2), strict=True
+            )
+        ]
+        for side in sides
+    }
+    # In blocks, so that temporaries stay small: two of everything.
+    size = 2 * (pair.p.dim if pair.is_diagonal else pair.p.dim**2)
+    for place, index in blocks(batch, size):
+        rows = np.arange(place.start, place.stop)
+        if chosen is not None:
+            keep = chosen[index]
+            rows, index = rows[keep], tuple(axis[keep] for axis in index)
+        p, q = (each[own_index(each, index)] for each in (pair.p, pair.q))
+        part = compute(Pair(p, q, (len(rows),)))
+        for side in sides:
+            for each, values in zip(sums[side], part[side], strict=True):
+                each.add(rows, index, values)
+    return {side: _as_given(both[side], *(each.total for each in sums[side])) for side in sides}
+
+
+def _as_given(g: Gaussian, mean: Values, parameter: Values) -> Gradient:
+    """Return gradients in the shapes that were given, and refuse what overflowed."""
+    names = ("mean", g.parametrisation)
+    return {
+        name: rounded(values.reshape(given), values.dtype, "a gradient")
+        for name, values, given in zip(names, (mean, parameter), g._given_shapes, strict=True)
+    }
+
+
+class _Sum:
+    """The gradient with respect to an array of shape `given`, added up over the batch."""
+
+    def __init__(self, given: tuple[int, ...], event_ndim: int, batch_shape: tuple[int, ...]):
+        own, self._event = given[:-event_ndim], given[-event_ndim:] or (1,)  # of a scalar, (1,)
+        n = math.prod(own)
+        self._given, shared = given, own != batch_shape
+        self._rows = np.broadcast_to(np.arange(n).reshape(own), batch_shape) if shared else None
+        self.total = np.zeros((n, *self._event))
+
+    def add(
+        self, rows: NDArray[np.intp], index: tuple[NDArray[np.intp], ...], values: Values
+    ) -> None:
+        """Add the values of rows of the flattened batch, at this index of the batch."""
+        if not self._given:  # a scalar serves every feature
+            values = values.sum(axis=-1, keepdims=True)
+        if self._rows is None:
+            self.total[rows] = values
+            return
+        own = np.atleast_1d(self._rows[index])
+        order = np.argsort(own, kind="stable")
+        own, starts = np.unique(own[order], return_index=True)
+        values = np.broadcast_to(values, (len(order), *self._event))
+        self.total[own] += np.add.reduceat(values[order], starts, axis=0)
+
+
+def _chain(g: Gaussian, log: Values) -> Values:
+    """Return d log σ / d parameter."""
+    if g.parametrisation == "std":
+        return np.exp(-log)
+    if g.parametrisation == "var":
+        return 0.5 * np.exp(-2 * log)
+    return np.full_like(log, 1.0 if g.parametrisation == "logstd" else 0.5)
+
+
+def _full(pair: Pair) -> tuple[Values, Values, Values]:
+    p, q = pair.p, pair.q
+    (l_p, w_p), (l_q, w_q) = factor_and_whitener(p), factor_and_whitener(q)
+    z = apply(w_q, p.mean.astype(np.float64) - q.mean)
+    # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are 0 for equals and cancel for none.
+    n = w_q @ (l_p - l_q)
+    both = n + _transposed(n)
+    outer = z[..., :, None] * z[..., None, :]
+    wrt_cov_p = 0.5 * _transposed(w_p) @ (both + _transposed(n) @ n) @ w_p
+    wrt_cov_q = -0.5 * _transposed(w_q) @ (both + n @ _transposed(n) + outer) @ w_q
+    means = apply(_transposed(w_q), z)
+    return means, _from_cov(p, l_p, wrt_cov_p), _from_cov(q, l_q, wrt_cov_q)
+
+
+def _from_cov(g: Gaussian, lower: Values, wrt_cov: Values) -> Values:
+    """Turn a gradient with respect to Σ into one with respect to the parameter."""
+    if g.is_diagonal:
+        log = log_std(g)
+        diagonal = np.diagonal(wrt_cov, axis1=-2, axis2=-1)
+        return 2 * np.exp(2 * log) * diagonal * _chain(g, log)
+    if g.parametrisation == "cov":
+        return wrt_cov
+    if g.parametrisation == "scale_tril":
+        return np.asarray(np.tril(2 * wrt_cov @ g.parameter.astype(np.float64)))
+    cov = lower @ _transposed(lower)
+    return np.asarray(-cov @ wrt_cov @ cov)
+
+
+def _transposed(a: Values) -> Values:
+    return np.swapaxes(a, -1, -2)

@@ -1,0 +1,264 @@
+"""Rényi and Bhattacharyya divergences and Hellinger distances between Gaussians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastdiv import _inputs
+from fastdiv._engine.backend import Values
+from fastdiv.distributions.divergences import kl
+from fastdiv.distributions.gaussian import (
+    checked,
+    factor,
+    factor_and_whitener,
+    in_units,
+    item,
+    log_std,
+)
+from fastdiv.distributions.pair import Pair
+
+
+def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
+    """
+    Compute the Rényi divergence of order α, log(∫ p^α q^(1−α)) / (α − 1).
+
+    Between Gaussians, with S = α Σ_q + (1 − α) Σ_p and Δ = mean_p − mean_q,
+
+        D_α = (α/2) Δᵀ S⁻¹ Δ − log(|S| / (|Σ_p|^(1−α) |Σ_q|^α)) / (2 (α − 1)),
+
+    and +∞ where S is not positive definite (the integral diverges; only for α > 1). It is computed
+    from the eigenvalues λ = 1 + e of Σ_q⁻¹ Σ_p, with s = 1 + (1−α) e and ψ(t) = t − log(1 + t), as
+    ½ Σ (ψ(e) + ψ(s − 1)/(α−1)) for α > 1 and ½ Σ (ψ(λ/s − 1) + ψ(1/s − 1) α/(1−α)) for α < 1:
+    terms that are never negative, so that nothing cancels as α → 1, where D_α becomes `kl`, as
+    p → q, or where λ is very small or large.
+
+    Parameters
+    ----------
+    p, q : Gaussian
+        As in `kl`.
+    alpha : float
+        Order α > 0; 1 is the Kullback-Leibler divergence.
+    n_threads : int, optional
+        Number of threads for α = 1; see `set_num_threads`.
+
+    Returns
+    -------
+    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        Divergences in nats, never negative; 0 for padding of p or q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If a divergence is finite but too large for float64.
+
+    References
+    ----------
+    M. Gil, F. Alajaji, T. Linder, "Rényi divergence measures for commonly used univariate
+    continuous distributions", Inf. Sci. 249 (2013) 124–131, table 2.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, renyi
+    >>> p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=2.0)
+    >>> round(float(renyi(p, q, 0.5)), 6)
+    0.323144
+    >>> float(renyi(q, p, 2.0))
+    inf
+    """
+    order = _inputs.positive(alpha, "alpha")
+    if order == 1:
+        return kl(p, q, n_threads=n_threads)
+    values = _by_blocks(p, q, order)
+    return item(checked(values, np.isinf(values), "the divergence"))
+
+
+def bhattacharyya(p: object, q: object) -> Values:
+    """
+    Compute the Bhattacharyya distance −log ∫ √(p q), half the Rényi divergence of order ½.
+
+    Parameters
+    ----------
+    p, q : Gaussian
+        As in `kl`.
+
+    Returns
+    -------
+    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        Distances in nats, never negative; symmetric in p and q; 0 for padding of p or q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If a distance is too large for float64.
+
+    References
+    ----------
+    A. Bhattacharyya, "On a measure of divergence between two statistical populations defined by
+    their probability distributions", Bull. Calcutta Math. Soc. 35 (1943) 99–109.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, bhattacharyya
+    >>> float(bhattacharyya(Gaussian([0.0], std=1.0), Gaussian([2.0], std=1.0)))
+    0.5
+    """
+    return item(checked(_half_renyi(p, q), False, "the divergence"))
+
+
+def hellinger(p: object, q: object) -> Values:
+    """
+    Compute the Hellinger distance H = √(1 − ∫ √(p q)); see `hellinger2` for its square.
+
+    Parameters
+    ----------
+    p, q : Gaussian
+        As in `kl`.
+
+    Returns
+    -------
+    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        Distances between 0 and 1; a metric. 0 for padding of p or q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    References
+    ----------
+    L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, hellinger
+    >>> round(float(hellinger(Gaussian([0.0], std=1.0), Gaussian([2.0], std=1.0))), 6)
+    0.627271
+    """
+    return item(np.sqrt(hellinger2(p, q)))
+
+
+def hellinger2(p: object, q: object) -> Values:
+    """
+    Compute the squared Hellinger distance H² = 1 − ∫ √(p q).
+
+    Parameters
+    ----------
+    p, q : Gaussian
+        As in `kl`.
+
+    Returns
+    -------
+    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        Squared distances between 0 and 1; 0 for padding of p or q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    References
+    ----------
+    L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, hellinger2
+    >>> round(float(hellinger2(Gaussian([0.0], std=1.0), Gaussian([2.0], std=1.0))), 6)
+    0.393469
+    """
+    values = _half_renyi(p, q)
+    return item(-np.expm1(-np.where(np.isnan(values), np.inf, values)))
+
+
+def _half_renyi(p: object, q: object) -> Values:
+    return _by_blocks(p, q, 0.5) / 2
+
+
+def _by_blocks(p: object, q: object, alpha: float) -> Values:
+    pair = Pair.of(p, q)
+    pair.require_definite()
+    return pair.map(lambda block: _renyi(block, alpha))
+
+
+def _renyi(pair: Pair, alpha: float) -> Values:
+    """Return divergences, with NaN for what overflows."""
+    with np.errstate(all="ignore"):
+        e, log, z = whitened(pair)
+        mixed = (1 - alpha) * e  # s = 1 + mixed are the eigenvalues of S relative to Σ_q
+        if alpha > 1:  # 1 is the mean of λ and s with the weights (α − 1)/α and 1/α
+            s, log_s = 1 + mixed, np.log1p(mixed)
+            shape = less_log(e, log) + less_log(mixed, log_s) / (alpha - 1)
+        else:  # s is the mean of 1 and λ with the weights α and 1 − α
+            s = np.where(mixed > -0.5, 1 + mixed, alpha + (1 - alpha) * np.exp(log))
+            log_s = np.where(mixed > -0.5, np.log1p(mixed), np.log(s))
+            shape = less_log(alpha * e / s, log - log_s)
+            shape += alpha / (1 - alpha) * less_log(-mixed / s, -log_s)
+        values = 0.5 * (shape + alpha * z * z / s).sum(axis=-1)
+        infinite = (s <= 0).any(axis=-1)
+        return np.where(infinite, np.inf, np.where(np.isfinite(values), values, np.nan))
+
+
+def whitened(pair: Pair) -> tuple[Values, Values, Values]:
+    """
+    Bring pairs of Gaussians to q = N(0, I) and p of diagonal covariance.
+
+    Parameters
+    ----------
+    pair : Pair
+        Distributions.
+
+    Returns
+    -------
+    e, log, z : ndarray of float64, shape (*batch_shape, d)
+        The eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there; NaN where
+        they overflow.
+    """
+    p, q = pair.p, pair.q
+    difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
+    if pair.is_diagonal:
+        log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
+        return np.expm1(log), log, in_units(difference, log_std(q))
+    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
+    # and small ones do as squares of singular values of M.
+    l_q, w = factor_and_whitener(q)
+    n = w @ (factor(p) - l_q)
+    excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
+    overflows = ~np.isfinite(excess).all(axis=(-2, -1), keepdims=True)
+    n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
+    e, vectors = np.linalg.eigh(excess)
+    log = np.log1p(np.maximum(e, -0.5))
+    if (e < -0.5).any():
+        singular = np.linalg.svd(np.eye(p.dim) + n, compute_uv=False)[..., ::-1]
+        log = np.where(e < -0.5, 2 * np.log(singular), log)
+    z = (vectors.swapaxes(-1, -2) @ (w @ difference[..., None]))[..., 0]
+    z = np.where(overflows[..., 0], np.nan, z)
+    return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z
+
+
+def less_log(t: Values, log: Values) -> Values:
+    """
+    Return t − log(1 + t), without cancellation near 0.
+
+    Parameters
+    ----------
+    t : ndarray
+        Numbers ≥ −1.
+    log : ndarray
+        log(1 + t), which may know more of it than 1 + t.
+
+    Returns
+    -------
+    ndarray
+        Never negative; about t²/2 near 0.
+    """
+    small = np.abs(t) < 0.1
+    u = np.where(small, t, 0.0)
+    s = u / (2 + u)
+    series = np.zeros_like(s)
+    for k in range(17, 1, -2):  # log(1 + u) = 2 (s + s³/3 + s⁵/5 + …), and u − 2s = u s
+        series = (series + 1 / k) * s * s
+    return np.where(small, u * s - 2 * s * series, t - log)

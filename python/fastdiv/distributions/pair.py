@@ -1,0 +1,173 @@
+"""Two Gaussians side by side: the step between the public functions and the backend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Matrix, Progress, Values
+from fastdiv.distributions.gaussian import DIAGONAL, Gaussian, at, blocks, distinct
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Gaussians of one dimension whose batch shapes broadcast to `batch_shape`."""
+
+    p: Gaussian
+    q: Gaussian
+    batch_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
+        """Check that p and q fit; their batch shapes only if they go `together`."""
+        for name, value in (("p", p), ("q", q)):
+            if not isinstance(value, Gaussian):
+                advice = getattr(value, "_no_closed_form", "")
+                raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}{advice}")
+        assert isinstance(p, Gaussian)
+        assert isinstance(q, Gaussian)
+        if p.dim != q.dim:
+            raise ValueError(f"p and q must have the same dimension; got {p.dim} and {q.dim}")
+        shapes = {"p": p.batch_shape, "q": q.batch_shape}
+        return cls(p, q, _inputs.broadcast_batches(shapes) if together else ())
+
+    def mask(self, where: object) -> NDArray[np.bool_] | None:
+        """Return the items to compute: `where`, or what is not padding of p or q."""
+        masks = {"p": self.p.where, "q": self.q.where}
+        return chosen_items(where, masks, self.batch_shape)
+
+    def kl(
+        self,
+        n_threads: int,
+        progress: Progress | None,
+        chosen: NDArray[np.bool_] | None,
+        names: NDArray[np.intp] | None = None,
+    ) -> Values:
+        """Return KL(p || q) of the chosen items and 0 elsewhere.
+
+        Errors call an item by its row of `names`, if given, instead of its batch index.
+        """
+        self.require_definite()
+
+        def compute(pair: Pair) -> Values:
+            return backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
+
+        with np.errstate(all="ignore"):  # padding may hold anything
+            # What has to be converted is, block by block.
+            values = self.map(compute) if self.common_dtype is None else compute(self)
+        if chosen is not None:
+            values[~chosen] = 0.0
+        if not np.isfinite(values).all():
+            index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+            self.p._check()  # its arrays may have changed
+            self.q._check()
+            if names is not None:
+                index = tuple(map(int, names[index]))
+            raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
+        return values
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether both are diagonal by parametrisation."""
+        return self.p.is_diagonal and self.q.is_diagonal
+
+    @property
+    def common_dtype(self) -> np.dtype[Any] | None:
+        """The dtype of both, unless one has to be converted."""
+        return self.p.dtype if self.q._is_standard or self.p.dtype == self.q.dtype else None
+
+    def require_definite(self) -> None:
+        """Refuse fitted covariances that are singular."""
+        self.p._require_definite()
+        self.q._require_definite()
+
+    def map(self, function: Callable[[Pair], Values]) -> Values:
+        """Apply a function to flat blocks of pairs, so that its temporaries stay small.
+
+        Padding is N(0, I) to the function, and its results are 0.
+        """
+        chosen = self.mask(None)
+        flat = np.empty(math.prod(self.batch_shape))
+        size = self.p.dim if self.is_diagonal else self.p.dim**2
+        for rows, index in blocks(self.batch_shape, size):
+            p, q = (each[own_index(each, index)]._filled() for each in (self.p, self.q))
+            flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
+        values = flat.reshape(self.batch_shape)
+        return values if chosen is None else np.where(chosen, values, 0.0)
+
+    def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
+        """
+        Return what the backends take: arrays of one dtype and batch shape.
+
+        A standard normal q is put in the words of p, unless its own parameters matter.
+        """
+        p, q = self.p, self.q
+        name, parameter = q.parametrisation, q.parameter
+        if q._is_standard and p.is_diagonal and not as_given:
+            # N(0, I) in the words of p: a small divergence keeps its digits, none is converted.
+            name = p.parametrisation
+            parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
+        common = self.common_dtype
+        dtype = np.dtype(np.float64) if common is None else common
+        return (
+            *self._broadcast(p.mean, p.parametrisation, p.parameter, dtype),
+            *self._broadcast(q.mean, name, parameter, dtype),
+        )
+
+    def _broadcast(
+        self, mean: Matrix, name: str, parameter: Matrix, dtype: np.dtype[Any]
+    ) -> tuple[Matrix, str, Matrix]:
+        d = mean.shape[-1]
+        event = (d,) if name in DIAGONAL else (d, d)
+        return (
+            np.broadcast_to(_typed(mean, dtype), (*self.batch_shape, d)),
+            name,
+            np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
+        )
+
+
+def chosen_items(
+    where: object,
+    masks: dict[str, NDArray[np.bool_] | None],
+    batch_shape: tuple[int, ...],
+) -> NDArray[np.bool_] | None:
+    """Return `where`, or what is not padding of any of the named distributions."""
+    own = [
+        (name, np.broadcast_to(mask, batch_shape))
+        for name, mask in masks.items()
+        if mask is not None
+    ]
+    if where is None:
+        chosen = np.logical_and.reduce([mask for _, mask in own]) if own else None
+    else:
+        chosen = _inputs.mask(where, "where", batch_shape)
+        for name, mask in own:
+            if (chosen & ~mask).any():
+                index = tuple(map(int, np.argwhere(chosen & ~mask)[0]))
+                raise ValueError(f"where selects padding of {name}{at(index)}")
+    if chosen is not None and not chosen.any():
+        raise ValueError("where must select at least one item; got an empty mask")
+    return chosen
+
+
+def own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
+    """Turn an index of the common batch into one of a batch that broadcasts to it."""
+    own = index[len(index) - len(each.batch_shape) :]
+    return tuple(
+        axis if size > 1 else np.zeros(1, np.intp)
+        for axis, size in zip(own, each.batch_shape, strict=True)
+    )
+
+
+def _typed(a: Matrix, dtype: np.dtype[Any]) -> Matrix:
+    """Convert without repeating what a stride of 0 repeats."""
+    if a.dtype == dtype:
+        return a
+    return np.broadcast_to(distinct(a).astype(dtype), a.shape)

@@ -1,0 +1,128 @@
+"""Divergences of all pairs of two sets of distributions."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Values
+from fastdiv._engine.progress import reporter
+from fastdiv.distributions.gaussian import Gaussian, distinct, half_log_det, log_std, whitener
+from fastdiv.distributions.pair import Pair
+
+Features: TypeAlias = tuple[Values, Values, Values, Values]
+"""(a, a_offset, b, b_offset), so that 2 KL(p_i || q_j) = a_i·b_j + a_offset_i + b_offset_j."""
+
+_RECOMPUTED = 1 << 20
+"""Values of parameters gathered at a time for pairs that are computed one by one."""
+
+
+def kl_matrix(
+    ps: object, qs: object, *, n_threads: int | None = None, progress: object = None
+) -> Values:
+    """
+    Compute the Kullback-Leibler divergences of all pairs, KL(pᵢ ‖ qⱼ).
+
+    The trace, the quadratic form and the log-determinants of a pair are one inner product of
+    features of pᵢ with features of qⱼ (2d of them for diagonal Gaussians, d(d+3)/2 for full ones),
+    so all pairs are one matrix product; nothing of size n·m·d is built. Where that sum of large
+    terms would cancel beyond the accuracy of `kl`, the pair is computed again as `kl` does.
+
+    Parameters
+    ----------
+    ps, qs : Gaussian, batch shapes (n,) and (m,)
+        Distributions of one dimension.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `kl`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+        Divergences in nats.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As `kl`; and ValueError if a batch shape is not one axis.
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, kl_matrix
+    >>> ps = Gaussian([[0.0], [1.0], [2.0]], std=1.0)
+    >>> kl_matrix(ps, Gaussian([[0.0], [1.0]], std=2.0)).round(6)
+    array([[0.318147, 0.443147],
+           [0.443147, 0.318147],
+           [0.818147, 0.443147]])
+    """
+    pair = Pair.of(ps, qs, together=False)
+    for name, each in (("ps", pair.p), ("qs", pair.q)):
+        if len(each.batch_shape) != 1:
+            raise ValueError(f"{name} must have batch shape (n,); got {each.batch_shape}")
+        if each.where is not None:
+            raise ValueError(f"{name} must be without padding (where=None)")
+        each._require_definite()
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    if not pair.p.batch_shape[0] or not pair.q.batch_shape[0]:
+        return np.zeros((*pair.p.batch_shape, *pair.q.batch_shape))
+    tolerance = 1e-5 if pair.p.dtype == pair.q.dtype == np.float32 else 1e-12
+    with np.errstate(over="ignore", invalid="ignore"):
+        features = _diagonal if pair.is_diagonal else _full
+        a, a_offset, b, b_offset = features(pair.p, pair.q)
+        finite = all(np.isfinite(each).all() for each in (a, a_offset, b, b_offset))
+    if finite:
+        values = backend.current().kl_from_products(
+            a, b, a_offset, b_offset, tolerance, threads, report
+        )
+    else:  # features beyond the range of float64: pair by pair
+        values = np.full((*pair.p.batch_shape, *pair.q.batch_shape), np.nan)
+    with np.errstate(invalid="ignore"):
+        if not np.isnan(values.min()):  # the usual case, without a mask of n·m
+            return values
+    rows, columns = np.nonzero(np.isnan(values))
+    step = max(1, _RECOMPUTED // distinct(pair.p.parameter)[0].size)
+    for start in range(0, len(rows), step):
+        i, j = rows[start : start + step], columns[start : start + step]
+        names = np.stack([i, j], axis=-1)
+        values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
+    return values
+
+
+def _diagonal(p: Gaussian, q: Gaussian) -> Features:
+    # Centred and scaled feature by feature, which changes no divergence, the terms are of the size
+    # of the divergences wherever the distributions are of one kind.
+    log_p, log_q = 2 * log_std(p), 2 * log_std(q)
+    log_scale = log_q.mean(axis=0)
+    x, y = _standardised(p, q, np.exp(-0.5 * log_scale))
+    log_p, log_q = log_p - log_scale, log_q - log_scale
+    precision = np.exp(-log_q)
+    a = np.concatenate([np.exp(log_p) + x * x, x], axis=1)
+    b = np.concatenate([precision, -2 * y * precision], axis=1)
+    return a, -log_p.sum(axis=1) - p.dim, b, (y * y * precision + log_q).sum(axis=1)
+
+
+def _full(p: Gaussian, q: Gaussian) -> Features:
+    w = whitener(q)
+    precision = w.swapaxes(1, 2) @ w
+    scale = np.exp(0.5 * np.log(np.diagonal(precision, axis1=1, axis2=2)).mean(axis=0))
+    x, y = _standardised(p, q, scale)
+    cov = p.cov().astype(np.float64) * np.outer(scale, scale)
+    precision /= np.outer(scale, scale)
+    i, j = np.tril_indices(p.dim)
+    twice = np.where(i == j, 1.0, 2.0)  # an entry below the diagonal stands for two
+    projected = (precision @ y[:, :, None])[:, :, 0]
+    a = np.concatenate([(cov + x[:, :, None] * x[:, None])[:, i, j], x], axis=1)
+    b = np.concatenate([precision[:, i, j] * twice, -2 * projected], axis=1)
+    log_scale = 2 * np.log(scale).sum()
+    a_offset = -2 * half_log_det(p) - log_scale - p.dim
+    return a, a_offset, b, (y * projected).sum(axis=1) + 2 * half_log_det(q) + log_scale
+
+
+def _standardised(p: Gaussian, q: Gaussian, scale: Values) -> tuple[Values, Values]:
+    mean_p, mean_q = p.mean.astype(np.float64), q.mean.astype(np.float64)
+    centre = mean_q.mean(axis=0)
+    return (mean_p - centre) * scale, (mean_q - centre) * scale

@@ -1,0 +1,87 @@
+"""Optimal transport between Gaussians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastdiv._engine.backend import Values
+from fastdiv.distributions.gaussian import Gaussian, checked, factor, item, log_std
+from fastdiv.distributions.pair import Pair
+
+
+def wasserstein2(p: object, q: object) -> Values:
+    """
+    Compute the squared 2-Wasserstein distance W₂² between Gaussians: the FID of their samples.
+
+        W₂² = ‖mean_p − mean_q‖² + tr Σ_p + tr Σ_q − 2 ‖L_pᵀ L_q‖_*
+
+    with the sum of the singular values of L_pᵀ L_q at the end (Σ = L Lᵀ). It is computed as
+    ‖mean_p − mean_q‖² + ‖L_p − L_q U‖², U the rotation from the singular vectors: a sum of squares,
+    never negative, that keeps the digits of a small distance. Covariances fitted to fewer rows than
+    features are as good as any others.
+
+    The Fréchet inception distance of two sets of embeddings x and y is
+    ``wasserstein2(fit_gaussian(x), fit_gaussian(y))``; the published code fits with ``ddof=1``.
+
+    Parameters
+    ----------
+    p, q : Gaussian
+        As in `kl`.
+
+    Returns
+    -------
+    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+        Squared distances in the squared units of the data; 0 for padding of p or q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If a squared distance is too large for float64.
+
+    References
+    ----------
+    D. C. Dowson, B. V. Landau, "The Fréchet distance between multivariate normal distributions",
+    J. Multivar. Anal. 12 (1982) 450–455; M. Heusel et al., "GANs trained by a two time-scale update
+    rule converge to a local Nash equilibrium", NeurIPS 2017 (FID).
+
+    Examples
+    --------
+    >>> from fastdiv import Gaussian, wasserstein2
+    >>> p, q = Gaussian([0.0, 0.0], std=[1.0, 2.0]), Gaussian([3.0, 0.0], std=1.0)
+    >>> float(wasserstein2(p, q))
+    10.0
+    """
+    values = Pair.of(p, q).map(_wasserstein2)
+    return item(checked(values, False, "the squared distance"))
+
+
+def _wasserstein2(pair: Pair) -> Values:
+    """Return squared distances, with infinity or NaN for what overflows."""
+    p, q = pair.p, pair.q
+    shape: Values
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = p.mean.astype(np.float64) - q.mean
+        shift: Values = (difference**2).sum(axis=-1)
+        if pair.is_diagonal:
+            shape = ((np.exp(log_std(p)) - np.exp(log_std(q))) ** 2).sum(axis=-1)
+        else:
+            a, b = _semidefinite_factor(p), _semidefinite_factor(q)
+            product = b.swapaxes(-1, -2) @ a
+            overflows = ~np.isfinite(product).all(axis=(-2, -1), keepdims=True)
+            left, _, right = np.linalg.svd(np.where(overflows, 0.0, product))
+            shape = ((a - b @ (left @ right)) ** 2).sum(axis=(-2, -1))
+            shape = np.where(overflows[..., 0, 0], np.nan, shape)
+        return shift + shape
+
+
+def _semidefinite_factor(p: Gaussian) -> Values:
+    if p._singular is None or not p._singular.any():
+        return factor(p)
+    # No Cholesky factor, but V √w from the eigenvalues w; those within rounding of 0 are 0, for
+    # their roots would be far from it.
+    w, v = np.linalg.eigh(p.parameter.astype(np.float64))
+    noise = p.dim * np.finfo(np.float64).eps * w[..., -1:]
+    root: Values = v * np.sqrt(np.where(w > noise, w, 0.0))[..., None, :]
+    return root

@@ -1,0 +1,16 @@
+"""
+Maximum mean discrepancy: estimates, gradients and tests.
+
+Every function here turns kernel sums over pairs (`fastdiv._sums`) into a statistic.
+
+Files
+-----
+bandwidth: the median distance, the usual bandwidth of a kernel
+estimate: `mmd2`, `energy_distance` and `witness`
+gradients: `mmd2_and_grad`
+kid: the kernel inception distance
+matching: `kernel_mean_matching`
+one_pass: MMD² and its gradients from one pass over the pairs
+permutation: `mmd_test`, the permutation two-sample test
+presets: published variants: `wae_mmd`, `wae_kernel` and `cmmd`
+"""

@@ -1,0 +1,301 @@
+"""The median distance, the usual bandwidth of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Progress, Sample, Values
+from fastdiv._engine.progress import reporter
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._sums import metrics
+from fastdiv.kernels import Median
+
+EXACT_ROWS = 10_000
+"""Pooled rows up to which the median is taken over all pairs."""
+
+_METRICS = ("euclidean", *metrics.CITYBLOCK)
+_BLOCK = 1 << 16
+"""Values read at a time: some 1 ms."""
+
+
+def median_distance(
+    x: object,
+    y: object = None,
+    *,
+    metric: str = "euclidean",
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float:
+    """
+    Compute the median distance between the rows of one sample, or of two pooled samples.
+
+    All pairs of rows with distinct index count once; the zero distance of a row to itself
+    does not. For an even number of pairs it is the mean of the middle two. Memory is O(n).
+
+    Up to `fastdiv.distances.EXACT_ROWS` = 10 000 pooled rows the median is exact. Beyond,
+    it is that of 10 000 pooled rows drawn without replacement by a fixed seed, after the
+    rows have been put in an order that depends on their values alone. It is therefore a
+    function of the pooled rows as a set, blind to which sample a row came from, and a
+    permutation test that takes its bandwidth from it stays valid.
+
+    Parameters
+    ----------
+    x : array_like or QuantizedRows, shape (n, ...)
+        Sample; trailing axes are flattened to d features.
+    y : array_like or QuantizedRows, shape (m, ...), optional
+        Second sample, pooled with the first. At least two rows are needed in all.
+    metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
+        L2 distance, or L1 (under two names) as for `Laplacian`.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total).
+
+    Returns
+    -------
+    float
+        Median distance in the units of the data. Zero if most rows are equal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If the distances are too large for their floating-point type.
+
+    References
+    ----------
+    D. Garreau, W. Jitkrittum, M. Kanagawa, "Large sample analysis of the median
+    heuristic", arXiv:1707.07269 (2017).
+
+    Examples
+    --------
+    >>> from fastdiv import median_distance
+    >>> median_distance([0.0, 1.0, 3.0])
+    2.0
+    >>> median_distance([[0.0, 0.0]], [[3.0, 4.0]])
+    5.0
+    """
+    metric = metrics.metric_name(metric, _METRICS)
+    if y is None:
+        omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+        parts = [_inputs.finite(_inputs.sample(x, "x"), "x", omit=omit)]
+    else:
+        parts = list(_inputs.samples(x, y, nan_policy))
+    rows = sum(map(len, parts))
+    if rows < 2:
+        names = "x" if y is None else "x and y together"
+        raise ValueError(f"{names} must have at least 2 rows; got {rows}")
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    return float(pooled_medians([parts], metric, threads, report)[0])
+
+
+def median_bandwidth(parts: Sequence[Sample], n_threads: int, progress: Progress | None) -> Median:
+    """
+    Return a function that computes the median bandwidth for a metric, once.
+
+    Parameters
+    ----------
+    parts : list of ndarray or of QuantizedRows, shapes (n_i, d)
+        Samples to pool.
+    n_threads : int
+        0 is the default.
+    progress : callable or None
+        Function of (done, total).
+
+    Returns
+    -------
+    callable
+        Metric -> median distance; raises ValueError if that is zero, OverflowError if it is
+        not finite.
+    """
+    known: dict[str, float] = {}
+
+    def median(metric: str) -> float:
+        if metric not in known:
+            known[metric] = float(median_bandwidths([parts], metric, n_threads, progress)[0])
+        return known[metric]
+
+    return median
+
+
+def median_bandwidths(
+    items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
+) -> Values:
+    """
+    Compute the median bandwidth of several problems.
+
+    Parameters
+    ----------
+    items : sequence of sequences of samples, shapes (n_i, d)
+        The samples to pool for each; one only if quantised.
+    metric : {"euclidean", "cityblock"}
+        L2 or L1.
+    n_threads, progress
+        As in `median_bandwidth`.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(items),)
+        Medians.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If one of them is zero, or not finite.
+    """
+    medians = pooled_medians(items, metric, n_threads, progress)
+    if not medians.all():
+        raise ValueError(
+            "bandwidth='median' is zero: at least half of the pairs of pooled rows are equal; "
+            "pass a positive bandwidth, for example RBF(bandwidth=1.0)"
+        )
+    return medians
+
+
+def pooled_medians(
+    items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
+) -> Values:
+    """Compute the median distance of the rows of each item; see `median_bandwidths`."""
+    pools = [
+        _inputs.pool(parts) if sum(map(len, parts)) <= EXACT_ROWS else _subsample(parts)
+        for parts in items
+    ]
+    sizes = np.array([len(rows) for rows in pools])
+    rows = pools[0] if len(pools) == 1 else _inputs.pool(pools)
+    with np.errstate(over="ignore", invalid="ignore"):
+        medians = backend.current().median_distances(rows, sizes, metric, n_threads, progress)
+    if not np.isfinite(medians).all():
+        kind = "float64" if isinstance(rows, QuantizedRows) else rows.dtype
+        raise OverflowError(
+            f"the median distance overflows in {kind}; scale the data or pass a bandwidth"
+        )
+    return medians
+
+
+def _subsample(parts: Sequence[Sample]) -> Sample:
+    """
+    Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows.
+
+    Sorted by a hash of their values, the rows at places drawn by a fixed seed are taken. Equal
+    rows have equal hashes, so any copy will do; where different rows share a hash, the least
+    stands for all. No step is long: only hashes that begin like a drawn one are ever sorted.
+    """
+    hashes = _hashes(parts)
+    places = np.random.default_rng(0).choice(len(hashes), EXACT_ROWS, replace=False)
+    shift = 64 - min(20, max(1, len(hashes).bit_length() - 4))  # leading bits: some 16 rows share
+    drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
+    near = _among(drawn >> shift, shift)
+    chosen = np.full(len(drawn), -1)
+    step = max(1, _BLOCK // parts[0].shape[1])
+    for start in range(0, len(hashes), step):
+        index = start + np.flatnonzero(near[hashes[start : start + step] >> shift])
+        at = np.searchsorted(drawn, hashes[index])
+        hit = drawn.take(at, mode="clip") == hashes[index]
+        at, index = at[hit], index[hit]
+        new = chosen[at] < 0
+        chosen[at[new]] = index[new]
+        differ = _numbers(_take(parts, chosen[at])) != _numbers(_take(parts, index))
+        for j in np.flatnonzero(differ.any(axis=1)).tolist():
+            pair = np.array([chosen[at[j]], index[j]])
+            held, other = _numbers(_take(parts, pair)).tolist()
+            chosen[at[j]] = pair[int(other < held)]
+    return _take(parts, np.repeat(chosen, copies))
+
+
+def _hashes(parts: Sequence[Sample]) -> NDArray[np.uint64]:
+    """
+    Hash each pooled row to 64 bits: the sum over its columns of value and column, mixed.
+
+    The mixture is that of SplitMix64: one to one, so that different scalars never collide.
+    G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",
+    OOPSLA (2014).
+    """
+    hashes = np.empty(sum(map(len, parts)), dtype=np.uint64)
+    column = np.random.PCG64(0).random_raw(_numbers(parts[0][:1]).shape[1])
+    start = 0
+    for block in _row_blocks(parts):
+        block += 0.0  # -0.0 becomes 0.0
+        bits = block.view(np.uint64)
+        bits ^= column
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+            bits ^= bits >> shift
+            bits *= factor
+        hashes[start : start + len(bits)] = bits.sum(axis=1)
+        start += len(bits)
+    return hashes
+
+
+def _at_places(
+    places: NDArray[np.int64], hashes: NDArray[np.uint64], shift: int
+) -> NDArray[np.uint64]:
+    """Return ``np.sort(hashes)[places]``, found among the hashes of equal leading bits."""
+    counts = np.zeros(1 << (64 - shift), dtype=np.int64)
+    step = max(_BLOCK, len(counts))
+    blocks = [hashes[start : start + step] for start in range(0, len(hashes), step)]
+    for block in blocks:
+        counts += np.bincount((block >> shift).astype(np.intp), minlength=len(counts))
+    bins = np.searchsorted(np.cumsum(counts), places, side="right")
+    wanted = _among(bins, shift)
+    found = [np.unique(b[wanted[b >> shift]], return_counts=True) for b in blocks]
+    values, times = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.argsort(values)
+    passed_over = np.cumsum(np.where(wanted, 0, counts))[bins]
+    at = np.searchsorted(np.cumsum(times[order]), places - passed_over, side="right")
+    found_there: NDArray[np.uint64] = values[order[at]]
+    return found_there
+
+
+def _among(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
+    """Return a table that holds True for these leading bits."""
+    table = np.zeros(1 << (64 - shift), dtype=np.bool_)
+    table[bins] = True
+    return table
+
+
+def _row_blocks(parts: Sequence[Sample]) -> Iterator[Values]:
+    """Yield C-ordered float64 copies of a few rows at a time."""
+    for part in parts:
+        step = max(1, _BLOCK // part.shape[1])
+        for start in range(0, len(part), step):
+            yield _numbers(part[start : start + step])
+
+
+def _numbers(rows: Sample) -> Values:
+    """Return what tells rows apart as a C-ordered float64 copy."""
+    if isinstance(rows, QuantizedRows):
+        own = (rows.scale[:, None], _inputs.zero_points(rows)[:, None])
+        return np.concatenate((rows.values, *own), axis=1, dtype=np.float64)
+    return np.array(rows, dtype=np.float64, order="C")
+
+
+def _take(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
+    """Gather rows by their index in the pool."""
+    quantized = [part for part in parts if isinstance(part, QuantizedRows)]
+    if not quantized:
+        return _gather(cast("list[NDArray[Any]]", parts), rows)
+    symmetric = all(part.zero_point is None for part in quantized)
+    return QuantizedRows(
+        _gather([part.values for part in quantized], rows),
+        _gather([part.scale for part in quantized], rows),
+        None if symmetric else _gather([_inputs.zero_points(part) for part in quantized], rows),
+    )
+
+
+def _gather(arrays: list[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
+    out = np.empty((len(rows), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    start = 0
+    for part in arrays:
+        here = (rows >= start) & (rows < start + len(part))
+        out[here] = part[rows[here] - start]
+        start += len(part)
+    return out

@@ -1,0 +1,490 @@
+"""Maximum mean discrepancy, energy distance and witness function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+
+from fastdiv import _inputs
+from fastdiv._engine.backend import Sample, Values
+from fastdiv._engine.progress import reporter
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._sums import pair_weights, reductions
+from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
+from fastdiv.mmd import bandwidth
+from fastdiv.quantized import bounds as _quantization
+from fastdiv.quantized.quantize import QuantizedEstimate
+
+_DEFAULT = RBF()
+
+
+@overload
+def mmd2(  # type: ignore[overload-overlap]
+    x: QuantizedRows,
+    y: QuantizedRows,
+    kernel: Kernel | Sequence[Kernel] = ...,
+    *,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
+@overload
+def mmd2(
+    x: object,
+    y: object,
+    kernel: Kernel = ...,
+    *,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> float: ...
+@overload
+def mmd2(
+    x: object,
+    y: object,
+    kernel: Sequence[Kernel],
+    *,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> Values: ...
+
+
+def mmd2(
+    x: object,
+    y: object,
+    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    *,
+    estimator: str = "unbiased",
+    x_weights: object = None,
+    y_weights: object = None,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float | Values | QuantizedEstimate:
+    """
+    Estimate the squared maximum mean discrepancy between two samples.
+
+    With the sums over pairs XX = Σ_{i≠j} k(xᵢ, xⱼ), YY alike and XY = Σ_{i,j} k(xᵢ, yⱼ):
+
+    - ``"unbiased"``: XX/(n(n−1)) + YY/(m(m−1)) − 2 XY/(nm). May be negative.
+    - ``"biased"``: the same with the diagonals k(xᵢ, xᵢ), k(yⱼ, yⱼ) included, divided by
+      n², m² and nm. Never negative up to rounding.
+    - ``"paired"``: (XX + YY − 2 Σ_{i≠j} k(xᵢ, yⱼ))/(n(n−1)), for n = m.
+
+    Weights u of x and v of y, scaled to Σu = Σv = 1, turn the means into weighted ones:
+    Σ_{i≠j} uᵢuⱼ k(xᵢ, xⱼ)/(1 − Σuᵢ²) for "unbiased" and "paired", Σ_{i,j} uᵢuⱼ k(xᵢ, xⱼ)
+    for "biased", Σ uᵢvⱼ k(xᵢ, yⱼ) between the samples, for "paired" over i ≠ j and divided
+    by 1 − Σuᵢvᵢ. A row of weight 0 counts as left out, from the median bandwidth too. (With
+    unequal weights these two are no longer invariant to translation for `Linear`.)
+
+    Time is O((n+m)² d), memory O(n+m). Results do not depend on the number of threads.
+
+    Parameters
+    ----------
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
+        Samples; trailing axes are flattened to d features, 1-D means scalars. float32 stays
+        float32 unless the other sample is float64; float16 and bfloat16 become float32,
+        integers float64. Both are quantised or neither. Complex samples (complex64, complex128)
+        count as twice as many real features, the real and the imaginary parts, without a copy
+        where features are contiguous; beside complex samples, real ones have the imaginary part 0.
+        ‖x − y‖ is then the distance of complex vectors, x·y the real part of their inner product,
+        and the L1 distance of `Laplacian` that of all parts.
+    kernel : Kernel, or list or tuple of Kernel, default RBF()
+        Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
+    estimator : {"unbiased", "biased", "paired"}, default "unbiased"
+        See above; they need 2, 1 and 2 rows in each sample.
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        Finite weights >= 0 of the rows, on any scale; None stands for equal ones.
+    nan_policy : {"raise", "omit"}, default "raise"
+        Refuse NaN and infinite values, or drop the rows that hold them (for "paired", both
+        members of the pair).
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        True for a bar on standard error, or a function of (done, total), called on the
+        calling thread. Every pass over the pairs counts from 0.
+
+    Returns
+    -------
+    float or ndarray of float64, shape (len(kernel),)
+        MMD² in the units of the kernel. For quantised samples a `QuantizedEstimate` of value and
+        bound, each of which is such a number or array: the MMD² of the rows before quantisation,
+        with the same kernel, is within the bound of the value. (A median bandwidth is that of
+        the quantised rows.)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described, or the median bandwidth is zero.
+    OverflowError
+        If kernel values are too large for their floating-point type.
+
+    References
+    ----------
+    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
+    test", JMLR 13 (2012) 723–773, equations 3 to 5.
+
+    Examples
+    --------
+    >>> from fastdiv import RBF, mmd2
+    >>> x, y = [[0.0, 0.0], [1.0, 0.0]], [[2.0, 1.0], [3.0, 1.0]]
+    >>> round(mmd2(x, y, RBF(1.0)), 6)
+    0.943668
+    >>> mmd2(x, y, [RBF(1.0), RBF(2.0)], estimator="biased").round(6)
+    array([1.337137, 0.814583])
+    """
+    estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
+    kernels, single = as_kernels(kernel)
+    a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    counted = [_inputs.counted(a, wx), _inputs.counted(b, wy)]
+    median = bandwidth.median_bandwidth(counted, threads, report)
+    d = a.shape[1]
+    resolved = [each._resolve(d, median) for each in kernels]
+    lowered = lower(resolved, for_mmd=True)
+    linear: Values | float = 0.0
+    if wx is None and wy is None:
+        sums = reductions.pair_sums(a, b, lowered, threads, report)
+        counts = pair_counts(len(a), len(b), estimator)
+    else:
+        wx = np.ones(len(a)) if wx is None else wx
+        wy = np.ones(len(b)) if wy is None else wy
+        sums = reductions.weighted_pair_sums(a, b, wx, wy, lowered, threads, report)
+        counts = pair_weights.counts(wx, wy, estimator)
+        terms = pair_weights.row_terms(resolved, a, b, estimator)
+        if terms is not None:
+            linear = pair_weights.linear_part(terms, wx, wy, estimator, counts)
+    if estimator != "unbiased":
+        diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = sums + diagonals
+    values = finite_values(statistic(sums, counts) + linear)
+    if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
+        bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
+        if single:
+            return QuantizedEstimate(float(values[0]), float(bounds[0]))
+        return QuantizedEstimate(values, bounds)
+    return float(values[0]) if single else values
+
+
+@overload
+def energy_distance(  # type: ignore[overload-overlap]
+    x: QuantizedRows,
+    y: QuantizedRows,
+    *,
+    exponent: float = ...,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> QuantizedEstimate: ...
+@overload
+def energy_distance(
+    x: object,
+    y: object,
+    *,
+    exponent: float = ...,
+    estimator: str = ...,
+    x_weights: object = ...,
+    y_weights: object = ...,
+    nan_policy: str = ...,
+    n_threads: int | None = ...,
+    progress: object = ...,
+) -> float: ...
+
+
+def energy_distance(
+    x: object,
+    y: object,
+    *,
+    exponent: float = 1.0,
+    estimator: str = "biased",
+    x_weights: object = None,
+    y_weights: object = None,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> float | QuantizedEstimate:
+    """
+    Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
+
+    It is the MMD² of the kernel `Energy`. (Some libraries return its square root, or half
+    of it.)
+
+    Parameters
+    ----------
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
+        Samples, as in `mmd2`; complex ones have the usual distance |x − y|.
+    exponent : float, default 1.0
+        β in the open interval (0, 2).
+    estimator : {"biased", "unbiased", "paired"}, default "biased"
+        As in `mmd2`; the literature uses the V-statistic, which is "biased".
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        As in `mmd2`.
+    nan_policy : {"raise", "omit"}, default "raise"
+        As in `mmd2`.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `mmd2`.
+
+    Returns
+    -------
+    float
+        Energy distance in the units of the data to the power β; for quantised samples a
+        `QuantizedEstimate`, as in `mmd2`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    References
+    ----------
+    G. J. Székely, M. L. Rizzo, "Energy statistics: a class of statistics based on
+    distances", J. Stat. Plan. Inference 143 (2013) 1249–1272.
+
+    Examples
+    --------
+    >>> from fastdiv import energy_distance
+    >>> energy_distance([0.0, 1.0], [2.0, 3.0])
+    3.0
+    """
+    return mmd2(
+        x,
+        y,
+        Energy(exponent),
+        estimator=estimator,
+        x_weights=x_weights,
+        y_weights=y_weights,
+        nan_policy=nan_policy,
+        n_threads=n_threads,
+        progress=progress,
+    )
+
+
+def witness(
+    x: object,
+    y: object,
+    at: object,
+    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    *,
+    x_weights: object = None,
+    y_weights: object = None,
+    nan_policy: str = "raise",
+    n_threads: int | None = None,
+    progress: object = None,
+) -> Values:
+    """
+    Evaluate the witness function, which shows where two samples differ.
+
+    f(t) = (1/n) Σᵢ k(t, xᵢ) − (1/m) Σⱼ k(t, yⱼ), positive where x is denser; weights turn
+    the means into weighted ones.
+
+    Parameters
+    ----------
+    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
+        Samples, as in `mmd2`.
+    at : array_like or QuantizedRows, shape (n_at, ...)
+        Points t with the features of x and y, quantised if these are. They must be finite whatever
+        `nan_policy`.
+    kernel : Kernel, or list or tuple of Kernel, default RBF()
+        As in `mmd2`. A median bandwidth is that of the pooled x and y.
+    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
+        As in `mmd2`.
+    nan_policy : {"raise", "omit"}, default "raise"
+        As in `mmd2`, for x and y.
+    n_threads : int, optional
+        Number of threads; see `set_num_threads`.
+    progress : bool or callable, optional
+        As in `mmd2`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_at,) or (len(kernel), n_at)
+        f at each point, in the units of the kernel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+    OverflowError
+        If kernel values are too large for their floating-point type.
+
+    References
+    ----------
+    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
+    test", JMLR 13 (2012) 723–773, section 2.3.
+
+    Examples
+    --------
+    >>> from fastdiv import RBF, witness
+    >>> witness([0.0, 1.0], [2.0, 3.0], at=[0.5, 1.5, 2.5], kernel=RBF(1.0)).round(6)
+    array([ 0.698202,  0.      , -0.698202])
+    """
+    kernels, single = as_kernels(kernel)
+    first, second, points = _inputs.alike({"x": x, "y": y, "at": at})
+    a, b, wx, wy = _inputs.weighted_samples(
+        first, second, x_weights, y_weights, nan_policy, "biased"
+    )
+    points = _inputs.finite(points, "at", advice="leave out such points")
+    a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    median = bandwidth.median_bandwidth([a, b], threads, report)
+    d = a.shape[1]
+    lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=False)
+    from_x = reductions.row_sums(points, a, wx, lowered, threads, report)
+    from_y = reductions.row_sums(points, b, wy, lowered, threads, report)
+    x_total = len(a) if wx is None else wx.sum()
+    y_total = len(b) if wy is None else wy.sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = finite_values(from_x / x_total - from_y / y_total)
+    return values[0] if single else values
+
+
+def diagonal_terms(
+    x: Sample,
+    y: Sample,
+    kernels: Lowered,
+    estimator: str,
+    n_threads: int,
+    x_weights: Values | None = None,
+    y_weights: Values | None = None,
+) -> Values:
+    """
+    Return what an estimator adds to the sums over pairs.
+
+    Parameters
+    ----------
+    x, y : ndarray or QuantizedRows, shapes (n, d) and (m, d)
+        Samples.
+    kernels : Lowered
+        Kernels.
+    estimator : {"biased", "paired"}
+        "biased" adds the diagonals of x and y; "paired" takes k(x_i, y_i) away.
+    n_threads : int
+        Number of threads; 0 for the default.
+    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), optional
+        Of the rows; None stands for 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_outputs, 3)
+        To be added to (XX, YY, XY); a function of the values alone, not of their order.
+    """
+    wx, wy = (1.0 if w is None else w for w in (x_weights, y_weights))
+    terms = np.zeros((kernels.n_outputs, 3))
+    if estimator == "biased":
+        terms[:, 0] = ordered_sum(reductions.paired_values(x, x, kernels, n_threads) * wx**2)
+        terms[:, 1] = ordered_sum(reductions.paired_values(y, y, kernels, n_threads) * wy**2)
+    else:
+        terms[:, 2] = -ordered_sum(reductions.paired_values(x, y, kernels, n_threads) * wx * wy)
+    return terms
+
+
+def ordered_sum(values: Values) -> Values:
+    """
+    Sum along the last axis from the smallest value to the largest.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (..., n)
+        Numbers in any order; equal collections give equal bits.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Sums.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total: Values = np.sort(values, axis=-1).sum(axis=-1)
+    return total
+
+
+def pair_counts(n: int, m: int, estimator: str) -> Values:
+    """
+    Return what the sums over pairs are divided by.
+
+    Parameters
+    ----------
+    n, m : int
+        Sizes of the samples.
+    estimator : {"unbiased", "biased", "paired"}
+        See `mmd2`.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        For XX, YY and XY.
+    """
+    if estimator == "unbiased":
+        return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
+    if estimator == "biased":
+        return np.array([n * n, m * m, n * m], dtype=np.float64)
+    return np.full(3, float(n * (n - 1)))
+
+
+def statistic(sums: Values, counts: Values) -> Values:
+    """
+    Combine sums over pairs into MMD².
+
+    Parameters
+    ----------
+    sums : ndarray of float64, shape (..., 3)
+        XX, YY and XY, with the `diagonal_terms` of the estimator.
+    counts : ndarray of float64, shape (..., 3)
+        What they are divided by.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        MMD², never clamped.
+
+    Raises
+    ------
+    OverflowError
+        If a sum is not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = sums / counts
+        return finite_values(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
+
+
+def finite_values(values: Values) -> Values:
+    """
+    Refuse sums of kernel values that overflow.
+
+    Parameters
+    ----------
+    values : ndarray of float64
+        Of any shape.
+
+    Returns
+    -------
+    ndarray of float64
+        The values.
+
+    Raises
+    ------
+    OverflowError
+        If one is not finite.
+    """
+    if np.isfinite(values).all():
+        return values
+    raise OverflowError(
+        "kernel values overflow; scale the data, or choose another kernel or bandwidth"
+    )

@@ -1,0 +1,197 @@
+"""
+MMD² and its gradients from one pass over the pairs.
+
+All arrays are stacks: the first axis is that of the pairs of samples, each computed by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Group, Matrix, Progress, Values
+from fastdiv._sums import pair_weights, reductions
+from fastdiv._sums.reference import kernel_gradients
+from fastdiv.kernels import Kernel, Lowered, lower
+from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
+
+_AT_ONCE = 1 << 20
+"""Values of gradients of single pairs at a time."""
+
+
+class Samples(NamedTuple):
+    """Pairs of samples, and the weights of their rows over the largest of each sample."""
+
+    x: Matrix  # (b, n, d)
+    y: Matrix  # (b, m, d)
+    x_weights: Values  # (b, n)
+    y_weights: Values  # (b, m)
+    bandwidths: Values | None = None  # (b,); kernels, then of distances, see rows over these
+
+
+class Pass(NamedTuple):
+    """What a pass over the pairs found."""
+
+    values: Values  # (b, n_outputs)
+    sums: Values  # (b, n_outputs, 3)
+    counts: Values  # (b, 3)
+    row_sums: dict[str, Values]  # of "x" and "y": (2, b, n_outputs, rows)
+    by_rows: dict[str, Matrix]  # alike: (b, n_outputs, rows, d)
+
+
+def run(
+    samples: Samples,
+    outputs: Sequence[Kernel],
+    names: Sequence[str],
+    estimator: str,
+    n_threads: int,
+    progress: Progress | None,
+) -> Pass:
+    """Compute MMD² with every kernel, and what the gradients that are named need."""
+    x, y, u, v, bandwidths = samples
+    kernels = lower(outputs, for_mmd=True)
+    counts = pair_weights.counts(u, v, estimator)
+    factors = np.array([1.0, 1.0, -2.0]) / counts
+    of_weights = "x_weights" in names or "y_weights" in names
+    with np.errstate(over="ignore", invalid="ignore"):
+        scales = None if bandwidths is None else 1.0 / bandwidths
+        sums, x_sums, y_sums, by_x, by_y = backend.current().weighted_sums(
+            _rows(x),
+            _rows(y),
+            u.ravel(),
+            v.ravel(),
+            factors,
+            scales,
+            of_weights,
+            "x" in names,
+            "y" in names,
+            *(kernels.groups, kernels.n_outputs, n_threads, progress),
+        )
+        of_x, of_y, between = (factors[:, block, None] for block in range(3))
+        if estimator == "biased":
+            # Only k(x, x) of dot products varies; its gradient is twice that by the first x.
+            dots = [group for group in kernels.groups if group[0] == "dot"]
+            _add_pairs(by_x, 2.0 * of_x * u**2, (x, x, None), dots)
+            _add_pairs(by_y, 2.0 * of_y * v**2, (y, y, None), dots)
+        elif estimator == "paired":
+            _add_pairs(by_x, -between * u * v, (x, y, bandwidths), kernels.groups)
+            _add_pairs(by_y, -between * u * v, (y, x, bandwidths), kernels.groups)
+        if estimator != "unbiased":
+            row_sums = (x_sums, y_sums) if of_weights else None
+            sums = sums + _diagonals(samples, kernels, estimator, n_threads, row_sums)
+        values = statistic(sums, counts[:, None])
+        terms = pair_weights.row_terms(outputs, x, y, estimator)
+        if terms is not None:
+            linear = pair_weights.linear_part(terms, u, v, estimator, counts)
+            values = finite_values(values + linear)
+            coefficients = pair_weights.coefficients(u, v, estimator, counts)
+            for gradient, rows, own in ((by_x, x, coefficients[0]), (by_y, y, coefficients[1])):
+                if gradient.size:
+                    by_h = (own[..., None] * rows)[:, None]
+                    gradient += (terms.scales[:, None, None] * by_h).astype(gradient.dtype)
+            if of_weights:
+                sums = sums + pair_weights.add_to_sums(terms, u, v, estimator, x_sums, y_sums)
+    return Pass(values, sums, counts, {"x": x_sums, "y": y_sums}, {"x": by_x, "y": by_y})
+
+
+def by_weights(name: str, samples: Samples, found: Pass, estimator: str) -> Values:
+    """Differentiate by the weights of "x" or "y", (b, n_outputs, rows); sums and counts vary."""
+    block = 0 if name == "x" else 1
+    u, v = samples.x_weights, samples.y_weights
+    w = (u, v)[block]
+    within, between = found.row_sums[name]
+    partners = pair_weights.partners(u, v, estimator)[block]
+    own = pair_weights.totals(w, w) if estimator == "biased" else pair_weights.others(w)
+    counts = found.counts[:, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = (found.sums / found.counts[:, None])[..., None]
+        of_own = 2.0 * (within - means[:, :, block] * own[:, None]) / counts[..., block]
+        of_cross = (between - means[:, :, 2] * partners[:, None]) / counts[..., 2]
+        slope: Values = of_own - 2.0 * of_cross
+    return slope
+
+
+def finite(gradient: Matrix) -> Matrix:
+    """Return a gradient, or say that it overflows."""
+    if np.isfinite(gradient).all():
+        return gradient
+    raise OverflowError(
+        "the gradient overflows; scale the data, or choose another kernel or bandwidth"
+    )
+
+
+def row_blocks(x: Matrix) -> list[slice]:
+    """Cut the rows of a stack into blocks for gradients of single pairs."""
+    b, n, d = x.shape
+    step = max(1, _AT_ONCE // (b * d))
+    return [slice(start, start + step) for start in range(0, n, step)]
+
+
+def _rows(x: Matrix) -> Matrix:
+    """Return the rows of all items; a view for a stack of one."""
+    return x[0] if len(x) == 1 else x.reshape(-1, x.shape[2])
+
+
+def _diagonals(
+    samples: Samples,
+    kernels: Lowered,
+    estimator: str,
+    n_threads: int,
+    row_sums: tuple[Values, Values] | None,
+) -> Values:
+    """
+    Return what the pairs (i, i), which "biased" counts and "paired" does not, add to the sums.
+
+    They are added to the sums at every row, (2, b, n_outputs, rows) of x and y, as well.
+    """
+    x, y, u, v, bandwidths = samples
+
+    def pairs(a: Matrix, b: Matrix) -> Values:
+        a, b = _seen_by_kernels(a, b, bandwidths)
+        values = reductions.paired_values(_rows(a), _rows(b), kernels, n_threads)
+        return np.moveaxis(values.reshape(-1, *a.shape[:2]), 1, 0)
+
+    terms = np.zeros((len(x), kernels.n_outputs, 3))
+    if estimator == "biased":
+        for block, (rows, w) in enumerate(((x, u), (y, v))):
+            own = w[:, None] * pairs(rows, rows)
+            terms[..., block] = ordered_sum(w[:, None] * own)
+            if row_sums is not None:
+                row_sums[block][0] += own
+        return terms
+    between = pairs(x, y)
+    terms[..., 2] = -ordered_sum(between * (u * v)[:, None])
+    if row_sums is not None:
+        row_sums[0][1] -= v[:, None] * between
+        row_sums[1][1] -= u[:, None] * between
+    return terms
+
+
+def _seen_by_kernels(a: Matrix, b: Matrix, bandwidths: Values | None) -> tuple[Matrix, Matrix]:
+    """Return rows of the distances that the kernels see between matching rows."""
+    if bandwidths is None:
+        return a, b
+    differences = (a.astype(np.float64) - b) / bandwidths[:, None, None]
+    return differences, np.zeros_like(differences)
+
+
+def _add_pairs(
+    gradient: Matrix,
+    factor: Values,
+    pairs: tuple[Matrix, Matrix, Values | None],
+    groups: list[Group],
+) -> None:
+    """Add factor times the gradients of k(x_i, y_i) by x_i, unless nothing is wanted."""
+    if not gradient.size or not groups:
+        return
+    x, y, bandwidths = pairs
+    if bandwidths is not None:
+        factor = factor / bandwidths[:, None]
+    for rows in row_blocks(x):
+        a, b = _seen_by_kernels(x[:, rows], y[:, rows], bandwidths)
+        of_pairs = kernel_gradients(a, b, groups, gradient.shape[1])
+        weighted = np.moveaxis(of_pairs, 1, 0) * factor[:, None, rows, None]
+        gradient[:, :, rows] += weighted.astype(gradient.dtype)

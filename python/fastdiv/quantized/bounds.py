@@ -1,0 +1,209 @@
+"""
+How far quantisation can move an MMD²: a bound from the scales of the rows, in O(n).
+
+Every entry of row i was moved by at most sᵢ/2, so the row by δᵢ = sᵢ√d/2 in the Euclidean norm
+and by sᵢd/2 in the L1 norm. For every kernel, |k(x, y) − k(x̂, ŷ)| is then at most a bilinear form
+a(x̂)ᵀ M a(ŷ) of a few numbers a per row, whose mean over all pairs needs only the sums of a.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from fastdiv._engine.backend import Values
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv.kernels import Callback, Kernel, Term
+from fastdiv.quantized.quantize import norms
+
+_ROUNDING = 1 + 1e-9
+"""Covers the rounding of the sums here, and of x/s in float64 before it became an integer."""
+
+_GOLDEN = (1 + math.sqrt(5)) / 2
+
+
+def _rational_quadratic(alpha: float, sigma: float) -> float:
+    # u (1 + u²/2α)^−(α+1) / σ is largest at u² = 2α/(2α+1).
+    steepest = math.sqrt(2 * alpha / (2 * alpha + 1))
+    return steepest * math.exp(-(alpha + 1) * math.log1p(1 / (2 * alpha + 1))) / sigma
+
+
+STEEPEST: dict[str, Callable[..., float]] = {
+    "rbf": lambda sigma: math.exp(-0.5) / sigma,
+    "rbf_less_one": lambda sigma: math.exp(-0.5) / sigma,
+    "laplacian": lambda sigma: 1 / sigma,
+    "matern12": lambda sigma: 1 / sigma,
+    "matern32": lambda sigma: math.sqrt(3) * math.exp(-1) / sigma,
+    # r(1 + r) exp(−r)/3 is largest at the golden ratio, where 1 + r = r².
+    "matern52": lambda sigma: math.sqrt(5) * _GOLDEN**3 / 3 * math.exp(-_GOLDEN) / sigma,
+    "rational_quadratic": _rational_quadratic,
+    "imq": lambda c: 3 * math.sqrt(3) / (8 * math.sqrt(c)),
+}
+"""Largest |dk/dr| of the kernels with values in (0, 1], or 1 less, that see only a distance r."""
+
+
+def bounds(
+    kernels: Sequence[Kernel],
+    x: QuantizedRows,
+    y: QuantizedRows,
+    estimator: str,
+    counts: Values,
+    x_weights: Values | None,
+    y_weights: Values | None,
+) -> Values:
+    """
+    Bound the change of MMD² by quantisation.
+
+    Parameters
+    ----------
+    kernels : sequence of Kernel
+        Without open defaults.
+    x, y : QuantizedRows, shapes (n, d) and (m, d)
+        Samples.
+    estimator : {"unbiased", "biased", "paired"}
+        See `fastdiv.mmd2`.
+    counts : ndarray of float64, shape (3,)
+        What the sums within x, within y and between them are divided by.
+    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), or None
+        Of the rows; None stands for 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(kernels),)
+        In the units of the kernels; infinite for a `Callback`.
+    """
+
+    def of_parts(kernel: Kernel) -> Iterator[float]:
+        for weight, part in kernel._parts():
+            if isinstance(part, Callback):
+                yield math.inf
+                continue
+            term = part._term()
+            of_x, of_y = (
+                _of_rows(term, rows) * (1.0 if w is None else w[:, None])
+                for rows, w in ((x, x_weights), (y, y_weights))
+            )
+            yield abs(weight * term.factor) * _bound(term, of_x, of_y, estimator, counts)
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = np.array([sum(of_parts(kernel)) for kernel in kernels])
+    return np.where(np.isnan(totals), np.inf, _ROUNDING * totals)
+
+
+def biased_rbf_bound(
+    value: float, samples: Iterable[QuantizedRows], sigma: float, unit: bool
+) -> float:
+    """
+    Bound the change of a biased MMD² of `RBF` by quantisation, where it is far below 1.
+
+    MMD is a distance between the means of x and y in feature space, and moves by at most the means
+    ε of the distances √(2 − 2k(x, x̂)) that the rows have moved there. So MMD² moves by at most
+    ε (2 MMD + ε): less than `bounds` knows, which does not look at MMD.
+
+    Parameters
+    ----------
+    value : float
+        The MMD².
+    samples : iterable of two QuantizedRows
+        x and y, before they were normalised.
+    sigma : float
+        Bandwidth.
+    unit : bool
+        Whether the rows were divided by their lengths, which must not be 0. A row x̂, at most δ away
+        from x, has then moved by at most 2δ/(‖x‖ + ‖x̂‖) (C. F. Dunkl, K. S. Williams, "A simple
+        norm inequality", Am. Math. Mon. 71 (1964) 53–54, where the norm is Euclidean), and by 2.
+
+    Returns
+    -------
+    float
+        As MMD², without unit.
+    """
+    epsilon = 0.0
+    for x in samples:
+        moved = 0.5 * math.sqrt(x.shape[1]) * x.scale.astype(np.float64)
+        if unit:
+            least = 2.0 * norms(x) - moved  # of ‖x‖ + ‖x̂‖
+            moved = np.where(least > moved, 2.0 * moved / np.where(least > moved, least, 1.0), 2.0)
+        epsilon += float(np.sqrt(-2.0 * np.expm1(-0.5 * (moved / sigma) ** 2)).mean())
+    return _ROUNDING * epsilon * (2.0 * math.sqrt(max(value, 0.0)) + epsilon)
+
+
+def _bound(term: Term, of_x: Values, of_y: Values, estimator: str, counts: Values) -> float:
+    form = _form(term)
+    most = 1.0 if term.name in STEEPEST else math.inf
+    sums = []
+    for a in (of_x, of_y):
+        total = _all_pairs(a, form, a)
+        # k(x, x) does not move where it sees distances only.
+        if estimator != "biased" or term.base != "dot":
+            total -= _same_index(a, form, a)
+        sums.append(total)
+    between = _all_pairs(of_x, form, of_y)
+    if estimator == "paired":
+        between -= _same_index(of_x, form, of_y)
+    xx, yy, xy = map(float, counts)
+    return sum(
+        min(total / count, most)
+        for total, count in zip((*sums, between, between), (xx, yy, xy, xy), strict=True)
+    )
+
+
+def _all_pairs(a: Values, form: Values, b: Values) -> float:
+    return float(a.sum(axis=0) @ form @ b.sum(axis=0))
+
+
+def _same_index(a: Values, form: Values, b: Values) -> float:
+    return float(((a @ form) * b).sum())
+
+
+def _form(term: Term) -> Values:
+    """Return M for the numbers of `_of_rows`."""
+    if term.base == "dot":
+        degree, gamma, coef0 = _polynomial(term)
+        k = np.arange(degree + 1)
+        choose = np.array([float(math.comb(degree, each)) for each in k])
+        coefficients = choose * np.float64(gamma) ** k * np.float64(coef0) ** (degree - k)
+        return np.diag(np.concatenate((coefficients, -coefficients)))
+    if term.name == "energy":
+        (exponent,) = term.params
+        return np.fliplr(np.eye(2)) if exponent <= 1 else exponent * np.fliplr(np.eye(4))
+    return STEEPEST[term.name](*term.params) * np.fliplr(np.eye(2))
+
+
+def _of_rows(term: Term, x: QuantizedRows) -> Values:
+    """
+    Return a, one row per row of x, with δ how far the row may have moved and ĥ its norm now.
+
+    - A distance r moves by at most δᵢ + δⱼ, and a kernel of it by its largest slope times that:
+      a = (1, δ).
+    - r^β for β ≤ 1 moves by at most (δᵢ + δⱼ)^β ≤ δᵢ^β + δⱼ^β: a = (1, δ^β). For β > 1 by at most
+      β max(r, r̂)^(β−1) (δᵢ + δⱼ), and both distances are at most hᵢ + hⱼ with h = ĥ + δ, whose
+      power is at most the sum of powers: a = (1, δ, h^(β−1), δ h^(β−1)).
+    - x·y moves by at most hᵢhⱼ − ĥᵢĥⱼ, and (x·y)^k by (hᵢhⱼ)^k − (ĥᵢĥⱼ)^k: a holds the powers
+      of h and of ĥ.
+    """
+    d = x.shape[1]
+    half = 0.5 * x.scale.astype(np.float64)
+    scale = np.ones(d) if term.scale is None else np.array(term.scale)
+    moved = half * (d if term.base == "l1" else math.sqrt(float(np.square(scale).sum())))
+    one = np.ones(len(x))
+    if term.base == "dot":
+        powers = np.arange(_polynomial(term)[0] + 1)
+        now = norms(x)[:, None]
+        return np.hstack(((now + moved[:, None]) ** powers, now**powers))
+    if term.name == "energy":
+        (exponent,) = term.params
+        if exponent > 1:
+            power = (norms(x) + moved) ** (exponent - 1)
+            return np.column_stack((one, moved, power, moved * power))
+        return np.column_stack((one, moved**exponent))
+    return np.column_stack((one, moved))
+
+
+def _polynomial(term: Term) -> tuple[int, float, float]:
+    if term.name == "linear":
+        return 1, 1.0, 0.0
+    degree, gamma, coef0 = term.params
+    return int(degree), gamma, coef0

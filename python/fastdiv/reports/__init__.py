@@ -1,0 +1,8 @@
+"""
+Results as text and JSON.
+
+Files
+-----
+clusters: the report of `fastdiv wcss`
+comparison: the report of `fastdiv compare`
+"""
