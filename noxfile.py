@@ -115,7 +115,7 @@ def emulate(session: nox.Session) -> None:
     qemu = shutil.which("qemu-x86_64")
     if qemu is None:
         session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
-    programs = preset(session, "release") / "tests" / "cpp"
+    programs = preset(session, "release") / "tests" / "engine" / "cpp"
     for processor, level in (("qemu64", "baseline"), ("Nehalem", "v2"), ("Haswell", "v3")):
         for name in ("exercise", "distributions", "clusters", "quantized"):
             program = str(programs / name)

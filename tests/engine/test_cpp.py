@@ -64,7 +64,7 @@ def test_levels_share_no_weak_symbol(tests_passed):
 
 def test_a_shared_weak_symbol_would_be_found(built):
     """Two objects of one level share them all."""
-    script = ROOT / "tests" / "cpp" / "isa_symbols.cmake"
+    script = ROOT / "tests" / "engine" / "cpp" / "isa_symbols.cmake"
     object_file = next(built.glob("CMakeFiles/fastdiv_isa_baseline.dir/**/*.o"))
     nm = re.search(r"CMAKE_NM:FILEPATH=(.+)", (built / "CMakeCache.txt").read_text())[1]
     done = subprocess.run(
@@ -84,7 +84,7 @@ def test_installed_package_from_another_project(built, tmp_path):
     run("cmake", "--install", built, "--prefix", prefix)
     assert (prefix / "include" / "fastdiv" / "engine.hpp").is_file()
     run(
-        *("cmake", "-S", ROOT / "tests" / "cpp" / "consumer", "-B", build, "-G", "Ninja"),
+        *("cmake", "-S", ROOT / "tests" / "engine" / "cpp" / "consumer", "-B", build, "-G", "Ninja"),
         f"-DCMAKE_PREFIX_PATH={prefix}",
     )
     run("cmake", "--build", build)

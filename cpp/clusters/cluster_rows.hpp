@@ -1,0 +1,197 @@
+#pragma once
+
+#include "fastdiv/isa.hpp"
+#include "isa/simd.hpp"
+
+// Sums over the rows of each cluster, seen from its centre. One thread, no allocation; everything
+// in double precision, so that a difference of floats is exact before it is rounded once.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+// The next lanes of a row as doubles.
+template <class T>
+inline Vec<double> load_wide(const T* p) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return load(p);
+  } else {
+    double wide[lanes<double>];  // GCC makes one instruction of it, but several of convertvector
+    for (int i = 0; i < lanes<double>; ++i) {
+      wide[i] = static_cast<double>(p[i]);
+    }
+    return load(wide);
+  }
+}
+
+struct RowSums {
+  double squares = 0;
+  double absolutes = 0;
+};
+
+// Of v = x - centre - offset, in this order: near the centre the first difference is exact. Adds
+// weight * v to `sums`.
+template <bool adds, bool absolutes, bool offsets, class T>
+[[gnu::always_inline]] inline RowSums take_row(const T* x, const double* centre,
+                                               const double* offset, std::ptrdiff_t dim,
+                                               double weight, double* sums) {
+  Vec<double> square{}, absolute{};
+  std::ptrdiff_t k = 0;
+  for (; k + lanes<double> <= dim; k += lanes<double>) {
+    Vec<double> v = load_wide(x + k) - load(centre + k);
+    if constexpr (offsets) {
+      v -= load(offset + k);
+    }
+    square += v * v;
+    if constexpr (absolutes) {
+      absolute += v < 0.0 ? -v : v;
+    }
+    if constexpr (adds) {
+      store(sums + k, load(sums + k) + weight * v);
+    }
+  }
+  // Adding nothing makes new variables, which may lie in memory; the others stay in registers.
+  RowSums row{total<double>(square + 0.0), absolutes ? total<double>(absolute + 0.0) : 0};
+  for (; k < dim; ++k) {
+    double v = static_cast<double>(x[k]) - centre[k];
+    if constexpr (offsets) {
+      v -= offset[k];
+    }
+    row.squares += v * v;
+    if constexpr (absolutes) {
+      row.absolutes += __builtin_fabs(v);
+    }
+    if constexpr (adds) {
+      sums[k] += weight * v;
+    }
+  }
+  return row;
+}
+
+// Adds weight * v to `sums`, v as above, and, lane by lane, weight * v^2 to `partials`: to add up
+// the lanes of every row would take as long as all the rest.
+template <bool offsets, class T>
+[[gnu::always_inline]] inline void add_squares(const T* x, const double* centre,
+                                               const double* offset, std::ptrdiff_t dim,
+                                               double weight, double* sums, double* partials) {
+  Vec<double> square{};
+  std::ptrdiff_t k = 0;
+  for (; k + lanes<double> <= dim; k += lanes<double>) {
+    Vec<double> v = load_wide(x + k) - load(centre + k);
+    if constexpr (offsets) {
+      v -= load(offset + k);
+    }
+    const Vec<double> weighted = weight * v;
+    store(sums + k, load(sums + k) + weighted);
+    square += weighted * v;
+  }
+  if (k > 0) {
+    store(partials, load(partials) + square);
+  }
+  for (; k < dim; ++k) {
+    double v = static_cast<double>(x[k]) - centre[k];
+    if constexpr (offsets) {
+      v -= offset[k];
+    }
+    sums[k] += weight * v;
+    partials[k % cluster_partials] += weight * v * v;
+  }
+}
+
+// Rows so many bytes ahead are asked for: between them the sums of far-apart clusters are touched,
+// which keeps the processor from doing it by itself. It took half as long again without, and a
+// third with the first cache, which the sums fill, as the goal. The last ones may lie beyond the
+// end: to ask for what is not there does nothing.
+constexpr std::ptrdiff_t bytes_ahead = 8192;
+
+template <class T>
+inline void prefetch_row(const T* x, std::ptrdiff_t distance, std::ptrdiff_t dim) {
+  constexpr std::ptrdiff_t line = 64;
+  constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
+  const auto begin =
+      reinterpret_cast<std::uintptr_t>(x) + static_cast<std::uintptr_t>(distance * size);
+  for (std::ptrdiff_t byte = 0; byte < dim * size; byte += line) {
+    const auto* at = reinterpret_cast<const void*>(begin + static_cast<std::uintptr_t>(byte));
+    __builtin_prefetch(at, 0, 2);
+  }
+}
+
+template <class T, ClusterSum kind, bool offsets>
+bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
+  const std::ptrdiff_t stride = cluster_scalars + rows.dim + cluster_partials;
+  const auto row_bytes = rows.dim * static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t ahead = (bytes_ahead / row_bytes + 1) * rows.stride;
+  for (std::ptrdiff_t i = 0; i < rows.rows; ++i) {
+    const std::int64_t code = rows.codes[i];
+    if (code < 0) {
+      continue;
+    }
+    if (code >= rows.n_clusters) {
+      return false;
+    }
+    const T* x = rows.x + i * rows.stride;
+    prefetch_row(x, ahead, rows.dim);
+    const double* centre = rows.centers + code * rows.dim;
+    const double* offset = offsets ? rows.offsets + code * rows.dim : nullptr;
+    const double weight = rows.weights == nullptr ? 1 : rows.weights[i];
+    double* out = sums + code * stride;
+    double* vector = out + cluster_scalars;
+    if constexpr (kind == ClusterSum::directions) {
+      const double distance = __builtin_sqrt(
+          take_row<false, false, offsets>(x, centre, offset, rows.dim, 0, vector).squares);
+      if (distance > 0) {
+        const double pull = weight / distance;
+        take_row<true, false, offsets>(x, centre, offset, rows.dim, pull, vector);
+        out[1] += pull;
+        out[3] += weight * distance;
+      } else {
+        out[0] += 1;
+        out[2] += weight;
+      }
+      continue;
+    }
+    out[0] += 1;
+    out[1] += weight;
+    if constexpr (kind == ClusterSum::squares) {
+      add_squares<offsets>(x, centre, offset, rows.dim, weight, vector, vector + rows.dim);
+      continue;
+    }
+    constexpr bool manhattan = kind == ClusterSum::manhattan;
+    const RowSums row =
+        take_row<true, manhattan, offsets>(x, centre, offset, rows.dim, weight, vector);
+    out[2] += weight * row.squares;
+    out[3] += weight * (manhattan ? row.absolutes : __builtin_sqrt(row.squares));
+  }
+  return true;
+}
+
+template <class T, ClusterSum kind>
+bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
+  return rows.offsets == nullptr ? add_rows_from<T, kind, false>(rows, sums)
+                                 : add_rows_from<T, kind, true>(rows, sums);
+}
+
+inline void add_center_squares(const CenterSquares& a) {
+  constexpr int together = 8 * lanes<double>;  // rows whose sums fill half of the registers
+  static_assert(strip_rows % together == 0);
+  for (std::int64_t c = 0; c < a.n_clusters; ++c) {
+    const double* anchor = a.anchors + c * a.stride;
+    const double* offset = a.offsets + c * a.stride;
+    double* out = a.out + c * a.out_stride;
+    for (int row = 0; row < a.rows; row += together) {
+      Vec<double> sums[8] = {};
+      for (std::ptrdiff_t k = 0; k < a.dim; ++k) {
+        const double* x = a.x + k * strip_rows + row;
+#pragma GCC unroll 8
+        for (int v = 0; v < 8; ++v) {
+          // The anchor is near the row: what is left of the row has no digits to lose.
+          const Vec<double> difference = (load(x + v * lanes<double>) - anchor[k]) - offset[k];
+          sums[v] += difference * difference;
+        }
+      }
+      for (int i = 0; i < together && row + i < a.rows; ++i) {
+        out[row + i] += sums[i / lanes<double>][i % lanes<double>];
+      }
+    }
+  }
+}
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

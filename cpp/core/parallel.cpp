@@ -1,0 +1,118 @@
+#include "fastdiv/parallel.hpp"
+
+#include <dlfcn.h>
+#include <omp.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+
+namespace fastdiv {
+namespace {
+
+// Below this many multiply-adds (some 50 microseconds) waking the other threads costs more than it
+// saves.
+constexpr double serial_work = 1.5e6;
+// How long a parallel region runs before the hook is asked: a quarter of the promised 0.2 s.
+constexpr auto slice = std::chrono::milliseconds(50);
+
+std::atomic<int> chosen_threads{0};
+std::atomic<bool> forked{false};
+std::atomic<bool> fork_warning{false};
+
+int threads_from_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const long n = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+  return n > 0 && n < 100000 ? static_cast<int>(n) : 0;
+}
+
+}  // namespace
+
+void watch_forks() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+  static_cast<void>(registered);
+}
+
+void set_num_threads(int n) {
+  chosen_threads = n;
+}
+
+int get_num_threads() {
+  if (const int chosen = chosen_threads) {
+    return chosen;
+  }
+  const int from_environment = threads_from_environment();
+  return from_environment > 0 ? from_environment : omp_get_max_threads();
+}
+
+std::string openmp_runtime() {
+  // Whichever library was loaded first serves the whole process: torch may bring its own.
+  Dl_info info{};
+  const bool found = dladdr(reinterpret_cast<void*>(&omp_get_max_threads), &info) != 0;
+  return (found ? std::string(info.dli_fname) : "linked in") + ", OpenMP " +
+         std::to_string(_OPENMP);
+}
+
+bool take_fork_warning() {
+  if (!fork_warning) {
+    return false;
+  }
+  static std::atomic<bool> warned{false};
+  return !warned.exchange(true);
+}
+
+Workers::Workers(const Options& options, double work)
+    : options_(options), threads_(1), deadline_(Clock::now() + slice) {
+  watch_forks();
+  if (work < serial_work) {
+    return;
+  }
+  const int wanted = options.n_threads > 0 ? options.n_threads : get_num_threads();
+  if (wanted > 1 && forked) {
+    fork_warning = true;
+    return;
+  }
+  threads_ = wanted;
+}
+
+void Workers::ask(double done) {
+  stopped_ = options_.hook && !options_.hook(std::min(done, 1.0));
+  deadline_ = Clock::now() + slice;
+}
+
+bool Workers::for_each(std::int64_t n, double share,
+                       const std::function<void(std::int64_t unit, int thread)>& work,
+                       double cost) {
+  std::atomic<std::int64_t> next{0};
+  if (!stopped_ && Clock::now() >= deadline_) {
+    ask(done_);  // many short loops, none of which lasts as long as a slice
+  }
+  while (!stopped_) {
+    const auto work_until_deadline = [&](int thread) {
+      do {  // at least one, however long the threads take to start
+        const std::int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
+        if (unit >= n) {
+          return;
+        }
+        work(unit, thread);
+      } while (Clock::now() < deadline_);
+    };
+    if (threads_ == 1 || n == 1 || cost < serial_work) {
+      work_until_deadline(0);
+    } else {
+#pragma omp parallel num_threads(threads_)
+      work_until_deadline(omp_get_thread_num());
+    }
+    const std::int64_t begun = next.load();
+    if (begun >= n) {
+      break;
+    }
+    ask(done_ + share * static_cast<double>(begun) / static_cast<double>(n));
+  }
+  done_ += share;
+  return !stopped_;
+}
+
+}  // namespace fastdiv

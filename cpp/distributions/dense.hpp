@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "fastdiv/isa.hpp"
+
+namespace fastdiv {
+
+// Runs work(unit) for units [0, n), maybe on several threads; false: stopped.
+using Loop =
+    std::function<bool(std::int64_t n, const std::function<void(std::int64_t unit)>& work)>;
+
+// KL(p || q) of two Gaussians of many dimensions, by blocked factorisations on the tile engine's
+// matrix product; NaN where a matrix is not positive definite.
+template <class T>
+bool dense_kl(const Loop& loop, const GaussianItem<T>& p, const GaussianItem<T>& q, int dim,
+              double* out);
+
+// The status of the parameter matrix of a Gaussian of many dimensions.
+template <class T>
+bool dense_status(const Loop& loop, const GaussianItem<T>& p, int dim, std::uint8_t* status);
+
+}  // namespace fastdiv

@@ -1,0 +1,212 @@
+#include "fastdiv/distributions.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "distributions/batch.hpp"
+#include "distributions/dense.hpp"
+#include "pairs/walk/group.hpp"
+#include "pairs/walk/tiles.hpp"
+
+namespace fastdiv {
+namespace {
+
+using std::ptrdiff_t;
+
+template <class T>
+GaussianItem<T> item_at(const Gaussians<T>& all, const std::vector<ptrdiff_t>& shape,
+                        ptrdiff_t index) {
+  return {all.mean + offset(shape, all.mean_strides, index),
+          all.parameter + offset(shape, all.parameter_strides, index),
+          all.mean_strides.back(),
+          all.parameter_strides[shape.size()],
+          all.parameter_strides.back(),
+          all.scale};
+}
+
+// Runs visit(first, count, thread) on groups of up to `group` items, `work` multiply-adds each.
+template <class Visit>
+bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
+                    const Visit& visit) {
+  const ptrdiff_t step = items_per_unit(work * static_cast<double>(group)) * group;
+  return workers.for_each((n + step - 1) / step, 1, [&](std::int64_t unit, int thread) {
+    const ptrdiff_t end = std::min(n, (unit + 1) * step);
+    for (ptrdiff_t i = unit * step; i < end; i += group) {
+      visit(i, static_cast<int>(std::min(group, end - i)), thread);
+    }
+  });
+}
+
+// From here on the matrices of as many items as there are lanes would fill the caches: up to it
+// they took a third of the time.
+constexpr ptrdiff_t least_dense_dim = 257;
+
+// Runs visit(i, loop) on large items: many of them side by side, few of them (or huge ones, which
+// Ctrl-C has to interrupt) one after the other on all threads.
+template <class Visit>
+bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& visit) {
+  const Loop serial = [](std::int64_t units, const std::function<void(std::int64_t)>& work) {
+    for (std::int64_t unit = 0; unit < units; ++unit) {
+      work(unit);
+    }
+    return true;
+  };
+  if (n >= workers.threads() && dim <= 1024) {
+    return workers.for_each(n, 1, [&](std::int64_t i, int) { visit(i, serial); });
+  }
+  const Loop parallel = [&](std::int64_t units, const std::function<void(std::int64_t)>& work) {
+    return workers.for_each(units, 0, [&](std::int64_t unit, int) { work(unit); });
+  };
+  for (ptrdiff_t i = 0; i < n; ++i) {
+    if (!visit(i, parallel) || !workers.for_each(0, 1.0 / static_cast<double>(n), nullptr)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+double matrix_work(ptrdiff_t dim) {
+  const double d = static_cast<double>(dim);
+  return d * d * (d / 2 + 10);
+}
+
+}  // namespace
+
+template <class T>
+bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const Gaussians<T>& p,
+                 const Gaussians<T>& q, double* out, const Options& options) {
+  const GaussianOps<T>& ops = isa().gaussian<T>();
+  const ptrdiff_t n = count(batch_shape);
+  if (is_diagonal(p.scale) && is_diagonal(q.scale)) {
+    const double work = 10 * static_cast<double>(dim);
+    Workers workers(options, work * static_cast<double>(n));
+    return for_each_group(workers, n, 1, work, [&](ptrdiff_t i, int, int) {
+      out[i] = ops.diagonal_kl(item_at(p, batch_shape, i), item_at(q, batch_shape, i), dim);
+    });
+  }
+  const double work = matrix_work(dim);
+  Workers workers(options, work * static_cast<double>(n));
+  const int d = static_cast<int>(dim);
+  if (dim >= least_dense_dim) {
+    return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
+      return dense_kl(loop, item_at(p, batch_shape, i), item_at(q, batch_shape, i), d, out + i);
+    });
+  }
+  const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
+  return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
+    GaussianItem<T> from_p[max_items], from_q[max_items];
+    for (int i = 0; i < items; ++i) {
+      from_p[i] = item_at(p, batch_shape, first + i);
+      from_q[i] = item_at(q, batch_shape, first + i);
+    }
+    ops.full_kl(from_p, from_q, items, d, scratch[static_cast<std::size_t>(thread)].data(),
+                out + first);
+  });
+}
+
+template <class T>
+bool diagonal_gradients(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                        const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
+                        double* by_q, const Options& options) {
+  if (!is_diagonal(p.scale) || !is_diagonal(q.scale)) {
+    throw std::invalid_argument("the parameters must be those of diagonal Gaussians");
+  }
+  const GaussianOps<T>& ops = isa().gaussian<T>();
+  const ptrdiff_t n = count(batch_shape);
+  const double work = 30 * static_cast<double>(dim);
+  Workers workers(options, work * static_cast<double>(n));
+  return for_each_group(workers, n, 1, work, [&](ptrdiff_t i, int, int) {
+    ops.diagonal_gradients(item_at(p, batch_shape, i), item_at(q, batch_shape, i), dim,
+                           means + i * dim, by_p + i * dim,
+                           by_q == nullptr ? nullptr : by_q + i * dim);
+  });
+}
+
+template <class T>
+bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const Gaussians<T>& p,
+                   std::uint8_t* status, const Options& options) {
+  const GaussianOps<T>& ops = isa().gaussian<T>();
+  const ptrdiff_t n = count(batch_shape);
+  const double work = matrix_work(dim);
+  Workers workers(options, work * static_cast<double>(n));
+  const int d = static_cast<int>(dim);
+  if (dim >= least_dense_dim) {
+    return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
+      return dense_status(loop, item_at(p, batch_shape, i), d, status + i);
+    });
+  }
+  const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
+  return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
+    GaussianItem<T> from[max_items];
+    for (int i = 0; i < items; ++i) {
+      from[i] = item_at(p, batch_shape, first + i);
+    }
+    ops.matrix_status(from, items, d, scratch[static_cast<std::size_t>(thread)].data(),
+                      status + first);
+  });
+}
+
+namespace {
+
+std::vector<double> norms(const MatrixView<double>& x) {
+  std::vector<double> all(static_cast<std::size_t>(x.rows));
+  for (ptrdiff_t i = 0; i < x.rows; ++i) {
+    double sum = 0;
+    for (ptrdiff_t k = 0; k < x.cols; ++k) {
+      sum += x(i, k) * x(i, k);
+    }
+    all[static_cast<std::size_t>(i)] = std::sqrt(sum);
+  }
+  return all;
+}
+
+}  // namespace
+
+bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* a_offset,
+                      const double* b_offset, double tolerance, double* out,
+                      const Options& options) {
+  const Block block{0, a.rows, 1, b.rows, false};
+  Group group;
+  group.base = Base::dot;
+  check<double>({a, b}, {group}, 0);
+  Workers workers(options, total_work({group}, a.cols, block.pairs()));
+  const ReadyGroup<double> ready(workers, {a, b}, group);
+  const TileList tiles({block}, ready.pair_work());
+  const auto memory = buffers<double>(workers.threads(), tile_size);
+  const double unit = ready.length() * ready.length();
+  const std::vector<double> a_norms = norms(a), b_norms = norms(b);
+  // Roundings of the features, of the offsets, and of the partial sums as a random walk; the sum of
+  // the absolute products is at most the product of the norms.
+  const double error = std::numeric_limits<double>::epsilon() / tolerance *
+                       (4 + std::sqrt(static_cast<double>(a.cols)));
+  const auto work = [&](const TileList::Unit& unit_of_tiles, int thread, double*) {
+    double* tile = memory[static_cast<std::size_t>(thread)].data();
+    bool direct_hint = false;
+    tiles.for_each_tile(unit_of_tiles, [&](ptrdiff_t col, Extent e) {
+      ready.fill(0, unit_of_tiles.row, 1, col, e, tile, direct_hint);
+      for (int r = 0; r < e.rows; ++r) {
+        const ptrdiff_t i = unit_of_tiles.row + r;
+        isa().halve_products(tile + r * tile_cols, unit, a_offset[i], b_offset + col,
+                             a_norms[static_cast<std::size_t>(i)], b_norms.data() + col, error,
+                             e.cols, out + i * b.rows + col);
+      }
+    });
+  };
+  const auto nothing = [](const TileList::Unit&, const double*) {};
+  return run_ordered(workers, tiles, 0, 1, work, nothing);
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                    \
+  template bool gaussian_kl(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,        \
+                            const Gaussians<T>&, double*, const Options&);                        \
+  template bool diagonal_gradients(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
+                                   const Gaussians<T>&, double*, double*, double*,                \
+                                   const Options&);                                               \
+  template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,      \
+                              std::uint8_t*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv

@@ -1,0 +1,223 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <stdexcept>
+
+#include "fastdiv/engine.hpp"
+#include "pairs/walk/group.hpp"
+#include "pairs/walk/tiles.hpp"
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+namespace {
+
+constexpr std::size_t digits = 1 << 16;
+constexpr double few_pairs = digits;  // counting the digits of fewer takes longer than a copy
+
+template <class T>
+T from_bits(std::uint64_t bits) {
+  T value;
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+
+// The tile values of ranks `rank` (from 0) and, with `next`, rank + 1, by 16-bit digits of their
+// bits: one pass over all pairs per digit.
+template <class T>
+class Selection {
+ public:
+  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles, int col_sample)
+      : workers_(workers),
+        ready_(ready),
+        tiles_(tiles),
+        col_sample_(col_sample),
+        memory_(buffers<T>(workers.threads(), tile_size)),
+        counts_(static_cast<std::size_t>(workers.threads())) {}
+
+  bool find(std::uint64_t rank, T* value, T* next) {
+    std::uint64_t prefix = 0;
+    std::uint64_t rest = rank;
+    std::size_t digit = 0;
+    for (int pass = passes - 1; pass >= 0; --pass) {
+      if (!count(16 * pass, prefix)) {
+        return false;
+      }
+      for (digit = 0; rest >= total_[digit]; ++digit) {
+        rest -= total_[digit];
+      }
+      prefix = prefix << 16 | digit;
+    }
+    *value = from_bits<T>(prefix);
+    if (next == nullptr) {
+      return true;
+    }
+    // Mostly the next value differs from this one in the last digit at most.
+    if (rest + 1 < total_[digit]) {
+      *next = *value;
+      return true;
+    }
+    const auto other = std::find_if(total_.begin() + static_cast<ptrdiff_t>(digit) + 1,
+                                    total_.end(), [](std::uint64_t n) { return n > 0; });
+    if (other == total_.end()) {
+      return find(rank + 1, next, nullptr);
+    }
+    *next = from_bits<T>((prefix >> 16 << 16) + static_cast<std::uint64_t>(other - total_.begin()));
+    return true;
+  }
+
+  // The same from a copy of all values: faster while they are fewer than the digits.
+  bool find_among_few(std::uint64_t rank, T* value, T* next) {
+    std::vector<std::vector<T>> found(memory_.size());
+    const auto work = [&](const TileList::Unit& unit, int thread, double*) {
+      const auto id = static_cast<std::size_t>(thread);
+      bool direct_hint = false;
+      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+        const T* tile = memory_[id].data();
+        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
+        for (int i = 0; i < e.rows; ++i) {
+          const T* row = tile + i * tile_cols;
+          found[id].insert(found[id].end(), row + std::max(0, e.diagonal + i + 1), row + e.cols);
+        }
+      });
+    };
+    const auto nothing = [](const TileList::Unit&, double*) {};
+    if (!run_ordered(workers_, tiles_, 0, 1, work, nothing)) {
+      return false;
+    }
+    std::vector<T>& values = found[0];
+    for (std::size_t t = 1; t < found.size(); ++t) {
+      values.insert(values.end(), found[t].begin(), found[t].end());
+    }
+    const auto at = values.begin() + static_cast<ptrdiff_t>(rank);
+    std::nth_element(values.begin(), at, values.end());
+    *value = *at;
+    if (next != nullptr) {
+      *next = *std::min_element(at + 1, values.end());
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int passes = sizeof(T) / 2;
+
+  // total_[digit]: how many values have `prefix` above `shift` + 16 and `digit` above `shift`.
+  bool count(int shift, std::uint64_t prefix) {
+    for (auto& counts : counts_) {
+      counts.assign(digits, 0);
+    }
+    const auto work = [&](const TileList::Unit& unit, int thread, double*) {
+      const auto id = static_cast<std::size_t>(thread);
+      bool direct_hint = false;
+      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
+        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
+        isa().ops<T>().count_digits(memory_[id].data(), e, shift, prefix, counts_[id].data());
+      });
+    };
+    const auto nothing = [](const TileList::Unit&, double*) {};
+    if (!run_ordered(workers_, tiles_, 0, 1.0 / passes, work, nothing)) {
+      return false;
+    }
+    total_ = counts_[0];
+    for (std::size_t t = 1; t < counts_.size(); ++t) {
+      std::transform(total_.begin(), total_.end(), counts_[t].begin(), total_.begin(),
+                     std::plus<>());
+    }
+    return true;
+  }
+
+  Workers& workers_;
+  const ReadyGroup<T>& ready_;
+  const TileList& tiles_;
+  int col_sample_;
+  std::vector<Buffer<T>> memory_;
+  std::vector<std::vector<std::uint64_t>> counts_;  // per thread
+  std::vector<std::uint64_t> total_;
+};
+
+// The distances of ranks `rank` and, unless null, rank + 1.
+template <class T>
+bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_t rank,
+            double* value, double* next, const Options& options) {
+  const MatrixView<T>& x = samples.front();
+  const MatrixView<T>& y = samples.back();
+  const int col_sample = static_cast<int>(samples.size()) - 1;
+  const Block block{0, x.rows, col_sample, y.rows, col_sample == 0};
+  check<T>(samples, {}, 0);
+  if (metric == Base::dot || !(static_cast<double>(rank) < block.pairs())) {
+    throw std::invalid_argument("a ranked distance needs a metric and a pair of that rank");
+  }
+  Workers workers(options, block.pairs() * static_cast<double>(x.cols + 20));
+  Group group;
+  group.base = metric;
+  const ReadyGroup<T> ready(workers, samples, group, Formula::direct);
+  const TileList tiles({block}, ready.pair_work());
+  T low{};
+  T high{};
+  Selection<T> selection(workers, ready, tiles, col_sample);
+  T* above = next == nullptr ? nullptr : &high;
+  if (!(block.pairs() <= few_pairs ? selection.find_among_few(rank, &low, above)
+                                   : selection.find(rank, &low, above))) {
+    return false;
+  }
+  if constexpr (sizeof(T) == 4) {
+    // Squares this small, or none, may have left float's range beside one far outlier.
+    if (low < 0x1p-80F) {
+      std::vector<Buffer<double>> memory(samples.size());
+      std::vector<MatrixView<double>> wide;
+      for (std::size_t s = 0; s < samples.size(); ++s) {
+        wide.push_back(widen(workers, samples[s], memory[s]));
+      }
+      return !workers.stopped() && select(wide, metric, rank, value, next, options);
+    }
+  }
+  const auto distance = [&](T of_tile) {
+    const double t = static_cast<double>(of_tile);
+    return ready.length() * (metric == Base::l1 ? t : std::sqrt(2 * t));
+  };
+  *value = distance(low);
+  if (next != nullptr) {
+    *next = distance(high);
+  }
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+bool ranked_distance(MatrixView<T> x, const MatrixView<T>* y, Base metric, std::uint64_t rank,
+                     double* out, const Options& options) {
+  std::vector<MatrixView<T>> samples{x};
+  if (y != nullptr) {
+    samples.push_back(*y);
+  }
+  return select(samples, metric, rank, out, nullptr, options);
+}
+
+template <class T>
+bool median_distance(MatrixView<T> x, Base metric, double* out, const Options& options) {
+  if (x.rows < 2) {
+    throw std::invalid_argument("median_distance needs two rows");
+  }
+  const auto pairs =
+      static_cast<std::uint64_t>(x.rows) * static_cast<std::uint64_t>(x.rows - 1) / 2;
+  double low = 0;
+  double high = 0;
+  const bool even = pairs % 2 == 0;
+  if (!select<T>({x}, metric, (pairs - 1) / 2, &low, even ? &high : nullptr, options)) {
+    return false;
+  }
+  *out = even ? 0.5 * (low + high) : low;
+  return true;
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                     \
+  template bool ranked_distance(MatrixView<T>, const MatrixView<T>*, Base, std::uint64_t, double*, \
+                                const Options&);                                                   \
+  template bool median_distance(MatrixView<T>, Base, double*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv

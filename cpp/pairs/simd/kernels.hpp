@@ -1,0 +1,400 @@
+#pragma once
+
+#include "fastdiv/isa.hpp"
+#include "isa/simd.hpp"
+
+// One functor per kernel. A functor maps tile values to kernel values in place; its constants come
+// from `prepare`, which sees the length of the tile's unit (a power of two; isa.hpp has the base
+// values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
+// out, a power of two wherever exact kernel values exist, so that they stay exact. Without a bound
+// (infinity) nothing is taken out. It returns what is wrong with the parameters for these data, or
+// null.
+//
+// `slope(t, f)` is f'(t), given t and f(t); 0 where a kernel has a cusp.
+//
+// `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
+// a tile value it is the relative error of the kernel value, which the engine compares with its
+// tolerance.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+constexpr double log2_e = 1.4426950408889634074;
+constexpr double ln_2 = 0.69314718055994530942;
+
+// A kernel changes by a factor e over a tile value of about 1 / rate. Beyond the largest rate that
+// value nears the bottom of T's range.
+template <class T>
+inline bool is_steep(double rate) {
+  return !(rate <= (sizeof(T) == 4 ? 1e30 : 1e200));
+}
+
+template <class T>
+inline const char* check_bandwidth(double rate) {
+  return !is_steep<T>(rate) ? nullptr
+         : sizeof(T) == 4
+             ? "the bandwidth is below 1e-15 of the range of the data (a fill value or an "
+               "outlier?), too little for float32: clean the data or pass float64"
+             : "the bandwidth is below 1e-100 of the range of the data";
+}
+
+// Half squared distances below this count as 0 where slopes have no bound: their roots are some
+// 1e-16 of the range of the data in float32, 1e-130 in float64.
+template <class T>
+constexpr T coincident = sizeof(T) == 4 ? static_cast<T>(1e-32) : static_cast<T>(1e-260);
+
+inline double square(double x) {
+  return x * x;
+}
+
+// The smallest power of two >= x; 1 for x = 0 and, no bound being known, for infinity.
+inline double power_of_two_above(double x) {
+  return x > 0 && x < __builtin_huge_val() ? __builtin_exp2(__builtin_ceil(__builtin_log2(x))) : 1;
+}
+
+// exp(-D / (2 sigma^2))
+template <class T>
+struct Rbf {
+  static constexpr const char* name = "rbf";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    c[0] = 1;
+    c[1] = -square(length / p[0]) * log2_e;
+    return check_bandwidth<T>(-c[1]);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
+  }
+  T rate;
+  explicit Rbf(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (rate * static_cast<T>(ln_2)); }
+};
+
+// exp(-L / sigma), L the L1 distance
+template <class T>
+struct Laplacian {
+  static constexpr const char* name = "laplacian";
+  static constexpr Base base = Base::l1;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    c[0] = 1;
+    c[1] = -length / p[0] * log2_e;
+    return !is_steep<T>(-c[1]) ? nullptr
+           : sizeof(T) == 4
+               ? "the bandwidth is below 1e-30 of the range of the data (a fill value or an "
+                 "outlier?), too little for float32: clean the data or pass float64"
+               : "the bandwidth is below 1e-200 of the range of the data";
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate;
+  explicit Laplacian(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (rate * static_cast<T>(ln_2)); }
+};
+
+// Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
+template <class T>
+inline const char* prepare_matern(double two_nu, const double* p, double length, double* c) {
+  c[0] = 1;
+  c[1] = __builtin_sqrt(2 * two_nu) * (length / p[0]);
+  return check_bandwidth<T>(square(c[1]));
+}
+
+template <class T>
+inline bool matern_vanishes(const double* c, double smallest) {
+  return c[1] * __builtin_sqrt(smallest) * log2_e > Simd<T>::smallest_exponent;
+}
+
+template <class T>
+struct Matern12 {
+  static constexpr const char* name = "matern12";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(1, p, length, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] / __builtin_sqrt(smallest);
+  }
+  T rate;
+  explicit Matern12(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    return exp2_scaled(sqrt<T>(t) * rate, static_cast<T>(-log2_e));
+  }
+  // -rate f / (2 sqrt(t))
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    return t >= coincident<T> ? f * (rate * T{-0.5}) / sqrt<T>(t) : Vec<T>{};
+  }
+};
+
+template <class T>
+struct Matern32 {
+  static constexpr const char* name = "matern32";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(3, p, length, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : 0.5 * c[1] * c[1];
+  }
+  T rate;
+  explicit Matern32(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    return (r + T{1}) * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+  // -rate^2 exp(-r) / 2
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    return f * (rate * T{-0.5} * rate) / (sqrt<T>(t) * rate + T{1});
+  }
+};
+
+template <class T>
+struct Matern52 {
+  static constexpr const char* name = "matern52";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    return prepare_matern<T>(5, p, length, c);
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return matern_vanishes<T>(c, smallest) ? 0 : c[1] * c[1] / 6;
+  }
+  T rate;
+  explicit Matern52(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    const Vec<T> factor = (r * static_cast<T>(1.0 / 3) + T{1}) * r + T{1};
+    return factor * exp2_scaled(r, static_cast<T>(-log2_e));
+  }
+  // -rate^2 (1 + r) exp(-r) / 6
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    const Vec<T> r = sqrt<T>(t) * rate;
+    const Vec<T> factor = (r * static_cast<T>(1.0 / 3) + T{1}) * r + T{1};
+    return f * (rate * static_cast<T>(-1.0 / 6) * rate) * ((r + T{1}) / factor);
+  }
+};
+
+// (1 + D / (2 alpha sigma^2))^-alpha
+template <class T>
+struct RationalQuadratic {
+  static constexpr const char* name = "rational_quadratic";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 2;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    // From this alpha on it is exp(-D / (2 sigma^2)) to within the tolerance, wherever that is a
+    // normal number; far beyond it alpha and D / alpha would leave T's range.
+    constexpr double limit = sizeof(T) == 4 ? 1e12 : 1e20;
+    const double alpha = p[0] < limit ? p[0] : limit;
+    const double rate = square(length / p[1]);
+    c[0] = 1;
+    c[1] = rate / alpha;
+    c[2] = -alpha;
+    if (!is_steep<T>(c[1])) {
+      return nullptr;
+    }
+    const char* problem = check_bandwidth<T>(rate);
+    return problem != nullptr ? problem
+           : sizeof(T) == 4
+               ? "alpha of the rational quadratic kernel is too small for these data and float32: "
+                 "pass a larger one, or float64 data"
+               : "alpha of the rational quadratic kernel is too small for these data";
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return -c[2] * c[1] / (1 + c[1] * smallest);
+  }
+  T rate, power;
+  explicit RationalQuadratic(const double* c)
+      : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    const Vec<T> u = t * rate;
+    return exp2_scaled<T>(log2<T>(u + T{1}, u), power);
+  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const { return f * (power * rate) / (t * rate + T{1}); }
+};
+
+// c / (c + D)
+template <class T>
+struct InverseMultiquadric {
+  static constexpr const char* name = "imq";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double, double* c) {
+    c[0] = 1;
+    c[1] = 2 * square(length / __builtin_sqrt(p[0]));
+    return !is_steep<T>(c[1]) ? nullptr
+           : sizeof(T) == 4
+               ? "c of the inverse multiquadric kernel is below 1e-30 of the squared range of the "
+                 "data, too little for float32: pass a larger one, or float64 data"
+               : "c of the inverse multiquadric kernel is below 1e-200 of the squared range of the "
+                 "data";
+  }
+  static double sensitivity(const double* c, double smallest) {
+    return c[1] / (1 + c[1] * smallest);
+  }
+  T rate;
+  explicit InverseMultiquadric(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return T{1} / (t * rate + T{1}); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return f * (f * -rate); }
+};
+
+// (gamma x.y + coef0)^degree
+template <class T>
+struct Polynomial {
+  static constexpr const char* name = "polynomial";
+  static constexpr Base base = Base::dot;
+  static constexpr int n_params = 3;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    // Values are taken relative to the largest that norms allow; beyond these degrees most would
+    // leave T's range.
+    constexpr double most = sizeof(T) == 4 ? 20 : 100;
+    const double degree = p[0];
+    if (!(degree >= 1 && degree <= most && degree == __builtin_floor(degree))) {
+      return sizeof(T) == 4
+                 ? "the degree of a polynomial kernel must be an integer from 1 to 20 for "
+                   "float32 data, to 100 for float64"
+                 : "the degree of a polynomial kernel must be an integer from 1 to 100";
+    }
+    const double root = power_of_two_above(p[1] * square(length) * bound + __builtin_fabs(p[2]));
+    c[0] = __builtin_pow(root, degree);
+    c[1] = p[1] * square(length) / root;
+    c[2] = p[2] / root;
+    c[3] = degree;
+    return nullptr;
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate, offset;
+  int degree;
+  explicit Polynomial(const double* c)
+      : rate(static_cast<T>(c[1])), offset(static_cast<T>(c[2])), degree(static_cast<int>(c[3])) {}
+  Vec<T> operator()(Vec<T> t) const { return power(t * rate + offset, degree); }
+  Vec<T> slope(Vec<T> t, Vec<T>) const {
+    return power(t * rate + offset, degree - 1) * (rate * static_cast<T>(degree));
+  }
+
+ private:
+  static Vec<T> power(Vec<T> square, int exponent) {
+    Vec<T> power = splat(T{1});
+    for (int rest = exponent;;) {
+      if (rest & 1) {
+        power *= square;
+      }
+      rest >>= 1;
+      if (rest == 0) {
+        return power;
+      }
+      square *= square;
+    }
+  }
+};
+
+// x.y
+template <class T>
+struct Linear {
+  static constexpr const char* name = "linear";
+  static constexpr Base base = Base::dot;
+  static constexpr int n_params = 0;
+  static const char* prepare(const double*, double length, double bound, double* c) {
+    c[1] = 1 / power_of_two_above(bound);
+    c[0] = square(length) / c[1];
+    return nullptr;
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate;
+  explicit Linear(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return t * rate; }
+  Vec<T> slope(Vec<T>, Vec<T>) const { return splat(rate); }
+};
+
+// -D^(beta/2), beta > 0
+template <class T>
+struct Energy {
+  static constexpr const char* name = "energy";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    // An even power of two, so that its root is one too: for exponent 1 integers stay integers.
+    const double root = square(power_of_two_above(__builtin_sqrt(2 * bound)));
+    c[0] = -__builtin_pow(length, p[0]) * __builtin_pow(root, 0.5 * p[0]);
+    c[1] = 2 / root;
+    c[2] = 0.5 * p[0];
+    return nullptr;
+  }
+  static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
+  T rate, power;
+  explicit Energy(const double* c) : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    if (power == T{0.5}) {
+      return sqrt<T>(t * rate);
+    }
+    const Vec<T> u = t * rate;
+    if (power == T{1}) {
+      return u;
+    }
+    return power == T{2} ? u * u : pow_unit<T>(u, power);
+  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    if (power == T{1}) {
+      return splat(rate);
+    }
+    return t >= coincident<T> ? f * power / t : Vec<T>{};
+  }
+};
+
+// -L^beta, beta > 0, L the L1 distance
+template <class T>
+struct CityBlock {
+  static constexpr const char* name = "cityblock";
+  static constexpr Base base = Base::l1;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    const double root = power_of_two_above(bound);
+    c[0] = -__builtin_pow(length * root, p[0]);
+    c[1] = 1 / root;
+    c[2] = p[0];
+    return nullptr;
+  }
+  static double sensitivity(const double*, double) { return 0; }
+  T rate, power;
+  explicit CityBlock(const double* c) : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
+  Vec<T> operator()(Vec<T> t) const {
+    return power == T{1} ? t * rate : pow_unit<T>(t * rate, power);
+  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const {
+    if (power == T{1}) {
+      return splat(rate);
+    }
+    return t >= coincident<T> ? f * power / t : Vec<T>{};
+  }
+};
+
+// exp(-D / (2 sigma^2)) - 1: the same MMD as without the 1, with the digits of wide kernels
+template <class T>
+struct RbfLessOne {
+  static constexpr const char* name = "rbf_less_one";
+  static constexpr Base base = Base::sqdist;
+  static constexpr int n_params = 1;
+  static const char* prepare(const double* p, double length, double bound, double* c) {
+    const char* problem = Rbf<T>::prepare(p, length, bound, c);
+    c[0] = -1;
+    return problem;
+  }
+  // u exp(-u) / (1 - exp(-u)) <= 1
+  static double sensitivity(const double*, double smallest) { return 1 / smallest; }
+  T rate;
+  explicit RbfLessOne(const double* c) : rate(static_cast<T>(c[1])) {}
+  Vec<T> operator()(Vec<T> t) const { return one_less_exp2_scaled(t, rate); }
+  Vec<T> slope(Vec<T>, Vec<T> f) const { return (f - T{1}) * (rate * static_cast<T>(ln_2)); }
+};
+
+template <class... F>
+struct KernelList {};
+
+template <class T>
+using AllKernels = KernelList<Rbf<T>, Laplacian<T>, Matern12<T>, Matern32<T>, Matern52<T>,
+                              RationalQuadratic<T>, InverseMultiquadric<T>, Polynomial<T>,
+                              Linear<T>, Energy<T>, CityBlock<T>, RbfLessOne<T>>;
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -1,0 +1,161 @@
+#pragma once
+
+#include "fastdiv/isa.hpp"
+#include "isa/simd.hpp"
+#include "pairs/simd/tile.hpp"
+
+// Gradients of sums over a tile: products of its slopes with the rows of a sample. With t the tile
+// value of rows u and v, the gradient of f(t) is f'(t) (u - v) for half squared distances, f'(t)
+// sign(u - v) for L1 distances and f'(t) v for dot products.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+// As many features as leave registers for the rows of the other sample.
+template <class T>
+struct SpreadRows {
+  static constexpr int features = block_rows;
+  static constexpr bool summed = true, relative = false, scaled = false;
+  static Vec<T> of(Vec<T> x, Vec<T>) { return x; }
+};
+
+template <class T>
+struct SpreadDifferences {
+  static constexpr int features = block_rows / 2;
+  static constexpr bool summed = false, relative = true, scaled = true;
+  static Vec<T> of(Vec<T> x, Vec<T> y) { return x - y; }
+};
+
+template <class T>
+struct SpreadSigns {
+  static constexpr int features = block_rows / 2;
+  static constexpr bool summed = false, relative = true, scaled = false;
+  static Vec<T> of(Vec<T> x, Vec<T> y) {
+    const Vec<T> one = splat(T{1});
+    const Vec<T> positive = x > y ? one : Vec<T>{};
+    return x < y ? -one : positive;
+  }
+};
+
+// Some features of one panel of columns over `rows` rows, all of them in one panel of x.
+template <class T, class Op, int Features, bool Summed>
+[[gnu::always_inline]] inline void spread_block(const T* tile, int leading, int rows, const T* x,
+                                                const T* y, const T* unit, T* out, T* out_sums) {
+  constexpr int panel = panel_rows<T>;
+  Vec<T> sum[Features][block_vectors];
+  Vec<T> own[Op::relative ? Features : 1][block_vectors];
+  Vec<T> total[block_vectors];
+#pragma GCC unroll 3
+  for (int v = 0; v < block_vectors; ++v) {
+    total[v] = Vec<T>{};
+#pragma GCC unroll 8
+    for (int f = 0; f < Features; ++f) {
+      sum[f][v] = Vec<T>{};
+      if constexpr (Op::relative) {
+        own[f][v] = load(y + f * panel + v * lanes<T>);
+      }
+    }
+  }
+  for (int i = 0; i < rows; ++i, tile += leading) {
+    Vec<T> slope[block_vectors];
+#pragma GCC unroll 3
+    for (int v = 0; v < block_vectors; ++v) {
+      slope[v] = load(tile + v * lanes<T>);
+      if constexpr (Summed) {
+        total[v] += slope[v];
+      }
+    }
+#pragma GCC unroll 8
+    for (int f = 0; f < Features; ++f) {
+      const Vec<T> row = splat(x[f * panel + i]);
+#pragma GCC unroll 3
+      for (int v = 0; v < block_vectors; ++v) {
+        sum[f][v] += slope[v] * Op::of(row, own[Op::relative ? f : 0][v]);
+      }
+    }
+  }
+#pragma GCC unroll 3
+  for (int v = 0; v < block_vectors; ++v) {
+#pragma GCC unroll 8
+    for (int f = 0; f < Features; ++f) {
+      T* to = out + f * panel + v * lanes<T>;
+      store(to, load(to) + (Op::scaled ? sum[f][v] * unit[f] : sum[f][v]));
+    }
+    if constexpr (Summed) {
+      T* to = out_sums + v * lanes<T>;
+      store(to, load(to) + total[v]);
+    }
+  }
+}
+
+// All features from k on, in blocks of `Features`, then half as many.
+template <class T, class Op, int Features>
+[[gnu::always_inline]] inline void spread_features(const SpreadOperands<T>& s, const T* tile,
+                                                   int rows, const T* x, const T* y, T* out,
+                                                   std::ptrdiff_t k) {
+  constexpr int panel = panel_rows<T>;
+  for (; k + Features <= s.dim; k += Features) {
+    const T* own = Op::relative ? y + k * panel : nullptr;
+    const T* unit = Op::scaled ? s.difference_unit + k : nullptr;
+    const T* row = x + k * panel;
+    T* to = out + k * panel;
+    if (Op::summed && k == 0) {
+      spread_block<T, Op, Features, Op::summed>(tile, s.leading, rows, row, own, unit, to,
+                                                out + s.dim * panel);
+    } else {
+      spread_block<T, Op, Features, false>(tile, s.leading, rows, row, own, unit, to, nullptr);
+    }
+  }
+  if constexpr (Features > 1) {
+    spread_features<T, Op, Features / 2>(s, tile, rows, x, y, out, k);
+  }
+}
+
+template <class T, class Op>
+void spread(const SpreadOperands<T>& s) {
+  constexpr int panel = panel_rows<T>;
+  for (int j = 0; j < s.cols; j += panel) {
+    const T* y = Op::relative ? s.y + j * s.dim : nullptr;
+    T* out = s.out + j * (s.dim + 1);
+    for (int i = 0; i < s.rows; i += panel) {
+      const int rows = s.rows - i < panel ? s.rows - i : panel;
+      spread_features<T, Op, Op::features>(s, s.tile + i * s.leading + j, rows, s.x + i * s.dim, y,
+                                           out, 0);
+    }
+  }
+}
+
+template <class T>
+void transpose_tile(const T* tile, T* out) {
+  for (int r = 0; r < tile_rows; r += lanes<T>) {
+    for (int c = 0; c < tile_cols; c += lanes<T>) {
+      Vec<T> block[lanes<T>];
+      for (int i = 0; i < lanes<T>; ++i) {
+        block[i] = load(tile + (r + i) * tile_cols + c);
+      }
+      transpose<T>(block);
+      for (int i = 0; i < lanes<T>; ++i) {
+        store(out + (c + i) * tile_rows + r, block[i]);
+      }
+    }
+  }
+}
+
+// See TileOps::settle.
+template <class T>
+void settle(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out) {
+  constexpr int panel = panel_rows<T>;
+  T* sums = spread + dim * panel;
+  for (std::ptrdiff_t k = 0; k < dim; ++k, spread += panel, out += panel) {
+    for (int r = 0; r < panel; ++r) {
+      const double whole =
+          x == nullptr ? 0 : static_cast<double>(sums[r]) * static_cast<double>(x[k * panel + r]);
+      out[r] += sign * (whole - static_cast<double>(spread[r]));
+      spread[r] = 0;
+    }
+  }
+  for (int r = 0; r < panel; ++r) {
+    sums[r] = 0;
+  }
+}
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

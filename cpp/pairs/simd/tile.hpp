@@ -1,0 +1,182 @@
+#pragma once
+
+#include "fastdiv/isa.hpp"
+#include "isa/simd.hpp"
+
+// Fills one tile of half squared distances, L1 distances or dot products.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+// The register block: block_rows x block_vectors accumulators, block_vectors column vectors and
+// one broadcast fill the register file (32 registers with 64-byte vectors, else 16).
+constexpr int block_rows = vector_bytes == 64 ? 8 : 4;
+constexpr int block_vectors = vector_bytes == 16 ? 2 : 3;
+template <class T>
+constexpr int panel_rows = block_vectors * lanes<T>;
+static_assert(tile_rows % panel_rows<float> == 0 && tile_rows % panel_rows<double> == 0);
+static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
+
+// Features per pass: three panels of them stay in the L2 cache together with the tile.
+constexpr std::ptrdiff_t feature_block = 512;
+
+// -1/2 D = x.y - |x|^2/2 - |y|^2/2 with the sign turned, so that the tile holds D/2.
+// Cancels when the rows are far from the centre and close to each other: the engine bounds the
+// error and uses DirectSqDist where it would be too large. Rounding may leave values just below 0.
+template <class T>
+struct ExpandedSqDist {
+  static Vec<T> start(T x_bias, Vec<T> y_bias) { return y_bias + x_bias; }
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum - x * y; }
+  static Vec<T> finish(Vec<T> sum, T) { return sum; }
+  static constexpr bool biased = true, scaled = false;
+};
+
+template <class T, bool Scaled>
+struct DirectSqDist {
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
+    const Vec<T> difference = Scaled ? (x - y) * scale : x - y;
+    return sum + difference * difference;
+  }
+  static Vec<T> finish(Vec<T> sum, T factor) { return sum * factor; }
+  static constexpr bool biased = false, scaled = Scaled;
+};
+
+template <class T, bool Scaled>
+struct L1 {
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
+    const Vec<T> difference = abs<T>(x - y);
+    return Scaled ? sum + difference * scale : sum + difference;
+  }
+  static Vec<T> finish(Vec<T> sum, T factor) { return sum * factor; }
+  static constexpr bool biased = false, scaled = Scaled;
+};
+
+template <class T>
+struct Dot {
+  static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum + x * y; }
+  static Vec<T> finish(Vec<T> sum, T) { return sum; }
+  static constexpr bool biased = false, scaled = false;
+};
+
+// One register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
+template <class T, class Op>
+[[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
+                                              const T* scale, std::ptrdiff_t dim, const T* x_bias,
+                                              const T* y_bias, bool first, bool last, T* out) {
+  constexpr int panel = panel_rows<T>;
+  // The loops over the block are unrolled so that `sum` is registers and not an array.
+  Vec<T> sum[block_rows][block_vectors];
+  const auto for_each_vector = [&](auto&& visit) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int i = 0; i < block_rows; ++i) {
+#pragma GCC unroll 3
+      for (int v = 0; v < block_vectors; ++v) {
+        visit(sum[i][v], i, v * lanes<T>);
+      }
+    }
+  };
+  if (!first) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { s = load(out + i * tile_cols + at); });
+  } else if constexpr (Op::biased) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { s = Op::start(x_bias[i], load(y_bias + at)); });
+  } else {
+    for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
+  }
+  for (std::ptrdiff_t k = 0; k < dim; ++k, x += panel, y += panel) {
+    const T scale_k = Op::scaled ? scale[k] : T{1};
+    Vec<T> column[block_vectors];
+#pragma GCC unroll 3
+    for (int v = 0; v < block_vectors; ++v) {
+      column[v] = load(y + v * lanes<T>);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < block_rows; ++i) {
+      const Vec<T> row = splat(x[i]);
+#pragma GCC unroll 3
+      for (int v = 0; v < block_vectors; ++v) {
+        sum[i][v] = Op::step(sum[i][v], row, column[v], scale_k);
+      }
+    }
+  }
+  if (last) {
+    for_each_vector([&](Vec<T>& s, int i, int at) {
+      store(out + i * tile_cols + at, Op::finish(s, t.factor));
+    });
+  } else {
+    for_each_vector([&](Vec<T>& s, int i, int at) { store(out + i * tile_cols + at, s); });
+  }
+}
+
+template <class T, class Op>
+void fill(const TileOperands<T>& t, T* tile) {
+  constexpr int panel = panel_rows<T>;
+  std::ptrdiff_t k = 0;
+  do {
+    const std::ptrdiff_t rest = t.dim - k;
+    const std::ptrdiff_t dim = rest < feature_block ? rest : feature_block;
+    const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
+    for (int j = 0; j < t.cols; j += panel) {
+      const T* y = t.y + j * t.stride + k * panel;
+      for (int p = 0; p < t.rows; p += panel) {
+        const T* x = t.x + p * t.stride + k * panel;
+        for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
+          fill_block<T, Op>(t, x + (i - p), y, scale, dim, Op::biased ? t.x_bias + i : nullptr,
+                            Op::biased ? t.y_bias + j : nullptr, k == 0, k + dim == t.dim,
+                            tile + i * tile_cols + j);
+        }
+      }
+    }
+    k += dim;
+  } while (k < t.dim);
+}
+
+template <class T, template <class, bool> class Op>
+void fill_maybe_scaled(const TileOperands<T>& t, T* tile) {
+  if (t.feature_scale != nullptr) {
+    fill<T, Op<T, true>>(t, tile);
+  } else {
+    fill<T, Op<T, false>>(t, tile);
+  }
+}
+
+// See IsaOps::halve_products.
+inline void halve_products(const double* tile, double unit, double offset, const double* offsets,
+                           double norm, const double* norms, double error, int cols, double* out) {
+  const double size = __builtin_fabs(offset);
+  const auto halved = [&](Vec<double> product, Vec<double> of_b, Vec<double> norm_b) {
+    const Vec<double> value = unit * product + (of_b + offset);
+    const Vec<double> terms = norm * norm_b + (abs<double>(of_b) + size);
+    return value > error * terms ? value * 0.5 : splat(__builtin_nan(""));
+  };
+  int c = 0;
+  for (; c + lanes<double> <= cols; c += lanes<double>) {
+    store(out + c, halved(load(tile + c), load(offsets + c), load(norms + c)));
+  }
+  for (; c < cols; ++c) {
+    out[c] = halved(splat(tile[c]), splat(offsets[c]), splat(norms[c]))[0];
+  }
+}
+
+// See IsaOps::solve_strip. The diagonal is divided by, not multiplied with its reciprocal: X = L^T
+// gives exactly 1 there.
+inline void solve_strip(double* x, std::ptrdiff_t stride, const double* l) {
+  constexpr int panel = panel_rows<double>;
+  for (int p = 0; p < tile_rows; p += panel, x += panel * stride) {
+    for (int c = 0; c < tile_rows; ++c) {
+      const double* row = l + c * tile_rows;
+      Vec<double> sum[block_vectors];
+      for (int v = 0; v < block_vectors; ++v) {
+        sum[v] = load(x + c * panel + v * lanes<double>);
+      }
+      for (int k = 0; k < c; ++k) {
+        for (int v = 0; v < block_vectors; ++v) {
+          sum[v] -= row[k] * load(x + k * panel + v * lanes<double>);
+        }
+      }
+      for (int v = 0; v < block_vectors; ++v) {
+        store(x + c * panel + v * lanes<double>, sum[v] / row[c]);
+      }
+    }
+  }
+}
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <vector>
+
+#include "fastdiv/engine.hpp"
+#include "pairs/walk/group.hpp"
+
+// The same computation for many samples of a stack. Each item is computed as it would be alone, so
+// that its bits depend neither on the threads nor on the other items.
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+namespace {
+
+// Items of fewer multiply-adds, a few milliseconds, are computed several at once, on one thread
+// each; larger ones, or too few for the threads, one after the other, on all threads.
+constexpr double small_item = 5e7;
+
+// compute(item, options) for items [0, n), each of some `work` in multiply-adds. Returns false if
+// the hook stopped it.
+bool for_each_item(std::int64_t n, double work, const Options& options,
+                   const std::function<bool(std::int64_t item, const Options&)>& compute) {
+  if (n == 1) {
+    return compute(0, options);
+  }
+  Options of_item;
+  Workers workers(options, work * static_cast<double>(n));
+  if (work >= small_item || n < workers.threads()) {
+    of_item.n_threads = workers.threads();
+    for (std::int64_t item = 0; item < n; ++item) {
+      const auto hook = [&](double done) {
+        return options.hook((static_cast<double>(item) + done) / static_cast<double>(n));
+      };
+      if (options.hook) {
+        of_item.hook = hook;
+      }
+      // An item may be too short to ask by itself.
+      if (!compute(item, of_item) || (options.hook && !hook(1))) {
+        return false;
+      }
+    }
+    return true;
+  }
+  of_item.n_threads = 1;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  std::exception_ptr first;
+  const bool finished = workers.for_each(n, 1, [&](std::int64_t item, int) {
+    try {
+      compute(item, of_item);
+    } catch (...) {
+      if (!failed.test_and_set()) {
+        first = std::current_exception();
+      }
+    }
+  });
+  if (first) {
+    std::rethrow_exception(first);
+  }
+  return finished;
+}
+
+template <class T>
+MatrixView<T> rows_of(const MatrixView<T>& x, ptrdiff_t first, ptrdiff_t rows) {
+  if (x.quantized != nullptr && first > 0) {
+    throw std::invalid_argument("quantised rows do not come in stacks");
+  }
+  MatrixView<T> part = x;
+  part.data += first * x.row_stride;
+  part.rows = rows;
+  return part;
+}
+
+template <class T>
+ptrdiff_t item_rows(const MatrixView<T>& x, std::int64_t items) {
+  if (items < 1 || x.rows % items != 0) {
+    throw std::invalid_argument("a stack needs equally many rows in each item");
+  }
+  return x.rows / items;
+}
+
+template <class T>
+WeightedSample<T> item_of(const WeightedSample<T>& x, std::int64_t items, std::int64_t item,
+                          int n_outputs) {
+  const ptrdiff_t rows = item_rows(x.rows, items);
+  const ptrdiff_t values = item * n_outputs * rows;
+  WeightedSample<T> part = x;
+  part.rows = rows_of(x.rows, item * rows, rows);
+  part.weights += item * rows;
+  if (x.within != nullptr) {
+    part.within += values;
+    part.between += values;
+  }
+  if (x.gradient != nullptr) {
+    part.gradient += values * x.rows.cols;
+  }
+  return part;
+}
+
+// The groups for rows that are multiplied by `scale` first.
+std::vector<Group> scaled(std::vector<Group> groups, double scale, ptrdiff_t dim) {
+  for (Group& group : groups) {
+    group.scale.resize(static_cast<std::size_t>(dim), 1.0);
+    for (double& of_feature : group.scale) {
+      of_feature *= scale;
+    }
+  }
+  return groups;
+}
+
+double pairs_of(ptrdiff_t rows) {
+  return 0.5 * static_cast<double>(rows) * static_cast<double>(rows);
+}
+
+}  // namespace
+
+template <class T>
+bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
+                   const double* factors, const double* scales, const std::vector<Group>& groups,
+                   int n_outputs, double* out, const Options& options) {
+  const ptrdiff_t rows = item_rows(x.rows, items) + item_rows(y.rows, items);
+  const double work = total_work(groups, x.rows.cols, pairs_of(rows));
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
+    return weighted_sums(item_of(x, items, item, n_outputs), item_of(y, items, item, n_outputs),
+                         factors + 3 * item,
+                         scales == nullptr ? groups : scaled(groups, scales[item], x.rows.cols),
+                         n_outputs, out + 3 * n_outputs * item, nullptr, of_item);
+  });
+}
+
+template <class T>
+bool ranked_distances(std::int64_t items, MatrixView<T> x, const MatrixView<T>* y, Base metric,
+                      std::uint64_t rank, double* out, const Options& options) {
+  const ptrdiff_t n = item_rows(x, items);
+  const ptrdiff_t m = y == nullptr ? n : item_rows(*y, items);
+  const double work = pairs_of(n + m) * static_cast<double>(x.cols + 20);
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
+    MatrixView<T> other{};
+    if (y != nullptr) {
+      other = rows_of(*y, item * m, m);
+    }
+    return ranked_distance(rows_of(x, item * n, n), y == nullptr ? nullptr : &other, metric, rank,
+                           out + item, of_item);
+  });
+}
+
+template <class T>
+bool median_distances(MatrixView<T> x, const std::vector<ptrdiff_t>& sizes, Base metric,
+                      double* out, const Options& options) {
+  std::vector<ptrdiff_t> first{0};
+  double work = 0;
+  for (const ptrdiff_t size : sizes) {
+    first.push_back(first.back() + size);
+    work = std::max(work, pairs_of(size) * static_cast<double>(x.cols + 20));
+  }
+  if (first.back() != x.rows) {
+    throw std::invalid_argument("the sizes of a stack must add up to its rows");
+  }
+  const auto items = static_cast<std::int64_t>(sizes.size());
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
+    const auto i = static_cast<std::size_t>(item);
+    return median_distance(rows_of(x, first[i], sizes[i]), metric, out + item, of_item);
+  });
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                  \
+  template bool weighted_sums(std::int64_t, const WeightedSample<T>&, const WeightedSample<T>&, \
+                              const double*, const double*, const std::vector<Group>&, int,     \
+                              double*, const Options&);                                         \
+  template bool ranked_distances(std::int64_t, MatrixView<T>, const MatrixView<T>*, Base,       \
+                                 std::uint64_t, double*, const Options&);                       \
+  template bool median_distances(MatrixView<T>, const std::vector<ptrdiff_t>&, Base, double*,   \
+                                 const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv

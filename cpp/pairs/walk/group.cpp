@@ -1,0 +1,260 @@
+#include "pairs/walk/group.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+template <class T>
+void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& groups,
+           int n_outputs) {
+  const ptrdiff_t dim = samples[0].cols;
+  for (const MatrixView<T>& x : samples) {
+    if (x.rows < 1 || x.cols < 1 || x.cols != dim) {
+      throw std::invalid_argument("samples need at least one row and the same number of features");
+    }
+    if ((x.quantized == nullptr) != (samples[0].quantized == nullptr)) {
+      throw std::invalid_argument("either all samples are quantised or none is");
+    }
+  }
+  for (const Group& group : groups) {
+    if (!group.scale.empty() && group.scale.size() != static_cast<std::size_t>(dim)) {
+      throw std::invalid_argument("a group's scale needs one entry per feature");
+    }
+    for (const Term& term : group.terms) {
+      const KernelOps<T>& kernel = find_kernel<T>(term.kernel);
+      if (kernel.base != group.base) {
+        throw std::invalid_argument("kernel '" + term.kernel + "' is in a group of another base");
+      }
+      if (term.params.size() != static_cast<std::size_t>(kernel.n_params)) {
+        throw std::invalid_argument("kernel '" + term.kernel + "' takes " +
+                                    std::to_string(kernel.n_params) + " parameters, got " +
+                                    std::to_string(term.params.size()));
+      }
+      if (term.output < 0 || term.output >= n_outputs) {
+        throw std::invalid_argument("a term's output is out of range");
+      }
+    }
+  }
+}
+
+double total_work(const std::vector<Group>& groups, ptrdiff_t dim, double pairs) {
+  double terms = 0;
+  for (const Group& group : groups) {
+    terms += static_cast<double>(group.terms.size());
+  }
+  return pairs * (static_cast<double>(dim) * static_cast<double>(groups.size()) + 10 * terms);
+}
+
+template <class T>
+const KernelOps<T>& find_kernel(const std::string& name) {
+  const TileOps<T>& ops = isa().ops<T>();
+  const auto end = ops.kernels + ops.n_kernels;
+  const auto found = std::find_if(ops.kernels, end,
+                                  [&](const KernelOps<T>& kernel) { return name == kernel.name; });
+  if (found == end) {
+    throw std::invalid_argument("unknown kernel '" + name + "'");
+  }
+  return *found;
+}
+
+template <class T>
+ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
+  ReadyTerm<T> ready{&find_kernel<T>(term.kernel), {}, 0, term.output};
+  const char* problem = ready.ops->prepare(term.params.data(), length, bound, ready.constants);
+  if (problem != nullptr) {
+    throw std::invalid_argument(problem);
+  }
+  ready.weight = term.weight * ready.constants[0];
+  return ready;
+}
+
+template <class T>
+ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples,
+                          const Group& group, Formula formula, Purpose purpose)
+    : base_(group.base), purpose_(purpose), dim_(samples[0].cols), packed_(samples.size()) {
+  const bool plain = formula == Formula::plain;
+  if (samples[0].quantized != nullptr) {
+    quantized_.emplace(workers, samples, base_, group.scale, plain);
+    length_ = 1 / quantized_->scale();
+    double bound = 2 * static_cast<double>(dim_);
+    if (base_ == Base::dot) {
+      bound = plain ? HUGE_VAL : dot_bound(quantized_->max_norm(), quantized_->next_norm(), 1);
+    }
+    add_terms(group, bound);
+    return;
+  }
+  Frame frame;
+  if (plain) {
+    frame.feature_scale = group.scale;
+  } else {
+    frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
+  }
+  direct_ = base_ == Base::l1 || formula == Formula::direct;
+  const double dim = static_cast<double>(dim_);
+  double bound = plain ? HUGE_VAL : 2 * dim;  // scaled differences are below 2
+  double error = 0;
+  if (!direct_) {
+    std::vector<double> norms;
+    for (std::size_t s = 0; s < samples.size(); ++s) {
+      pack_centred(workers, samples[s], frame, packed_[s]);
+      norms.push_back(packed_[s].max_norm);
+      norms.push_back(packed_[s].next_norm);
+      error = std::max(error, packed_[s].max_error);
+    }
+    std::sort(norms.begin(), norms.end(), std::greater<>());
+    if (base_ == Base::sqdist) {
+      bound = 4 * norms[0];
+    } else if (!plain) {
+      bound = dot_bound(norms[0], norms[1], dim);
+    }
+  }
+  length_ = 1 / frame.scale;
+  unit_.assign(static_cast<std::size_t>(dim_), frame.scale);
+  std::transform(group.scale.begin(), group.scale.end(), unit_.begin(),
+                 [&](double scale) { return scale * frame.scale; });
+  add_terms(group, bound);
+  may_cancel_ = base_ == Base::sqdist && !direct_ && too_inaccurate(2 * error, 0);
+  if (may_cancel_ || direct_) {
+    for (std::size_t s = 0; s < samples.size(); ++s) {
+      pack_raw(workers, samples[s], frame, packed_[s]);
+    }
+    scale_differences(frame);
+  }
+}
+
+// Of dot products, each the sum of so many products, from the two largest half squared norms: a row
+// is never paired with itself here, and |x.y| <= |x||y|.
+template <class T>
+double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
+  constexpr double tiny = std::numeric_limits<T>::min();
+  const double bound = 2 * std::sqrt(longest * std::max(next, std::numeric_limits<double>::min()));
+  lost_ = tiny + 100 * tiny * products / bound;  // 100: the largest |f'| is degree / bound
+  return bound;
+}
+
+template <class T>
+void ReadyGroup<T>::add_terms(const Group& group, double bound) {
+  for (const Term& term : group.terms) {
+    terms_.push_back(make_ready<T>(term, length_, bound));
+    if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
+      lost_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
+    }
+  }
+}
+
+template <class T>
+double ReadyGroup<T>::pair_work() const {
+  return static_cast<double>(dim_) + 10.0 * (1.0 + static_cast<double>(terms_.size()));
+}
+
+template <class T>
+bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile,
+                         bool& direct_hint) const {
+  if (quantized_) {
+    quantized_->fill(s, i, t, j, e, tile);
+    return false;
+  }
+  const TileOps<T>& ops = isa().ops<T>();
+  if (base_ == Base::dot) {
+    ops.dot(operands(s, i, t, j, e, false), tile);
+    return false;
+  }
+  if (direct_) {
+    (base_ == Base::l1 ? ops.l1 : ops.sqdist_direct)(operands(s, i, t, j, e, true), tile);
+    return true;
+  }
+  const double error = may_cancel_ ? largest_error(s, i, e.rows) + largest_error(t, j, e.cols) : 0;
+  const bool risky = may_cancel_ && too_inaccurate(error, 0);
+  if (!risky || !direct_hint) {
+    ops.sqdist(operands(s, i, t, j, e, false), tile);
+    // The smallest value may itself be off by some multiples of the typical error.
+    if (!risky || !too_inaccurate(error, static_cast<double>(ops.smallest(tile, e)) - 8 * error)) {
+      return false;
+    }
+    direct_hint = true;
+  }
+  ops.sqdist_direct(operands(s, i, t, j, e, true), tile);
+  return true;
+}
+
+// Whether some term's relative error could exceed the tolerance, for tile values >= smallest that
+// are off by `error`. A gradient may be off by ten times that: by so much of |x - y| are the
+// centred rows, if eps |x|^2, which is about `error`, is less than (10 tolerance)^2 / eps times t.
+template <class T>
+bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
+  const double least = std::max(smallest, 0.0);
+  constexpr double eps = std::numeric_limits<T>::epsilon();
+  const double own = purpose_ == Purpose::values       ? 0
+                     : purpose_ == Purpose::log_slopes ? 1 / least
+                                                       : eps / (100 * tolerance<T>) / least;
+  return !(own * error <= tolerance<T>) ||
+         std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
+           return !(term.ops->sensitivity(term.constants, least) * error <= tolerance<T>);
+         });
+}
+
+template <class T>
+double ReadyGroup<T>::largest_error(int sample, ptrdiff_t first, int rows) const {
+  const auto begin =
+      packed_[static_cast<std::size_t>(sample)].strip_error.begin() + first / tile_rows;
+  return *std::max_element(begin, begin + (rows + tile_rows - 1) / tile_rows);
+}
+
+// Brings differences of raw values to the unit of the frame.
+template <class T>
+void ReadyGroup<T>::scale_differences(const Frame& frame) {
+  std::vector<double> ratio(frame.raw_scale.size());
+  for (std::size_t k = 0; k < ratio.size(); ++k) {
+    const double weight = frame.feature_scale.empty() ? 1 : frame.feature_scale[k];
+    // A constant feature differs nowhere, however large it is.
+    ratio[k] = frame.constant[k] ? 0 : weight * frame.scale / frame.raw_scale[k];
+  }
+  const double largest = *std::max_element(ratio.begin(), ratio.end());
+  if (!(largest <= std::numeric_limits<T>::max())) {
+    throw std::invalid_argument("the data are too far from 0 for their range");
+  }
+  difference_unit_.assign(ratio.begin(), ratio.end());
+  const bool equal =
+      std::all_of(ratio.begin(), ratio.end(), [&](double r) { return r == largest || r == 0; });
+  if (!equal) {
+    feature_scale_.assign(ratio.begin(), ratio.end());
+  }
+  const double common = equal ? largest : 1;
+  factor_ = static_cast<T>(base_ == Base::l1 ? common : 0.5 * common * common);
+}
+
+template <class T>
+TileOperands<T> ReadyGroup<T>::operands(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e,
+                                        bool raw) const {
+  const Packed<T>& x = packed_[static_cast<std::size_t>(s)];
+  const Packed<T>& y = packed_[static_cast<std::size_t>(t)];
+  TileOperands<T> o{};
+  o.x = (raw ? x.raw : x.centred).data() + i * dim_;
+  o.y = (raw ? y.raw : y.centred).data() + j * dim_;
+  if (!raw) {
+    o.x_bias = x.half_norm.data() + i;
+    o.y_bias = y.half_norm.data() + j;
+  }
+  o.dim = dim_;
+  o.stride = dim_;
+  o.rows = e.rows;
+  o.cols = e.cols;
+  o.feature_scale = feature_scale_.empty() ? nullptr : feature_scale_.data();
+  o.factor = factor_;
+  return o;
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                            \
+  template void check(const std::vector<MatrixView<T>>&, const std::vector<Group>&, int); \
+  template const KernelOps<T>& find_kernel(const std::string&);                           \
+  template ReadyTerm<T> make_ready(const Term&, double, double);                          \
+  template class ReadyGroup<T>;
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv

@@ -1,0 +1,288 @@
+#include "pairs/walk/packing.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <type_traits>
+
+namespace fastdiv {
+namespace {
+
+struct Range {
+  double least = HUGE_VAL;
+  double most = -HUGE_VAL;
+  double sum = 0;
+};
+
+// The mean, rounded to an eighth of the range: a centre this close serves as well as the exact
+// mean, and being a short binary number it leaves data on a grid (integers, categories, money) on
+// a grid, whose distances are then exact.
+double rounded_mean(const Range& r, double n) {
+  const double range = r.most - r.least;
+  if (!(range > 0) || !std::isfinite(range)) {
+    return r.least / 2 + r.most / 2;
+  }
+  int exponent;
+  std::frexp(range, &exponent);
+  const double step = std::ldexp(1.0, exponent - 4);
+  const double centre = std::nearbyint(r.sum / n / step) * step;
+  return std::isfinite(centre) ? centre : 0;
+}
+
+// A pass over a sample in multiply-adds: below 250 000 values it is not worth a parallel region.
+template <class T>
+double cost(const MatrixView<T>& x) {
+  return 6.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
+}
+
+// Features to a unit of work: a million features would outlast the stop hook's patience.
+constexpr std::ptrdiff_t feature_step = 4096;
+
+std::ptrdiff_t feature_steps(std::ptrdiff_t dim) {
+  return (dim + feature_step - 1) / feature_step;
+}
+
+template <class T>
+void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
+             Range* ranges) {
+  for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
+    const std::ptrdiff_t stop = std::min(end, strip + tile_rows);
+    for (std::ptrdiff_t k = first; k < std::min(x.cols, first + feature_step); ++k) {
+      Range r = ranges[k];
+      for (std::ptrdiff_t i = strip; i < stop; ++i) {
+        const double value = static_cast<double>(x(i, k));
+        r.least = std::min(r.least, value);
+        r.most = std::max(r.most, value);
+        r.sum += value;
+      }
+      ranges[k] = r;
+    }
+  }
+}
+
+// One feature of a strip goes to the strip's panels, which lie panel * dim apart.
+template <class T>
+void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
+  for (int first = 0; first < tile_rows; first += panel, out += panel * dim) {
+    std::copy(column + first, column + first + panel, out);
+  }
+}
+
+// Rounding error of a half squared distance per half norm of either row: rounded inputs and norms,
+// and a random walk of dim roundings of partial sums of that size.
+template <class T>
+double typical_error(std::ptrdiff_t dim) {
+  return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(static_cast<double>(dim)));
+}
+
+// The largest half squared distance of a row of the strip to itself, by norms and products. It
+// should be 0; rows of repeating values, whose roundings all go one way, show here how far off they
+// are.
+template <class T>
+double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptrdiff_t dim) {
+  double largest = 0;
+  for (int first = 0; first < tile_rows; first += panel, strip += panel * dim) {
+    T rest[tile_rows];
+    for (int r = 0; r < panel; ++r) {
+      rest[r] = half_norm[first + r] + half_norm[first + r];
+    }
+    for (std::ptrdiff_t k = 0; k < dim; ++k) {
+      for (int r = 0; r < panel; ++r) {
+        rest[r] -= strip[k * panel + r] * strip[k * panel + r];
+      }
+    }
+    for (int r = 0; r < panel; ++r) {
+      largest = std::max(largest, std::abs(static_cast<double>(rest[r])));
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+double scale_for(double largest) {
+  if (largest == 0) {
+    return 1;
+  }
+  int exponent;
+  std::frexp(largest, &exponent);
+  return std::ldexp(1.0, std::clamp(-exponent, -1000, 1000));
+}
+
+template <class T>
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
+                 const std::vector<double>& feature_scale) {
+  const std::ptrdiff_t dim = samples[0].cols;
+  std::vector<Range> total(static_cast<std::size_t>(dim));
+  double n = 0;
+  for (const MatrixView<T>& x : samples) {
+    // A fixed number of parts, merged in order: the same sums for any number of threads.
+    const std::ptrdiff_t most_parts = std::clamp<std::ptrdiff_t>(1000000 / dim, 1, 64);
+    const std::ptrdiff_t strips = (x.rows + tile_rows - 1) / tile_rows;
+    const std::ptrdiff_t parts = std::min(strips, most_parts);
+    const std::ptrdiff_t part_rows = (strips + parts - 1) / parts * tile_rows;
+    std::vector<Range> ranges(static_cast<std::size_t>(parts * dim));
+    const std::ptrdiff_t steps = feature_steps(dim);
+    const auto measure_part = [&](std::int64_t unit, int) {
+      const std::ptrdiff_t part = unit / steps;
+      measure(x, part * part_rows, std::min(x.rows, (part + 1) * part_rows),
+              unit % steps * feature_step, ranges.data() + part * dim);
+    };
+    workers.for_each(parts * steps, 0, measure_part, cost(x));
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      Range& r = total[i % total.size()];
+      r.least = std::min(r.least, ranges[i].least);
+      r.most = std::max(r.most, ranges[i].most);
+      r.sum += ranges[i].sum;
+    }
+    n += static_cast<double>(x.rows);
+  }
+
+  Frame frame;
+  frame.feature_scale = feature_scale;
+  double largest = 0;
+  for (std::size_t k = 0; k < total.size(); ++k) {
+    const double centre = centred ? rounded_mean(total[k], n) : 0;
+    if (centred) {
+      frame.centre.push_back(centre);
+    }
+    const double weight = feature_scale.empty() ? 1 : feature_scale[k];
+    const double reach = std::max(total[k].most - centre, centre - total[k].least);
+    largest = std::max(largest, reach * weight);
+    frame.raw_scale.push_back(
+        scale_for(std::max(std::abs(total[k].most), std::abs(total[k].least))));
+    frame.constant.push_back(total[k].most == total[k].least);
+  }
+  frame.scale = scale_for(largest);
+  // One scale for all features saves a multiplication per difference: wherever they are of similar
+  // size, or at least leave the squares far inside the range of float.
+  const auto [least, most] = std::minmax_element(frame.raw_scale.begin(), frame.raw_scale.end());
+  if (*most / *least <= 0x1p24) {
+    frame.raw_scale.assign(frame.raw_scale.size(), *least);
+  }
+  return frame;
+}
+
+template <class T>
+void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed) {
+  const int panel = isa().ops<T>().panel;
+  packed.rows = x.rows;
+  packed.dim = x.cols;
+  const std::ptrdiff_t strips = packed.strips();
+  packed.centred = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
+  packed.half_norm = Buffer<T>(static_cast<std::size_t>(strips * tile_rows));
+  packed.strip_error.assign(static_cast<std::size_t>(strips), 0);
+  const std::ptrdiff_t steps = feature_steps(x.cols);
+  std::vector<double> norms(static_cast<std::size_t>(strips * steps * tile_rows));
+  const auto pack = [&](std::int64_t unit, int) {
+    const std::ptrdiff_t first = unit / steps * tile_rows;
+    const std::ptrdiff_t begin = unit % steps * feature_step;
+    T* out = packed.centred.data() + first * x.cols;
+    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    T column[tile_rows];
+    double norm[tile_rows] = {};
+    for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      const double centre = frame.centre.empty() ? 0 : frame.centre[at];
+      const double scale =
+          frame.feature_scale.empty() ? frame.scale : frame.feature_scale[at] * frame.scale;
+      for (int r = 0; r < tile_rows; ++r) {
+        column[r] = r < rows
+                        ? static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale)
+                        : T{0};
+        norm[r] += static_cast<double>(column[r]) * static_cast<double>(column[r]);
+      }
+      store_column(column, panel, x.cols, out + k * panel);
+    }
+    std::copy(norm, norm + tile_rows, norms.data() + unit * tile_rows);
+  };
+  workers.for_each(strips * steps, 0, pack, cost(x));
+
+  std::vector<double> strip_norm(static_cast<std::size_t>(strips));
+  std::vector<double> strip_next(static_cast<std::size_t>(strips));
+  const auto finish_strip = [&](std::int64_t strip, int) {
+    double norm[tile_rows] = {};
+    for (std::ptrdiff_t i = 0; i < steps * tile_rows; ++i) {
+      norm[i % tile_rows] += norms[static_cast<std::size_t>(strip * steps * tile_rows + i)];
+    }
+    T* half_norm = packed.half_norm.data() + strip * tile_rows;
+    std::transform(norm, norm + tile_rows, half_norm,
+                   [](double value) { return static_cast<T>(value / 2); });
+    const auto at = static_cast<std::size_t>(strip);
+    std::nth_element(norm, norm + 1, norm + tile_rows, std::greater<>());
+    strip_norm[at] = norm[0] / 2;
+    strip_next[at] = norm[1] / 2;
+    packed.strip_error[at] = typical_error<T>(x.cols) * strip_norm[at] +
+                             error_with_itself(packed.centred.data() + strip * tile_rows * x.cols,
+                                               half_norm, panel, x.cols);
+  };
+  workers.for_each(strips, 0, finish_strip, cost(x));
+  const auto largest = std::max_element(strip_norm.begin(), strip_norm.end());
+  packed.max_norm = *largest;
+  *largest = strip_next[static_cast<std::size_t>(largest - strip_norm.begin())];
+  packed.next_norm = *std::max_element(strip_norm.begin(), strip_norm.end());
+  packed.max_error = *std::max_element(packed.strip_error.begin(), packed.strip_error.end());
+}
+
+template <class T>
+void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed) {
+  const int panel = isa().ops<T>().panel;
+  packed.rows = x.rows;
+  packed.dim = x.cols;
+  const std::ptrdiff_t strips = packed.strips();
+  packed.raw = Buffer<T>(static_cast<std::size_t>(strips * tile_rows * x.cols));
+  const std::ptrdiff_t steps = feature_steps(x.cols);
+  const auto pack = [&](std::int64_t unit, int) {
+    const std::ptrdiff_t first = unit / steps * tile_rows;
+    const std::ptrdiff_t begin = unit % steps * feature_step;
+    T* out = packed.raw.data() + first * x.cols;
+    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    T column[tile_rows];
+    for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
+      const double scale = frame.raw_scale[static_cast<std::size_t>(k)];
+      for (int r = 0; r < tile_rows; ++r) {
+        column[r] = r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
+      }
+      store_column(column, panel, x.cols, out + k * panel);
+    }
+  };
+  workers.for_each(strips * steps, 0, pack, cost(x));
+}
+
+template <class T>
+MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double>& memory) {
+  if constexpr (std::is_same_v<T, double>) {
+    return x;
+  } else {
+    if (x.quantized != nullptr) {
+      return {nullptr, x.rows, x.cols, x.row_stride, x.col_stride, x.quantized};
+    }
+    memory = Buffer<double>(static_cast<std::size_t>(x.rows * x.cols));
+    const std::ptrdiff_t steps = feature_steps(x.cols);
+    const auto copy = [&](std::int64_t unit, int) {
+      const std::ptrdiff_t first = unit / steps * tile_rows;
+      const std::ptrdiff_t begin = unit % steps * feature_step;
+      for (std::ptrdiff_t i = first; i < std::min(x.rows, first + tile_rows); ++i) {
+        for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
+          memory[static_cast<std::size_t>(i * x.cols + k)] = static_cast<double>(x(i, k));
+        }
+      }
+    };
+    workers.for_each((x.rows + tile_rows - 1) / tile_rows * steps, 0, copy, cost(x));
+    return {memory.data(), x.rows, x.cols, x.cols, 1};
+  }
+}
+
+template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,
+                          const std::vector<double>&);
+template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, bool,
+                          const std::vector<double>&);
+template void pack_centred(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
+template void pack_centred(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
+template void pack_raw(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
+template void pack_raw(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
+template MatrixView<double> widen(Workers&, const MatrixView<float>&, Buffer<double>&);
+template MatrixView<double> widen(Workers&, const MatrixView<double>&, Buffer<double>&);
+
+}  // namespace fastdiv

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <vector>
+
+#include "fastdiv/isa.hpp"
+#include "fastdiv/parallel.hpp"
+#include "fastdiv/view.hpp"
+
+namespace fastdiv {
+
+// How the samples of one call are shifted and scaled before they are packed. Scales are powers of
+// two, so they cost no accuracy; they keep squares inside the range of float.
+struct Frame {
+  std::vector<double> centre;         // per feature; empty: 0
+  std::vector<double> feature_scale;  // per feature; empty: 1
+  double scale = 1;                   // of centred, feature-scaled values
+  std::vector<double> raw_scale;      // per feature, of the values as given
+  std::vector<bool> constant;         // per feature
+};
+
+// A sample in panels of `panel` rows interleaved feature by feature, padded with zero rows to whole
+// strips of tile_rows.
+template <class T>
+struct Packed {
+  std::ptrdiff_t rows = 0;
+  std::ptrdiff_t dim = 0;
+  Buffer<T> centred;     // (x - centre) * feature_scale * scale, rounded once
+  Buffer<T> half_norm;   // |centred|^2 / 2 per row
+  double max_norm = 0;   // the largest of them
+  double next_norm = 0;  // and the second largest
+  // Largest rounding error per strip, of a half squared distance from half norms and products: this
+  // strip's part of it.
+  std::vector<double> strip_error;
+  double max_error = 0;
+  Buffer<T> raw;  // x * raw_scale, exact: for differences that keep every bit of the data
+
+  std::ptrdiff_t strips() const { return (rows + tile_rows - 1) / tile_rows; }
+};
+
+// The power of two that brings `largest` into [1/2, 1).
+double scale_for(double largest);
+
+template <class T>
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
+                 const std::vector<double>& feature_scale);
+
+template <class T>
+void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
+
+template <class T>
+void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
+
+// x in double precision: x itself, or a copy in `memory`.
+template <class T>
+MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double>& memory);
+
+}  // namespace fastdiv

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <vector>
+
+#include "fastdiv/isa.hpp"
+#include "fastdiv/parallel.hpp"
+#include "fastdiv/view.hpp"
+
+namespace fastdiv {
+
+// A quantised sample as Int8Operands want it, padded with rows of zeros to whole strips of
+// tile_rows.
+struct PackedInt8 {
+  Buffer<std::int8_t> values;
+  Buffer<std::int16_t> zero;  // twice per row
+  // per row, see Int8Rows; scales in the unit of the tiles
+  Buffer<double> scale;
+  Buffer<double> half_norm;
+  Buffer<double> scaled_norm;
+};
+
+// Quantised samples packed for tiles of T. Squared distances and dot products come from exact
+// integer products and are rounded to T once; where features count one by one (L1, or a scale per
+// feature) a part of the features of one tile's rows at a time becomes floating point.
+template <class T>
+class QuantizedTiles {
+ public:
+  // Scaled so that values are below 1, or, with `unit`, not at all.
+  QuantizedTiles(Workers& workers, const std::vector<MatrixView<T>>& samples, Base base,
+                 const std::vector<double>& feature_scale, bool unit);
+
+  double scale() const { return scale_; }  // of the values, a power of two
+  // The two largest half squared norms, in units of the tiles.
+  double max_norm() const { return max_norm_; }
+  double next_norm() const { return next_norm_; }
+
+  void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
+
+ private:
+  Int8Operands operands(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
+                        std::ptrdiff_t first_pair, std::ptrdiff_t pairs) const;
+  void multiply_long(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
+  void finish(const std::int32_t* products, const double* before, int s, std::ptrdiff_t i, int t,
+              std::ptrdiff_t j, Extent e, T* tile) const;
+  void difference(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
+
+  Base base_;
+  bool by_feature_;
+  std::ptrdiff_t pairs_;
+  double scale_ = 1;
+  double max_norm_ = 0;
+  double next_norm_ = 0;
+  std::vector<PackedInt8> packed_;
+  std::vector<double> feature_scale_;  // 2 * pairs_ of them, if by_feature_
+};
+
+}  // namespace fastdiv

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "fastdiv/parallel.hpp"
+#include "pairs/walk/tiles.hpp"
+
+// All pairs of parts of the rows, in rounds: no part comes twice in a round, so that the pairs of
+// one may be taken at the same time and add to results of their rows, always in the same order.
+
+namespace fastdiv {
+
+// The rows of a part: about a 32nd of all, so that many threads find work and yet few sums of a
+// part are moved for every tile; whole tiles; and no more than some caches hold.
+inline std::ptrdiff_t part_rows(std::ptrdiff_t rows, std::ptrdiff_t dim, std::size_t n_outputs) {
+  const std::ptrdiff_t held =
+      (std::ptrdiff_t{1} << 17) / (dim * static_cast<std::ptrdiff_t>(n_outputs));
+  return std::clamp<std::ptrdiff_t>(std::min(rows / 32, held), tile_cols, 1152) / tile_cols *
+         tile_cols;
+}
+
+// The pairs of n parts, a with a in round 0, and then by the circle method of tournaments: every
+// part is in each round once.
+class Rounds {
+ public:
+  struct Unit {
+    int round, a, b;  // a <= b; b == n sits the round out, as one has to where n is odd
+  };
+
+  explicit Rounds(int n) : n_(n), circle_(n - 1 + n % 2), pairs_(circle_ / 2 + 1) {}
+
+  std::int64_t size() const { return n_ + std::int64_t{circle_} * pairs_; }
+
+  Unit operator[](std::int64_t unit) const {
+    if (unit < n_) {
+      return {0, static_cast<int>(unit), static_cast<int>(unit)};
+    }
+    const int round = static_cast<int>((unit - n_) / pairs_) + 1;
+    const int k = static_cast<int>((unit - n_) % pairs_);
+    const int a = k == 0 ? circle_ : (round + k) % circle_;
+    const int b = (round + circle_ - k) % circle_;
+    return {round, std::min(a, b), std::max(a, b)};
+  }
+
+ private:
+  int n_;
+  int circle_;  // the parts that walk round; the other one stays
+  int pairs_;
+};
+
+// Runs work(a, b, thread) for all pairs a <= b of n parts. Instead of for the end of a round, a
+// pair waits for the two others that held its parts in the round before.
+template <class Work>
+bool run_rounds(Workers& workers, int n, double share, const Work& work) {
+  const Rounds rounds(n);
+  Turns turns(static_cast<std::size_t>(n));
+  return workers.for_each(rounds.size(), share, [&](std::int64_t unit, int thread) {
+    const auto [round, a, b] = rounds[unit];
+    const bool paired = a < b && b < n;
+    turns.wait(static_cast<std::size_t>(a), round);
+    if (paired) {
+      turns.wait(static_cast<std::size_t>(b), round);
+    }
+    if (b < n) {
+      work(a, b, thread);
+    }
+    turns.finish(static_cast<std::size_t>(a), round);
+    if (paired) {  // never a part twice: its next unit may have finished in between
+      turns.finish(static_cast<std::size_t>(b), round);
+    }
+  });
+}
+
+// visit(col, extent) for the tiles of a strip of rows by columns [first, end): all pairs, or with
+// `symmetric` those of a row with a later one.
+template <class Visit>
+void for_each_tile(std::ptrdiff_t row, int rows, std::ptrdiff_t first, std::ptrdiff_t end,
+                   bool symmetric, const Visit& visit) {
+  for (std::ptrdiff_t col = first; col < end; col += tile_cols) {
+    if (symmetric && col + tile_cols <= row) {
+      continue;
+    }
+    const int cols = static_cast<int>(std::min<std::ptrdiff_t>(tile_cols, end - col));
+    const bool on_diagonal = symmetric && col < row + tile_rows;
+    visit(col, Extent{rows, cols, on_diagonal ? static_cast<int>(row - col) : no_diagonal});
+  }
+}
+
+}  // namespace fastdiv

@@ -1,0 +1,414 @@
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "fastdiv/engine.hpp"
+#include "pairs/walk/group.hpp"
+#include "pairs/walk/rounds.hpp"
+#include "pairs/walk/tiles.hpp"
+
+// Sums over pairs with weights, and their gradients. A tile adds to the results of its rows and of
+// its columns, so a half of the pairs within a sample serves both. The rows of both samples are cut
+// into parts; each round takes pairs of parts without a part in common, so that its units write to
+// the results directly: these depend on neither the number of threads nor their timing.
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+namespace {
+
+struct Part {
+  int sample;
+  ptrdiff_t first;
+  ptrdiff_t rows;
+};
+
+// One group's part of the results of one sample, for its outputs one after the other.
+struct Result {
+  std::vector<double> within_later;    // over the rows j > i of the own sample
+  std::vector<double> within_earlier;  // over j < i, where wanted
+  std::vector<double> between;         // of y: where wanted
+  std::vector<double> log_slopes[2];   // within and, of x, between: where wanted
+  std::vector<double> gradient;        // panels, where wanted
+};
+
+template <class T>
+class WeightedGroup {
+ public:
+  using Samples = const WeightedSample<T>* [2];
+
+  WeightedGroup(Workers& workers, const Samples& samples, const double* factors, const Group& group,
+                Formula formula, bool log_slopes)
+      : samples_{samples[0], samples[1]},
+        log_slopes_(log_slopes),
+        ready_(workers, {samples[0]->rows, samples[1]->rows}, group, formula,
+               log_slopes         ? Purpose::log_slopes
+               : wants_gradient() ? Purpose::gradients
+                                  : Purpose::values),
+        base_(group.base),
+        dim_(samples[0]->rows.cols) {
+    for (const ReadyTerm<T>& term : ready_.terms()) {
+      const auto known = std::find_if(outputs_.begin(), outputs_.end(), [&](const Output& output) {
+        return output.number == term.output;
+      });
+      Output& output = known == outputs_.end() ? outputs_.emplace_back() : *known;
+      output.number = term.output;
+      output.terms.push_back(&term);
+      output.unit = std::max(output.unit, std::abs(term.weight));
+    }
+    const ptrdiff_t total = samples_[0]->rows.rows + samples_[1]->rows.rows;
+    part_rows_ = part_rows(total, dim_, outputs_.size());
+    for (int s = 0; s < 2; ++s) {
+      const ptrdiff_t n = samples_[s]->rows.rows;
+      weights_[s] = padded<T>(samples_[s]->weights, n);
+      const auto all = static_cast<std::size_t>(n) * outputs_.size();
+      results_[s].within_later.resize(all);
+      results_[s].between.resize(all);
+      if (samples_[s]->within != nullptr) {
+        results_[s].within_earlier.resize(all);
+      }
+      if (log_slopes_) {
+        results_[s].log_slopes[0].resize(all);
+        results_[s].log_slopes[1].resize(all);
+      }
+      if (samples_[s]->gradient != nullptr) {
+        gradient_size_[s] = (n + tile_rows - 1) / tile_rows * tile_rows * dim_;
+        results_[s].gradient.resize(outputs_.size() * static_cast<std::size_t>(gradient_size_[s]));
+      }
+      for (ptrdiff_t first = 0; first < n; first += part_rows_) {
+        parts_.push_back({s, first, std::min(part_rows_, n - first)});
+      }
+    }
+    // Pairs within a sample count twice: (i, j) and (j, i).
+    factors_[0] = 2 * factors[0];
+    factors_[1] = 2 * factors[1];
+    factors_[2] = factors[2];
+  }
+
+  bool run(Workers& workers, double share) {
+    for (int i = 0; i < workers.threads(); ++i) {
+      memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
+    }
+    return run_rounds(workers, static_cast<int>(parts_.size()), share,
+                      [&](int a, int b, int thread) {
+                        add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
+                      });
+  }
+
+  // Whether the sums are accurate although T cannot hold small kernel values.
+  bool holds() const {
+    double total[2];
+    for (int s = 0; s < 2; ++s) {
+      const double* weights = samples_[s]->weights;
+      total[s] = std::accumulate(weights, weights + samples_[s]->rows.rows, 0.0);
+    }
+    const double pairs[3] = {total[0] * total[0], total[1] * total[1], total[0] * total[1]};
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      for (int block = 0; block < 3; ++block) {
+        if (!ready_.holds(sum_of_block(o, block) / outputs_[o].unit, pairs[block])) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  // Adds this group's part to what the caller asked for.
+  void add_to(double* out, double* log_slopes) const {
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      const int number = outputs_[o].number;
+      for (int block = 0; block < 3; ++block) {
+        out[3 * number + block] += sum_of_block(o, block);
+        if (log_slopes_) {
+          log_slopes[3 * number + block] += log_slopes_of_block(o, block);
+        }
+      }
+      for (int s = 0; s < 2; ++s) {
+        const ptrdiff_t n = samples_[s]->rows.rows;
+        const Result& result = results_[s];
+        if (samples_[s]->within != nullptr) {
+          for (ptrdiff_t i = 0; i < n; ++i) {
+            const auto at = o * static_cast<std::size_t>(n) + static_cast<std::size_t>(i);
+            samples_[s]->within[number * n + i] +=
+                result.within_later[at] + result.within_earlier[at];
+            samples_[s]->between[number * n + i] += result.between[at];
+          }
+        }
+        if (samples_[s]->gradient != nullptr) {
+          add_gradient(o, s);
+        }
+      }
+    }
+  }
+
+ private:
+  struct Output {
+    int number = 0;
+    std::vector<const ReadyTerm<T>*> terms;
+    double unit = 0;  // the largest weight: slopes are taken relative to it
+  };
+
+  // Of one thread.
+  struct Memory {
+    Memory(ptrdiff_t rows, ptrdiff_t dim, std::size_t n_outputs)
+        : tile(tile_size),
+          slopes(tile_size),
+          transposed(tile_size),
+          row_spread(n_outputs * tile_rows * static_cast<std::size_t>(dim + 1)),
+          col_spread(n_outputs * static_cast<std::size_t>(rows * (dim + 1))) {
+      std::fill(row_spread.data(), row_spread.data() + row_spread.size(), T{0});
+      std::fill(col_spread.data(), col_spread.data() + col_spread.size(), T{0});
+    }
+    Buffer<T> tile;
+    Buffer<T> slopes;
+    Buffer<T> transposed;
+    Buffer<T> row_spread;  // what the columns of a part add to the gradient of a strip of rows
+    Buffer<T> col_spread;  // what the rows of a part add to that of the columns of another
+  };
+
+  const Part& part(int i) const { return parts_[static_cast<std::size_t>(i)]; }
+
+  bool wants_gradient() const {
+    return samples_[0]->gradient != nullptr || samples_[1]->gradient != nullptr;
+  }
+
+  double sum_of_block(std::size_t o, int block) const {
+    const int s = block == 1 ? 1 : 0;
+    const ptrdiff_t n = samples_[s]->rows.rows;
+    const std::vector<double>& sums = block == 2 ? results_[0].between : results_[s].within_later;
+    const double* of_output = sums.data() + o * static_cast<std::size_t>(n);
+    const double weighted =
+        std::inner_product(samples_[s]->weights, samples_[s]->weights + n, of_output, 0.0);
+    return block == 2 ? weighted : 2 * weighted;
+  }
+
+  double log_slopes_of_block(std::size_t o, int block) const {
+    const int s = block == 1 ? 1 : 0;
+    const ptrdiff_t n = samples_[s]->rows.rows;
+    const double* rows =
+        results_[s].log_slopes[block == 2 ? 1 : 0].data() + static_cast<ptrdiff_t>(o) * n;
+    const double sum = std::accumulate(rows, rows + n, 0.0) * outputs_[o].unit;
+    return block == 2 ? sum : 2 * sum;
+  }
+
+  // All pairs of the rows of a and of b; a comes before b or is b.
+  void add_parts(const Part& a, const Part& b, Memory& memory) {
+    const bool symmetric = a.sample == b.sample && a.first == b.first;
+    bool direct_hint = false;
+    for (ptrdiff_t row = a.first; row < a.first + a.rows; row += tile_rows) {
+      const int rows = static_cast<int>(std::min<ptrdiff_t>(tile_rows, a.first + a.rows - row));
+      for_each_tile(row, rows, b.first, b.first + b.rows, symmetric, [&](ptrdiff_t col, Extent e) {
+        add_tile(a, row, b, col, e, memory, direct_hint);
+      });
+      settle(a, b, row, rows, memory.row_spread);
+    }
+    settle(b, a, b.first, b.rows, memory.col_spread);
+  }
+
+  void add_tile(const Part& a, ptrdiff_t row, const Part& b, ptrdiff_t col, Extent e,
+                Memory& memory, bool& direct_hint) {
+    const TileOps<T>& ops = isa().ops<T>();
+    const int s = a.sample;
+    const int t = b.sample;
+    const bool direct = ready_.fill(s, row, t, col, e, memory.tile.data(), direct_hint);
+    const bool of_rows = samples_[s]->gradient != nullptr;
+    const bool of_cols = samples_[t]->gradient != nullptr;
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      Result& x = results_[s];
+      Result& y = results_[t];
+      const auto at = [&](int sample, ptrdiff_t i) {
+        return o * static_cast<std::size_t>(samples_[sample]->rows.rows) +
+               static_cast<std::size_t>(i);
+      };
+      Weighing<T> w{};
+      w.row_weights = weights_[s].data() + row;
+      w.col_weights = weights_[t].data() + col;
+      w.row_sums = (s == t ? x.within_later : x.between).data() + at(s, row);
+      if (samples_[t]->within != nullptr) {
+        w.col_sums = (s == t ? y.within_earlier : y.between).data() + at(t, col);
+      }
+      w.slopes = of_rows || of_cols || log_slopes_ ? memory.slopes.data() : nullptr;
+      w.first = true;
+      for (const ReadyTerm<T>* term : outputs_[o].terms) {
+        w.weight = term->weight;
+        w.slope_weight = static_cast<T>(term->weight / outputs_[o].unit);
+        term->ops->weigh(term->constants, memory.tile.data(), e, w);
+        w.first = false;
+      }
+      if (log_slopes_) {
+        ops.row_products(memory.slopes.data(), memory.tile.data(), e,
+                         x.log_slopes[s == t ? 0 : 1].data() + at(s, row));
+      }
+      const auto spread = !direct             ? ops.spread
+                          : base_ == Base::l1 ? ops.spread_signs
+                                              : ops.spread_differences;
+      SpreadOperands<T> operands{};
+      operands.difference_unit = ready_.difference_unit();
+      operands.dim = dim_;
+      if (of_cols) {
+        operands.tile = memory.slopes.data();
+        operands.leading = tile_cols;
+        operands.rows = e.rows;
+        operands.cols = e.cols;
+        operands.x = ready_.rows(s, row, direct);
+        operands.y = direct ? ready_.rows(t, col, true) : nullptr;
+        operands.out = memory.col_spread.data() +
+                       (static_cast<ptrdiff_t>(o) * part_rows_ + col - b.first) * (dim_ + 1);
+        spread(operands);
+      }
+      if (of_rows) {
+        ops.transpose(memory.slopes.data(), memory.transposed.data());
+        operands.tile = memory.transposed.data();
+        operands.leading = tile_rows;
+        operands.rows = e.cols;
+        operands.cols = e.rows;
+        operands.x = ready_.rows(t, col, direct);
+        operands.y = direct ? ready_.rows(s, row, true) : nullptr;
+        operands.out =
+            memory.row_spread.data() + static_cast<ptrdiff_t>(o) * tile_rows * (dim_ + 1);
+        spread(operands);
+      }
+    }
+  }
+
+  // Adds what was spread over rows [first, first + rows) of a part to its sample's gradient.
+  void settle(const Part& own, const Part& other, ptrdiff_t first, ptrdiff_t rows,
+              const Buffer<T>& spread) {
+    if (samples_[own.sample]->gradient == nullptr) {
+      return;
+    }
+    const TileOps<T>& ops = isa().ops<T>();
+    const double factor = factors_[own.sample != other.sample ? 2 : own.sample];
+    const ptrdiff_t held = static_cast<ptrdiff_t>(spread.size() / outputs_.size());
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      double* gradient = results_[own.sample].gradient.data() +
+                         static_cast<ptrdiff_t>(o) * gradient_size_[own.sample] + first * dim_;
+      for (ptrdiff_t i = 0; i < rows; i += ops.panel) {
+        T* panel = spread.data() + static_cast<ptrdiff_t>(o) * held + i * (dim_ + 1);
+        const T* x = base_ == Base::sqdist ? ready_.rows(own.sample, first + i, false) : nullptr;
+        ops.settle(panel, x, dim_, base_ == Base::dot ? -factor : factor, gradient + i * dim_);
+      }
+    }
+  }
+
+  void add_gradient(std::size_t o, int s) const {
+    const int panel = isa().ops<T>().panel;
+    const ptrdiff_t n = samples_[s]->rows.rows;
+    const double* from =
+        results_[s].gradient.data() + static_cast<ptrdiff_t>(o) * gradient_size_[s];
+    T* to = samples_[s]->gradient + outputs_[o].number * n * dim_;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const double* row = from + i / panel * panel * dim_ + i % panel;
+      for (ptrdiff_t k = 0; k < dim_; ++k) {
+        const double unit = ready_.unit()[static_cast<std::size_t>(k)] * outputs_[o].unit;
+        to[i * dim_ + k] += static_cast<T>(row[k * panel] * unit);
+      }
+    }
+  }
+
+  Samples samples_;
+  bool log_slopes_;
+  ReadyGroup<T> ready_;
+  Base base_;
+  ptrdiff_t dim_;
+  std::vector<Output> outputs_;
+  std::vector<T> weights_[2];
+  Result results_[2];
+  ptrdiff_t gradient_size_[2] = {};
+  std::vector<Part> parts_;
+  ptrdiff_t part_rows_ = 0;
+  double factors_[3];
+  std::vector<Memory> memory_;
+};
+
+// A sample in double precision, with room for its gradient.
+template <class T>
+struct Widened {
+  Widened(Workers& workers, const WeightedSample<T>& x, int n_outputs)
+      : gradient(x.gradient == nullptr ? 0
+                                       : static_cast<std::size_t>(n_outputs * x.rows.rows) *
+                                             static_cast<std::size_t>(x.rows.cols)),
+        sample{widen(workers, x.rows, rows), x.weights, x.within, x.between,
+               gradient.empty() ? nullptr : gradient.data()} {}
+
+  void add_gradient_to(const WeightedSample<T>& x) const {
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      x.gradient[i] += static_cast<T>(gradient[i]);
+    }
+  }
+
+  Buffer<double> rows;
+  std::vector<double> gradient;
+  WeightedSample<double> sample;
+};
+
+template <class T>
+bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const WeightedSample<T>& y,
+                       const double* factors, const Group& group, int n_outputs, Formula formula,
+                       double share, double* out, double* log_slopes) {
+  {
+    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, log_slopes != nullptr);
+    if (!sums.run(workers, share)) {
+      return false;
+    }
+    if (sums.holds()) {
+      sums.add_to(out, log_slopes);
+      return true;
+    }
+  }
+  const Widened<T> wide_x(workers, x, n_outputs);
+  const Widened<T> wide_y(workers, y, n_outputs);
+  if (workers.stopped() || !add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group,
+                                              n_outputs, Formula::plain, 0, out, log_slopes)) {
+    return false;
+  }
+  wide_x.add_gradient_to(x);
+  wide_y.add_gradient_to(y);
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
+                   const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
+                   const Options& options) {
+  check<T>({x.rows, y.rows}, groups, n_outputs);
+  std::fill(out, out + 3 * n_outputs, 0.0);
+  if (log_slopes != nullptr) {
+    std::fill(log_slopes, log_slopes + 3 * n_outputs, 0.0);
+  }
+  for (const WeightedSample<T>* sample : {&x, &y}) {
+    const ptrdiff_t values = n_outputs * sample->rows.rows;
+    if (sample->within != nullptr) {
+      std::fill(sample->within, sample->within + values, 0.0);
+      std::fill(sample->between, sample->between + values, 0.0);
+    }
+    if (sample->gradient != nullptr) {
+      if (sample->rows.quantized != nullptr) {
+        throw std::invalid_argument("quantised rows have no gradient");
+      }
+      std::fill(sample->gradient, sample->gradient + values * sample->rows.cols, T{0});
+    }
+  }
+  const auto n = static_cast<double>(x.rows.rows + y.rows.rows);
+  Workers workers(options, total_work(groups, x.rows.cols, n * n / 2));
+  const double share = 1.0 / static_cast<double>(groups.size());
+  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+    return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, share,
+                             out, log_slopes);
+  });
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                   \
+  template bool weighted_sums(const WeightedSample<T>&, const WeightedSample<T>&, const double*, \
+                              const std::vector<Group>&, int, double*, double*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
+
+}  // namespace fastdiv
