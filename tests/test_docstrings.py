@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_public_names_have_examples(name):
         test.name for test in doctest.DocTestFinder().find(public, name, module) if test.examples
     }
     assert {name, *methods} <= having
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_all_passages_are_filled_in(name):
+    public = getattr(fastdiv, name)
+    documents = [public.__doc__, *(inspect.getdoc(value) or "" for value in vars(public).values())]
+    assert not [text for text in documents if re.search(r"^ *\{\w+\}$", text, re.MULTILINE)]
 
 
 def test_all_modules_are_seen():

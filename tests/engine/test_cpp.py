@@ -84,7 +84,15 @@ def test_installed_package_from_another_project(built, tmp_path):
     run("cmake", "--install", built, "--prefix", prefix)
     assert (prefix / "include" / "fastdiv" / "engine.hpp").is_file()
     run(
-        *("cmake", "-S", ROOT / "tests" / "engine" / "cpp" / "consumer", "-B", build, "-G", "Ninja"),
+        *(
+            "cmake",
+            "-S",
+            ROOT / "tests" / "engine" / "cpp" / "consumer",
+            "-B",
+            build,
+            "-G",
+            "Ninja",
+        ),
         f"-DCMAKE_PREFIX_PATH={prefix}",
     )
     run("cmake", "--build", build)

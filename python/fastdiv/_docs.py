@@ -1,0 +1,46 @@
+"""
+Passages that many public docstrings share, each written once.
+
+A docstring names a passage by a line of its own, such as ``{n_threads}``. `documented` puts the
+passage there, with the indentation of that line.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Any, TypeVar
+
+PASSAGES = {
+    "n_threads": """\
+n_threads : int, optional
+    Number of threads. See `set_num_threads`.""",
+    "progress": """\
+progress : bool or callable, optional
+    True for a bar on standard error, or a function of (done, total).""",
+    "nan_policy": """\
+nan_policy : {"raise", "omit"}, default "raise"
+    Refuse NaN and infinite values, or drop the rows that hold them.""",
+    "rng": """\
+rng : None, int or numpy.random.Generator, optional
+    Source of randomness.""",
+    "invalid": """\
+TypeError, ValueError
+    If an argument is invalid.""",
+    "gretton_2012": """\
+A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
+test", JMLR 13 (2012) 723–773.""",
+}
+
+_PLACE = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
+
+_Public = TypeVar("_Public", bound=Any)
+
+
+def documented(public: _Public) -> _Public:
+    """Put the passages that a docstring names into it."""
+    if public.__doc__ is not None:  # None under ``python -OO``
+        public.__doc__ = _PLACE.sub(
+            lambda place: textwrap.indent(PASSAGES[place[2]], place[1]), public.__doc__
+        )
+    return public
