@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include <fastdiv/view.hpp>
+#include <fastdiv/matrix_view.hpp>
 
 namespace bench {
 

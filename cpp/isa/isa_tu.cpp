@@ -1,10 +1,10 @@
 // Compiled once per ISA level: instantiates the tile, kernel and reduction templates and exports
 // one table of them. No static initialisers, no inline functions shared between levels.
 
-#include "clusters/cluster_rows.hpp"
-#include "distributions/categorical.hpp"
-#include "distributions/gaussian.hpp"
-#include "distributions/log_ratios.hpp"
+#include "clusters/simd/cluster_rows.hpp"
+#include "distributions/simd/categorical.hpp"
+#include "distributions/simd/gaussian.hpp"
+#include "distributions/simd/log_ratios.hpp"
 #include "pairs/simd/kernels.hpp"
 #include "pairs/simd/reductions.hpp"
 #include "pairs/simd/spread.hpp"

@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
-#include "pairs/walk/labels.hpp"
+#include "pairs/walk/ready_group.hpp"
+#include "pairs/walk/sorted_labels.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

@@ -3,9 +3,9 @@
 #include <stdexcept>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
-#include "pairs/walk/labels.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/rounds.hpp"
+#include "pairs/walk/sorted_labels.hpp"
 #include "pairs/walk/tiles.hpp"
 
 // Sums by label. The rows come in the order of their labels, so that a tile falls into rectangles

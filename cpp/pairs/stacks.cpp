@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 
 // The same computation for many samples of a stack. Each item is computed as it would be alone, so
 // that its bits depend neither on the threads nor on the other items.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/rounds.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "isa.hpp"
+#include "matrix_view.hpp"
 #include "parallel.hpp"
-#include "view.hpp"
 
 namespace fastdiv {
 

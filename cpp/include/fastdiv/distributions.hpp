@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "isa.hpp"
+#include "matrix_view.hpp"
 #include "parallel.hpp"
-#include "view.hpp"
 
 // Divergences between distributions, batched. As in engine.hpp, a function returns false when the
 // hook stopped it, and results are bit-identical for any number of threads.

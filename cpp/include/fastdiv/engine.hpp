@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "isa.hpp"
+#include "matrix_view.hpp"
 #include "parallel.hpp"
-#include "view.hpp"
 
 // Kernel sums over all pairs of rows, in O(n) memory. T is float or double; inputs must be finite.
-// The samples of a call may be quantised, all of them: see view.hpp.
+// The samples of a call may be quantised, all of them: see matrix_view.hpp.
 // Every function throws std::invalid_argument on an unknown kernel, wrong parameters or shapes, and
 // returns false when the hook stopped it (its output is then undefined). Results are bit-identical
 // for any number of threads.

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

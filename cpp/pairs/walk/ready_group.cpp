@@ -1,4 +1,4 @@
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "fastdiv/isa.hpp"
+#include "fastdiv/matrix_view.hpp"
 #include "fastdiv/parallel.hpp"
-#include "fastdiv/view.hpp"
 
 namespace fastdiv {
 

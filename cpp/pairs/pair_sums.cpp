@@ -6,7 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

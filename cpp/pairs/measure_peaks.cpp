@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

@@ -1,4 +1,4 @@
-#include "distributions/dense.hpp"
+#include "distributions/dense_gaussians.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -7,7 +7,7 @@
 
 #include "fastdiv/engine.hpp"
 #include "pairs/walk/packing.hpp"
-#include "pairs/walk/quantized.hpp"
+#include "pairs/walk/quantized_tiles.hpp"
 
 namespace fastdiv {
 

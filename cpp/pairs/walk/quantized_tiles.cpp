@@ -1,11 +1,11 @@
-#include "pairs/walk/quantized.hpp"
+#include "pairs/walk/quantized_tiles.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "fastdiv/engine.hpp"
-#include "pairs/walk/group.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

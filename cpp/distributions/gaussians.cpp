@@ -6,8 +6,8 @@
 #include <stdexcept>
 
 #include "distributions/batch.hpp"
-#include "distributions/dense.hpp"
-#include "pairs/walk/group.hpp"
+#include "distributions/dense_gaussians.hpp"
+#include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {
