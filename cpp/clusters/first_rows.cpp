@@ -1,0 +1,41 @@
+#include <algorithm>
+#include <stdexcept>
+
+#include "fastdiv/clusters.hpp"
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+template <class Code>
+void first_rows(const Code* codes, ptrdiff_t n, std::int64_t n_clusters, std::int64_t* out) {
+  std::fill(out, out + n_clusters, -1);
+  std::int64_t missing = n_clusters;
+  const auto take = [&](ptrdiff_t row) {
+    const Code code = codes[row];
+    if (code >= n_clusters) {
+      throw std::invalid_argument("codes must be below the number of clusters");
+    }
+    if (code >= 0 && out[code] < 0) {
+      out[code] = row;
+      --missing;
+    }
+  };
+  constexpr ptrdiff_t several = 32;  // most often all the same where labels are sorted
+  for (ptrdiff_t begin = 0; begin < n && missing > 0; begin += several) {
+    const ptrdiff_t end = std::min(n, begin + several);
+    Code differences = 0;
+    for (ptrdiff_t row = begin; row < end; ++row) {
+      differences |= codes[row] ^ codes[begin];
+    }
+    const ptrdiff_t last = differences == 0 ? begin + 1 : end;
+    for (ptrdiff_t row = begin; row < last; ++row) {
+      take(row);
+    }
+  }
+}
+
+template void first_rows(const std::int32_t*, ptrdiff_t, std::int64_t, std::int64_t*);
+template void first_rows(const std::int64_t*, ptrdiff_t, std::int64_t, std::int64_t*);
+
+}  // namespace fastdiv

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+
+#include "fastdiv/engine.hpp"
+#include "pairs/walk/packing.hpp"
+#include "pairs/walk/ready_group.hpp"
+
+namespace fastdiv {
+
+using std::ptrdiff_t;
+
+namespace {
+
+// The base value of row i of x and row i of y in units of length, from differences, in double
+// precision.
+template <class T>
+double tile_value(const Group& group, const MatrixView<T>& x, const MatrixView<T>& y, ptrdiff_t i,
+                  double length) {
+  double value = 0;
+  for (ptrdiff_t k = 0; k < x.cols; ++k) {
+    const double weight = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
+    const double a = static_cast<double>(x(i, k));
+    const double b = static_cast<double>(y(i, k));
+    const double difference = (a - b) * weight / length;
+    value += group.base == Base::dot  ? a * weight / length * (b * weight / length)
+             : group.base == Base::l1 ? std::abs(difference)
+                                      : 0.5 * difference * difference;
+  }
+  return value;
+}
+
+}  // namespace
+
+template <class T>
+bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
+                   int n_outputs, double* out, const Options& options) {
+  check<T>({x, y}, groups, n_outputs);
+  if (x.rows != y.rows) {
+    throw std::invalid_argument("paired samples need the same number of rows");
+  }
+  const ptrdiff_t n = x.rows;
+  std::fill(out, out + n_outputs * n, 0.0);
+  Workers workers(options, total_work(groups, x.cols, static_cast<double>(n)));
+  std::vector<double> values(static_cast<std::size_t>(n));
+  // Runs visit(begin, end) on parts of the rows, each as long as a row of a tile.
+  const auto for_each_part = [&](double share, const auto& visit) {
+    return workers.for_each((n + tile_cols - 1) / tile_cols, share, [&](std::int64_t part, int) {
+      visit(part * tile_cols, std::min(n, (part + 1) * tile_cols));
+    });
+  };
+  const double share = 1.0 / static_cast<double>(groups.size());
+  for (const Group& group : groups) {
+    const Frame frame = make_frame<T>(workers, {x, y}, group.base != Base::dot, group.scale);
+    const double length = 1 / frame.scale;
+    for_each_part(share, [&](ptrdiff_t begin, ptrdiff_t end) {
+      for (ptrdiff_t i = begin; i < end; ++i) {
+        values[static_cast<std::size_t>(i)] = tile_value(group, x, y, i, length);
+      }
+    });
+    if (workers.stopped()) {
+      return false;
+    }
+    // A dot product needs no unit: single values may be as small as double can hold.
+    double bound = group.base == Base::dot ? HUGE_VAL : 0;
+    for (const double value : values) {
+      bound = std::max(bound, std::abs(value));
+    }
+    for (const Term& term : group.terms) {
+      const ReadyTerm<double> ready = make_ready<double>(term, length, bound);
+      double* to = out + term.output * n;
+      for_each_part(0, [&](ptrdiff_t begin, ptrdiff_t end) {
+        double tile[tile_cols] = {};
+        std::copy(values.data() + begin, values.data() + end, tile);
+        ready.ops->map(ready.constants, tile, tile, 1, static_cast<int>(end - begin), ready.weight,
+                       false);
+        std::transform(to + begin, to + end, tile, to + begin, std::plus<>());
+      });
+    }
+  }
+  return !workers.stopped();
+}
+
+template bool paired_values(MatrixView<float>, MatrixView<float>, const std::vector<Group>&, int,
+                            double*, const Options&);
+template bool paired_values(MatrixView<double>, MatrixView<double>, const std::vector<Group>&, int,
+                            double*, const Options&);
+
+}  // namespace fastdiv
