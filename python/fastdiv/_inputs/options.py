@@ -1,0 +1,102 @@
+"""Options: words, switches, numbers, threads and sources of randomness."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, TypeGuard, cast
+
+import numpy as np
+
+from fastdiv._inputs.arrays import plain_array
+
+ESTIMATORS = ("unbiased", "biased", "paired")
+NAN_POLICIES = ("raise", "omit")
+ALWAYS_RAISE = object()
+MAX_THREADS = 1024
+
+
+def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
+    """Return `value` if it is one of the accepted words."""
+    if isinstance(value, str) and value in accepted:
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
+
+
+def omits(nan_policy: object) -> bool:
+    if nan_policy is ALWAYS_RAISE:
+        return False
+    return choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
+
+
+def flag(value: object, name: str) -> bool:
+    """Return `value` if it is True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False; got {value!r}")
+
+
+def integer(value: object, name: str, least: int, most: int | None = None) -> int:
+    """Return `value` as an int within [least, most]."""
+    wanted = f"an integer >= {least}" if most is None else f"an integer from {least} to {most}"
+    try:
+        number = operator.index(cast(Any, value))
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be {wanted}; got {value!r}")
+    if number < least or (most is not None and number > most):
+        shown = f"{number}" if number.bit_length() <= 64 else f"one of {number.bit_length()} bits"
+        raise ValueError(f"{name} must be {wanted}; got {shown}")
+    return number
+
+
+def is_plain_number(value: object) -> TypeGuard[float]:
+    """Tell whether this needs no NumPy to be looked at, whose arrays torch.compile cannot trace."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
+
+
+def real(value: object, name: str) -> float:
+    """Return a finite real number as a float."""
+    if is_plain_number(value):
+        number = float(value)
+    else:
+        a = plain_array(value, name)
+        if a.ndim != 0 or a.dtype.kind not in "iuf":
+            raise TypeError(f"{name} must be a real number; got {value!r}")
+        number = float(a)
+    if number - number != 0:  # not math.isfinite, which torch.compile cannot trace
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return number
+
+
+def positive(value: object, name: str) -> float:
+    """Return a finite real number > 0 as a float."""
+    number = real(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be > 0; got {value!r}")
+    return number
+
+
+def thread_count(value: object, name: str = "n_threads") -> int:
+    """Return a number of threads."""
+    return integer(value, name, 1, MAX_THREADS)
+
+
+def threads(n_threads: object) -> int:
+    """Return the backends' form of `n_threads`: 0 stands for the default."""
+    return 0 if n_threads is None else thread_count(n_threads)
+
+
+def generator(rng: object) -> np.random.Generator:
+    """Return the generator that `rng` stands for."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng()
+    try:
+        return np.random.default_rng(integer(rng, "rng", 0))
+    except TypeError:
+        raise TypeError(
+            "rng must be None, an integer >= 0 or a numpy.random.Generator; "
+            f"got {type(rng).__name__}"
+        ) from None

@@ -1,0 +1,101 @@
+"""Weights of rows: checked, and the samples that they leave."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._engine.backend import Sample, Values
+from fastdiv._inputs.arrays import array
+from fastdiv._inputs.options import ALWAYS_RAISE, omits
+from fastdiv._inputs.samples import alike, chosen, row_is_finite, same_length, samples
+
+
+def weighted_samples(
+    x: object, y: object, x_weights: object, y_weights: object, nan_policy: object, estimator: str
+) -> tuple[Sample, Sample, Values | None, Values | None]:
+    """
+    Return both samples as `samples` does, and the weights of their rows, the largest 1.
+
+    Rows of weight 0 are left out, and equal weights are None.
+    """
+    a, b = alike({"x": x, "y": y})
+    u = weights(x_weights, "x_weights", len(a), estimator)
+    v = weights(y_weights, "y_weights", len(b), estimator)
+    if u is None and v is None:
+        return *samples(a, b, nan_policy, estimator), None, None
+    keep_x, keep_y = rows_kept(a, b, u, v, nan_policy, estimator)
+    a, u = _kept(a, u, keep_x)
+    b, v = _kept(b, v, keep_y)
+    a, b = samples(a, b, ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise", estimator)
+    for name, w in (("x_weights", u), ("y_weights", v)):
+        if w is not None:
+            enough_weight(w, name, estimator)
+    return a, b, u, v
+
+
+def rows_kept(
+    a: Sample, b: Sample, u: Values | None, v: Values | None, nan_policy: object, estimator: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """
+    Tell which rows of two samples, or stacks of them, are not left out for weights or for NaN.
+
+    "paired" keeps a row for the sake of its partner: both go if both weigh 0, or one holds NaN.
+    """
+    keep_x, keep_y = (
+        np.ones(rows.shape[:-1], dtype=np.bool_) if w is None else w > 0
+        for rows, w in ((a, u), (b, v))
+    )
+    if estimator == "paired":
+        same_length(a, b)
+        keep_x = keep_y = keep_x | keep_y
+    if omits(nan_policy):
+        keep_x, keep_y = keep_x & row_is_finite(a), keep_y & row_is_finite(b)
+        if estimator == "paired":
+            keep_x = keep_y = keep_x & keep_y
+    return keep_x, keep_y
+
+
+def counted(a: Sample, w: Values | None) -> Sample:
+    """Return the rows that count by themselves, for example in a median: those of weight > 0."""
+    return a if w is None or w.all() else chosen(a, w > 0)
+
+
+def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
+    """Return the chosen rows and their weights, the largest 1; None if all are equal."""
+    if not keep.all():
+        a = chosen(a, keep)
+        w = None if w is None else w[keep]
+    if w is None or not w.any():
+        return a, w
+    return a, None if (w == w[0]).all() else w / w.max()
+
+
+def weights(value: object, name: str, rows: int, estimator: str) -> Values | None:
+    """Return one finite weight >= 0 per row in float64; None for None."""
+    if value is None:
+        return None
+    a = array(value, name)
+    if a.shape != (rows,):
+        raise ValueError(
+            f"{name} must have one weight per row, shape ({rows},); got shape {a.shape}"
+        )
+    w = a.astype(np.float64)
+    bad = ~(np.isfinite(w) & (w >= 0))
+    if bad.any():
+        at = int(bad.argmax())
+        raise ValueError(f"{name} must be finite and >= 0; got {w[at]} at row {at}")
+    if not w.any():
+        raise ValueError(f"{name} must not be 0 for all rows")
+    enough_weight(w, name, estimator)
+    return w
+
+
+def enough_weight(w: Values, name: str, estimator: str) -> None:
+    """Refuse weights of which too few are > 0."""
+    least = 1 if estimator == "biased" else 2
+    if np.count_nonzero(w) < least:
+        raise ValueError(
+            f"{name} must be > 0 for at least {least} row{'s' if least > 1 else ''} for "
+            f"estimator={estimator!r}; got {np.count_nonzero(w)}"
+        )

@@ -1,0 +1,242 @@
+"""Samples: rows of finite numbers, with one dtype and one number of features per call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._engine import backend
+from fastdiv._engine.backend import Matrix, Sample
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
+from fastdiv._inputs.options import ALWAYS_RAISE, omits
+
+_CLEAN = "clean the data"
+_OMIT = "pass nan_policy='omit' to drop such rows"
+CLEAN_OR_OMIT = f"{_CLEAN} or {_OMIT}"
+
+
+def sample(value: object, name: str) -> Sample:
+    """Return `value` as it is if its rows are quantised, or else as a `matrix` of real numbers."""
+    return alike({name: value})[0]
+
+
+def alike(values: dict[str, object]) -> list[Sample]:
+    """
+    Return each value as it is if its rows are quantised, or else as a `matrix` of real numbers.
+
+    If one is complex, all are taken as real numbers with an axis more, of real and imaginary parts.
+    """
+    arrays = {
+        name: any_array(value, name)
+        for name, value in values.items()
+        if not isinstance(value, QuantizedRows)
+    }
+    if any(a.dtype.kind == "c" for a in arrays.values()):
+        arrays = {name: _parts(a, name) for name, a in arrays.items()}
+    return [
+        value if isinstance(value, QuantizedRows) else matrix(arrays[name], name)
+        for name, value in values.items()
+    ]
+
+
+def _parts(a: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return real and imaginary parts side by side; those of complex numbers are a view."""
+    _require_rows(a, name)
+    if a.dtype.kind == "c":
+        return a[..., None].view(a.real.dtype)
+    real = array(a, name)
+    return np.stack((real, np.zeros_like(real)), axis=-1)
+
+
+def matrix(value: object, name: str) -> Matrix:
+    """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
+    a = array(value, name)
+    _require_rows(a, name)
+    if a.shape[0] == 0:
+        raise ValueError(f"{name} has no rows: shape {a.shape}")
+    if a.size == 0:
+        raise ValueError(f"{name} has 0 features: shape {a.shape}")
+    return a if a.ndim == 2 else a.reshape(a.shape[0], -1)
+
+
+def _require_rows(a: NDArray[Any], name: str) -> None:
+    if a.ndim == 0:
+        raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
+
+
+def samples(
+    x: object,
+    y: object,
+    nan_policy: object,
+    estimator: str = "biased",
+    names: tuple[str, str] = ("x", "y"),
+) -> tuple[Sample, Sample]:
+    """
+    Return both samples with one type and dtype, equal d, finite rows, and enough of them.
+
+    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    """
+    x_name, y_name = names
+    a, b = same_space(dict(zip(names, alike({x_name: x, y_name: y}), strict=True)))
+    omit = omits(nan_policy)
+    advice = _CLEAN if nan_policy is ALWAYS_RAISE else CLEAN_OR_OMIT
+    if estimator == "paired":
+        same_length(a, b)
+        if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
+            keep = row_is_finite(a) & row_is_finite(b)
+            a, b = chosen(a, keep), chosen(b, keep)
+    a, b = (
+        finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
+    )
+    least = 1 if estimator == "biased" else 2
+    if len(a) < least or len(b) < least:
+        name, rows = (x_name, a) if len(a) < least else (y_name, b)
+        after = " after dropping rows with NaN or infinite values" if omit else ""
+        raise ValueError(
+            f"{name} must have at least {least} row{'s' if least > 1 else ''} for "
+            f"estimator={estimator!r}; got {len(rows)}{after}"
+        )
+    return a, b
+
+
+def plain_samples(
+    x: object,
+    y: object,
+    nan_policy: object,
+    estimator: str = "biased",
+    names: tuple[str, str] = ("x", "y"),
+) -> tuple[Matrix, Matrix]:
+    """Return both samples as `samples` does; rows of int8 are refused."""
+    plain = matrix(x, names[0]), matrix(y, names[1])
+    a, b = samples(*plain, nan_policy, estimator, names)
+    return cast(Matrix, a), cast(Matrix, b)
+
+
+def same_length(a: Sample, b: Sample) -> None:
+    if a.shape[-2] != b.shape[-2]:
+        raise ValueError(
+            "x and y must have the same number of rows for estimator='paired'; "
+            f"got {a.shape[-2]} and {b.shape[-2]}"
+        )
+
+
+def same_space(arrays: dict[str, Sample]) -> list[Sample]:
+    """Check that all have the same number of features and give them one dtype."""
+    (first, a), *others = arrays.items()
+    for name, b in others:
+        if isinstance(a, QuantizedRows) != isinstance(b, QuantizedRows):
+            one, other = (first, name) if isinstance(a, QuantizedRows) else (name, first)
+            raise TypeError(
+                f"{one} is quantised and {other} is not; quantise both, with "
+                f"fastdiv.quantize_rows({other}), or pass {one}.dequantize()"
+            )
+    for name, b in others:
+        if a.shape[1] != b.shape[1]:
+            raise ValueError(
+                f"{first} and {name} must have the same number of features; "
+                f"got {a.shape[1]} and {b.shape[1]}"
+            )
+    plain = [each for each in arrays.values() if not isinstance(each, QuantizedRows)]
+    if all(b.dtype == plain[0].dtype for b in plain):
+        return list(arrays.values())
+    return [
+        each if each.dtype == np.float64 else converted(each, np.dtype(np.float64))
+        for each in plain
+    ]
+
+
+@overload
+def finite(a: Matrix, name: str, *, omit: bool = ..., advice: str = ...) -> Matrix: ...
+@overload
+def finite(a: Sample, name: str, *, omit: bool = ..., advice: str = ...) -> Sample: ...
+def finite(
+    a: Sample,
+    name: str,
+    *,
+    omit: bool = False,
+    advice: str = CLEAN_OR_OMIT,
+) -> Sample:
+    """Return `a` if all values are finite; otherwise drop the rows or raise."""
+    if isinstance(a, QuantizedRows):
+        return a
+    first = _first_nonfinite(a)
+    if first < 0:
+        return a
+    if omit:
+        return chosen(a, row_is_finite(a))
+    count = sum(np.count_nonzero(~np.isfinite(a[rows])) for rows in row_parts(a))
+    row, column = divmod(first, a.shape[1])
+    raise nonfinite(name, int(count), row, column, advice)
+
+
+def nonfinite(name: str, count: int, row: int, column: int, advice: str) -> ValueError:
+    """Return the error that tells of NaN or infinity; the row and column are those of the first."""
+    return ValueError(
+        f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
+        f"row {row}, column {column}; {advice}"
+    )
+
+
+def finite_rows(a: Sample) -> NDArray[np.bool_] | None:
+    """Tell which rows are finite; None if all are."""
+    if isinstance(a, QuantizedRows) or _first_nonfinite(a) < 0:
+        return None
+    return row_is_finite(a)
+
+
+def row_is_finite(a: Sample) -> NDArray[np.bool_]:
+    if isinstance(a, QuantizedRows):
+        return np.ones(len(a), dtype=np.bool_)
+    parts = (np.isfinite(a[rows]).all(axis=1) for rows in row_parts(a))
+    return filled((len(a),), np.dtype(np.bool_), parts)
+
+
+def _first_nonfinite(a: Matrix) -> int:
+    for rows in row_parts(a):
+        first = backend.current().first_nonfinite(a[rows])
+        if first >= 0:
+            index: int = rows.start * a.shape[1] + first
+            return index
+    return -1
+
+
+@overload
+def chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix: ...
+@overload
+def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample: ...
+def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
+    """Return the rows of a mask."""
+    if isinstance(a, QuantizedRows):
+        return a[keep]
+    shape = (int(np.count_nonzero(keep)), a.shape[1])
+    return filled(shape, a.dtype, (a[rows][keep[rows]] for rows in row_parts(a)))
+
+
+def pool(parts: Sequence[Sample]) -> Sample:
+    """Concatenate samples of one type and dtype; a single one is not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    quantized = [part for part in parts if isinstance(part, QuantizedRows)]
+    if quantized:
+        zeros = [zero_points(part) for part in quantized]
+        symmetric = all(part.zero_point is None for part in quantized)
+        return QuantizedRows(
+            _pooled([part.values for part in quantized]),
+            np.concatenate([part.scale for part in quantized]),
+            None if symmetric else np.concatenate(zeros),
+        )
+    return _pooled(cast("list[Matrix]", parts))
+
+
+def _pooled(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    shape = (sum(map(len, parts)), parts[0].shape[1])
+    return filled(shape, parts[0].dtype, (part[r] for part in parts for r in row_parts(part)))
+
+
+def zero_points(x: QuantizedRows) -> NDArray[np.int8]:
+    """Return the zero points, which are 0 where there are none."""
+    return np.zeros(len(x), np.int8) if x.zero_point is None else x.zero_point
