@@ -10,7 +10,7 @@ samples: rows of finite numbers, with one dtype and one number of features per c
 row_weights: weights of rows, and the samples that they leave
 row_labels: labels of rows, numbered in ascending order
 options: words, switches, numbers, threads and sources of randomness
-resampling: orderings of the pooled rows
+resampling: orderings of rows, and which statistics tie
 batches: masks and points that fit the batches of distributions
 """
 
@@ -31,7 +31,7 @@ from fastdiv._inputs.options import (
     thread_count,
     threads,
 )
-from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, orderings
+from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings
 from fastdiv._inputs.row_weights import counted, enough_weight, rows_kept, weighted_samples, weights
 from fastdiv._inputs.samples import (
     CLEAN_OR_OMIT,
@@ -57,6 +57,7 @@ __all__ = [
     "MAX_RESAMPLES",
     "MAX_THREADS",
     "NAN_POLICIES",
+    "TIE",
     "alike",
     "any_array",
     "array",

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._inputs.options import integer
+from fastdiv._inputs.options import generator, integer
 
 MAX_RESAMPLES = 10**9
 DEFAULT_RESAMPLES = 999
 
+TIE = 100 * float(np.finfo(np.float64).eps)
+"""Relative difference up to which a statistic ties with the observed one."""
+
 
 def orderings(
-    permutations: object, n_resamples: object, n_rows: int, rows: str = "n + m"
-) -> tuple[NDArray[np.integer[Any]] | None, int]:
-    """Return the caller's (B, n_rows) orderings, if any, and B; `rows` is what n_rows is called."""
+    permutations: object, n_resamples: object, rng: object, n_rows: int, rows: str = "n + m"
+) -> tuple[Iterable[NDArray[Any]], int]:
+    """Return B orderings of n_rows rows, the caller's or random ones, and B; `rows` names n_rows."""
     n = integer(n_resamples, "n_resamples", 1, MAX_RESAMPLES)
-    if permutations is None:
-        return None, n
+    given = None if permutations is None else _given_orderings(permutations, n, n_rows, rows)
+    random = generator(rng)
+    if given is not None:
+        return given, len(given)
+    return (random.permutation(n_rows) for _ in range(n)), n
+
+
+def _given_orderings(
+    permutations: object, n: int, n_rows: int, rows: str
+) -> NDArray[np.integer[Any]]:
+    """Check the caller's orderings, one per row."""
     try:
         a = np.asarray(permutations)
     except ValueError as error:
@@ -41,4 +54,4 @@ def orderings(
         raise ValueError(
             f"n_resamples must be left out or equal the {len(a)} rows of permutations; got {n}"
         )
-    return a, len(a)
+    return a

@@ -16,7 +16,6 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
-from fastdiv.mmd.permutation import TIE, reorderings
 
 _LEAST_TOTAL = 1e-300
 """Sums of powers below it may have lost digits to underflow."""
@@ -320,11 +319,9 @@ def _components(
     if n < len(a):
         kept = codes >= 0
         a, codes = a[kept], codes[kept]
-    given, n_resamples = _inputs.orderings(permutations, n_resamples, n, "n")
-    generator = _inputs.generator(rng)
+    orders, n_resamples = _inputs.orderings(permutations, n_resamples, rng, n, "n")
     threads, report = _inputs.threads(n_threads), reporter(progress)
 
-    orders = given if given is not None else reorderings(generator, n, n_resamples)
     members = _members(codes, k, orders, n_resamples)
     total, within = _sums(a, members, np.bincount(codes), kernel, threads, report)
     if total < _LEAST_TOTAL:
@@ -337,7 +334,7 @@ def _components(
     with np.errstate(divide="ignore"):
         ratios = (total - within) / (k - 1) / (within / (n - k))
     # F falls as the sum within rises, and the latter has no cancellation.
-    at_least = int(np.count_nonzero(within[1:] <= within[0] * (1 + TIE)))
+    at_least = int(np.count_nonzero(within[1:] <= within[0] * (1 + _inputs.TIE)))
     null = ratios[1:].copy()
     null.flags.writeable = False
     pvalue = (1 + at_least) / (1 + n_resamples)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -18,8 +19,6 @@ from fastdiv.mmd import bandwidth
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
 
 _DEFAULT = RBF()
-TIE = 100 * float(np.finfo(np.float64).eps)
-"""Relative difference up to which a statistic ties with the observed one."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +171,7 @@ def mmd_test(
     kernels, single = as_kernels(kernel)
     a, b = _inputs.samples(x, y, nan_policy, estimator)
     n, m = len(a), len(b)
-    given, n_resamples = _inputs.orderings(permutations, n_resamples, n + m)
-    generator = _inputs.generator(rng)
+    orders, n_resamples = _inputs.orderings(permutations, n_resamples, rng, n + m)
     threads, report = _inputs.threads(n_threads), reporter(progress)
 
     pooled = _inputs.pool([a, b])
@@ -182,8 +180,7 @@ def mmd_test(
     resolved = [each._resolve(d, median) for each in kernels]
     lowered = lower(resolved, for_mmd=True)
 
-    draws = given if given is not None else reorderings(generator, n + m, n_resamples)
-    labels, diagonals = _splittings(pooled, n, draws, n_resamples, lowered, estimator, threads)
+    labels, diagonals = _splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
     sums = reductions.quad_forms(pooled, labels, lowered, threads, report)
     with np.errstate(over="ignore", invalid="ignore"):
         sums += diagonals
@@ -194,15 +191,10 @@ def mmd_test(
     return results[0] if single else results
 
 
-def reorderings(rng: np.random.Generator, size: int, times: int) -> Iterator[NDArray[Any]]:
-    """Yield so many random orderings."""
-    return (rng.permutation(size) for _ in range(times))
-
-
 def _splittings(
     pooled: Sample,
     n: int,
-    draws: Iterator[NDArray[Any]] | NDArray[Any],
+    orders: Iterable[NDArray[Any]],
     n_resamples: int,
     kernels: Lowered,
     estimator: str,
@@ -218,12 +210,7 @@ def _splittings(
     terms = np.zeros((kernels.n_outputs, 1 + n_resamples, 3))
     if estimator == "biased":
         diagonal = reductions.paired_values(pooled, pooled, kernels, n_threads)
-    labels[0, :n] = 1
-    order = np.arange(len(pooled))
-    draws = iter(draws)
-    for index in range(1 + n_resamples):
-        if index:
-            order = next(draws)
+    for index, order in enumerate(itertools.chain([np.arange(len(pooled))], orders)):
         first, second = order[:n], order[n:]
         labels[index, first] = 1
         if estimator == "biased":
@@ -239,7 +226,7 @@ def _splittings(
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:
     observed, null = float(values[0]), values[1:].copy()
     null.flags.writeable = False
-    at_least = int(np.count_nonzero(null >= observed - TIE * abs(observed)))
+    at_least = int(np.count_nonzero(null >= observed - _inputs.TIE * abs(observed)))
     return TwoSampleResult(
         statistic=observed,
         pvalue=(1 + at_least) / (1 + len(null)),
