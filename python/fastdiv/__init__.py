@@ -57,12 +57,13 @@ from fastdiv.kernels import (
     Sum,
 )
 from fastdiv.mmd.bandwidth import median_distance
+from fastdiv.mmd.cmmd import cmmd
 from fastdiv.mmd.estimate import energy_distance, mmd2, witness
 from fastdiv.mmd.gradients import mmd2_and_grad
 from fastdiv.mmd.kid import KID, kid
 from fastdiv.mmd.matching import KernelMeanMatching, kernel_mean_matching
 from fastdiv.mmd.permutation import TwoSampleResult, mmd_test
-from fastdiv.mmd.presets import cmmd, wae_kernel, wae_mmd
+from fastdiv.mmd.wae import wae_kernel, wae_mmd
 from fastdiv.quantized.quantize import (
     HybridProduct,
     QuantizedEstimate,

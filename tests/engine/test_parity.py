@@ -30,7 +30,7 @@ from fastdiv._engine import backend as _backend
 from fastdiv._sums import reference
 from fastdiv._sums.metrics import CityBlock
 from fastdiv.kernels import lower
-from fastdiv.mmd.presets import RBFLessOne
+from fastdiv.mmd.cmmd import RBFLessOne
 
 KERNELS = {
     "rbf": lambda d: RBF(0.8),

@@ -24,7 +24,7 @@ from fastdiv import (
 )
 from fastdiv._engine import backend as _backend
 from fastdiv.kernels import FORMULAS, lower
-from fastdiv.mmd.presets import RBFLessOne
+from fastdiv.mmd.cmmd import RBFLessOne
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 N, M = 59, 43

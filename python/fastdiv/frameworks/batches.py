@@ -19,7 +19,7 @@ from fastdiv._engine.backend import Matrix, Values
 from fastdiv.distributions.flow import kl_flow_of_calls
 from fastdiv.kernels import RBF, Kernel, Sum
 from fastdiv.mmd import bandwidth, one_pass
-from fastdiv.mmd.presets import wae_bandwidths, wae_kernel
+from fastdiv.mmd.wae import wae_bandwidths, wae_kernel
 
 Stacks = Mapping[str, NDArray[Any]]
 Results = tuple[Values, dict[str, Matrix]]

@@ -30,7 +30,7 @@ from fastdiv.frameworks import batches as _batches
 from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.mmd.gradients import mmd2_and_grad
-from fastdiv.mmd.presets import wae_kernel, wae_mmd
+from fastdiv.mmd.wae import wae_kernel, wae_mmd
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Options: TypeAlias = Mapping[str, Any]

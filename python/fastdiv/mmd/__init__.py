@@ -6,11 +6,12 @@ Every function here turns kernel sums over pairs (`fastdiv._sums`) into a statis
 Files
 -----
 bandwidth: the median distance, the usual bandwidth of a kernel
+cmmd: `cmmd`, for CLIP embeddings
 estimate: `mmd2`, `energy_distance` and `witness`
 gradients: `mmd2_and_grad`
 kid: the kernel inception distance
 matching: `kernel_mean_matching`
 one_pass: MMD² and its gradients from one pass over the pairs
 permutation: `mmd_test`, the permutation two-sample test
-presets: published variants: `wae_mmd`, `wae_kernel` and `cmmd`
+wae: `wae_mmd` and `wae_kernel`, for Wasserstein auto-encoders
 """

@@ -1,25 +1,22 @@
-"""Published variants of MMD, by the names of their papers."""
+"""The MMD penalty of Wasserstein auto-encoders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, overload
+from typing import overload
 
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Sample, Values
+from fastdiv._engine.backend import Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum, Term
+from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
 from fastdiv.mmd.estimate import mmd2
-from fastdiv.quantized import bounds
-from fastdiv.quantized.quantize import QuantizedEstimate, norms
+from fastdiv.quantized.quantize import QuantizedEstimate
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")
-_CMMD_BANDWIDTH = 10.0
 _PRIORS = ("normal", "sphere", "uniform")
 
 
@@ -184,111 +181,6 @@ def wae_kernel(
     return Sum([InverseMultiquadric(base * scale) for scale in _SCALES])
 
 
-@overload
-def cmmd(  # type: ignore[overload-overlap]
-    x: QuantizedRows,
-    y: QuantizedRows,
-    *,
-    normalize: bool = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
-) -> QuantizedEstimate: ...
-@overload
-def cmmd(
-    x: object,
-    y: object,
-    *,
-    normalize: bool = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
-) -> float: ...
-
-
-def cmmd(
-    x: object,
-    y: object,
-    *,
-    normalize: bool = False,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float | QuantizedEstimate:
-    """
-    Compute CMMD between two sets of CLIP embeddings: 1000 times the biased MMD² with RBF(10).
-
-    Embeddings of unit length are never more than 2 apart, where the kernel is 0.98: MMD² is a small
-    difference of means that are almost 1, of which float32 keeps few digits or none. MMD² does not
-    change when a constant is taken off the kernel; so exp(−‖x−y‖²/200) − 1 is averaged, evaluated
-    as expm1. In float32, which quantised embeddings are computed in too, a CMMD is good to about
-    1e-6, in float64 to 1e-13.
-
-    Parameters
-    ----------
-    x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Embeddings, as in `mmd2`.
-    normalize : bool, default False
-        Divide every row by its Euclidean length first, as the paper does. False takes the
-        embeddings as they are: right if they have unit length already. Quantised rows get other
-        scales.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `mmd2`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
-        As in `mmd2`.
-
-    Returns
-    -------
-    float
-        CMMD, without unit; never negative up to rounding. For quantised samples a
-        `QuantizedEstimate`: the CMMD of the embeddings before quantisation, normalised alike, is
-        within the bound of the value.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as described, or a row to normalise is zero.
-
-    References
-    ----------
-    S. Jayasumana et al., "Rethinking FID: towards a better evaluation metric for image generation",
-    CVPR (2024), section 4, and the code published with it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdiv import cmmd
-    >>> x, y = np.random.default_rng(0).normal(size=(2, 200, 16))
-    >>> round(cmmd(x, y, normalize=True), 4), round(cmmd(x, y + 1.0, normalize=True), 4)
-    (0.1313, 5.667)
-    """
-    unit = _inputs.flag(normalize, "normalize")
-    a, b = _inputs.samples(x, y, nan_policy)
-    u, v = (_unit_rows(a, "x"), _unit_rows(b, "y")) if unit else (a, b)
-    kernel = RBFLessOne(_CMMD_BANDWIDTH)
-    options: dict[str, Any] = {"estimator": "biased", "n_threads": n_threads, "progress": progress}
-    value = float(mmd2(u, v, kernel, **options))
-    if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
-        bound = bounds.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
-        return QuantizedEstimate(1000.0 * value, 1000.0 * bound)
-    return 1000.0 * value
-
-
-@dataclass(frozen=True)
-class RBFLessOne(Kernel):
-    """exp(−‖x − y‖²/(2σ²)) − 1, whose MMD is that of `RBF`."""
-
-    bandwidth: float
-
-    formulas: ClassVar = {"rbf_less_one": lambda sq, sigma: np.expm1(-sq / (2.0 * sigma**2))}
-    slopes: ClassVar = {"rbf_less_one": RBF.slopes["rbf"]}
-
-    def _term(self) -> Term:
-        return Term("sqdist", "rbf_less_one", (self.bandwidth,))
-
-
 def wae_bandwidths(codes: Sample, draws: Sample, items: int, n_threads: int) -> Values:
     """
     Find the bandwidths of ``wae_kernel(kernel="rbf")`` for stacks of codes and draws.
@@ -329,23 +221,3 @@ def wae_bandwidths(codes: Sample, draws: Sample, items: int, n_threads: int) -> 
         )
     bandwidths: Values = np.sqrt(squares)
     return bandwidths
-
-
-def _unit_rows(a: Sample, name: str) -> Sample:
-    """Return the rows over their lengths, of which quantised ones keep their integers."""
-    if isinstance(a, QuantizedRows):
-        integers = replace(a, scale=np.ones_like(a.scale))
-        lengths = norms(integers)
-        _require_lengths(lengths, name)
-        return replace(a, scale=(1.0 / lengths).astype(np.float32))
-    largest = np.abs(a).max(axis=1, keepdims=True)
-    _require_lengths(largest, name)
-    unit: Matrix = a / largest  # whose squares neither overflow nor vanish
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    return unit
-
-
-def _require_lengths(lengths: Values, name: str) -> None:
-    if not lengths.all():
-        row = int(lengths.argmin())
-        raise ValueError(f"{name} must have no zero row for normalize=True; got one at row {row}")
