@@ -50,7 +50,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
 
 '''
 # What the generator prints, and the package's own words for it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Group, Values
+from fastdiv._engine.types import Group, Values
 
 Bandwidth: TypeAlias = "float | str"
 Formula: TypeAlias = Callable[..., Values]

@@ -6,7 +6,8 @@ one of the two, and holds the types that cross the border.
 
 Files
 -----
-backend: types, the declaration of every engine function, and the choice of who computes
+types: what crosses the border
+backend: the declaration of every engine function, and the choice of who computes
 progress: the `progress` argument as a function of (done, total)
 quantized_rows: `QuantizedRows`, samples kept as int8
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from fastdiv._engine.backend import Progress
+from fastdiv._engine.types import Progress
 
 _WIDTH = 30
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Matrix
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix
 
 _AT_ONCE = 1 << 22
 """Values read or copied before Ctrl-C is heard again: some 20 ms."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Matrix
+from fastdiv._engine.types import Matrix
 from fastdiv._inputs.arrays import array, plain_array
 
 

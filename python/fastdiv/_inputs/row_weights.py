@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Sample, Values
+from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array
 from fastdiv._inputs.options import ALWAYS_RAISE, omits
 from fastdiv._inputs.samples import alike, chosen, row_is_finite, same_length, samples

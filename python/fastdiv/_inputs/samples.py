@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Sample
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix, Sample
 from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
 from fastdiv._inputs.options import ALWAYS_RAISE, omits
 

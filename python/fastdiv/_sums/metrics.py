@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Group, Values
+from fastdiv._engine.types import Group, Values
 from fastdiv.kernels import Kernel, Term
 
 CITYBLOCK = ("cityblock", "manhattan")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastdiv._engine.backend import Matrix, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.kernels import Kernel, Linear
 
 _AT_ONCE = 1 << 20

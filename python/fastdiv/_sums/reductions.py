@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Progress, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix, Progress, Sample, Values
 from fastdiv.kernels import Lowered
 
 TILE = 512

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Values
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.clusters import labelled_rows
 
 _REFERENCES = ("uniform", "pca")

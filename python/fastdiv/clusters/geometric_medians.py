@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Progress, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Progress, Values
 from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.labelled_rows import Clusters, Means
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend as _backend
-from fastdiv._engine.backend import Progress, Sample, Values
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import metrics, pair_weights
 from fastdiv.clusters import labelled_rows
 

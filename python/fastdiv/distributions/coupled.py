@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.gaussian import (
     Gaussian,
     apply,

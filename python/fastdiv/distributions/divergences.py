@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Progress, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Progress, Values
 from fastdiv.distributions.categorical import Categorical, CategoricalPair
 from fastdiv.distributions.gaussian import Gaussian, item
 from fastdiv.distributions.pair import Pair

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 
 ESTIMATORS = ("hybrid", "k1")
 REDUCTIONS = ("per_frame", "per_element", "per_item", "none")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Matrix, Sample, Values
 
 DIAGONAL = ("std", "var", "logstd", "logvar")
 FULL = ("cov", "scale_tril", "precision")

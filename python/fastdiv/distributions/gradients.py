@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.categorical import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
 from fastdiv.distributions.gaussian import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian, at, checked, factor, item, log_std, rounded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Values
+from fastdiv._engine.types import Values
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import (
     checked,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Progress, Values
+from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian, at, blocks, distinct
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Values
 from fastdiv.distributions.gaussian import Gaussian, distinct, half_log_det, log_std, whitener
 from fastdiv.distributions.pair import Pair
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdiv._engine.backend import Values
+from fastdiv._engine.types import Values
 from fastdiv.distributions.gaussian import Gaussian, checked, factor, item, log_std
 from fastdiv.distributions.pair import Pair
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.flow import kl_flow_of_calls
 from fastdiv.kernels import RBF, Kernel, Sum
 from fastdiv.mmd import bandwidth, one_pass

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs, kernels
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.flow import kl_flow, kl_flow_and_grad

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Codes, Group, Progress, Sample, Values
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Codes, Group, Progress, Sample, Values
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Sample, Values
+from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv.kernels import RBF, Kernel, Term
 from fastdiv.mmd.estimate import mmd2

@@ -8,9 +8,9 @@ from typing import overload
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Sample, Values
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import bandwidth

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Progress, Values
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv._sums.reference import kernel_log_slopes
 from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Sum, as_kernels, lower
 from fastdiv.mmd import bandwidth as distances

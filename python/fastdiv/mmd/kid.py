@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Progress, Sample, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import Polynomial, lower
 from fastdiv.mmd.estimate import mmd2, pair_counts, statistic

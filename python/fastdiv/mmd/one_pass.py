@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Group, Matrix, Progress, Values
+from fastdiv._engine.types import Group, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv._sums.reference import kernel_gradients
 from fastdiv.kernels import Kernel, Lowered, lower

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Sample, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import bandwidth

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Sample, Values
+from fastdiv._engine.types import Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
 from fastdiv.mmd.estimate import mmd2

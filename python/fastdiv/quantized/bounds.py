@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from fastdiv._engine.backend import Values
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Values
 from fastdiv.kernels import Callback, Kernel, Term
 from fastdiv.quantized.quantize import norms
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix, Values
 
 _BLOCK = 1 << 16
 """Values converted at a time."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.backend import Codes, Group, Matrix, Progress, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
 from fastdiv.kernels import FORMULAS, SLOPES
 
 _n_threads = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.gaussian import item
 
 

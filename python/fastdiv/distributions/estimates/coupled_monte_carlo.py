@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastdiv._engine.backend import Matrix, Values
+from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.coupled import CoupledNormal, Order
 from fastdiv.distributions.estimates.monte_carlo import LOG_DENSITIES, Draws, Estimate, refuse
 from fastdiv.distributions.gaussian import Gaussian, checked, item

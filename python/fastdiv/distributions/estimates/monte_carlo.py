@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.backend import Matrix, Progress, Values
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
 from fastdiv.distributions.gaussian import Gaussian, at, item

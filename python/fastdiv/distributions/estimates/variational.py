@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.backend import Values
+from fastdiv._engine.types import Values
 from fastdiv.distributions.estimates.monte_carlo import Estimate
 from fastdiv.distributions.gaussian import item
 
