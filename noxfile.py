@@ -50,12 +50,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 
 '''
 # What the generator prints, and the package's own words for it.
 STUB_WORDS = {
-    r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[Group]",
+    r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[KernelGroup]",
     r"collections\.abc\.Callable \| None": "Progress | None",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.uint8\]": "NDArray[np.uint8]",
     r"typing\.Annotated\[numpy\.typing\.ArrayLike, numpy\.float64\]": "Values",

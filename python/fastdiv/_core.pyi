@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /
@@ -95,7 +95,7 @@ def label_sums(
     x: Sample,
     weights: Values | None,
     sizes: NDArray[np.int64],
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -109,7 +109,7 @@ def log_slope_sums(
     y: Sample,
     x_weights: Values,
     y_weights: Values,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -123,19 +123,19 @@ def median_distances(
 def pair_sums(
     x: Sample,
     y: Sample,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
     /,
 ) -> Values: ...
 def paired_values(
-    x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+    x: Sample, y: Sample, kernels: Sequence[KernelGroup], n_outputs: int, n_threads: int, /
 ) -> Values: ...
 def quad_forms(
     z: Sample,
     labels: NDArray[np.uint8],
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -156,7 +156,7 @@ def row_sums(
     at: Sample,
     x: Sample,
     weights: Values | None,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -173,7 +173,7 @@ def weighted_sums(
     row_sums: bool,
     x_gradient: bool,
     y_gradient: bool,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,

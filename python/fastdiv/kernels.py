@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.types import Group, Values
+from fastdiv._engine.types import KernelGroup, Values
 
 Bandwidth: TypeAlias = "float | str"
 Formula: TypeAlias = Callable[..., Values]
@@ -43,7 +43,7 @@ class Term(NamedTuple):
 class Lowered(NamedTuple):
     """Kernels in numbers: what the compiled backend evaluates, and what Python must."""
 
-    groups: list[Group]
+    groups: list[KernelGroup]
     callbacks: list[tuple[Callable[[Any, Any], Any], float, int]]
     n_outputs: int
 
@@ -720,7 +720,7 @@ def lower(kernels: Sequence[Kernel], *, for_mmd: bool) -> Lowered:
     Lowered
         Terms of equal base and scale are together in one group.
     """
-    groups: dict[tuple[str, tuple[float, ...] | None], Group] = {}
+    groups: dict[tuple[str, tuple[float, ...] | None], KernelGroup] = {}
     callbacks = []
     for output, kernel in enumerate(kernels):
         for weight, part in kernel._parts():

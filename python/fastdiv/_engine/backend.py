@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 
 
 class Backend(Protocol):
@@ -23,7 +23,7 @@ class Backend(Protocol):
         self,
         x: Sample,
         y: Sample,
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -34,7 +34,7 @@ class Backend(Protocol):
         self,
         z: Sample,
         labels: NDArray[np.uint8],
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -46,7 +46,7 @@ class Backend(Protocol):
         at: Sample,
         x: Sample,
         weights: Values | None,
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -58,7 +58,7 @@ class Backend(Protocol):
         x: Sample,
         weights: Values | None,
         sizes: NDArray[np.int64],
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -86,7 +86,7 @@ class Backend(Protocol):
         row_sums: bool,
         x_gradient: bool,
         y_gradient: bool,
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -99,7 +99,7 @@ class Backend(Protocol):
         y: Sample,
         x_weights: Values,
         y_weights: Values,
-        kernels: Sequence[Group],
+        kernels: Sequence[KernelGroup],
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -107,7 +107,13 @@ class Backend(Protocol):
     ) -> Values: ...
 
     def paired_values(
-        self, x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int, /
+        self,
+        x: Sample,
+        y: Sample,
+        kernels: Sequence[KernelGroup],
+        n_outputs: int,
+        n_threads: int,
+        /,
     ) -> Values: ...
 
     def ranked_distances(

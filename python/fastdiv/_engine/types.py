@@ -24,7 +24,7 @@ Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
 """(name, params, weight, output)"""
 
-Group: TypeAlias = tuple[str, "Values | None", list[Term]]
+KernelGroup: TypeAlias = tuple[str, "Values | None", list[Term]]
 """(base, scale, terms): all terms read the same base values, so one pass serves them."""
 
 Progress: TypeAlias = Callable[[int, int], object]

@@ -20,7 +20,11 @@ TIE = 100 * float(np.finfo(np.float64).eps)
 def orderings(
     permutations: object, n_resamples: object, rng: object, n_rows: int, rows: str = "n + m"
 ) -> tuple[Iterable[NDArray[Any]], int]:
-    """Return B orderings of n_rows rows, the caller's or random ones, and B; `rows` names n_rows."""
+    """
+    Return B orderings of `n_rows` rows, and B.
+
+    Take those of the caller, or draw them one at a time. Errors call `n_rows` by the name `rows`.
+    """
     n = integer(n_resamples, "n_resamples", 1, MAX_RESAMPLES)
     given = None if permutations is None else _given_orderings(permutations, n, n_rows, rows)
     random = generator(rng)

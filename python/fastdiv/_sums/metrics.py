@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.types import Group, Values
+from fastdiv._engine.types import KernelGroup, Values
 from fastdiv.kernels import Kernel, Term
 
 CITYBLOCK = ("cityblock", "manhattan")
@@ -39,7 +39,7 @@ def metric_name(metric: object, accepted: tuple[str, ...]) -> str:
     return "cityblock" if name in CITYBLOCK else name
 
 
-def powers(metric: str, exponent: float) -> list[Group]:
+def powers(metric: str, exponent: float) -> list[KernelGroup]:
     """Return the groups of one output, distance^exponent; the metric is Euclidean or L1."""
     if metric == "cityblock":
         base, name = "l1", "cityblock"

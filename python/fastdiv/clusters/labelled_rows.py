@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend as _backend
 from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
-from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 from fastdiv._inputs import row_labels
 from fastdiv._sums import pair_weights
 
@@ -25,7 +25,7 @@ _LEAST_SQUARES = 1e-280
 
 _VALUES_AT_ONCE = 1 << 18
 
-_SQDIST_PAIRS: list[Group] = [
+_SQDIST_PAIRS: list[KernelGroup] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
 ]
 

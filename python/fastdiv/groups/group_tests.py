@@ -13,7 +13,7 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Codes, Group, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Progress, Sample, Values
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
 
@@ -303,7 +303,7 @@ class _Components:
 def _components(
     x: object,
     groups: object,
-    kernel: list[Group],
+    kernel: list[KernelGroup],
     n_resamples: object,
     permutations: object,
     rng: object,
@@ -365,7 +365,7 @@ def _sums(
     x: Sample,
     members: NDArray[np.uint8],
     sizes: NDArray[np.intp],
-    kernel: list[Group],
+    kernel: list[KernelGroup],
     n_threads: int,
     progress: Progress | None,
 ) -> tuple[float, Values]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastdiv._engine import backend
-from fastdiv._engine.types import Group, Matrix, Progress, Values
+from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv._sums.reference import kernel_gradients
 from fastdiv.kernels import Kernel, Lowered, lower
@@ -182,7 +182,7 @@ def _add_pairs(
     gradient: Matrix,
     factor: Values,
     pairs: tuple[Matrix, Matrix, Values | None],
-    groups: list[Group],
+    groups: list[KernelGroup],
 ) -> None:
     """Add factor times the gradients of k(x_i, y_i) by x_i, unless nothing is wanted."""
     if not gradient.size or not groups:

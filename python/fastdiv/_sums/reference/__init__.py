@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import Codes, Group, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 from fastdiv.kernels import FORMULAS, SLOPES
 
 _n_threads = 1
@@ -24,7 +24,7 @@ _n_threads = 1
 def pair_sums(
     x: Sample,
     y: Sample,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -63,7 +63,7 @@ def pair_sums(
 def quad_forms(
     z: Sample,
     labels: NDArray[np.uint8],
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -110,7 +110,7 @@ def row_sums(
     at: Sample,
     x: Sample,
     weights: Values | None,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -142,7 +142,7 @@ def label_sums(
     x: Sample,
     weights: Values | None,
     sizes: NDArray[np.int64],
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -221,7 +221,7 @@ def weighted_sums(
     row_sums: bool,
     x_gradient: bool,
     y_gradient: bool,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -278,7 +278,7 @@ def log_slope_sums(
     y: Sample,
     x_weights: Values,
     y_weights: Values,
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -311,7 +311,7 @@ def log_slope_sums(
 
 
 def paired_values(
-    x: Sample, y: Sample, kernels: Sequence[Group], n_outputs: int, n_threads: int
+    x: Sample, y: Sample, kernels: Sequence[KernelGroup], n_outputs: int, n_threads: int
 ) -> Values:
     """
     Evaluate every kernel at matching rows.
@@ -530,7 +530,7 @@ def _exact(x: Sample) -> Matrix:
     return x.dequantize(np.float64) if isinstance(x, QuantizedRows) else x
 
 
-def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
     """
     Evaluate every kernel at rows that broadcast against each other.
 
@@ -554,7 +554,9 @@ def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int
     return result
 
 
-def kernel_gradients(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+def kernel_gradients(
+    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
+) -> Values:
     """
     Find the gradients of k(x, y) by x, at rows that broadcast against each other.
 
@@ -586,7 +588,9 @@ def kernel_gradients(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: 
     return result
 
 
-def kernel_log_slopes(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+def kernel_log_slopes(
+    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
+) -> Values:
     """
     Compute t f'(t), where the kernel is f(t) of a squared or L1 distance or a dot product t.
 
@@ -1148,7 +1152,7 @@ def _distances(x: Sample, y: Sample | None, metric: str) -> Values:
     return np.sqrt(of_pairs) if metric == "euclidean" else of_pairs
 
 
-def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[Group], n_outputs: int) -> Values:
+def _kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
 
 
@@ -1158,7 +1162,7 @@ def _sorted_labels(x: Sample, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _scaled(kernels: Sequence[Group], factor: float, d: int) -> list[Group]:
+def _scaled(kernels: Sequence[KernelGroup], factor: float, d: int) -> list[KernelGroup]:
     """Return the kernels for rows that are multiplied by a factor first."""
     return [
         (base, factor * (np.ones(d) if scale is None else scale), terms)
@@ -1171,7 +1175,7 @@ def _weighted_sums(
     weights: tuple[Values, Values],
     factors: Values,
     wanted: tuple[bool, bool, bool],
-    kernels: Sequence[Group],
+    kernels: Sequence[KernelGroup],
     n_outputs: int,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
     """Compute `weighted_sums` for one item; `wanted` are row sums and the two gradients."""
