@@ -1,4 +1,4 @@
-"""What the commands that read tables share: options, messages, and the files they write."""
+"""Share options, messages and output files between the commands that read tables."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ class UsageError(ValueError):
 
 
 class Findings(Protocol):
-    """What a command found."""
+    """The result of a command."""
 
-    def to_text(self) -> str: ...
+    def to_text(self) -> str:
+        """Render the result for a person."""
+        ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]:
+        """Render the result as an object that `json.dumps` accepts."""
+        ...
 
 
 def say(stream: TextIO, text: str) -> None:
@@ -38,6 +42,7 @@ def say(stream: TextIO, text: str) -> None:
 
 
 def notice(text: str) -> None:
+    """Print a line on standard error."""
     say(sys.stderr, text)
 
 
@@ -74,6 +79,7 @@ def add_columns(data: argparse._ArgumentGroup, columns: str, standardize: str) -
 
 
 def add_threads(group: argparse._ArgumentGroup) -> None:
+    """Add ``--threads``."""
     group.add_argument(
         "--threads",
         metavar="N",
@@ -104,19 +110,21 @@ def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    wanted = f">= {least}" if most is None else f"from {least} to {most}"
+    """Return a parser of whole numbers within limits."""
+    allowed = f">= {least}" if most is None else f"from {least} to {most}"
 
     def parse(text: str) -> int:
         with contextlib.suppress(ValueError):
             number = int(text)
             if number >= least and (most is None or number <= most):
                 return number
-        raise ValueError(f"must be a whole number {wanted}, got {text!r}")
+        raise ValueError(f"must be a whole number {allowed}, got {text!r}")
 
     return parse
 
 
 def as_number(text: str) -> float | None:
+    """Return the number that a text writes, or None."""
     try:
         return float(text)
     except ValueError:
@@ -147,6 +155,7 @@ def open_tables(args: argparse.Namespace, *paths: str) -> list[Table]:
 
 
 def tell_notices(*tables: Table) -> None:
+    """Print how tables were read, where the user should know."""
     for table in tables:
         if table.notice:
             notice(table.notice)

@@ -89,6 +89,7 @@ examples:
 
 
 def add_to(commands: Any) -> None:
+    """Add ``fastdiv compare`` to the commands."""
     parser = add_command(
         commands,
         "compare",

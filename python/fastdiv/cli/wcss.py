@@ -47,6 +47,7 @@ examples:
 
 
 def add_to(commands: Any) -> None:
+    """Add ``fastdiv wcss`` to the commands."""
     parser = add_command(
         commands,
         "wcss",
