@@ -42,7 +42,8 @@ from fastdiv.distributions.mixture import GaussianMixture, kl_mixture
 from fastdiv.distributions.overlaps import bhattacharyya, hellinger, hellinger2, renyi
 from fastdiv.distributions.pairwise import kl_matrix
 from fastdiv.distributions.transport import wasserstein2
-from fastdiv.groups.group_tests import DiscoResult, PermanovaResult, disco, permanova
+from fastdiv.groups.disco import DiscoResult, disco
+from fastdiv.groups.permanova import PermanovaResult, permanova
 from fastdiv.kernels import (
     RBF,
     Callback,

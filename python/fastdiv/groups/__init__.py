@@ -3,5 +3,7 @@ Permutation tests between several groups of rows.
 
 Files
 -----
-group_tests: `permanova` and `disco`
+components: what both tests compute
+disco: `disco`
+permanova: `permanova`
 """
