@@ -65,12 +65,9 @@ from fastdiv.mmd.kid import KID, kid
 from fastdiv.mmd.matching import KernelMeanMatching, kernel_mean_matching
 from fastdiv.mmd.permutation import TwoSampleResult, mmd_test
 from fastdiv.mmd.wae import wae_kernel, wae_mmd
-from fastdiv.quantized.quantize import (
-    HybridProduct,
-    QuantizedEstimate,
-    hybrid_matmul,
-    quantize_rows,
-)
+from fastdiv.quantized.bounds import QuantizedEstimate
+from fastdiv.quantized.products import HybridProduct, hybrid_matmul
+from fastdiv.quantized.quantize import quantize_rows
 
 try:
     __version__ = version("fastdiv")

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from fastdiv import _inputs
-from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.kernels import RBF, Kernel, Term
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized import bounds
-from fastdiv.quantized.quantize import QuantizedEstimate, norms
+from fastdiv.quantized.bounds import QuantizedEstimate
+from fastdiv.quantized.norms import norms
 
 _CMMD_BANDWIDTH = 10.0
 

@@ -15,7 +15,7 @@ from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import bandwidth
 from fastdiv.quantized import bounds as _quantization
-from fastdiv.quantized.quantize import QuantizedEstimate
+from fastdiv.quantized.bounds import QuantizedEstimate
 
 _DEFAULT = RBF()
 

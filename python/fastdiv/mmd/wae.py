@@ -9,11 +9,11 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.types import Sample, Values
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Sample, Values
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
 from fastdiv.mmd.estimate import mmd2
-from fastdiv.quantized.quantize import QuantizedEstimate
+from fastdiv.quantized.bounds import QuantizedEstimate
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")

@@ -5,6 +5,8 @@ Rows are quantised and multiplied here. Bounds say what quantisation changes in 
 
 Files
 -----
-bounds: bounds on what quantisation changes in an MMD²
-quantize: `quantize_rows`, `hybrid_matmul` and their results
+bounds: bounds on what quantisation changes in an MMD²; `QuantizedEstimate`
+norms: norms of quantised rows
+products: `hybrid_matmul`
+quantize: `quantize_rows`
 """

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Values
 from fastdiv.kernels import Callback, Kernel, Term
-from fastdiv.quantized.quantize import norms
+from fastdiv.quantized.norms import norms
 
 _ROUNDING = 1 + 1e-9
 """Covers the rounding of the sums here, and of x/s in float64 before it became an integer."""
@@ -42,6 +43,49 @@ STEEPEST: dict[str, Callable[..., float]] = {
     "imq": lambda c: 3 * math.sqrt(3) / (8 * math.sqrt(c)),
 }
 """Largest |dk/dr| of the kernels with values in (0, 1], or 1 less, that see only a distance r."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedEstimate:
+    """
+    A statistic of quantised samples, and how far quantisation may have moved it.
+
+    Attributes
+    ----------
+    value : float, or ndarray of float64
+        The statistic of the rows as quantised. Where it is one number, ``float(estimate)`` is this
+        number, to compare or to compute with, and ``f"{estimate:.3f}"`` prints it.
+    bound : float, or ndarray of float64
+        The statistic of the rows before quantisation is within this of the value, provided that
+        no entry of a row was moved by more than half its scale, as `quantize_rows` promises.
+        Rounding in the computation itself is not part of it. Infinite for a `Callback`.
+
+    Examples
+    --------
+    >>> from fastdiv import RBF, QuantizedEstimate, mmd2, quantize_rows
+    >>> x, y = [[0.0, 0.1], [1.0, 0.2]], [[2.0, 1.1], [3.0, 1.0]]
+    >>> estimate = mmd2(quantize_rows(x), quantize_rows(y), RBF(1.0))
+    >>> isinstance(estimate, QuantizedEstimate)
+    True
+    >>> abs(mmd2(x, y, RBF(1.0)) - float(estimate)) <= estimate.bound
+    True
+    >>> f"{estimate:.2f}"
+    '0.91'
+    """
+
+    value: float | Values
+    bound: float | Values
+
+    def __float__(self) -> float:
+        if np.ndim(self.value) > 0:
+            raise TypeError(
+                f"the estimate holds {np.size(self.value)} values, one per kernel; take one of "
+                "its .value"
+            )
+        return float(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
 
 
 def bounds(

@@ -1,0 +1,58 @@
+"""Norms of quantised rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.types import Values
+
+_BLOCK = 1 << 16
+"""Values converted at a time."""
+
+
+def absolute_sums(x: QuantizedRows) -> Values:
+    """
+    Sum |q − z| over each row.
+
+    Parameters
+    ----------
+    x : QuantizedRows, shape (n, d)
+        Sample.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Exact integers.
+    """
+    return np.concatenate([np.abs(block).sum(axis=1) for block in _steps(x)])
+
+
+def norms(x: QuantizedRows) -> Values:
+    """
+    Compute the Euclidean norm of each row.
+
+    Parameters
+    ----------
+    x : QuantizedRows, shape (n, d)
+        Sample.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In the units of the data.
+    """
+    squares = np.concatenate([np.square(block).sum(axis=1) for block in _steps(x)])
+    return np.asarray(x.scale * np.sqrt(squares))
+
+
+def _steps(x: QuantizedRows) -> Iterator[Values]:
+    """Yield q − z of a few rows at a time."""
+    step = max(1, _BLOCK // x.shape[1])
+    for start in range(0, len(x), step):
+        block = x.values[start : start + step].astype(np.float64)
+        if x.zero_point is not None:
+            block -= x.zero_point[start : start + step, None]
+        yield block
