@@ -437,7 +437,7 @@ def test_parts_change_nothing(rng, monkeypatch, at_once):
     x, y = rng.integers(0, 9, size=(7, 2, 2)), rng.normal(size=(9, 4)).astype(np.float32)
     z = rng.normal(size=(9, 4))
     z[2, 1], z[8, 0] = np.nan, np.inf
-    monkeypatch.setattr(_inputs.arrays, "_AT_ONCE", at_once)
+    monkeypatch.setattr(_inputs.arrays, "READ", at_once)
     np.testing.assert_array_equal(_inputs.matrix(x, "x"), x.reshape(7, 4))
     single, double = _inputs.samples(y, y.astype(np.float64), "raise")
     np.testing.assert_array_equal(single, double)

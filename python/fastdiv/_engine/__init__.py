@@ -8,6 +8,7 @@ Files
 -----
 types: what crosses the border
 backend: the declaration of every engine function, and the choice of who computes
+blocks: blocks of rows, and how many values each may hold
 progress: the `progress` argument as a function of (done, total)
 quantized_rows: `QuantizedRows`, samples kept as int8
 """

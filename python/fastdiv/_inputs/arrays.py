@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.blocks import READ, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix
-
-_AT_ONCE = 1 << 22
-"""Values read or copied before Ctrl-C is heard again: some 20 ms."""
 
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
@@ -168,5 +167,5 @@ def filled(shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Any]) -
 
 
 def row_parts(a: NDArray[Any]) -> Iterator[slice]:
-    step = max(1, _AT_ONCE * len(a) // max(1, a.size))
-    return (slice(start, start + step) for start in range(0, len(a), step))
+    """Cut an array along its first axis, so that Ctrl-C is heard in between."""
+    return row_blocks(len(a), math.prod(a.shape[1:]), READ)
