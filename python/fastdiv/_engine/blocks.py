@@ -45,5 +45,5 @@ def row_blocks(
 def even_blocks(n_rows: int, values_per_row: int, budget: int) -> Iterator[slice]:
     """Like `row_blocks`, but cut into blocks of about equal size."""
     count = -(-n_rows // max(1, budget // max(1, values_per_row)))
-    ends = (n_rows * index // count for index in range(count + 1))
+    ends = [0, *(n_rows * index // count for index in range(1, count + 1))]
     return itertools.starmap(slice, itertools.pairwise(ends))
