@@ -14,7 +14,7 @@ import numpy as np
 from fastdiv._engine import backend
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
-from fastdiv._sums.reference import kernel_gradients
+from fastdiv._sums.reference.kernel_values import kernel_gradients
 from fastdiv.kernels import Kernel, Lowered, lower
 from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
 

@@ -1,0 +1,52 @@
+"""The number of threads, and the description of the backend."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+_n_threads = 1
+
+
+def set_num_threads(n: int) -> None:
+    """
+    Remember a number of threads; the reference itself has one.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+    """
+    global _n_threads
+    _n_threads = n
+
+
+def get_num_threads() -> int:
+    """
+    Return the remembered number of threads.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    return _n_threads
+
+
+def config() -> dict[str, object]:
+    """
+    Describe the backend.
+
+    Returns
+    -------
+    dict
+        The keys of the compiled core's description.
+    """
+    return {
+        "version": "reference",
+        "isa": "numpy",
+        "isa_available": ["numpy"],
+        "n_threads": _n_threads,
+        "openmp": "none",
+        "compiler": f"{platform.python_implementation()} on {os.name}",
+    }
