@@ -11,13 +11,11 @@ from fastdiv.clusters.geometric_medians import GeometricMedian, geometric_median
 from fastdiv.clusters.scores import calinski_harabasz_score, davies_bouldin_score
 from fastdiv.clusters.silhouettes import silhouette_samples, silhouette_score
 from fastdiv.distributions.categorical import Categorical
-from fastdiv.distributions.coupled import (
-    CoupledNormal,
+from fastdiv.distributions.coupled import CoupledNormal, coupled_exp, coupled_log
+from fastdiv.distributions.coupled_divergences import (
     coupled_cross_entropy,
     coupled_entropy,
-    coupled_exp,
     coupled_kl,
-    coupled_log,
 )
 from fastdiv.distributions.discrete.relaxation import (
     GradientEstimate,
@@ -35,8 +33,9 @@ from fastdiv.distributions.estimates.coupled_monte_carlo import (
 from fastdiv.distributions.estimates.monte_carlo import Estimate, kl_from_log_probs, kl_monte_carlo
 from fastdiv.distributions.estimates.nearest_neighbours import kl_knn
 from fastdiv.distributions.estimates.variational import f_divergence_bound
+from fastdiv.distributions.fitting import fit_gaussian
 from fastdiv.distributions.flow import kl_flow, kl_flow_and_grad
-from fastdiv.distributions.gaussian import Gaussian, fit_gaussian
+from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.gradients import kl_and_grad
 from fastdiv.distributions.mixture import GaussianMixture, kl_mixture
 from fastdiv.distributions.overlaps import bhattacharyya, hellinger, hellinger2, renyi

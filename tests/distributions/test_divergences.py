@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from scipy import integrate
 from test_gaussian import FULL, NAMES, covariance, gaussian, parameter
 
-import fastdiv
 from fastdiv import Gaussian, cross_entropy, jeffreys, kl
 from fastdiv._engine import backend
 
@@ -391,7 +390,7 @@ def test_distributions_of_two_dtypes_are_converted_in_blocks(rng, monkeypatch, n
     q = Gaussian(rng.normal(size=(7, 3)), **{name: given[:7, 0]})
     wide = Gaussian(p.mean.astype(np.float64), **{name: given.astype(np.float32).astype(float)})
     expected = kl(wide, q)
-    monkeypatch.setattr(fastdiv.distributions.gaussian, "_BLOCK", 100)
+    monkeypatch.setattr("fastdiv.distributions.arrays.BLOCK", 100)
     assert np.allclose(kl(p, q), expected, rtol=1e-13)
     where = rng.random((50, 7)) < 0.5
     assert np.allclose(kl(p, q, where=where), np.where(where, expected, 0.0), rtol=1e-13)

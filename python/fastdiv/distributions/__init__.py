@@ -7,12 +7,16 @@ choices in `discrete`.
 
 Files
 -----
+arrays: arrays of batched distributions: repeated entries, blocks, overflow, batch indices
 categorical: `Categorical`, from probabilities or logits
 coupled: the coupled family: Student-t and compact-support normals
+coupled_divergences: entropies and divergences of the coupled family, in closed form
 divergences: `kl`, `cross_entropy`, `jeffreys` and `jensen_shannon`
 flow: the divergence between a posterior and a prior behind a flow
-gaussian: `Gaussian`, its linear algebra and `fit_gaussian`
+fitting: `fit_gaussian`
+gaussian: `Gaussian`, in the parametrisation it was given
 gradients: `kl_and_grad`
+linear_algebra: Cholesky factors of Gaussians, their inverses, whitening
 mixture: `GaussianMixture` and `kl_mixture`
 overlaps: Rényi and Bhattacharyya divergences, Hellinger distances
 pair: two Gaussians side by side, as the engine takes them

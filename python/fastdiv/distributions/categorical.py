@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.gaussian import at, distinct, item
+from fastdiv.distributions.arrays import at, distinct, item
 from fastdiv.distributions.pair import chosen_items
 
 ILL_DEFINED = (

@@ -1,27 +1,18 @@
-"""The coupled family: Student-t and compact-support normals, and their entropies."""
+"""The coupled family: Student-t and compact-support normals, one per batch index."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.gaussian import (
-    Gaussian,
-    apply,
-    checked,
-    factor,
-    half_log_det,
-    item,
-    log_std,
-    whiten,
-)
-from fastdiv.distributions.overlaps import less_log, renyi, whitened
-from fastdiv.distributions.pair import Pair
+from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.gaussian import Gaussian
+from fastdiv.distributions.linear_algebra import apply, factor, half_log_det, log_std, whiten
+from fastdiv.distributions.overlaps import less_log
 
 
 def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
@@ -64,7 +55,7 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     if not (a >= 0).all():
         raise ValueError(f"x must be >= 0; got {a[~(a >= 0)][0]}")
     d = _inputs.integer(dim, "dim", 0)
-    k = _coupling(kappa, d)
+    k = coupling(kappa, d)
     with np.errstate(divide="ignore", over="ignore"):
         log = np.log(a)
         values = np.expm1(k / (1 + d * k) * log) / k if k else log
@@ -113,7 +104,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     if np.isnan(a).any():
         raise ValueError("x must be a number everywhere; got NaN")
     d = _inputs.integer(dim, "dim", 0)
-    k = _coupling(kappa, d)
+    k = coupling(kappa, d)
     with np.errstate(divide="ignore", over="ignore"):
         excess = np.maximum(k * a, -1.0) if k else np.zeros(a.shape)
         values = np.exp((1 + d * k) * (np.log1p(excess) / k if k else a))
@@ -208,7 +199,7 @@ dtype=float64)
             scale_tril=scale_tril,
             precision=precision,
         )
-        self._set(base, _coupling(kappa, base.dim), _inputs.positive(alpha, "alpha"))
+        self._set(base, coupling(kappa, base.dim), _inputs.positive(alpha, "alpha"))
 
     def _set(self, base: Gaussian, kappa: float, alpha: float) -> None:
         self.base, self.kappa, self.alpha = base, kappa, alpha
@@ -359,299 +350,6 @@ dtype=float64)
         return half_log_det(self.base) + _log_unit(self.kappa, self.alpha, self.dim)
 
 
-def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
-    """
-    Compute the coupled entropy H(p) = H(p, p) of `coupled_cross_entropy`.
-
-    With r = ακ/(1 + dκ), H(p) = expm1(−log ∫ p^{1+r}) / (ακ), where
-
-        −log ∫ p^{1+r} = r log Z + log(1 + dκ)       for a `CoupledNormal` of the same κ and α,
-        −log ∫ p^{1+r} = r log Z + (d/2) log(1 + r)  for a Gaussian.
-
-    Elsewhere `coupled_cross_entropy_monte_carlo` of p and p estimates it from draws.
-
-    Parameters
-    ----------
-    p : Gaussian or CoupledNormal
-        Gaussian without a mask `where`, for any κ > −1/(d + α), or coupled with this κ and α.
-    kappa : float
-        Coupling κ of the entropy, with 1 + dκ > 0. For κ = 0 it is the differential entropy.
-    alpha : float, default 2
-        Exponent α > 0.
-
-    Returns
-    -------
-    ndarray of float64, shape batch_shape of p
-        Entropies, in nats for κ = 0; they may be negative.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as described, or ∫ p^{1+r} diverges.
-    OverflowError
-        If an entropy is too large for float64.
-
-    References
-    ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
-
-    Examples
-    --------
-    >>> from fastdiv import CoupledNormal, coupled_entropy
-    >>> coupled_entropy(CoupledNormal([0.0], std=[[1.0], [3.0]], kappa=0.5), 0.5).round(6)
-    array([2.      , 5.240251])
-    """
-    member = CoupledNormal._of(p, "p")
-    order = Order.of(kappa, alpha, member.dim)
-    return item(_curved(_self_term(member, order), order, 0.0, "the entropy"))
-
-
-def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 2) -> Values:
-    """
-    Compute the coupled cross entropy H(p, q) = (1/α) ∫ P_κ ln_κ(q^{−α}).
-
-    Here P_κ = p^{1+r} / ∫ p^{1+r}, r = ακ/(1 + dκ), is the escort density of p, and ln_κ is
-    `coupled_log` with dim = d. H(p, q) is the sum of `coupled_entropy` and `coupled_kl`. Where they
-    have no closed form, `coupled_cross_entropy_monte_carlo` estimates it from draws.
-
-    Parameters
-    ----------
-    p, q : Gaussian or CoupledNormal
-        As in `coupled_kl`.
-    kappa : float
-        Coupling κ, with 1 + dκ > 0. For κ = 0 it is `cross_entropy`.
-    alpha : float, default 2
-        Exponent α > 0.
-
-    Returns
-    -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Cross entropies, in nats for κ = 0; +∞ where the integral diverges.
-
-    Raises
-    ------
-    TypeError, ValueError, OverflowError
-        As `coupled_kl`.
-
-    References
-    ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
-
-    Examples
-    --------
-    >>> from fastdiv import CoupledNormal, coupled_cross_entropy
-    >>> p = CoupledNormal([0.0], std=1.0, kappa=0.5)
-    >>> q = CoupledNormal([1.0], std=2.0, kappa=0.5)
-    >>> round(float(coupled_cross_entropy(p, q, 0.5)), 6)
-    2.968503
-    """
-    order, own, excess = _terms(p, q, kappa, alpha)
-    return item(_curved(own + excess, order, 0.0, "the cross entropy"))
-
-
-def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Values:
-    """
-    Compute the coupled divergence D(p ‖ q) = H(p, q) − H(p, p) of `coupled_cross_entropy`.
-
-    With r = ακ/(1 + dκ), a = 1 + r and R_a = log(∫ p^a q^{1−a}) / (a − 1), the Rényi divergence,
-
-        D = expm1(r R_a) / (ακ ∫ p^a).
-
-    It is in closed form for
-
-    - Gaussian p and q, with S = a Σ_q + (1 − a) Σ_p and Δ the difference of the means:
-      1/∫ p^a = (2π)^{dr/2} |Σ_p|^{r/2} a^{d/2} and
-      R_a = (a/2) Δᵀ S⁻¹ Δ − log(|S| / (|Σ_p|^{1−a} |Σ_q|^a)) / (2 (a − 1)),
-      +∞ where S is not positive definite;
-    - p and q both a `CoupledNormal` of this κ > 0, and α = 2:
-      D = [Z_q^r (1 + κ (tr Σ_q⁻¹ Σ_p + Δᵀ Σ_q⁻¹ Δ)) − Z_p^r (1 + dκ)] / (2κ).
-
-    Both are computed from the eigenvalues of Σ_q⁻¹ Σ_p − I as sums of terms that are never
-    negative, each without cancellation, so equal distributions give 0, close ones keep their
-    digits, and κ → 0 gives `kl`. Elsewhere `coupled_kl_monte_carlo` estimates it from draws, with a
-    standard error.
-
-    Parameters
-    ----------
-    p, q : Gaussian or CoupledNormal
-        Distributions of the same dimension, without a mask `where`; their batch shapes broadcast.
-    kappa : float
-        Coupling κ, with 1 + dκ > 0; for Gaussians, 1 + (d + α) κ > 0.
-    alpha : float, default 2
-        Exponent α > 0.
-
-    Returns
-    -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        Divergences, in nats for κ = 0; +∞ where the integral diverges.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as described, or there is no closed form.
-    OverflowError
-        If a divergence is finite but too large for float64.
-
-    References
-    ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43. M. Gil, F. Alajaji, T. Linder, "Rényi divergence
-    measures for commonly used univariate continuous distributions", Information Sciences 249
-    (2013) 124–131.
-
-    Examples
-    --------
-    >>> from fastdiv import CoupledNormal, Gaussian, coupled_kl
-    >>> p, q = Gaussian([0.0], std=1.0), Gaussian([[0.0], [1.0]], std=2.0)
-    >>> coupled_kl(p, q, 0.5).round(6)
-    array([0.705397, 1.004943])
-    >>> t = CoupledNormal([0.0], std=1.0, kappa=0.5)
-    >>> round(float(coupled_kl(t, CoupledNormal([1.0], std=2.0, kappa=0.5), 0.5)), 6)
-    0.968503
-    """
-    order, own, excess = _terms(p, q, kappa, alpha)
-    return item(_curved(excess, order, order.r * own, "the divergence"))
-
-
-# --- the terms of the closed forms --------------------------------------------------------
-#
-# With g = log(∫ P_κ p^{−r}) / r and R = log(∫ P_κ q^{−r}) / r − g, which is the Rényi divergence,
-# H(p, q) = expm1(r (g + R)) / (ακ) and D = exp(r g) expm1(r R) / (ακ).
-
-
-@dataclass(frozen=True)
-class Order:
-    """
-    The parameters of a divergence.
-
-    Attributes
-    ----------
-    kappa, alpha : float
-        Coupling κ and exponent α.
-    dim : int
-        Number of dimensions d.
-    r : float
-        ακ/(1 + dκ).
-    """
-
-    kappa: float
-    alpha: float
-    dim: int
-    r: float
-
-    @classmethod
-    def of(cls, kappa: object, alpha: object, dim: int) -> Order:
-        """
-        Check the parameters.
-
-        Parameters
-        ----------
-        kappa, alpha : object
-            As given by the caller.
-        dim : int
-            Number of dimensions.
-
-        Returns
-        -------
-        Order
-            Parameters with 1 + dκ > 0 and α > 0.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If they are not.
-        """
-        k, a = _coupling(kappa, dim), _inputs.positive(alpha, "alpha")
-        return cls(k, a, dim, a * k / (1 + dim * k))
-
-    def belongs_to(self, p: CoupledNormal) -> bool:
-        """
-        Tell whether p is the family's member of this κ and α.
-
-        Parameters
-        ----------
-        p : CoupledNormal
-            A member of the family.
-
-        Returns
-        -------
-        bool
-            Whether both are the same.
-        """
-        return (p.kappa, p.alpha) == (self.kappa, self.alpha)
-
-
-def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, Values, Values]:
-    """Return the order, g and R."""
-    both = CoupledNormal._of(p, "p"), CoupledNormal._of(q, "q")
-    pair = Pair.of(both[0].base, both[1].base)
-    order = Order.of(kappa, alpha, pair.p.dim)
-    if all((each.kappa, each.alpha) == (0.0, 2.0) for each in both):
-        own = _self_term(both[0], order)
-        excess = np.asarray(renyi(pair.p, pair.q, 1 + order.r))
-    elif order.kappa > 0 and order.alpha == 2 and all(map(order.belongs_to, both)):
-        own = _self_term(both[0], order)
-        excess = pair.map(lambda block: _same_coupling(block, order))
-    else:
-        raise ValueError(
-            "there is a closed form for two Gaussians, and for two coupled distributions whose "
-            "kappa > 0 and alpha = 2 are those of the divergence; elsewhere use "
-            "coupled_kl_monte_carlo or coupled_cross_entropy_monte_carlo; got "
-            + " and ".join(
-                f"{name} with kappa={each.kappa}, alpha={each.alpha}"
-                for name, each in zip("pq", both, strict=True)
-            )
-            + f" for kappa={order.kappa}, alpha={order.alpha}"
-        )
-    return order, own, excess
-
-
-def _self_term(p: CoupledNormal, order: Order) -> Values:
-    """Return g = −log(∫ p^{1+r}) / r, for κ = 0 the entropy."""
-    d, r = order.dim, order.r
-    if p.kappa == 0:
-        if r <= -1:
-            raise ValueError(
-                f"kappa must be > -1/(d + alpha) = {-1 / (d + order.alpha):.6g} for a Gaussian "
-                f"p, or p^(1+r) has no integral; got {order.kappa}"
-            )
-        return p._log_normaliser() + d / p.alpha * _log1p_ratio(r)
-    if order.belongs_to(p):
-        slope = 1 + d * order.kappa
-        return p._log_normaliser() + slope * d / order.alpha * _log1p_ratio(d * order.kappa)
-    raise ValueError(
-        "there is a closed form for a Gaussian p, and for a coupled p whose kappa and alpha are "
-        "those of the entropy; elsewhere use coupled_cross_entropy_monte_carlo(p, p, ...); got "
-        f"kappa={p.kappa}, alpha={p.alpha} of p for kappa={order.kappa}, alpha={order.alpha}"
-    )
-
-
-def _same_coupling(pair: Pair, order: Order) -> Values:
-    """Return R of coupled distributions: a mean's logarithm less the mean of logarithms."""
-    c, rest = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + rest = 1
-    with np.errstate(all="ignore"):
-        e, log, z = whitened(pair)
-        excess = c * e.sum(axis=-1, keepdims=True)
-        mean, log_mean = 1 + excess, np.log1p(excess)
-        spread = c * less_log((e - excess) / mean, log - log_mean).sum(axis=-1, keepdims=True)
-        spread += rest * less_log(-excess / mean, -log_mean)
-        spread += np.log1p(c * (z * z).sum(axis=-1, keepdims=True) / mean)
-    return np.where(np.isfinite(spread), spread / order.r, np.nan)[..., 0]  # NaN: overflow
-
-
-def _curved(value: Values, order: Order, shift: Values | float, name: str) -> Values:
-    """Return exp(shift) expm1(r value) / (ακ), in the limit exp(shift) value for κ = 0."""
-    infinite = np.isinf(value)
-    t = order.r * np.where(infinite, 0.0, value)
-    ratio = np.divide(-np.expm1(-np.abs(t)), np.abs(t), out=np.ones(t.shape), where=t != 0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        half = np.exp(0.5 * (np.maximum(t, 0.0) + shift))  # twice: its square may overflow alone
-        result = value * ratio / (1 + order.dim * order.kappa) * half * half
-    return checked(np.where(infinite, np.inf, result), infinite, name)
-
-
 def _log_unit(kappa: float, alpha: float, d: int) -> float:
     """Return log Z for Σ = I."""
     h = d / alpha
@@ -689,12 +387,8 @@ def _stirling(y: float) -> float:
     return (1 / 12 - v * (1 / 360 - v * (1 / 1260 - v / 1680))) / y
 
 
-def _log1p_ratio(t: float) -> float:
-    """Return log(1 + t) / t."""
-    return math.log1p(t) / t if t else 1.0
-
-
-def _coupling(kappa: object, d: int) -> float:
+def coupling(kappa: object, d: int) -> float:
+    """Return κ, with 1 + dκ > 0."""
     k = _inputs.real(kappa, "kappa")
     if 1 + d * k <= 0:
         raise ValueError(f"kappa must be > -1/d = {-1 / d:.6g}; got {kappa!r}")

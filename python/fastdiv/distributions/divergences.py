@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
+from fastdiv.distributions.arrays import item
 from fastdiv.distributions.categorical import Categorical, CategoricalPair
-from fastdiv.distributions.gaussian import Gaussian, item
+from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.pair import Pair
 
 REDUCTIONS = ("none", "sum", "mean")

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
-from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import Matrix, Sample, Values
+from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions import arrays
+from fastdiv.distributions.arrays import at, check_range, checked, distinct, item, rounded
+from fastdiv.distributions.linear_algebra import apply, dense, factor, half_log_det, log_std, whiten
 
 DIAGONAL = ("std", "var", "logstd", "logvar")
+
 FULL = ("cov", "scale_tril", "precision")
 
 LOG_2PI = math.log(2 * math.pi)
 
-_BLOCK = 1 << 19
-"""Numbers at a time where NumPy computes: 4 MB for each temporary."""
-
-_VALUES = 1 << 21
-"""Values of a sample centred at a time by `fit_gaussian`, in each batch item."""
+MATRIX_STATUS = {
+    1: "must be finite; got NaN or infinity",
+    2: "must be symmetric",
+    3: "must be positive definite",
+    4: "must be lower triangular",
+    5: "must not have zeros on its diagonal",
+}
+"""What `matrix_status` of the backends finds."""
 
 
 class Gaussian:
@@ -167,9 +172,9 @@ class Gaussian:
     def _check(self) -> None:
         name, parameter = self.parametrisation, self.parameter
         # np.min and np.max hand NaN on, read each value once and need no memory.
-        _check_range("mean", self.mean, self.where)
+        check_range("mean", self.mean, self.where)
         if name in DIAGONAL:
-            _check_range(name, parameter, self.where, positive=name in ("std", "var"))
+            check_range(name, parameter, self.where, positive=name in ("std", "var"))
             return
         matrices = distinct(parameter, 2)
         status = np.broadcast_to(
@@ -338,7 +343,7 @@ class Gaussian:
         )
         # Every block factors the matrices it needs: with d rows that costs no more than the rows.
         least = 1 if self.is_diagonal or cuts_self else self.dim
-        step = max(least, _BLOCK * n // max(1, math.prod(shape) * self.dim))
+        step = max(least, arrays.BLOCK * n // max(1, math.prod(shape) * self.dim))
         if step >= n:
             return self._log_prob_at_once(points)
         values = np.empty(shape)
@@ -423,7 +428,7 @@ class Gaussian:
             return symmetric
         with np.errstate(over="ignore", invalid="ignore"):
             if self.is_diagonal:
-                cov = _dense(np.exp(2 * log_std(filled)))
+                cov = dense(np.exp(2 * log_std(filled)))
             else:
                 lower = factor(filled)
                 cov = lower @ lower.swapaxes(-1, -2)
@@ -455,463 +460,3 @@ class Gaussian:
         with np.errstate(over="ignore", invalid="ignore"):
             lower = factor(self._filled())
         return rounded(lower, self.dtype, "a factor")
-
-
-MATRIX_STATUS = {
-    1: "must be finite; got NaN or infinity",
-    2: "must be symmetric",
-    3: "must be positive definite",
-    4: "must be lower triangular",
-    5: "must not have zeros on its diagonal",
-}
-"""What `matrix_status` of the backends finds."""
-
-
-def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
-    """
-    Fit Gaussians to samples by their mean and covariance: maximum likelihood for ddof = 0.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., n, d), or QuantizedRows, shape (n, d)
-        Samples of n rows; leading axes become the batch shape. Quantised rows become float64 a few
-        at a time.
-    ddof : int, default 0
-        The sums of squares are divided by n − ddof.
-
-    Returns
-    -------
-    Gaussian
-        With float64 parameters. With n ≤ d rows the covariance is singular: `wasserstein2`,
-        `mean` and `cov` are defined, densities and divergences are an error.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If x is not as described or not finite, or n ≤ ddof.
-
-    Examples
-    --------
-    >>> from fastdiv import fit_gaussian
-    >>> fit_gaussian([[0.0, 1.0], [2.0, 1.0], [1.0, 4.0]]).cov().round(3)
-    array([[0.667, 0.   ],
-           [0.   , 2.   ]])
-    """
-    a = x if isinstance(x, QuantizedRows) else _inputs.array(x, "x")
-    if len(a.shape) < 2:
-        raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")
-    n, d = a.shape[-2:]
-    minus = _inputs.integer(ddof, "ddof", 0)
-    if n <= minus or d == 0:
-        raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
-    if not isinstance(a, QuantizedRows):
-        _check_range("x", a, None)
-    batch = a.shape[:-2]
-    mean, cov = np.zeros((*batch, d)), np.zeros((*batch, d, d))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for block in _row_blocks(a):
-            mean += block.sum(axis=-2, dtype=np.float64)
-        mean /= n
-        for block in _row_blocks(a):
-            centred = block - mean[..., None, :]
-            cov += centred.swapaxes(-1, -2) @ centred
-    if not np.isfinite(cov).all():
-        raise OverflowError("the covariance of x overflows; scale the data")
-    # Of rank n − 1 at most.
-    singular = np.ones(batch, dtype=np.bool_) if n <= d else _collinear(cov)
-    return Gaussian._fitted(mean, cov / (n - minus), singular)
-
-
-def _row_blocks(a: Sample) -> Iterator[Matrix]:
-    """Yield (..., n, d) some rows at a time."""
-    n, d = a.shape[-2:]
-    step = max(1, _VALUES // d)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
-        yield in_float64(a[rows]) if isinstance(a, QuantizedRows) else a[..., rows, :]
-
-
-def _collinear(cov: Values) -> NDArray[np.bool_]:
-    """Tell where features are constant or follow from others, but for rounding."""
-    scale = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
-    constant = (scale == 0).any(axis=-1)
-    scale = np.where(scale == 0, 1.0, scale)
-    correlation = cov / (scale[..., :, None] * scale[..., None, :])
-    # Rounding leaves the eigenvalue 0 of collinear features within some d ε of it.
-    noise = 100 * cov.shape[-1] * np.finfo(np.float64).eps
-    return np.asarray(constant | (np.linalg.eigvalsh(correlation)[..., 0] <= noise))
-
-
-# --- what the divergences need of a Gaussian, in float64 --------------------------------
-
-
-def item(values: Values) -> Values:
-    """
-    Return an array of shape () as the NumPy scalar that it is, other arrays unchanged.
-
-    Parameters
-    ----------
-    values : ndarray
-        Results, one per batch index.
-
-    Returns
-    -------
-    ndarray or numpy.float64
-        Both have the shape of `values`.
-    """
-    return values[()]
-
-
-def log_std(p: Gaussian) -> Values:
-    """
-    Return the log standard deviations of diagonal Gaussians.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Diagonal.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d)
-        log σ.
-    """
-    value = p.parameter.astype(np.float64)
-    if p.parametrisation in ("std", "var"):
-        value = np.log(value)
-    return 0.5 * value if p.parametrisation in ("var", "logvar") else value
-
-
-def factor(p: Gaussian) -> Values:
-    """
-    Return the Cholesky factors.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d, d)
-        L, lower triangular with a positive diagonal, Σ = L Lᵀ.
-
-    Raises
-    ------
-    ValueError
-        If a matrix is singular.
-    """
-    if p.is_diagonal:
-        return _dense(np.exp(log_std(p)))
-    a = p.parameter.astype(np.float64)
-    if p.parametrisation == "scale_tril":
-        diagonal = np.diagonal(a, axis1=-2, axis2=-1)
-        return a * np.sign(diagonal)[..., None, :]
-    if p.parametrisation == "cov":
-        p._require_definite()
-        return cast(Values, np.linalg.cholesky(a))
-    return _inverse(_precision_factor(a))
-
-
-def whitener(p: Gaussian) -> Values:
-    """
-    Return the inverse Cholesky factors.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d, d)
-        L⁻¹, lower triangular.
-    """
-    if p.is_diagonal:
-        return _dense(np.exp(-log_std(p)))
-    if p.parametrisation == "precision":
-        return _precision_factor(p.parameter.astype(np.float64))
-    return _inverse(factor(p))
-
-
-def factor_and_whitener(p: Gaussian) -> tuple[Values, Values]:
-    """
-    Return the Cholesky factors and their inverses, from one decomposition.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    lower, inverse : ndarray of float64, shape (..., d, d)
-        As `factor` and `whitener`.
-    """
-    if p.parametrisation == "precision":
-        inverse = whitener(p)
-        return _inverse(inverse), inverse
-    lower = factor(p)
-    return lower, whitener(p) if p.is_diagonal else _inverse(lower)
-
-
-def _inverse(lower: Values) -> Values:
-    return cast(Values, np.tril(np.linalg.inv(lower)))
-
-
-def whiten(p: Gaussian, x: Matrix) -> Values:
-    """
-    Return L⁻¹ (x − mean).
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-    x : ndarray, shape (..., d)
-        Points that broadcast against the batch shape.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d)
-        Standard normal if x is a draw of p.
-    """
-    difference = x.astype(np.float64) - p.mean
-    if p.is_diagonal:
-        return in_units(difference, log_std(p))
-    return apply(whitener(p), difference)
-
-
-def in_units(difference: Values, log_unit: Values) -> Values:
-    """
-    Divide by units that may be too small for floating point.
-
-    Parameters
-    ----------
-    difference, log_unit : ndarray of float64
-        Numbers, and the logarithms of their units.
-
-    Returns
-    -------
-    ndarray of float64
-        difference · exp(−log_unit); infinite only where that is too large.
-    """
-    with np.errstate(all="ignore"):
-        scale = np.exp(-log_unit)
-        values = difference * scale
-        if np.isfinite(scale).all():
-            return values
-        in_logs = np.copysign(np.exp(np.log(np.abs(difference)) - log_unit), difference)
-        return np.where(np.isinf(scale), in_logs, values)
-
-
-def half_log_det(p: Gaussian) -> Values:
-    """
-    Return ½ log|Σ|.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape batch_shape
-        Sums of log Lᵢᵢ.
-    """
-    p._require_definite()
-    flat = np.empty(math.prod(p.batch_shape))
-    for rows, index in blocks(p.batch_shape, p.dim if p.is_diagonal else p.dim**2):
-        flat[rows] = _half_log_det(p[index])
-    return flat.reshape(p.batch_shape)
-
-
-def _half_log_det(p: Gaussian) -> Values:
-    if p.is_diagonal:
-        return cast(Values, log_std(p).sum(axis=-1))
-    lower = whitener(p) if p.parametrisation == "precision" else factor(p)
-    log_diagonal = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
-    return cast(Values, -log_diagonal if p.parametrisation == "precision" else log_diagonal)
-
-
-def blocks(
-    batch_shape: tuple[int, ...], size: int
-) -> Iterator[tuple[slice, tuple[NDArray[np.intp], ...]]]:
-    """
-    Cut a batch into blocks, so that temporaries stay small.
-
-    Parameters
-    ----------
-    batch_shape : tuple of int
-        Shape of the batch.
-    size : int
-        Numbers per item.
-
-    Yields
-    ------
-    slice, tuple of ndarray of int
-        A block's place in the flattened batch, and its index.
-    """
-    n, step = math.prod(batch_shape), max(1, _BLOCK // size)
-    for start in range(0, n, step):
-        rows = slice(start, min(n, start + step))
-        yield rows, np.unravel_index(np.arange(rows.start, rows.stop), (1, *batch_shape))[1:]
-
-
-def apply(matrices: Values, x: Values) -> Values:
-    """
-    Multiply vectors by the matrices of their batch index.
-
-    Parameters
-    ----------
-    matrices : ndarray, shape (*batch_shape, d, d)
-        One per batch index.
-    x : ndarray, shape (..., d)
-        Vectors; the leading axes broadcast against the batch shape.
-
-    Returns
-    -------
-    ndarray, shape (..., d)
-        Products.
-    """
-    batch = matrices.ndim - 2
-    extra = x.shape[: max(0, x.ndim - 1 - batch)]
-    if not extra:
-        return (matrices @ x[..., None])[..., 0]
-    rows = np.moveaxis(x.reshape(math.prod(extra), *x.shape[len(extra) :]), 0, -2)
-    product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
-    return cast(Values, product.reshape(*extra, *product.shape[1:]))
-
-
-def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
-    """
-    Take the first of what a stride of 0 repeats.
-
-    Parameters
-    ----------
-    a : ndarray
-        Maybe a broadcast view.
-    event_ndim : int, default 0
-        Last axes to leave as they are.
-
-    Returns
-    -------
-    ndarray
-        A view of as many axes that broadcasts to `a`.
-    """
-    strides = a.strides[: a.ndim - event_ndim]
-    return a[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in strides)]
-
-
-def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
-    """
-    Refuse what overflowed.
-
-    Parameters
-    ----------
-    values : ndarray
-        Results, one per batch index.
-    allowed : ndarray of bool or bool
-        Where they may be infinite or NaN.
-    name : str
-        What they are.
-
-    Returns
-    -------
-    ndarray
-        The values.
-
-    Raises
-    ------
-    OverflowError
-        If another value is infinite or NaN.
-    """
-    bad = ~(np.isfinite(values) | allowed)
-    if bad.any():
-        index = tuple(map(int, np.argwhere(bad)[0]))
-        raise OverflowError(f"{name} is too large for {values.dtype}{at(index)}; rescale")
-    return values
-
-
-def rounded(values: Values, dtype: np.dtype[Any], name: str) -> Matrix:
-    """
-    Convert to the type of the parameters, and refuse what overflows.
-
-    Parameters
-    ----------
-    values : ndarray
-        Results.
-    dtype : dtype
-        float32 or float64.
-    name : str
-        What they are.
-
-    Returns
-    -------
-    ndarray of `dtype`
-        The values.
-
-    Raises
-    ------
-    OverflowError
-        If a value is too large for `dtype`.
-    """
-    with np.errstate(over="ignore"):
-        typed: Matrix = values.astype(dtype, copy=False)
-    if not np.isfinite(typed).all():
-        raise OverflowError(f"{name} is too large for {dtype}; rescale")
-    return typed
-
-
-def at(index: tuple[int, ...]) -> str:
-    """
-    Say where in a batch something is.
-
-    Parameters
-    ----------
-    index : tuple of int
-        Batch index, () for a single distribution.
-
-    Returns
-    -------
-    str
-        To be appended to an error message.
-    """
-    return f" at batch index {index}" if index else ""
-
-
-def _precision_factor(precision: Values) -> Values:
-    # With U upper triangular and precision = U Uᵀ, Σ = (Uᵀ)⁻¹ (Uᵀ)⁻ᵀ, so Uᵀ is L⁻¹.
-    # U is the Cholesky factor with the order of the features reversed.
-    reverse = (..., slice(None, None, -1), slice(None, None, -1))
-    return cast(Values, np.linalg.cholesky(precision[reverse])[reverse].swapaxes(-1, -2))
-
-
-def _dense(diagonal: Values) -> Values:
-    return diagonal[..., None] * np.eye(diagonal.shape[-1])
-
-
-def _check_range(
-    name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
-) -> None:
-    values = distinct(a)
-    if values.size == 0:
-        return
-    low, high = values.min(), values.max()
-    if np.isfinite(low) and np.isfinite(high) and (low > 0 or not positive):
-        return
-    for index in _bad_values(a, where, positive):
-        wanted = "finite and > 0" if positive else "finite"
-        raise ValueError(
-            f"{name} must be {wanted}; got {a[index]}{at(index[:-1])}, feature {index[-1]}"
-        )
-
-
-def _bad_values(
-    a: Matrix, where: NDArray[np.bool_] | None, positive: bool
-) -> Iterator[tuple[int, ...]]:
-    bad = ~np.isfinite(a)
-    if positive:
-        bad |= ~(a > 0)
-    if where is not None:
-        bad &= where[..., None]
-    return (tuple(map(int, index)) for index in np.argwhere(bad))

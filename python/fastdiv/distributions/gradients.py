@@ -12,17 +12,11 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import blocks, item, rounded
 from fastdiv.distributions.categorical import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
-from fastdiv.distributions.gaussian import (
-    Gaussian,
-    apply,
-    blocks,
-    factor_and_whitener,
-    item,
-    log_std,
-    rounded,
-)
+from fastdiv.distributions.gaussian import Gaussian
+from fastdiv.distributions.linear_algebra import apply, factor_and_whitener, log_std
 from fastdiv.distributions.pair import Pair, own_index
 
 Gradient: TypeAlias = dict[str, Matrix]

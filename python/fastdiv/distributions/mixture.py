@@ -8,8 +8,10 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import at, checked, item, rounded
 from fastdiv.distributions.divergences import kl
-from fastdiv.distributions.gaussian import Gaussian, at, checked, factor, item, log_std, rounded
+from fastdiv.distributions.gaussian import Gaussian
+from fastdiv.distributions.linear_algebra import factor, log_std
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of the weights may be from 1."""

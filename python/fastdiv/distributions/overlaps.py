@@ -6,15 +6,9 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Values
+from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.divergences import kl
-from fastdiv.distributions.gaussian import (
-    checked,
-    factor,
-    factor_and_whitener,
-    in_units,
-    item,
-    log_std,
-)
+from fastdiv.distributions.linear_algebra import factor, factor_and_whitener, in_units, log_std
 from fastdiv.distributions.pair import Pair
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.gaussian import DIAGONAL, Gaussian, at, blocks, distinct
+from fastdiv.distributions.arrays import at, blocks, distinct
+from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
 
 @dataclass(frozen=True)

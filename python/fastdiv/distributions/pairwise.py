@@ -10,7 +10,9 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
-from fastdiv.distributions.gaussian import Gaussian, distinct, half_log_det, log_std, whitener
+from fastdiv.distributions.arrays import distinct
+from fastdiv.distributions.gaussian import Gaussian
+from fastdiv.distributions.linear_algebra import half_log_det, log_std, whitener
 from fastdiv.distributions.pair import Pair
 
 Features: TypeAlias = tuple[Values, Values, Values, Values]

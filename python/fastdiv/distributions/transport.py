@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv._engine.types import Values
-from fastdiv.distributions.gaussian import Gaussian, checked, factor, item, log_std
+from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.gaussian import Gaussian
+from fastdiv.distributions.linear_algebra import factor, log_std
 from fastdiv.distributions.pair import Pair
 
 

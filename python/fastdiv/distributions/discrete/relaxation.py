@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import rounded
 from fastdiv.distributions.categorical import Categorical
-from fastdiv.distributions.gaussian import rounded
 
 
 @dataclass(frozen=True)

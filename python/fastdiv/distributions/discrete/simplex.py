@@ -6,7 +6,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.gaussian import item
+from fastdiv.distributions.arrays import item
 
 
 def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[Values, Values]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.coupled import CoupledNormal, Order
+from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.coupled import CoupledNormal
+from fastdiv.distributions.coupled_divergences import Order
 from fastdiv.distributions.estimates.monte_carlo import LOG_DENSITIES, Draws, Estimate, refuse
-from fastdiv.distributions.gaussian import Gaussian, checked, item
+from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
 

@@ -17,9 +17,10 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv.distributions.arrays import at, item
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
-from fastdiv.distributions.gaussian import Gaussian, at, item
+from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
 ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}

@@ -10,8 +10,8 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Values
+from fastdiv.distributions.arrays import item
 from fastdiv.distributions.estimates.monte_carlo import Estimate
-from fastdiv.distributions.gaussian import item
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Gaussians fitted to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Matrix, Sample, Values
+from fastdiv.distributions.arrays import check_range
+from fastdiv.distributions.gaussian import Gaussian
+
+_VALUES = 1 << 21
+"""Values of a sample centred at a time by `fit_gaussian`, in each batch item."""
+
+
+def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
+    """
+    Fit Gaussians to samples by their mean and covariance: maximum likelihood for ddof = 0.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d), or QuantizedRows, shape (n, d)
+        Samples of n rows; leading axes become the batch shape. Quantised rows become float64 a few
+        at a time.
+    ddof : int, default 0
+        The sums of squares are divided by n − ddof.
+
+    Returns
+    -------
+    Gaussian
+        With float64 parameters. With n ≤ d rows the covariance is singular: `wasserstein2`,
+        `mean` and `cov` are defined, densities and divergences are an error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is not as described or not finite, or n ≤ ddof.
+
+    Examples
+    --------
+    >>> from fastdiv import fit_gaussian
+    >>> fit_gaussian([[0.0, 1.0], [2.0, 1.0], [1.0, 4.0]]).cov().round(3)
+    array([[0.667, 0.   ],
+           [0.   , 2.   ]])
+    """
+    a = x if isinstance(x, QuantizedRows) else _inputs.array(x, "x")
+    if len(a.shape) < 2:
+        raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")
+    n, d = a.shape[-2:]
+    minus = _inputs.integer(ddof, "ddof", 0)
+    if n <= minus or d == 0:
+        raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
+    if not isinstance(a, QuantizedRows):
+        check_range("x", a, None)
+    batch = a.shape[:-2]
+    mean, cov = np.zeros((*batch, d)), np.zeros((*batch, d, d))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _row_blocks(a):
+            mean += block.sum(axis=-2, dtype=np.float64)
+        mean /= n
+        for block in _row_blocks(a):
+            centred = block - mean[..., None, :]
+            cov += centred.swapaxes(-1, -2) @ centred
+    if not np.isfinite(cov).all():
+        raise OverflowError("the covariance of x overflows; scale the data")
+    # Of rank n − 1 at most.
+    singular = np.ones(batch, dtype=np.bool_) if n <= d else _collinear(cov)
+    return Gaussian._fitted(mean, cov / (n - minus), singular)
+
+
+def _row_blocks(a: Sample) -> Iterator[Matrix]:
+    """Yield (..., n, d) some rows at a time."""
+    n, d = a.shape[-2:]
+    step = max(1, _VALUES // d)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        yield in_float64(a[rows]) if isinstance(a, QuantizedRows) else a[..., rows, :]
+
+
+def _collinear(cov: Values) -> NDArray[np.bool_]:
+    """Tell where features are constant or follow from others, but for rounding."""
+    scale = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+    constant = (scale == 0).any(axis=-1)
+    scale = np.where(scale == 0, 1.0, scale)
+    correlation = cov / (scale[..., :, None] * scale[..., None, :])
+    # Rounding leaves the eigenvalue 0 of collinear features within some d ε of it.
+    noise = 100 * cov.shape[-1] * np.finfo(np.float64).eps
+    return np.asarray(constant | (np.linalg.eigvalsh(correlation)[..., 0] <= noise))

@@ -1,0 +1,222 @@
+"""Linear algebra of Gaussians in float64: Cholesky factors, their inverses, whitening."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import blocks
+
+if TYPE_CHECKING:
+    from fastdiv.distributions.gaussian import Gaussian
+
+
+def log_std(p: Gaussian) -> Values:
+    """
+    Return the log standard deviations of diagonal Gaussians.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Diagonal.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d)
+        log σ.
+    """
+    value = p.parameter.astype(np.float64)
+    if p.parametrisation in ("std", "var"):
+        value = np.log(value)
+    return 0.5 * value if p.parametrisation in ("var", "logvar") else value
+
+
+def factor(p: Gaussian) -> Values:
+    """
+    Return the Cholesky factors.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d, d)
+        L, lower triangular with a positive diagonal, Σ = L Lᵀ.
+
+    Raises
+    ------
+    ValueError
+        If a matrix is singular.
+    """
+    if p.is_diagonal:
+        return dense(np.exp(log_std(p)))
+    a = p.parameter.astype(np.float64)
+    if p.parametrisation == "scale_tril":
+        diagonal = np.diagonal(a, axis1=-2, axis2=-1)
+        return a * np.sign(diagonal)[..., None, :]
+    if p.parametrisation == "cov":
+        p._require_definite()
+        return cast(Values, np.linalg.cholesky(a))
+    return _inverse(_precision_factor(a))
+
+
+def whitener(p: Gaussian) -> Values:
+    """
+    Return the inverse Cholesky factors.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d, d)
+        L⁻¹, lower triangular.
+    """
+    if p.is_diagonal:
+        return dense(np.exp(-log_std(p)))
+    if p.parametrisation == "precision":
+        return _precision_factor(p.parameter.astype(np.float64))
+    return _inverse(factor(p))
+
+
+def factor_and_whitener(p: Gaussian) -> tuple[Values, Values]:
+    """
+    Return the Cholesky factors and their inverses, from one decomposition.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    lower, inverse : ndarray of float64, shape (..., d, d)
+        As `factor` and `whitener`.
+    """
+    if p.parametrisation == "precision":
+        inverse = whitener(p)
+        return _inverse(inverse), inverse
+    lower = factor(p)
+    return lower, whitener(p) if p.is_diagonal else _inverse(lower)
+
+
+def whiten(p: Gaussian, x: Matrix) -> Values:
+    """
+    Return L⁻¹ (x − mean).
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+    x : ndarray, shape (..., d)
+        Points that broadcast against the batch shape.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., d)
+        Standard normal if x is a draw of p.
+    """
+    difference = x.astype(np.float64) - p.mean
+    if p.is_diagonal:
+        return in_units(difference, log_std(p))
+    return apply(whitener(p), difference)
+
+
+def in_units(difference: Values, log_unit: Values) -> Values:
+    """
+    Divide by units that may be too small for floating point.
+
+    Parameters
+    ----------
+    difference, log_unit : ndarray of float64
+        Numbers, and the logarithms of their units.
+
+    Returns
+    -------
+    ndarray of float64
+        difference · exp(−log_unit); infinite only where that is too large.
+    """
+    with np.errstate(all="ignore"):
+        scale = np.exp(-log_unit)
+        values = difference * scale
+        if np.isfinite(scale).all():
+            return values
+        in_logs = np.copysign(np.exp(np.log(np.abs(difference)) - log_unit), difference)
+        return np.where(np.isinf(scale), in_logs, values)
+
+
+def half_log_det(p: Gaussian) -> Values:
+    """
+    Return ½ log|Σ|.
+
+    Parameters
+    ----------
+    p : Gaussian
+        Any.
+
+    Returns
+    -------
+    ndarray of float64, shape batch_shape
+        Sums of log Lᵢᵢ.
+    """
+    p._require_definite()
+    flat = np.empty(math.prod(p.batch_shape))
+    for rows, index in blocks(p.batch_shape, p.dim if p.is_diagonal else p.dim**2):
+        flat[rows] = _half_log_det(p[index])
+    return flat.reshape(p.batch_shape)
+
+
+def _half_log_det(p: Gaussian) -> Values:
+    if p.is_diagonal:
+        return cast(Values, log_std(p).sum(axis=-1))
+    lower = whitener(p) if p.parametrisation == "precision" else factor(p)
+    log_diagonal = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    return cast(Values, -log_diagonal if p.parametrisation == "precision" else log_diagonal)
+
+
+def apply(matrices: Values, x: Values) -> Values:
+    """
+    Multiply vectors by the matrices of their batch index.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (*batch_shape, d, d)
+        One per batch index.
+    x : ndarray, shape (..., d)
+        Vectors; the leading axes broadcast against the batch shape.
+
+    Returns
+    -------
+    ndarray, shape (..., d)
+        Products.
+    """
+    batch = matrices.ndim - 2
+    extra = x.shape[: max(0, x.ndim - 1 - batch)]
+    if not extra:
+        return (matrices @ x[..., None])[..., 0]
+    rows = np.moveaxis(x.reshape(math.prod(extra), *x.shape[len(extra) :]), 0, -2)
+    product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
+    return cast(Values, product.reshape(*extra, *product.shape[1:]))
+
+
+def _inverse(lower: Values) -> Values:
+    return cast(Values, np.tril(np.linalg.inv(lower)))
+
+
+def _precision_factor(precision: Values) -> Values:
+    # With U upper triangular and precision = U Uᵀ, Σ = (Uᵀ)⁻¹ (Uᵀ)⁻ᵀ, so Uᵀ is L⁻¹.
+    # U is the Cholesky factor with the order of the features reversed.
+    reverse = (..., slice(None, None, -1), slice(None, None, -1))
+    return cast(Values, np.linalg.cholesky(precision[reverse])[reverse].swapaxes(-1, -2))
+
+
+def dense(diagonal: Values) -> Values:
+    """Return the matrices with these diagonals."""
+    return diagonal[..., None] * np.eye(diagonal.shape[-1])
