@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fastdiv/engine.hpp>
+#include <fastdiv/fastdiv.hpp>
 
 // What the benchmarks share: options, timing, data, and one JSON object per line as output.
 

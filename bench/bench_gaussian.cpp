@@ -3,9 +3,8 @@
 
 #include <cmath>
 
-#include <fastdiv/distributions.hpp>
-
 #include "bench.hpp"
+#include "core/workers.hpp"
 
 namespace {
 
@@ -95,7 +94,7 @@ void report(const Plan& plan, const char* name, int n, int d, const fastdiv::Gau
   }
   bench::Json line;
   line.add("bench", "gaussian")
-      .add("isa", fastdiv::isa().name)
+      .add("isa", fastdiv::isa_name())
       .add("dtype", bench::dtype<T>())
       .add("given", name)
       .add("n", n)

@@ -67,7 +67,7 @@ double report(const Plan& plan, int d) {
   }
   bench::Json line;
   line.add("bench", "pairs")
-      .add("isa", fastdiv::isa().name)
+      .add("isa", fastdiv::isa_name())
       .add("dtype", bench::dtype<T>())
       .add("n", plan.n)
       .add("m", plan.n)
@@ -148,7 +148,7 @@ int main(int argc, char** argv) {
   const std::string passed_on = arguments(options, {"n", "d", "threads"}) + " --repeats " +
                                 std::to_string(std::min(plan.repeats, 3));
   for (const std::string& level : fastdiv::available_isas()) {
-    if (level != fastdiv::isa().name && !report_level(argv[0], level, passed_on, rates)) {
+    if (level != fastdiv::isa_name() && !report_level(argv[0], level, passed_on, rates)) {
       std::fprintf(stderr, "the run at level %s failed\n", level.c_str());
       return 1;
     }

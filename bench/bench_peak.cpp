@@ -15,7 +15,7 @@ void report(int threads, int repeats) {
   }
   bench::Json()
       .add("bench", "peak")
-      .add("isa", fastdiv::isa().name)
+      .add("isa", fastdiv::isa_name())
       .add("dtype", bench::dtype<T>())
       .add("threads", threads)
       .add("flops", flops)

@@ -65,7 +65,7 @@ void report(int rows, int count, int d, int threads, int repeats) {
   }
   bench::Json()
       .add("bench", "permutations")
-      .add("isa", fastdiv::isa().name)
+      .add("isa", fastdiv::isa_name())
       .add("dtype", bench::dtype<T>())
       .add("rows", rows)
       .add("labellings", count)

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include <fastdiv/parallel.hpp>
+#include "core/workers.hpp"
 
 namespace bench {
 namespace {

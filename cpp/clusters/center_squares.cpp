@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/buffer.hpp"
+#include "core/workers.hpp"
 #include "fastdiv/clusters.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 

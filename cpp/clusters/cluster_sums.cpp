@@ -1,10 +1,14 @@
-#include "fastdiv/clusters.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
+
+#include "core/buffer.hpp"
+#include "core/turns.hpp"
+#include "core/workers.hpp"
+#include "fastdiv/clusters.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/matrix_view.hpp"
 
 namespace fastdiv {
 

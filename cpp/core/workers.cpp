@@ -1,4 +1,4 @@
-#include "fastdiv/parallel.hpp"
+#include "core/workers.hpp"
 
 #include <dlfcn.h>
 #include <omp.h>

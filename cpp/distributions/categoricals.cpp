@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/workers.hpp"
 #include "distributions/batch.hpp"
 #include "fastdiv/distributions.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 namespace {

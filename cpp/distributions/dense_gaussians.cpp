@@ -5,7 +5,8 @@
 #include <limits>
 #include <vector>
 
-#include "fastdiv/parallel.hpp"
+#include "core/buffer.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 namespace {

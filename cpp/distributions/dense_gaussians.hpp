@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "fastdiv/isa.hpp"
+#include "isa/distribution_ops.hpp"
 
 namespace fastdiv {
 

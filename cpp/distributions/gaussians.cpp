@@ -1,10 +1,12 @@
-#include "fastdiv/distributions.hpp"
-
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/buffer.hpp"
+#include "core/workers.hpp"
 #include "distributions/batch.hpp"
 #include "distributions/dense_gaussians.hpp"
+#include "fastdiv/distributions.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 namespace {

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "fastdiv/distributions.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -2,7 +2,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/buffer.hpp"
+#include "core/workers.hpp"
 #include "fastdiv/distributions.hpp"
+#include "isa/isa.hpp"
 
 namespace fastdiv {
 namespace {

@@ -1,7 +1,9 @@
-#include "fastdiv/isa.hpp"
+#include "isa/isa.hpp"
 
 #include <cstdlib>
 #include <stdexcept>
+
+#include "fastdiv/machine.hpp"
 
 #include "isa_levels.hpp"  // made by the build: FASTDIV_FOR_EACH_ISA(X), best level last
 
@@ -81,6 +83,10 @@ const IsaOps& choose() {
 const IsaOps& isa() {
   static const IsaOps& chosen = choose();
   return chosen;
+}
+
+std::string isa_name() {
+  return isa().name;
 }
 
 std::vector<std::string> available_isas() {

@@ -5,6 +5,7 @@
 #include "distributions/simd/categorical.hpp"
 #include "distributions/simd/gaussian.hpp"
 #include "distributions/simd/log_ratios.hpp"
+#include "isa/isa.hpp"
 #include "pairs/simd/kernels.hpp"
 #include "pairs/simd/reductions.hpp"
 #include "pairs/simd/spread.hpp"

@@ -3,7 +3,8 @@
 #include <limits>
 #include <stdexcept>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/distances.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -2,7 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/labels.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/sorted_labels.hpp"
 #include "pairs/walk/tiles.hpp"

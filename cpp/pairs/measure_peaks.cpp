@@ -2,7 +2,8 @@
 #include <chrono>
 #include <cmath>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/machine.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -3,8 +3,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "fastdiv/engine.hpp"
-#include "pairs/walk/packing.hpp"
+#include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 
 namespace fastdiv {

@@ -4,7 +4,8 @@
 #include <limits>
 #include <numeric>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/pair_sums.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/quantized_products.hpp"
 #include "pairs/walk/quantized_tiles.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"

@@ -4,7 +4,8 @@
 #include <functional>
 #include <stdexcept>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/distances.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

@@ -2,7 +2,7 @@
 #include <functional>
 #include <numeric>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 

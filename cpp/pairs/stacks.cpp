@@ -7,7 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/distances.hpp"
+#include "fastdiv/weighted_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 
 // The same computation for many samples of a stack. Each item is computed as it would be alone, so

@@ -6,7 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "fastdiv/engine.hpp"
+#include "fastdiv/weighted_sums.hpp"
+#include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/rounds.hpp"
 #include "pairs/walk/tiles.hpp"

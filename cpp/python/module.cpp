@@ -9,9 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "fastdiv/clusters.hpp"
-#include "fastdiv/distributions.hpp"
-#include "fastdiv/engine.hpp"
+#include "fastdiv/fastdiv.hpp"
 
 namespace py = pybind11;
 
@@ -986,7 +984,7 @@ py::tuple measure_peaks(const std::string& dtype, int n_threads, double seconds)
 py::dict config() {
   py::dict info;
   info["version"] = FASTDIV_VERSION;
-  info["isa"] = fastdiv::isa().name;
+  info["isa"] = fastdiv::isa_name();
   info["isa_available"] = fastdiv::available_isas();
   info["n_threads"] = fastdiv::get_num_threads();
   info["openmp"] = fastdiv::openmp_runtime();
@@ -998,7 +996,7 @@ py::dict config() {
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled engine; fastdiv._sums.reference documents each function.";
-  fastdiv::isa();  // a wrong FASTDIV_ISA is an error here, not in the middle of some call
+  fastdiv::isa_name();  // a wrong FASTDIV_ISA is an error here, not in the middle of some call
   fastdiv::watch_forks();
   m.def("pair_sums", &pair_sums, py::arg("x"), py::arg("y"), py::arg("kernels"),
         py::arg("n_outputs"), py::arg("n_threads"), py::arg("progress"), py::pos_only());

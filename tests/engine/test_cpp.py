@@ -82,7 +82,8 @@ def test_installed_package_from_another_project(built, tmp_path):
     prefix = tmp_path / "prefix"
     build = tmp_path / "consumer"
     run("cmake", "--install", built, "--prefix", prefix)
-    assert (prefix / "include" / "fastdiv" / "engine.hpp").is_file()
+    headers = {path.name for path in (ROOT / "cpp" / "include" / "fastdiv").iterdir()}
+    assert {path.name for path in (prefix / "include").rglob("*.hpp")} == headers
     run(
         *(
             "cmake",

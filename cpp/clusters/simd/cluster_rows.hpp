@@ -1,6 +1,6 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
+#include "isa/cluster_ops.hpp"
 #include "isa/simd.hpp"
 
 // Sums over the rows of each cluster, seen from its centre. One thread, no allocation; everything

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
+#include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
 // Sums over consecutive categories of one or two categorical distributions, whose normalisers are

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
+#include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
 // Kullback-Leibler divergences between Gaussians, item by item. With M = L_q^-1 L_p,

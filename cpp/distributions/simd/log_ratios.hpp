@@ -1,6 +1,6 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
+#include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
 // What one draw says about a Kullback-Leibler divergence.

@@ -1,12 +1,22 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "isa.hpp"
-#include "matrix_view.hpp"
-#include "parallel.hpp"
+#include "fastdiv/matrix_view.hpp"
+#include "fastdiv/threads.hpp"
 
 namespace fastdiv {
+
+// What is summed over the rows x of a cluster with centre c and weights w. Of each cluster come the
+// scalars, then a vector of the features:
+//   number of rows, sum w, sum w |x - c|^2, sum w D(x, c); sum w (x - c)
+// where D is 0, the Euclidean or the Manhattan distance. For directions, over the rows x != c alone
+// but in the first and third:
+//   number of rows x = c, sum w / |x - c|, sum w of rows x = c, sum w |x - c|;
+//   sum w (x - c) / |x - c|
+enum class ClusterSum { squares, euclidean, manhattan, directions };
+constexpr std::ptrdiff_t cluster_scalars = 4;
 
 // Sums over the rows of each cluster in one pass: see ClusterSum. codes[i] is the cluster of row i,
 // in [0, n_clusters), or negative where the row is left out, as int32 or int64; weights: null for

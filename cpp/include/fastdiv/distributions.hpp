@@ -4,14 +4,19 @@
 #include <cstdint>
 #include <vector>
 
-#include "isa.hpp"
-#include "matrix_view.hpp"
-#include "parallel.hpp"
+#include "fastdiv/matrix_view.hpp"
+#include "fastdiv/threads.hpp"
 
-// Divergences between distributions, batched. As in engine.hpp, a function returns false when the
+// Divergences between distributions, batched. As in fastdiv.hpp, a function returns false when the
 // hook stopped it, and results are bit-identical for any number of threads.
 
 namespace fastdiv {
+
+// How a Gaussian's covariance is given.
+enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision };
+constexpr bool is_diagonal(Scale scale) {
+  return scale < Scale::cov;
+}
 
 // Gaussians over the axes of a batch; strides in elements, those of the batch first, then those of
 // the features (mean and diagonal parameters) or of rows and columns (matrices). A stride may be 0.
@@ -38,6 +43,16 @@ bool diagonal_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptr
                         const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
                         double* by_q, const Options& options = {});
 
+// What is wrong with a matrix.
+enum MatrixStatus : std::uint8_t {
+  matrix_is_fine = 0,
+  not_finite = 1,
+  not_symmetric = 2,
+  not_positive_definite = 3,
+  not_lower_triangular = 4,
+  zero_on_diagonal = 5,
+};
+
 // status[i] of the parameter matrices of the items.
 template <class T>
 bool matrix_status(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
@@ -50,12 +65,28 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
                       const double* b_offset, double tolerance, double* out,
                       const Options& options = {});
 
+// One draw's estimate of KL(p || q), with l = log q - log p: -l, l^2 / 2, exp(l) - 1 - l.
+enum class LogRatio { k1, k2, k3 };
+
 // Of the estimates of KL(p || q) by the draws in the rows of column c: out[c] is the mean, out[cols
 // + c] the sum of squared deviations from it (infinite beside an infinite mean). NaN where a log p
 // is not finite, or a log q NaN or +infinity.
 template <class T>
 bool log_ratio_moments(MatrixView<T> log_p, MatrixView<T> log_q, LogRatio estimator, double* out,
                        const Options& options = {});
+
+// How categorical distributions are given.
+enum class Weights { probs, logits };
+
+// Of logits: the largest, and with it the sum exp(largest) * (1 + rest) of their exponentials.
+// Of probabilities: the smallest or 0, whatever is less, and their sum `rest`.
+struct Normaliser {
+  double extreme;
+  double rest;
+};
+constexpr Normaliser no_categories(Weights weights) {
+  return {weights == Weights::logits ? -__builtin_inf() : 0, 0};
+}
 
 // Categorical distributions over the axes of a batch; strides as above, last that of the
 // categories.

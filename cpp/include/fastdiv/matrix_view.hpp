@@ -37,4 +37,8 @@ struct MatrixView {
   }
 };
 
+// The row-major index of the first NaN or infinity, or -1.
+template <class T>
+std::int64_t first_nonfinite(MatrixView<T> x);
+
 }  // namespace fastdiv

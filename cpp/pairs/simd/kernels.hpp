@@ -1,7 +1,7 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
 #include "isa/simd.hpp"
+#include "isa/tile_ops.hpp"
 
 // One functor per kernel. A functor maps tile values to kernel values in place; its constants come
 // from `prepare`, which sees the length of the tile's unit (a power of two; isa.hpp has the base

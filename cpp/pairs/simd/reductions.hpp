@@ -1,7 +1,7 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
 #include "isa/simd.hpp"
+#include "isa/tile_ops.hpp"
 
 // What eats a tile: sums of mapped values, mapping in place, limbs and label sums for permutations,
 // digit counts for order statistics. One thread, no allocation.

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
 #include "isa/simd.hpp"
+#include "isa/tile_ops.hpp"
 #include "pairs/simd/tile.hpp"
 
 // Gradients of sums over a tile: products of its slopes with the rows of a sample. With t the tile

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
 #include "isa/simd.hpp"
+#include "isa/tile_ops.hpp"
 
 // Fills one tile of half squared distances, L1 distances or dot products.
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "fastdiv/isa.hpp"
-#include "isa/simd.hpp"
-#include "pairs/simd/tile.hpp"
-
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#include "isa/simd.hpp"
+#include "isa/tile_ops.hpp"
+#include "pairs/simd/tile.hpp"
 #endif
 
 // One tile of exact products of int8 rows, and what becomes of them. The register block is that of

@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "isa/isa.hpp"
+
 namespace fastdiv {
 namespace {
 

@@ -2,9 +2,10 @@
 
 #include <vector>
 
-#include "fastdiv/isa.hpp"
+#include "core/buffer.hpp"
+#include "core/workers.hpp"
 #include "fastdiv/matrix_view.hpp"
-#include "fastdiv/parallel.hpp"
+#include "isa/tile_ops.hpp"
 
 namespace fastdiv {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "fastdiv/engine.hpp"
-#include "pairs/walk/ready_group.hpp"
+#include "isa/isa.hpp"
+#include "pairs/walk/packing.hpp"
 #include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {

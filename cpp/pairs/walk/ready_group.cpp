@@ -5,6 +5,8 @@
 #include <functional>
 #include <stdexcept>
 
+#include "isa/isa.hpp"
+
 namespace fastdiv {
 
 using std::ptrdiff_t;

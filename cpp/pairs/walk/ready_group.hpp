@@ -5,7 +5,10 @@
 #include <optional>
 #include <vector>
 
-#include "fastdiv/engine.hpp"
+#include "core/workers.hpp"
+#include "fastdiv/kernel_groups.hpp"
+#include "fastdiv/matrix_view.hpp"
+#include "isa/tile_ops.hpp"
 #include "pairs/walk/packing.hpp"
 #include "pairs/walk/quantized_tiles.hpp"
 
@@ -15,7 +18,7 @@ namespace fastdiv {
 template <class T>
 constexpr double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
 
-// Throws std::invalid_argument for what engine.hpp says is wrong with samples or groups.
+// Throws std::invalid_argument for samples or groups that do not fit together.
 template <class T>
 void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& groups,
            int n_outputs);

@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fastdiv/parallel.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "core/turns.hpp"
+#include "core/workers.hpp"
+#include "isa/tile_ops.hpp"
 
 // All pairs of parts of the rows, in rounds: no part comes twice in a round, so that the pairs of
 // one may be taken at the same time and add to results of their rows, always in the same order.

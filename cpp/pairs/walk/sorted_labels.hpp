@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "fastdiv/isa.hpp"
+#include "isa/tile_ops.hpp"
 
 namespace fastdiv {
 

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "fastdiv/isa.hpp"
-#include "fastdiv/parallel.hpp"
+#include "core/buffer.hpp"
+#include "core/workers.hpp"
+#include "isa/tile_ops.hpp"
 
 namespace fastdiv {
 

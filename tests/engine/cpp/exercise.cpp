@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include <fastdiv/distributions.hpp>
-#include <fastdiv/engine.hpp>
+#include <fastdiv/fastdiv.hpp>
 
 #include "harness.hpp"
+#include "isa/isa.hpp"
 
 namespace {
 

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
+#include <string>
 
-#include <fastdiv/isa.hpp>
+#include <fastdiv/machine.hpp>
 
 inline int checks = 0;
 inline int failures = 0;
@@ -24,18 +24,18 @@ inline void check(bool ok, const char* what) {
 // lacks. With an argument it fails unless that is the level in use.
 template <class Checks>
 int run(int argc, char** argv, const Checks& everything) {
+  std::string level;
   try {
-    fastdiv::isa();
+    level = fastdiv::isa_name();
   } catch (const std::invalid_argument& error) {
     std::printf("skipped: %s\n", error.what());
     return 77;
   }
-  const char* level = fastdiv::isa().name;
-  if (argc > 1 && std::strcmp(argv[1], level) != 0) {
-    std::printf("FAILED: the level in use is %s, not %s\n", level, argv[1]);
+  if (argc > 1 && argv[1] != level) {
+    std::printf("FAILED: the level in use is %s, not %s\n", level.c_str(), argv[1]);
     return 1;
   }
   everything();
-  std::printf("level %s: %d checks, %d failed\n", level, checks, failures);
+  std::printf("level %s: %d checks, %d failed\n", level.c_str(), checks, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <thread>
 
-#include <fastdiv/parallel.hpp>
+#include "core/workers.hpp"
 
 int main() {
   fastdiv::Options options;

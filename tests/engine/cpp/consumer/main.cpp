@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <fastdiv/engine.hpp>
+#include <fastdiv/fastdiv.hpp>
 #include <vector>
 
 namespace {

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa/distribution_ops.hpp"
+#include "isa/tile_ops.hpp"
+
+// What one ISA level offers to the engine: plain structs, pointers and functions, nothing else.
+
+namespace fastdiv {
+
+struct IsaOps {
+  const char* name;
+  TileOps<float> f32;
+  TileOps<double> f64;
+  // X = X L^-T in place, for a strip of tile_rows rows in panels of f64.panel rows and tile_rows
+  // features, the panels `stride` features long; l: row-major, lower triangular
+  void (*solve_strip)(double* x, std::ptrdiff_t stride, const double* l);
+  // out[c] = (unit * tile[c] + offset + offsets[c]) / 2 for c < cols, or NaN where it is at most
+  // 1/2 of error * (norm * norms[c] + |offset| + |offsets[c]|)
+  void (*halve_products)(const double* tile, double unit, double offset, const double* offsets,
+                         double norm, const double* norms, double error, int cols, double* out);
+  GaussianOps<float> gaussian_f32;
+  GaussianOps<double> gaussian_f64;
+  CategoricalOps<float> categorical_f32;
+  CategoricalOps<double> categorical_f64;
+  // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in
+  // cols_of[.][b]
+  void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
+                       const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
+                       std::int64_t* totals, void* scratch);
+  std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
+  MapLogRatios log_ratios[3];  // by LogRatio
+  // out(c, i) += |x_i - anchor_c - offset_c|^2
+  void (*add_center_squares)(const CenterSquares&);
+  void (*multiply_int8)(const Int8Operands&, std::int32_t* products);
+  Int8Ops<float> int8_f32;
+  Int8Ops<double> int8_f64;
+
+  template <class T>
+  const TileOps<T>& ops() const {
+    if constexpr (sizeof(T) == 4) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+  template <class T>
+  const Int8Ops<T>& int8() const {
+    if constexpr (sizeof(T) == 4) {
+      return int8_f32;
+    } else {
+      return int8_f64;
+    }
+  }
+  template <class T>
+  const GaussianOps<T>& gaussian() const {
+    if constexpr (sizeof(T) == 4) {
+      return gaussian_f32;
+    } else {
+      return gaussian_f64;
+    }
+  }
+  template <class T>
+  const CategoricalOps<T>& categorical() const {
+    if constexpr (sizeof(T) == 4) {
+      return categorical_f32;
+    } else {
+      return categorical_f64;
+    }
+  }
+};
+
+// The level in use, see isa_name.
+const IsaOps& isa();
+
+}  // namespace fastdiv
