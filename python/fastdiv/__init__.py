@@ -5,10 +5,13 @@ from importlib.metadata import PackageNotFoundError, version
 from fastdiv._config import get_num_threads, set_num_threads, show_config
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv.clusters.dispersion import ClusterDispersion, cluster_dispersion, wcss
-from fastdiv.clusters.dunn import dunn_index
 from fastdiv.clusters.gap import GapStatistic, gap_statistic
 from fastdiv.clusters.geometric_medians import GeometricMedian, geometric_median
-from fastdiv.clusters.scores import calinski_harabasz_score, davies_bouldin_score
+from fastdiv.clusters.scores import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    dunn_index,
+)
 from fastdiv.clusters.silhouettes import silhouette_samples, silhouette_score
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.coupled import CoupledNormal, coupled_exp, coupled_log

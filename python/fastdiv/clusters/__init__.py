@@ -7,10 +7,9 @@ sums, or on kernel sums by label.
 Files
 -----
 dispersion: `cluster_dispersion` and `wcss`
-dunn: Dunn's index
 gap: the gap statistic
 geometric_medians: `geometric_median`
 labelled_rows: rows with labels, checked and summed by cluster
-scores: Calinski–Harabasz and Davies–Bouldin scores
+scores: the scores of Calinski–Harabasz and Davies–Bouldin, and Dunn's index
 silhouettes: `silhouette_samples` and `silhouette_score`
 """
