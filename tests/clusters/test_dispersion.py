@@ -4,19 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from cases import clustered, each_dtype, peak_bytes
 
 from fastdiv import cluster_dispersion, geometric_median, wcss
 from fastdiv._engine import backend
 from fastdiv.clusters import labelled_rows
-
-DTYPES = [np.float32, np.float64]
-each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
-
-
-def clustered(rng, n=300, d=5, k=4, dtype=np.float64, offset=0.0):
-    labels = np.append(np.arange(k), rng.integers(k, size=n - k))
-    x = rng.normal(size=(n, d)) + 4.0 * rng.normal(size=(k, d))[labels]
-    return (x + offset).astype(dtype), labels
 
 
 def parts(x, labels):
@@ -273,15 +265,9 @@ def test_input_is_neither_copied_nor_written(rng, tmp_path):
 )
 def test_memory_beside_the_data_is_small(rng):
     """No float64 copy of x: 64 MB of float32 pass through a few MB."""
-    import tracemalloc
-
     x = np.zeros((1_000_000, 16), dtype=np.float32)
     labels = np.arange(len(x)) % 100
-    tracemalloc.start()
-    wcss(x, labels)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 40e6  # labels are 8 MB
+    assert peak_bytes(lambda: wcss(x, labels)) < 40e6  # labels are 8 MB
 
 
 @each_dtype

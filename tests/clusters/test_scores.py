@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import clustered, distances, each_dtype, each_metric
 
 from fastdiv import (
     calinski_harabasz_score,
@@ -10,14 +11,6 @@ from fastdiv import (
     quantize_rows,
     wcss,
 )
-
-each_metric = pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock"])
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
-
-
-def clustered(rng, n=300, d=5, k=4):
-    labels = np.append(np.arange(k), rng.integers(k, size=n - k))
-    return rng.normal(size=(n, d)) + 4.0 * rng.normal(size=(k, d))[labels], labels
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -117,9 +110,7 @@ def test_make_scorer_takes_them(rng):
 
 
 def dunn_by_definition(x, labels, metric):
-    differences = x[:, None].astype(np.float64) - x[None].astype(np.float64)
-    d = np.abs(differences).sum(-1) if metric == "cityblock" else (differences**2).sum(-1)
-    d = np.sqrt(d) if metric == "euclidean" else d
+    d = distances(x, metric)
     same = labels[:, None] == labels
     return d[~same].min() / d[same].max()
 

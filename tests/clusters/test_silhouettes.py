@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from cases import distances, each_dtype, each_metric, peak_bytes
 
 from fastdiv import quantize_rows, silhouette_samples, silhouette_score
 
-METRICS = ["euclidean", "sqeuclidean", "cityblock"]
 RTOL = {np.float32: 2e-5, np.float64: 1e-11}
-
-each_metric = pytest.mark.parametrize("metric", METRICS)
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
-
-
-def distances(x, metric):
-    differences = x[:, None].astype(np.float64) - x[None].astype(np.float64)
-    if metric == "cityblock":
-        return np.abs(differences).sum(axis=-1)
-    squares = (differences**2).sum(axis=-1)
-    return squares if metric == "sqeuclidean" else np.sqrt(squares)
 
 
 def by_definition(x, labels, metric="euclidean", weights=None):
@@ -272,13 +259,7 @@ def test_memory_is_that_of_sums_by_label(rng, metric):
     """No n² array: one would take 128 MB."""
     labels = np.arange(4000) % 4
     x = rng.normal(size=(4000, 2)) + labels[:, None]
-    tracemalloc.start()
-    try:
-        silhouette_samples(x, labels, metric=metric)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 4e6
+    assert peak_bytes(lambda: silhouette_samples(x, labels, metric=metric)) < 4e6
 
 
 @pytest.mark.parametrize("function", [silhouette_samples, silhouette_score])

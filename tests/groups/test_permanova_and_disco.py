@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from cases import distances, each_dtype
 from levels import check
 
 from fastdiv import disco, energy_distance, permanova, quantize_rows
@@ -15,16 +16,7 @@ from fastdiv._engine import backend
 RUNS = 2000
 RTOL = {np.float32: 1e-4, np.float64: 1e-11}
 
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
 each_k = pytest.mark.parametrize("k", [2, 3, 7])
-
-
-def distances(x, metric):
-    differences = x[:, None].astype(np.float64) - x[None].astype(np.float64)
-    if metric == "cityblock":
-        return np.abs(differences).sum(axis=-1)
-    squares = (differences**2).sum(axis=-1)
-    return squares if metric == "sqeuclidean" else np.sqrt(squares)
 
 
 def anderson(d, groups):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from cases import ESTIMATORS, each_estimator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -37,10 +38,8 @@ KERNELS = [
     Polynomial(2, gamma=0.3),
 ]
 INVARIANT = KERNELS[:-1]  # to translations
-ESTIMATORS = ["unbiased", "biased", "paired"]
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
 each_invariant = pytest.mark.parametrize("kernel", INVARIANT, ids=str)
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
 def value(kernel, a, b):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
+from cases import ESTIMATORS, each_estimator
 
 import fastdiv
 from fastdiv import (
@@ -40,11 +41,9 @@ KERNELS = [
     Sum([InverseMultiquadric(2.0), Polynomial(2, gamma=0.1)]),
 ]
 WITH_BANDWIDTH = [k for k in KERNELS if isinstance(k, (RBF, Laplacian, Matern, RationalQuadratic))]
-ESTIMATORS = ["unbiased", "biased", "paired"]
 EVERYTHING = ("x", "y", "x_weights", "y_weights")
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
 @pytest.fixture

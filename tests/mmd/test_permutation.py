@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from cases import ESTIMATORS, each_estimator
 
 from fastdiv import (
     RBF,
@@ -18,8 +19,6 @@ from fastdiv import (
     mmd_test,
 )
 
-ESTIMATORS = ["unbiased", "biased", "paired"]
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 KERNELS = [
     RBF(1.2),
     Laplacian(1.5),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from cases import squares
 
 from fastdiv import (
     InverseMultiquadric,
@@ -16,10 +17,6 @@ from fastdiv import (
 )
 
 SCALES = [0.1, 0.2, 0.5, 1, 2, 5, 10]
-
-
-def squares(a, b):
-    return ((a[:, None] - b[None]) ** 2).sum(axis=-1)
 
 
 def penalty(z, z_prior, kernel, prior="normal", sigma2_p=1.0):

@@ -8,6 +8,7 @@ absolute kernel values, which is the sum itself for all kernels of one sign.
 
 import numpy as np
 import pytest
+from cases import each_dtype
 
 from fastdiv import (
     RBF,
@@ -104,7 +105,6 @@ def make(case, dtype):
 
 each_case = pytest.mark.parametrize("case", CASES)
 each_kernel = pytest.mark.parametrize("name", KERNELS)
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
 
 
 def within(got, expected, bound, dtype):

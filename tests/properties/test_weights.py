@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from cases import each_estimator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -27,10 +28,8 @@ KERNELS = [
     Energy(),
     Callback(lambda a, b: np.exp(-np.abs(a[:, None] - b[None]).sum(-1))),
 ]
-ESTIMATORS = ["unbiased", "biased", "paired"]
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
 def matrix(kernel, a, b):

@@ -1,10 +1,10 @@
 """Samples kept as int8: how they are made, what is computed from them, and how exactly."""
 
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
+from cases import each_estimator, each_symmetry, peak_bytes, quantized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -57,17 +57,8 @@ KERNELS = {
     "energy 1.7": lambda d: Energy(1.7),
     "sum": lambda d: Sum([RBF(np.sqrt(d)), Energy()], weights=[-2.0, 0.5]),
 }
-ESTIMATORS = ["unbiased", "biased", "paired"]
 
 each_kernel = pytest.mark.parametrize("name", KERNELS)
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
-each_symmetry = pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
-
-
-def rows_of(rng, n, d, symmetric=True):
-    """Rows whose scales and signs differ."""
-    x = rng.normal(size=(n, d)) * rng.uniform(0.3, 2.0, size=(n, 1))
-    return quantize_rows(x if symmetric else x + 1.0, symmetric=symmetric)
 
 
 # --- making them ------------------------------------------------------------------------
@@ -137,7 +128,7 @@ def test_blocks_do_not_show(rng):
 
 @each_symmetry
 def test_rows_are_a_sample_of_rows(rng, symmetric):
-    rows = rows_of(rng, 9, 4, symmetric)
+    rows = quantized(rng, 9, 4, symmetric)
     assert len(rows) == 9
     assert rows.shape == (9, 4)
     assert f"symmetric={symmetric}" in repr(rows)
@@ -158,7 +149,7 @@ def test_rows_are_a_sample_of_rows(rng, symmetric):
 def test_mmd2_is_that_of_the_dequantised_rows(rng, name, estimator):
     for n, d, symmetric in ((5, 1, True), (33, 7, False), (60, 64, True), (50, 300, False)):
         kernel = KERNELS[name](d)._resolve(d, None)
-        x, y = rows_of(rng, n, d, symmetric), rows_of(rng, n, d)
+        x, y = quantized(rng, n, d, symmetric), quantized(rng, n, d)
         a, b = x.dequantize(np.float64), y.dequantize(np.float64)
         groups = lower([kernel], for_mmd=False).groups
         pairs = ((a, a), (b, b), (a, b))
@@ -177,7 +168,7 @@ def test_core_and_reference_agree(core, rng, name, symmetric):
     """The reductions for themselves, at sizes around those of a tile, without a cancellation."""
     for n, m, d in ((1, 3, 2), (49, 7, 17), (50, 149, 65), (17, 145, 515)):
         groups = lower([KERNELS[name](d)._resolve(d, None)], for_mmd=True).groups
-        x, y = rows_of(rng, n, d, symmetric), rows_of(rng, m, d, symmetric)
+        x, y = quantized(rng, n, d, symmetric), quantized(rng, m, d, symmetric)
         values = [
             np.abs(kernel_values(a[:, None], b[None], groups, 1))
             for p, q in ((x, x), (y, y), (x, y))
@@ -213,7 +204,7 @@ def test_any_strides(rng):
 
 
 def test_same_bits_for_any_number_of_threads(rng):
-    x, y = rows_of(rng, 500, 33, symmetric=False), rows_of(rng, 700, 33)
+    x, y = quantized(rng, 500, 33, symmetric=False), quantized(rng, 700, 33)
     kernels = [RBF(), RBF(np.linspace(3.0, 6.0, 33)), Laplacian(), Polynomial()]
 
     def results(n_threads):
@@ -232,16 +223,6 @@ def test_same_bits_for_any_number_of_threads(rng):
             np.testing.assert_array_equal(a, b)
 
 
-def peak_of(call):
-    """Return the bytes that NumPy held at most; the core holds its copies outside."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.skipif(
     os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference holds it all"
 )
@@ -249,24 +230,24 @@ def test_no_floating_point_copy_is_made(rng):
     x = rng.normal(size=(16_000, 256)).astype(np.float32)
     quantize_rows(x[:10])
     for symmetric in (True, False):
-        assert peak_of(lambda s=symmetric: quantize_rows(x, symmetric=s)) < x.nbytes / 4 + 4e6
+        assert peak_bytes(lambda s=symmetric: quantize_rows(x, symmetric=s)) < x.nbytes / 4 + 4e6
     rows = quantize_rows(x[:4000])
     bytes_of_float32 = 4 * rows.values.size
     kernels = [RBF(), Polynomial(), Energy(1.5)]
-    assert peak_of(lambda: mmd2(rows[:2000], rows[2000:], kernels)) < bytes_of_float32 / 2
-    assert peak_of(lambda: median_distance(rows)) < bytes_of_float32 / 2
+    assert peak_bytes(lambda: mmd2(rows[:2000], rows[2000:], kernels)) < bytes_of_float32 / 2
+    assert peak_bytes(lambda: median_distance(rows)) < bytes_of_float32 / 2
 
 
 def test_identical_rows_are_at_distance_zero(rng):
     for d in (3, 64, 257):
-        x = rows_of(rng, 40, d, symmetric=False)
+        x = quantized(rng, 40, d, symmetric=False)
         twice = _inputs.pool([x, x])
         nearest = backend.current().kth_distances(twice, twice, 1, True, 0, None)
         assert (nearest == 0).all()
 
 
 def test_a_sequence_of_kernels_gives_arrays(rng):
-    x, y = rows_of(rng, 20, 5), rows_of(rng, 30, 5)
+    x, y = quantized(rng, 20, 5), quantized(rng, 30, 5)
     kernels = [RBF(2.0), Energy(), Laplacian(4.0)]
     together = mmd2(x, y, kernels)
     assert together.value.shape == together.bound.shape == (3,)
@@ -280,7 +261,7 @@ def test_a_sequence_of_kernels_gives_arrays(rng):
 
 @each_symmetry
 def test_other_statistics(rng, symmetric):
-    x, y, at = (rows_of(rng, n, 11, symmetric) for n in (40, 30, 7))
+    x, y, at = (quantized(rng, n, 11, symmetric) for n in (40, 30, 7))
     a, b, t = (rows.dequantize(np.float64) for rows in (x, y, at))
     for metric in ("euclidean", "cityblock"):
         got = median_distance(x, y, metric=metric)
@@ -296,7 +277,7 @@ def test_other_statistics(rng, symmetric):
 
 @each_estimator
 def test_mmd_test(rng, estimator):
-    x, y = rows_of(rng, 30, 6), rows_of(rng, 30, 6, symmetric=False)
+    x, y = quantized(rng, 30, 6), quantized(rng, 30, 6, symmetric=False)
     a, b = x.dequantize(np.float64), y.dequantize(np.float64)
     got = mmd_test(x, y, estimator=estimator, n_resamples=49, rng=0)
     expected = mmd_test(a, b, estimator=estimator, n_resamples=49, rng=0)
@@ -307,7 +288,7 @@ def test_mmd_test(rng, estimator):
 
 
 def test_equal_rows_give_ties(rng):
-    x = rows_of(rng, 12, 5)
+    x = quantized(rng, 12, 5)
     result = mmd_test(x, x, RBF(2.0), n_resamples=99, rng=1)
     swap = np.concatenate([np.arange(12, 24), np.arange(12)])
     swapped = mmd_test(x, x, RBF(2.0), permutations=swap[None])
@@ -316,13 +297,13 @@ def test_equal_rows_give_ties(rng):
 
 def test_a_median_of_many_rows_is_blind_to_their_order(rng, monkeypatch):
     monkeypatch.setattr(bandwidth, "EXACT_ROWS", 50)
-    x, y = rows_of(rng, 90, 3), rows_of(rng, 60, 3, symmetric=False)
+    x, y = quantized(rng, 90, 3), quantized(rng, 60, 3, symmetric=False)
     shuffled = _inputs.pool([x, y])[rng.permutation(150)]
     assert median_distance(x, y) == median_distance(shuffled)
 
 
 def test_a_callback_gets_dequantised_blocks(rng):
-    x, y = rows_of(rng, 20, 4), rows_of(rng, 25, 4)
+    x, y = quantized(rng, 20, 4), quantized(rng, 25, 4)
 
     def rbf(a, b):
         assert a.dtype == np.float32
@@ -426,7 +407,7 @@ def test_products_are_within_their_bound(symmetric, data):
 def test_products_are_those_of_the_integers(rng, symmetric):
     for n, m, k in ((1, 1, 1), (5, 3, 2), (50, 49, 33), (49, 145, 64), (97, 150, 515)):
         x = rng.normal(size=(n, k)).astype(np.float32)
-        rows, w = quantize_rows(x), rows_of(rng, m, k, symmetric)
+        rows, w = quantize_rows(x), quantized(rng, m, k, symmetric)
         values, bound = hybrid_matmul(x, w)
         exact = rows.dequantize(np.float64) @ w.dequantize(np.float64).T
         sizes = np.abs(rows.dequantize(np.float64)) @ np.abs(w.dequantize(np.float64)).T
@@ -504,7 +485,7 @@ def test_rows_are_no_array(rng, convert):
 
 def test_an_index_of_one_row_is_refused(rng):
     with pytest.raises(TypeError, match="slice or an array; got int"):
-        rows_of(rng, 3, 2)[0]
+        quantized(rng, 3, 2)[0]
 
 
 @pytest.mark.parametrize(
@@ -527,7 +508,7 @@ def test_quantize_rows_refuses(x, options, error, message):
 
 
 def test_all_samples_are_quantised_or_none(rng):
-    rows, plain = rows_of(rng, 5, 3), rng.normal(size=(6, 3))
+    rows, plain = quantized(rng, 5, 3), rng.normal(size=(6, 3))
     message = "y is quantised and x is not; quantise both, with fastdiv.quantize_rows"
     for function in (mmd2, mmd_test, energy_distance, median_distance, kl_knn):
         with pytest.raises(TypeError, match=message):
@@ -537,7 +518,7 @@ def test_all_samples_are_quantised_or_none(rng):
     with pytest.raises(TypeError, match="x is quantised and at is not"):
         witness(rows, rows, plain)
     with pytest.raises(ValueError, match="same number of features; got 3 and 2"):
-        mmd2(rows, rows_of(rng, 5, 2))
+        mmd2(rows, quantized(rng, 5, 2))
     with pytest.raises(ValueError, match="at least 2 rows"):
         mmd2(rows[:1], rows)
     with pytest.raises(ValueError, match="same number of rows"):
@@ -548,7 +529,7 @@ def test_all_samples_are_quantised_or_none(rng):
 
 
 def test_hybrid_matmul_refuses(rng):
-    w = rows_of(rng, 3, 4)
+    w = quantized(rng, 3, 4)
     with pytest.raises(TypeError, match="weights must be QuantizedRows; got ndarray"):
         hybrid_matmul(np.ones((2, 4)), np.ones((3, 4)))
     with pytest.raises(ValueError, match="same number of features; got 5 and 4"):

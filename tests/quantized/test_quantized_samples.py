@@ -2,10 +2,10 @@
 
 import os
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
+from cases import each_symmetry, peak_bytes, quantized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,23 +38,6 @@ needs_core = pytest.mark.skipif(
 PLAIN = np.linspace(0.0, 1.0, 12).reshape(6, 2)
 LABELS = [0, 0, 0, 1, 1, 1]
 
-each_symmetry = pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
-
-
-def rows_of(rng, n, d, symmetric=True):
-    x = rng.normal(size=(n, d)) * rng.uniform(0.3, 2.0, size=(n, 1)) + 0.2
-    return quantize_rows(x, symmetric=symmetric)
-
-
-def peak_of(call):
-    """Return the bytes that NumPy held at most; the core holds its copies outside."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
 
 # --- estimates as numbers --------------------------------------------------------------
 
@@ -67,7 +50,7 @@ def test_an_estimate_prints_as_its_value():
 
 
 def test_several_estimates_are_not_one_number(rng):
-    rows = rows_of(rng, 6, 2)
+    rows = quantized(rng, 6, 2)
     for kernels in ([RBF(1.0)], [RBF(1.0), RBF(2.0)]):
         estimate = mmd2(rows[:3], rows[3:], kernels)
         with pytest.raises(TypeError, match=f"holds {len(kernels)} values, one per kernel"):
@@ -82,7 +65,7 @@ def test_several_estimates_are_not_one_number(rng):
 @each_symmetry
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_fit_gaussian(rng, symmetric, ddof):
-    rows = rows_of(rng, 300, 7, symmetric)
+    rows = quantized(rng, 300, 7, symmetric)
     got = fit_gaussian(rows, ddof=ddof)
     expected = fit_gaussian(rows.dequantize(np.float64), ddof=ddof)
     np.testing.assert_array_equal(got.mean, expected.mean)
@@ -91,18 +74,18 @@ def test_fit_gaussian(rng, symmetric, ddof):
 
 
 def test_fit_gaussian_holds_a_few_rows_at_a_time(rng, monkeypatch):
-    rows = rows_of(rng, 20_000, 64)
+    rows = quantized(rng, 20_000, 64)
     whole = fit_gaussian(rows)
     monkeypatch.setattr("fastdiv.distributions.fitting._VALUES", 1 << 16)
     parts = fit_gaussian(rows)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(parts.cov(), whole.cov(), rtol=1e-12, atol=1e-14)
-    assert peak_of(lambda: fit_gaussian(rows)) < 2 * rows.values.nbytes
+    assert peak_bytes(lambda: fit_gaussian(rows)) < 2 * rows.values.nbytes
 
 
 def test_fit_gaussian_of_few_quantised_rows(rng):
     with pytest.raises(ValueError, match="x must have more than ddof = 3 rows"):
-        fit_gaussian(rows_of(rng, 3, 2), ddof=3)
+        fit_gaussian(quantized(rng, 3, 2), ddof=3)
 
 
 # --- the WAE penalty -------------------------------------------------------------------
@@ -124,7 +107,7 @@ def test_wae_mmd(rng, kernel, symmetric):
 
 @each_symmetry
 def test_wae_bandwidth_is_that_of_the_dequantised_rows(rng, symmetric):
-    a, b = rows_of(rng, 70, 4, symmetric), rows_of(rng, 45, 4)
+    a, b = quantized(rng, 70, 4, symmetric), quantized(rng, 45, 4)
     expected = wae_kernel(a.dequantize(np.float64), b.dequantize(np.float64), kernel="rbf")
     got = wae_kernel(a, b, kernel="rbf")
     assert got.bandwidth == pytest.approx(expected.bandwidth, rel=1e-6)
@@ -151,7 +134,7 @@ def test_cmmd(rng, normalize, symmetric):
 
 
 def test_cmmd_does_not_depend_on_scales(rng):
-    rows, others = rows_of(rng, 60, 16, symmetric=False), rows_of(rng, 50, 16)
+    rows, others = quantized(rng, 60, 16, symmetric=False), quantized(rng, 50, 16)
     moved = QuantizedRows(
         rows.values, rows.scale * np.exp(rng.normal(size=60)).astype(np.float32), rows.zero_point
     )
@@ -187,14 +170,14 @@ def test_a_bound_of_coarse_rows_ends_at_two():
 
 @needs_core
 def test_cmmd_keeps_int8(rng):
-    rows = rows_of(rng, 4000, 256)
+    rows = quantized(rng, 4000, 256)
     for normalize in (True, False):
-        peak = peak_of(lambda n=normalize: cmmd(rows[:2000], rows[2000:], normalize=n))
+        peak = peak_bytes(lambda n=normalize: cmmd(rows[:2000], rows[2000:], normalize=n))
         assert peak < 2 * rows.values.nbytes
 
 
 def test_cmmd_refuses_quantised_rows_of_zeros(rng):
-    rows = rows_of(rng, 5, 3)
+    rows = quantized(rng, 5, 3)
     zero = QuantizedRows(np.full((2, 3), 7, np.int8), np.ones(2, np.float32), np.int8([7, 3]))
     with pytest.raises(ValueError, match=r"y must have no zero row .* at row 0"):
         cmmd(rows, zero, normalize=True)
@@ -204,13 +187,13 @@ def test_cmmd_refuses_quantised_rows_of_zeros(rng):
 
 
 def test_squared_silhouettes_hold_a_few_rows_at_a_time(rng):
-    rows, labels = rows_of(rng, 4000, 500), np.arange(4000) % 3
+    rows, labels = quantized(rng, 4000, 500), np.arange(4000) % 3
 
     def call():
         return silhouette_samples(rows, labels, metric="sqeuclidean")
 
     # The rows, in the order of their labels, are one copy in int8.
-    assert peak_of(call) < 3 * rows.values.nbytes
+    assert peak_bytes(call) < 3 * rows.values.nbytes
     expected = silhouette_samples(rows.dequantize(np.float64), labels, metric="sqeuclidean")
     np.testing.assert_allclose(call(), expected, atol=1e-12)
 
@@ -260,7 +243,7 @@ def test_the_list_is_complete():
 @each_symmetry
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
 def test_dispersion_of_quantised_rows(rng, metric, symmetric):
-    rows, labels = rows_of(rng, 90, 4, symmetric), np.arange(90) % 3
+    rows, labels = quantized(rng, 90, 4, symmetric), np.arange(90) % 3
     options = {"metric": metric, "pairs": True, "sample_weight": rng.random(90) + 0.1}
     found = cluster_dispersion(rows, labels, **options)
     plain = cluster_dispersion(rows.dequantize(np.float64), labels, **options)
