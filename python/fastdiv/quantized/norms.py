@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Values
-
-_BLOCK = 1 << 16
-"""Values converted at a time."""
 
 
 def absolute_sums(x: QuantizedRows) -> Values:
@@ -50,9 +48,8 @@ def norms(x: QuantizedRows) -> Values:
 
 def _steps(x: QuantizedRows) -> Iterator[Values]:
     """Yield q − z of a few rows at a time."""
-    step = max(1, _BLOCK // x.shape[1])
-    for start in range(0, len(x), step):
-        block = x.values[start : start + step].astype(np.float64)
+    for rows in row_blocks(len(x), x.shape[1], CACHED):
+        block = x.values[rows].astype(np.float64)
         if x.zero_point is not None:
-            block -= x.zero_point[start : start + step, None]
+            block -= x.zero_point[rows, None]
         yield block

@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv.quantized.norms import absolute_sums
 from fastdiv.quantized.quantize import quantize_rows
-
-_BLOCK = 1 << 16
-"""Values converted at a time."""
 
 _FLOAT32 = np.finfo(np.float32)
 
@@ -132,9 +130,7 @@ def _product_bound(
     left = np.column_stack((s * (absolute_sums(x) + 0.5 * x.shape[1]), s))
     right = np.stack((t, t * absolute_sums(weights)))
     bound = np.empty(values.shape, np.float32)
-    step = max(1, _BLOCK // len(weights))
-    for start in range(0, len(x), step):
-        rows = slice(start, start + step)
+    for rows in row_blocks(len(x), len(weights), CACHED):
         error = left[rows] @ right
         error += np.abs(values[rows]) * (_FLOAT32.eps / 2)
         error += float(_FLOAT32.smallest_subnormal)

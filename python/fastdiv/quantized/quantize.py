@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Values
-
-_BLOCK = 1 << 16
-"""Values converted at a time."""
 
 _FLOAT32 = np.finfo(np.float32)
 
@@ -99,9 +97,7 @@ def _asymmetric(a: Matrix) -> QuantizedRows:
 
 def _blocks(a: Matrix) -> Iterator[tuple[slice, Values]]:
     """Yield rows as float64 copies, a few at a time."""
-    step = max(1, _BLOCK // a.shape[1])
-    for start in range(0, len(a), step):
-        rows = slice(start, start + step)
+    for rows in row_blocks(len(a), a.shape[1], CACHED):
         yield rows, a[rows].astype(np.float64)
 
 
