@@ -102,7 +102,7 @@ class TestBeyondTheExactSize:
 
     @pytest.mark.parametrize("block", [70, 10_000])
     def test_hashes_are_found_as_if_sorted(self, rng, monkeypatch, block):
-        monkeypatch.setattr(bandwidth, "_BLOCK", block)
+        monkeypatch.setattr(bandwidth, "CACHED", block)
         for values in (3, 100, 10**6):
             hashes = bandwidth._hashes([rng.integers(0, values, size=(5000, 1)).astype(float)])
             places = rng.choice(5000, 200, replace=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
@@ -20,8 +21,6 @@ EXACT_ROWS = 10_000
 """Pooled rows up to which the median is taken over all pairs."""
 
 _METRICS = ("euclidean", *metrics.CITYBLOCK)
-_BLOCK = 1 << 16
-"""Values read at a time: some 1 ms."""
 
 
 def median_distance(
@@ -196,9 +195,8 @@ def _subsample(parts: Sequence[Sample]) -> Sample:
     drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
     near = _among(drawn >> shift, shift)
     chosen = np.full(len(drawn), -1)
-    step = max(1, _BLOCK // parts[0].shape[1])
-    for start in range(0, len(hashes), step):
-        index = start + np.flatnonzero(near[hashes[start : start + step] >> shift])
+    for rows in row_blocks(len(hashes), parts[0].shape[1], CACHED):
+        index = rows.start + np.flatnonzero(near[hashes[rows] >> shift])
         at = np.searchsorted(drawn, hashes[index])
         hit = drawn.take(at, mode="clip") == hashes[index]
         at, index = at[hit], index[hit]
@@ -240,8 +238,7 @@ def _at_places(
 ) -> NDArray[np.uint64]:
     """Return ``np.sort(hashes)[places]``, found among the hashes of equal leading bits."""
     counts = np.zeros(1 << (64 - shift), dtype=np.int64)
-    step = max(_BLOCK, len(counts))
-    blocks = [hashes[start : start + step] for start in range(0, len(hashes), step)]
+    blocks = [hashes[rows] for rows in row_blocks(len(hashes), 1, CACHED, least=len(counts))]
     for block in blocks:
         counts += np.bincount((block >> shift).astype(np.intp), minlength=len(counts))
     bins = np.searchsorted(np.cumsum(counts), places, side="right")
@@ -265,9 +262,8 @@ def _among(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
 def _row_blocks(parts: Sequence[Sample]) -> Iterator[Values]:
     """Yield C-ordered float64 copies of a few rows at a time."""
     for part in parts:
-        step = max(1, _BLOCK // part.shape[1])
-        for start in range(0, len(part), step):
-            yield _numbers(part[start : start + step])
+        for rows in row_blocks(len(part), part.shape[1], CACHED):
+            yield _numbers(part[rows])
 
 
 def _numbers(rows: Sample) -> Values:

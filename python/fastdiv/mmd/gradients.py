@@ -241,7 +241,7 @@ def _by_bandwidth(
         x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress
     )
     if estimator == "paired":
-        for rows in one_pass.row_blocks(x[None]):
+        for rows in one_pass.gradient_blocks(x[None]):
             slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
             sums[:, 2] -= slopes @ (u * v)[rows]
     of_logs = iter(one_pass.finite(statistic(sums, counts)))

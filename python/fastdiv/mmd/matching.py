@@ -24,7 +24,7 @@ _FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
 _ROUNDING, _ROUNDING_QUANTIZED = 1e-14, 1e-7
 """Duality gaps, relative to the largest term of MMD² at equal weights, that may be rounding."""
 
-_AT_ONCE = 64
+_REPORT_EVERY = 64
 """Steps between two reports of progress."""
 
 
@@ -188,7 +188,7 @@ def kernel_mean_matching(
     gradient = products - target
 
     def stepped(taken: int) -> None:
-        if report is not None and (steps + taken) % _AT_ONCE == 0:
+        if report is not None and (steps + taken) % _REPORT_EVERY == 0:
             report(steps + taken, most)
 
     while _gap(weights, gradient, upper) > goal and steps < most:

@@ -6,20 +6,18 @@ All arrays are stacks: the first axis is that of the pairs of samples, each comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv._sums.reference.kernel_values import kernel_gradients
 from fastdiv.kernels import Kernel, Lowered, lower
 from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
-
-_AT_ONCE = 1 << 20
-"""Values of gradients of single pairs at a time."""
 
 
 class Samples(NamedTuple):
@@ -123,11 +121,10 @@ def finite(gradient: Matrix) -> Matrix:
     )
 
 
-def row_blocks(x: Matrix) -> list[slice]:
+def gradient_blocks(x: Matrix) -> Iterator[slice]:
     """Cut the rows of a stack into blocks for gradients of single pairs."""
     b, n, d = x.shape
-    step = max(1, _AT_ONCE // (b * d))
-    return [slice(start, start + step) for start in range(0, n, step)]
+    return row_blocks(n, b * d, COMPUTED)
 
 
 def _rows(x: Matrix) -> Matrix:
@@ -190,7 +187,7 @@ def _add_pairs(
     x, y, bandwidths = pairs
     if bandwidths is not None:
         factor = factor / bandwidths[:, None]
-    for rows in row_blocks(x):
+    for rows in gradient_blocks(x):
         a, b = _seen_by_kernels(x[:, rows], y[:, rows], bandwidths)
         of_pairs = kernel_gradients(a, b, groups, gradient.shape[1])
         weighted = np.moveaxis(of_pairs, 1, 0) * factor[:, None, rows, None]
