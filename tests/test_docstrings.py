@@ -26,16 +26,27 @@ EXAMPLES = 394
 PUBLIC = [name for name in fastdiv.__all__ if callable(getattr(fastdiv, name))]
 
 
+class Finder(doctest.DocTestFinder):
+    """Take the methods of a class wherever it is defined: `__module__` may name its room."""
+
+    def _from_module(self, module, object):
+        is_method = inspect.isfunction(object) and "." in object.__qualname__
+        return is_method or super()._from_module(module, object)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    runner = doctest.DocTestRunner()
+    for test in Finder().find(importlib.import_module(name)):
+        runner.run(test)
+    assert runner.failures == 0
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_names_have_examples(name):
-    """Collected as `testmod` collects them; so have the public methods of a class."""
+    """Collected as `test_examples_run` collects them; so have the public methods of a class."""
     public = getattr(fastdiv, name)
     methods = [
         f"{name}.{own}"
@@ -43,9 +54,7 @@ def test_public_names_have_examples(name):
         if not own.startswith("_") and inspect.isroutine(getattr(value, "__func__", value))
     ]
     module = importlib.import_module(public.__module__)
-    having = {
-        test.name for test in doctest.DocTestFinder().find(public, name, module) if test.examples
-    }
+    having = {test.name for test in Finder().find(public, name, module) if test.examples}
     assert {name, *methods} <= having
 
 
@@ -63,5 +72,5 @@ def test_all_modules_are_seen():
 
 def test_no_example_is_lost():
     modules = [importlib.import_module(name) for name in MODULES if name not in NEEDS]
-    tests = [test for module in modules for test in doctest.DocTestFinder().find(module)]
+    tests = [test for module in modules for test in Finder().find(module)]
     assert sum(len(test.examples) for test in tests) >= EXAMPLES
