@@ -1,0 +1,57 @@
+"""
+Kernels: small frozen dataclasses that say what to compute.
+
+Each class holds the names by which the backends know it, what it reads of a pair of rows
+(the base: squared Euclidean distance, L1 distance or inner product), its formula on those base
+values and the slope of that formula.
+
+Files
+-----
+arguments: the kernels that a caller passes
+base: the base class of kernels, their registered formulas, and a kernel as the engine reads it
+combinations: sums of kernels, and kernels given as Python functions
+dot_products: kernels of an inner product
+energy: the kernel of the energy distance
+lowering: kernels as the terms that the engine evaluates
+parameters: checks of the parameters of kernels
+radial: kernels of a distance that decrease to 0
+"""
+
+from fastdiv.kernels.arguments import as_kernels
+from fastdiv.kernels.base import FORMULAS, SLOPES, Formula, Kernel, Median, Term
+from fastdiv.kernels.combinations import Callback, Sum
+from fastdiv.kernels.dot_products import Linear, Polynomial
+from fastdiv.kernels.energy import Energy
+from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.kernels.parameters import Bandwidth
+from fastdiv.kernels.radial import RBF, InverseMultiquadric, Laplacian, Matern, RationalQuadratic
+
+__all__ = [
+    "FORMULAS",
+    "RBF",
+    "SLOPES",
+    "Bandwidth",
+    "Callback",
+    "Energy",
+    "Formula",
+    "InverseMultiquadric",
+    "Kernel",
+    "Laplacian",
+    "Linear",
+    "Lowered",
+    "Matern",
+    "Median",
+    "Polynomial",
+    "RationalQuadratic",
+    "Sum",
+    "Term",
+    "as_kernels",
+    "lower",
+]
+
+_CLASSES: tuple[type[Kernel], ...] = (
+    *(RBF, Laplacian, Matern, RationalQuadratic, InverseMultiquadric),
+    *(Polynomial, Linear, Energy, Sum, Callback, Kernel),
+)
+for _class in _CLASSES:
+    _class.__module__ = __name__  # the public path, which pickles hold

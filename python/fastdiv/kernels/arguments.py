@@ -1,0 +1,53 @@
+"""The kernels that a caller passes."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from fastdiv.kernels.base import Kernel
+
+
+def as_kernels(kernel: object, name: str = "kernel") -> tuple[tuple[Kernel, ...], bool]:
+    """
+    Return kernels as a tuple, and whether a single one was given.
+
+    Parameters
+    ----------
+    kernel : Kernel or list or tuple of Kernel
+        What the caller passed.
+    name : str
+        Name of the argument in errors.
+
+    Returns
+    -------
+    tuple of Kernel, bool
+        The kernels, and True for a single one.
+    """
+    if _is_kernel(kernel):
+        return (kernel,), True
+    if not isinstance(kernel, (list, tuple)):
+        raise TypeError(_not_a_kernel(kernel, name))
+    if not kernel:
+        raise ValueError(f"{name} must hold at least one kernel; got an empty sequence")
+    for each in kernel:
+        if not _is_kernel(each):
+            raise TypeError(_not_a_kernel(each, name))
+    return tuple(kernel), False
+
+
+def _is_kernel(value: object) -> TypeGuard[Kernel]:
+    return isinstance(value, Kernel) and type(value) is not Kernel
+
+
+def _not_a_kernel(value: object, name: str) -> str:
+    hint = ""
+    if value is Kernel or isinstance(value, Kernel):
+        hint = ", the base class of all kernels"
+    elif isinstance(value, type) and issubclass(value, Kernel):
+        hint = f"; did you mean {value.__name__}()?"
+    elif callable(value):
+        hint = "; wrap a Python function as Callback(f)"
+    return (
+        f"{name} must be a fastdiv kernel such as RBF(), or a list or tuple of them; "
+        f"got {value!r}{hint}"
+    )

@@ -1,0 +1,370 @@
+"""Kernels of a distance that decrease to 0."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastdiv import _inputs
+from fastdiv._engine.types import Values
+from fastdiv.kernels.base import Kernel, Median, Term
+from fastdiv.kernels.parameters import (
+    Bandwidth,
+    in_range,
+    is_scalar,
+    number,
+    positive_array,
+    scalar_bandwidth,
+    vector_bandwidth,
+)
+
+
+@dataclass(frozen=True)
+class Radial(Kernel):
+    """A kernel of a distance in units of a bandwidth."""
+
+    metric: ClassVar[str] = "euclidean"
+
+    def __post_init__(self) -> None:
+        self._set_bandwidth(scalar_bandwidth(self.__dict__["bandwidth"]))
+
+    def _metric_of_median(self) -> str | None:
+        return self.metric if self.__dict__["bandwidth"] == "median" else None
+
+    def _resolve(self, d: int, median: Median) -> Kernel:
+        metric = self._metric_of_median()
+        if metric is None:
+            return self
+        resolved = copy.copy(self)
+        resolved._set_bandwidth(median(metric))
+        return resolved
+
+    def _set_bandwidth(self, bandwidth: object) -> None:
+        object.__setattr__(self, "bandwidth", bandwidth)
+
+
+@dataclass(frozen=True)
+class RBF(Radial):
+    """
+    Gaussian kernel, k(x, y) = exp(−‖x − y‖² / (2σ²)).
+
+    Parameters
+    ----------
+    bandwidth : float, array_like of shape (d,), or "median", default "median"
+        σ > 0, in the units of the data; d values scale each feature on its own.
+        "median" is the median Euclidean distance between distinct pooled rows, see
+        `median_distance`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `bandwidth` is not made of finite numbers > 0.
+
+    See Also
+    --------
+    RBF.from_gamma : From γ in exp(−γ‖x − y‖²), as in scikit-learn.
+    RBF.from_width : From 2σ².
+
+    References
+    ----------
+    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
+    test", JMLR 13 (2012) 723–773.
+
+    Examples
+    --------
+    >>> from fastdiv import RBF, mmd2
+    >>> RBF(2.0)
+    RBF(bandwidth=2.0)
+    >>> RBF([1.0, 10.0])
+    RBF(bandwidth=(1.0, 10.0))
+    >>> round(mmd2([0.0, 1.0], [2.0, 3.0], RBF(1.0)), 6)
+    0.768906
+    """
+
+    bandwidth: float | str | tuple[float, ...] | ArrayLike = "median"
+
+    formulas: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2))}
+    slopes: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2)) / (-2.0 * sigma**2)}
+
+    def __post_init__(self) -> None:
+        bandwidth = self.bandwidth
+        if is_scalar(bandwidth):
+            self._set_bandwidth(scalar_bandwidth(bandwidth))
+        else:
+            self._set_bandwidth(vector_bandwidth(bandwidth))
+
+    @classmethod
+    def from_gamma(cls, gamma: ArrayLike) -> RBF:
+        """
+        Build the kernel exp(−γ‖x − y‖²), that is σ = 1/√(2γ).
+
+        Parameters
+        ----------
+        gamma : float or array_like of shape (d,)
+            γ > 0, in inverse squared units of the data.
+
+        Returns
+        -------
+        RBF
+            The same kernel in terms of σ.
+
+        Examples
+        --------
+        >>> RBF.from_gamma(0.5)
+        RBF(bandwidth=1.0)
+        """
+        with np.errstate(over="ignore"):
+            sigma = 1.0 / np.sqrt(2.0 * positive_array(gamma, "gamma"))
+        return cls(in_range(sigma, gamma, "gamma"))
+
+    @classmethod
+    def from_width(cls, width: ArrayLike) -> RBF:
+        """
+        Build the kernel exp(−‖x − y‖² / w), that is σ = √(w/2).
+
+        Parameters
+        ----------
+        width : float or array_like of shape (d,)
+            w = 2σ² > 0, in squared units of the data.
+
+        Returns
+        -------
+        RBF
+            The same kernel in terms of σ.
+
+        Examples
+        --------
+        >>> RBF.from_width(8.0)
+        RBF(bandwidth=2.0)
+        """
+        sigma = np.sqrt(positive_array(width, "width") / 2.0)
+        return cls(in_range(sigma, width, "width"))
+
+    def _resolve(self, d: int, median: Median) -> Kernel:
+        if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != d:
+            raise ValueError(
+                f"bandwidth of RBF must be one number or one per feature, {d}; "
+                f"got {len(self.bandwidth)}"
+            )
+        return super()._resolve(d, median)
+
+    def _term(self) -> Term:
+        if isinstance(self.bandwidth, tuple):
+            return Term("sqdist", "rbf", (1.0,), scale=tuple(1.0 / s for s in self.bandwidth))
+        return Term("sqdist", "rbf", (number(self.bandwidth),))
+
+
+@dataclass(frozen=True)
+class Laplacian(Radial):
+    """
+    Laplacian kernel, k(x, y) = exp(−‖x − y‖₁ / σ).
+
+    Parameters
+    ----------
+    bandwidth : float or "median", default "median"
+        σ > 0, in the units of the data. "median" is the median L1 distance between
+        distinct pooled rows. (γ of scikit-learn's ``laplacian_kernel`` is 1/σ.)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `bandwidth` is not a finite number > 0.
+
+    References
+    ----------
+    B. K. Sriperumbudur et al., "Hilbert space embeddings and metrics on probability
+    measures", JMLR 11 (2010) 1517–1561.
+
+    Examples
+    --------
+    >>> from fastdiv import Laplacian, mmd2
+    >>> round(mmd2([0.0, 1.0], [2.0, 3.0], Laplacian(1.0)), 6)
+    0.39159
+    """
+
+    bandwidth: Bandwidth = "median"
+
+    metric: ClassVar[str] = "cityblock"
+    formulas: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma)}
+    slopes: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma) / -sigma}
+
+    def _term(self) -> Term:
+        return Term("l1", "laplacian", (number(self.bandwidth),))
+
+
+def _matern12(sq: Values, sigma: float) -> Values:
+    return np.exp(-np.sqrt(sq) / sigma)
+
+
+def _matern32(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(3.0 * sq) / sigma
+    return (1.0 + r) * np.exp(-r)
+
+
+def _matern52(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(5.0 * sq) / sigma
+    return (1.0 + r + r**2 / 3.0) * np.exp(-r)
+
+
+def _matern12_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(sq) / sigma
+    slope: Values = np.exp(-r) / np.where(r > 0, -2.0 * sigma**2 * r, np.inf)
+    return slope
+
+
+def _matern32_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(3.0 * sq) / sigma
+    return np.exp(-r) * (-3.0 / (2.0 * sigma**2))
+
+
+def _matern52_slope(sq: Values, sigma: float) -> Values:
+    r = np.sqrt(5.0 * sq) / sigma
+    return (1.0 + r) * np.exp(-r) * (-5.0 / (6.0 * sigma**2))
+
+
+@dataclass(frozen=True)
+class Matern(Radial):
+    """
+    Matérn kernel of smoothness ν, a function of r = ‖x − y‖₂ / σ.
+
+    exp(−r) for ν = 1/2, (1 + √3 r) exp(−√3 r) for ν = 3/2 and
+    (1 + √5 r + 5r²/3) exp(−√5 r) for ν = 5/2.
+
+    Parameters
+    ----------
+    nu : {0.5, 1.5, 2.5}, default 1.5
+        Smoothness ν.
+    bandwidth : float or "median", default "median"
+        σ > 0, in the units of the data. "median" as in `RBF`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `nu` is another number or `bandwidth` is not a finite number > 0.
+
+    References
+    ----------
+    C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning",
+    MIT Press (2006), section 4.2.
+
+    Examples
+    --------
+    >>> from fastdiv import Matern, mmd2
+    >>> round(mmd2([0.0, 1.0], [2.0, 3.0], Matern(nu=0.5, bandwidth=1.0)), 6)
+    0.39159
+    """
+
+    nu: float = 1.5
+    bandwidth: Bandwidth = "median"
+
+    formulas: ClassVar = {"matern12": _matern12, "matern32": _matern32, "matern52": _matern52}
+    slopes: ClassVar = {
+        "matern12": _matern12_slope,
+        "matern32": _matern32_slope,
+        "matern52": _matern52_slope,
+    }
+    _names: ClassVar = {0.5: "matern12", 1.5: "matern32", 2.5: "matern52"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        nu = _inputs.real(self.nu, "nu")
+        if nu not in self._names:
+            raise ValueError(f"nu of Matern must be 0.5, 1.5 or 2.5; got {self.nu!r}")
+        object.__setattr__(self, "nu", nu)
+
+    def _term(self) -> Term:
+        return Term("sqdist", self._names[self.nu], (number(self.bandwidth),))
+
+
+@dataclass(frozen=True)
+class RationalQuadratic(Radial):
+    """
+    Rational quadratic kernel, k(x, y) = (1 + ‖x − y‖² / (2ασ²))^−α.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        α > 0, without unit.
+    bandwidth : float or "median", default "median"
+        σ > 0, in the units of the data. "median" as in `RBF`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `alpha` or `bandwidth` is not a finite number > 0.
+
+    References
+    ----------
+    C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning",
+    MIT Press (2006), section 4.2.
+
+    Examples
+    --------
+    >>> from fastdiv import RationalQuadratic, mmd2
+    >>> round(mmd2([0.0, 1.0], [2.0, 3.0], RationalQuadratic(1.0, bandwidth=1.0)), 6)
+    0.575758
+    """
+
+    alpha: float = 1.0
+    bandwidth: Bandwidth = "median"
+
+    formulas: ClassVar = {
+        "rational_quadratic": lambda sq, alpha, sigma: np.exp(
+            -alpha * np.log1p(sq / (2.0 * sigma**2) / alpha)
+        )
+    }
+    slopes: ClassVar = {
+        "rational_quadratic": lambda sq, alpha, sigma: (
+            np.exp(-(alpha + 1.0) * np.log1p(sq / (2.0 * sigma**2) / alpha)) / (-2.0 * sigma**2)
+        )
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "alpha", _inputs.positive(self.alpha, "alpha"))
+
+    def _term(self) -> Term:
+        return Term("sqdist", "rational_quadratic", (self.alpha, number(self.bandwidth)))
+
+
+@dataclass(frozen=True)
+class InverseMultiquadric(Kernel):
+    """
+    Inverse multiquadric kernel of autoencoder losses, k(x, y) = c / (c + ‖x − y‖²).
+
+    Parameters
+    ----------
+    c : float
+        c > 0, in squared units of the data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `c` is not a finite number > 0.
+
+    References
+    ----------
+    I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders",
+    ICLR (2018).
+
+    Examples
+    --------
+    >>> from fastdiv import InverseMultiquadric, mmd2
+    >>> round(mmd2([0.0, 1.0], [2.0, 3.0], InverseMultiquadric(c=2.0)), 6)
+    0.575758
+    """
+
+    c: float
+
+    formulas: ClassVar = {"imq": lambda sq, c: c / (c + sq)}
+    slopes: ClassVar = {"imq": lambda sq, c: -c / (c + sq) ** 2}
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "c", _inputs.positive(self.c, "c"))
+
+    def _term(self) -> Term:
+        return Term("sqdist", "imq", (self.c,))
