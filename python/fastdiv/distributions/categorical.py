@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, distinct, item
+from fastdiv.distributions.arrays import at, distinct, first_index, item
 from fastdiv.distributions.pair import chosen_items
 
 ILL_DEFINED = (
@@ -121,7 +121,7 @@ class Categorical:
             good = good | ~self.where
         if good.all():
             return
-        index = tuple(map(int, np.argwhere(~good)[0]))
+        index = first_index(~good)
         raise ValueError(f"{self.parametrisation} must {self._fault(index)}{at(index)}")
 
     def _fault(self, index: tuple[int, ...]) -> str:
@@ -406,7 +406,7 @@ class CategoricalPair:
     ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
         """Return the gradients of the sum of the divergences `values`; see `kl_and_grad`."""
         if np.isinf(values).any():
-            index = tuple(map(int, np.argwhere(np.isinf(values))[0]))
+            index = first_index(np.isinf(values))
             raise ValueError(
                 "the divergence must be finite to have a gradient; q = 0 < p in a category"
                 f"{at(index)}"

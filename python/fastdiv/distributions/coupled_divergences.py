@@ -179,18 +179,7 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
 
 @dataclass(frozen=True)
 class Order:
-    """
-    The parameters of a divergence.
-
-    Attributes
-    ----------
-    kappa, alpha : float
-        Coupling κ and exponent α.
-    dim : int
-        Number of dimensions d.
-    r : float
-        ακ/(1 + dκ).
-    """
+    """The parameters κ, α, d and r = ακ/(1 + dκ) of a divergence."""
 
     kappa: float
     alpha: float
@@ -199,43 +188,12 @@ class Order:
 
     @classmethod
     def of(cls, kappa: object, alpha: object, dim: int) -> Order:
-        """
-        Check the parameters.
-
-        Parameters
-        ----------
-        kappa, alpha : object
-            As given by the caller.
-        dim : int
-            Number of dimensions.
-
-        Returns
-        -------
-        Order
-            Parameters with 1 + dκ > 0 and α > 0.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If they are not.
-        """
+        """Check that 1 + dκ > 0 and α > 0."""
         k, a = coupling(kappa, dim), _inputs.positive(alpha, "alpha")
         return cls(k, a, dim, a * k / (1 + dim * k))
 
     def belongs_to(self, p: CoupledNormal) -> bool:
-        """
-        Tell whether p is the family's member of this κ and α.
-
-        Parameters
-        ----------
-        p : CoupledNormal
-            A member of the family.
-
-        Returns
-        -------
-        bool
-            Whether both are the same.
-        """
+        """Tell whether p is the family's member of this κ and α."""
         return (p.kappa, p.alpha) == (self.kappa, self.alpha)
 
 

@@ -226,24 +226,7 @@ def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:
 
 
 def pair_of(p: object, q: object) -> Pair | CategoricalPair:
-    """
-    Put two distributions of one kind side by side.
-
-    Parameters
-    ----------
-    p, q : Gaussian or Categorical
-        As in `kl`.
-
-    Returns
-    -------
-    Pair or CategoricalPair
-        Both know `mask` and `kl`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they do not fit.
-    """
+    """Put two distributions of one kind side by side."""
     if isinstance(p, Categorical) or isinstance(q, Categorical):
         return CategoricalPair.of(p, q)
     return Pair.of(p, q)

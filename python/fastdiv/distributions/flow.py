@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import first_index
 
 ESTIMATORS = ("hybrid", "k1")
 REDUCTIONS = ("per_frame", "per_element", "per_item", "none")
@@ -183,24 +184,12 @@ def kl_flow_of_calls(
     calls: int, arguments: Mapping[str, Any], *, gradients: bool
 ) -> tuple[Values, Gradients]:
     """
-    Compute several calls of `kl_flow`, each with its own mean over frames or elements.
+    Compute `kl_flow` of several calls, each with its own mean over frames or elements.
 
-    Parameters
-    ----------
-    calls : int
-        How many there are; the b items of each lie one after the other.
-    arguments : mapping
-        Those of `kl_flow`, of shape (calls b, ...); `log_det` has shape (calls b,) or
-        (calls b, 1, t), and has to be 0 for "none".
-    gradients : bool
-        Whether gradients are wanted.
-
-    Returns
-    -------
-    value : ndarray of float64
-        Of shape (calls,), (calls b,) for "per_item" or (calls b, h, t) for "none".
-    gradients : dict of str to ndarray
-        By every array, of its shape; empty where they are not wanted.
+    The b items of each call lie one after the other in arrays of shape (calls b, ...). There,
+    log_det is an array too, and has to be 0 for "none". Return values of shape (calls,), (calls b,)
+    for "per_item" or (calls b, h, t) for "none", and the gradient with respect to every array, or
+    {}.
     """
     given: dict[str, Any] = {"mask": None, "noise_q": None, **arguments}
     problem = _Problem.of(**given, calls=calls)
@@ -343,7 +332,7 @@ class _Problem:
             values = a[i] if a.ndim else a
             bad = ~np.isfinite(values) & shown
             if bad.any():
-                inner = tuple(map(int, np.argwhere(bad)[0]))
+                inner = first_index(bad)
                 index = (i, *inner) if a.ndim else ()
                 raise ValueError(
                     f"{name} must be finite where it is not padding; got {values[inner]}"
@@ -372,7 +361,7 @@ def _mask(value: object, b: int, t: int, calls: int) -> NDArray[np.bool_]:
         raise ValueError(f"mask must have shape (b, 1, t) = {(b, 1, t)}; got shape {a.shape}")
     valid: NDArray[np.bool_] = a[:, 0] != 0
     if (a[:, 0] != valid).any():
-        index = tuple(map(int, np.argwhere(a != (a != 0))[0]))
+        index = first_index(a != (a != 0))
         raise ValueError(f"mask must hold 0 and 1 only; got {a[index]} at index {index}")
     if not valid.reshape(calls, -1).any(axis=1).all():
         raise ValueError("mask must select at least one frame; got an empty mask")

@@ -13,7 +13,15 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions import arrays
-from fastdiv.distributions.arrays import at, check_range, checked, distinct, item, rounded
+from fastdiv.distributions.arrays import (
+    at,
+    check_range,
+    checked,
+    distinct,
+    first_index,
+    item,
+    rounded,
+)
 from fastdiv.distributions.linear_algebra import apply, dense, factor, half_log_det, log_std, whiten
 
 DIAGONAL = ("std", "var", "logstd", "logvar")
@@ -182,7 +190,7 @@ class Gaussian:
         )
         bad = status != 0 if self.where is None else (status != 0) & self.where
         if bad.any():
-            index = tuple(map(int, np.argwhere(bad)[0]))
+            index = first_index(bad)
             raise ValueError(f"{name} {MATRIX_STATUS[int(status[index])]}{at(index)}")
 
     @classmethod
@@ -221,7 +229,7 @@ class Gaussian:
 
     def _require_definite(self) -> None:
         if self._singular is not None and self._singular.any():
-            index = tuple(map(int, np.argwhere(self._singular)[0]))
+            index = first_index(self._singular)
             raise ValueError(
                 f"the fitted cov is singular{at(index)}: it has no density. Fit more rows than "
                 "features, and leave out features that are constant or follow from others"

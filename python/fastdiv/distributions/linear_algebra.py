@@ -15,19 +15,7 @@ if TYPE_CHECKING:
 
 
 def log_std(p: Gaussian) -> Values:
-    """
-    Return the log standard deviations of diagonal Gaussians.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Diagonal.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d)
-        log σ.
-    """
+    """Return the log standard deviations of diagonal Gaussians, shape (..., d)."""
     value = p.parameter.astype(np.float64)
     if p.parametrisation in ("std", "var"):
         value = np.log(value)
@@ -35,24 +23,7 @@ def log_std(p: Gaussian) -> Values:
 
 
 def factor(p: Gaussian) -> Values:
-    """
-    Return the Cholesky factors.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d, d)
-        L, lower triangular with a positive diagonal, Σ = L Lᵀ.
-
-    Raises
-    ------
-    ValueError
-        If a matrix is singular.
-    """
+    """Return the Cholesky factors L: lower triangular with a positive diagonal, Σ = L Lᵀ."""
     if p.is_diagonal:
         return dense(np.exp(log_std(p)))
     a = p.parameter.astype(np.float64)
@@ -66,19 +37,7 @@ def factor(p: Gaussian) -> Values:
 
 
 def whitener(p: Gaussian) -> Values:
-    """
-    Return the inverse Cholesky factors.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d, d)
-        L⁻¹, lower triangular.
-    """
+    """Return the inverse Cholesky factors L⁻¹."""
     if p.is_diagonal:
         return dense(np.exp(-log_std(p)))
     if p.parametrisation == "precision":
@@ -87,19 +46,7 @@ def whitener(p: Gaussian) -> Values:
 
 
 def factor_and_whitener(p: Gaussian) -> tuple[Values, Values]:
-    """
-    Return the Cholesky factors and their inverses, from one decomposition.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    lower, inverse : ndarray of float64, shape (..., d, d)
-        As `factor` and `whitener`.
-    """
+    """Return the Cholesky factors and their inverses, from one decomposition."""
     if p.parametrisation == "precision":
         inverse = whitener(p)
         return _inverse(inverse), inverse
@@ -108,21 +55,7 @@ def factor_and_whitener(p: Gaussian) -> tuple[Values, Values]:
 
 
 def whiten(p: Gaussian, x: Matrix) -> Values:
-    """
-    Return L⁻¹ (x − mean).
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-    x : ndarray, shape (..., d)
-        Points that broadcast against the batch shape.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., d)
-        Standard normal if x is a draw of p.
-    """
+    """Return L⁻¹ (x − mean), which is standard normal if x is a draw of p."""
     difference = x.astype(np.float64) - p.mean
     if p.is_diagonal:
         return in_units(difference, log_std(p))
@@ -130,19 +63,7 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
 
 
 def in_units(difference: Values, log_unit: Values) -> Values:
-    """
-    Divide by units that may be too small for floating point.
-
-    Parameters
-    ----------
-    difference, log_unit : ndarray of float64
-        Numbers, and the logarithms of their units.
-
-    Returns
-    -------
-    ndarray of float64
-        difference · exp(−log_unit); infinite only where that is too large.
-    """
+    """Return difference · exp(−log_unit), which is infinite only where that is too large."""
     with np.errstate(all="ignore"):
         scale = np.exp(-log_unit)
         values = difference * scale
@@ -153,19 +74,7 @@ def in_units(difference: Values, log_unit: Values) -> Values:
 
 
 def half_log_det(p: Gaussian) -> Values:
-    """
-    Return ½ log|Σ|.
-
-    Parameters
-    ----------
-    p : Gaussian
-        Any.
-
-    Returns
-    -------
-    ndarray of float64, shape batch_shape
-        Sums of log Lᵢᵢ.
-    """
+    """Return ½ log|Σ|, the sum of log Lᵢᵢ."""
     p._require_definite()
     flat = np.empty(math.prod(p.batch_shape))
     for rows, index in blocks(p.batch_shape, p.dim if p.is_diagonal else p.dim**2):
@@ -182,21 +91,7 @@ def _half_log_det(p: Gaussian) -> Values:
 
 
 def apply(matrices: Values, x: Values) -> Values:
-    """
-    Multiply vectors by the matrices of their batch index.
-
-    Parameters
-    ----------
-    matrices : ndarray, shape (*batch_shape, d, d)
-        One per batch index.
-    x : ndarray, shape (..., d)
-        Vectors; the leading axes broadcast against the batch shape.
-
-    Returns
-    -------
-    ndarray, shape (..., d)
-        Products.
-    """
+    """Multiply vectors by the matrices of their batch index. Leading axes broadcast."""
     batch = matrices.ndim - 2
     extra = x.shape[: max(0, x.ndim - 1 - batch)]
     if not extra:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, checked, item, rounded
+from fastdiv.distributions.arrays import at, checked, first_index, item, rounded
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor, log_std
@@ -84,7 +84,7 @@ class GaussianMixture:
             (np.abs(w.sum(axis=-1) - 1) > SUM_TOLERANCE, f"have the sum 1 within {SUM_TOLERANCE}"),
         ):
             if bad.any():
-                index = tuple(map(int, np.argwhere(bad)[0]))
+                index = first_index(bad)
                 raise ValueError(f"weights must {wanted}; got {w[index]}{at(index)}")
         self.weights = w / w.sum(axis=-1, keepdims=True)
         self.components = components

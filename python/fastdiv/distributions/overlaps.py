@@ -200,16 +200,8 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     """
     Bring pairs of Gaussians to q = N(0, I) and p of diagonal covariance.
 
-    Parameters
-    ----------
-    pair : Pair
-        Distributions.
-
-    Returns
-    -------
-    e, log, z : ndarray of float64, shape (*batch_shape, d)
-        The eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there; NaN where
-        they overflow.
+    Return the eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there. They are
+    NaN where they overflow.
     """
     p, q = pair.p, pair.q
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
@@ -234,21 +226,7 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
 
 
 def less_log(t: Values, log: Values) -> Values:
-    """
-    Return t − log(1 + t), without cancellation near 0.
-
-    Parameters
-    ----------
-    t : ndarray
-        Numbers ≥ −1.
-    log : ndarray
-        log(1 + t), which may know more of it than 1 + t.
-
-    Returns
-    -------
-    ndarray
-        Never negative; about t²/2 near 0.
-    """
+    """Return t − log(1 + t) from t and log(1 + t), without cancellation near 0."""
     small = np.abs(t) < 0.1
     u = np.where(small, t, 0.0)
     s = u / (2 + u)

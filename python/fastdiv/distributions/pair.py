@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, blocks, distinct
+from fastdiv.distributions.arrays import at, blocks, distinct, first_index
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
 
@@ -66,7 +66,7 @@ class Pair:
         if chosen is not None:
             values[~chosen] = 0.0
         if not np.isfinite(values).all():
-            index = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+            index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
             self.q._check()
             if names is not None:
@@ -151,7 +151,7 @@ def chosen_items(
         chosen = _inputs.mask(where, "where", batch_shape)
         for name, mask in own:
             if (chosen & ~mask).any():
-                index = tuple(map(int, np.argwhere(chosen & ~mask)[0]))
+                index = first_index(chosen & ~mask)
                 raise ValueError(f"where selects padding of {name}{at(index)}")
     if chosen is not None and not chosen.any():
         raise ValueError("where must select at least one item; got an empty mask")

@@ -17,7 +17,7 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, item
+from fastdiv.distributions.arrays import at, first_index, item
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
 from fastdiv.distributions.gaussian import Gaussian
@@ -295,18 +295,7 @@ Sampler: TypeAlias = Callable[[int, np.random.Generator], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Draws:
-    """
-    Draws of p, and the log densities of p and q at them, which come in blocks.
-
-    Attributes
-    ----------
-    n : int
-        Number of draws.
-    batch_shape : tuple of int
-        What the batch shapes of p and q broadcast to.
-    event_shape : tuple of int
-        Shape of one draw of one distribution.
-    """
+    """Draws of p in blocks, with the log densities of p and q at them."""
 
     n: int
     batch_shape: tuple[int, ...]
@@ -320,24 +309,7 @@ class Draws:
 
     @classmethod
     def of(cls, p: object, q: object, n_samples: object, rng: object, progress: object) -> Draws:
-        """
-        Check the arguments of `kl_monte_carlo`.
-
-        Parameters
-        ----------
-        p, q, n_samples, rng, progress : object
-            As there.
-
-        Returns
-        -------
-        Draws
-            Not yet drawn.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is not as described.
-        """
+        """Check the arguments of `kl_monte_carlo`, and draw nothing yet."""
         n = _inputs.integer(n_samples, "n_samples", 2)
         for name, value in (("p", p), ("q", q)):
             mask = getattr(value, "where", None)
@@ -360,12 +332,8 @@ class Draws:
         """
         Draw, and evaluate the log densities, by blocks of about `BLOCK` numbers.
 
-        Yields
-        ------
-        log_p, log_q : ndarray, shape (draws, *batch_shape)
-            Log densities, which may be anything.
-        place : callable
-            Says in an error where a draw of the block and a batch index are.
+        Yield log densities of p and of q, of shape (draws, *batch_shape), which may be anything.
+        With them comes a function that says in an error where a draw of the block is.
         """
         batch, event, of_p = self.batch_shape, self.event_shape, self._sides["p"]
         # More axes of q's batch stand between those of the draws and those of p's batch.
@@ -531,29 +499,13 @@ class _Moments:
 
 
 def refuse(log_p: Matrix, log_q: Matrix, names: tuple[str, str], place: Place) -> None:
-    """
-    Refuse what is not the log density of p or q at a draw of p.
-
-    Parameters
-    ----------
-    log_p, log_q : ndarray, shape (draws, *batch_shape)
-        Natural logarithms of the densities.
-    names : tuple of str
-        What they are called in an error.
-    place : callable
-        Says where a draw and a batch index are.
-
-    Raises
-    ------
-    ValueError
-        If log_p is not finite, or log_q is NaN or +∞.
-    """
+    """Refuse log densities of p that are not finite at draws of p, and NaN or +∞ of q."""
     bad_q = np.isnan(log_q) | (log_q == np.inf)
     for name, values, bad, wanted in (
         (names[0], log_p, ~np.isfinite(log_p), "finite at draws of p"),
         (names[1], log_q, bad_q, "finite or -inf"),
     ):
         if bad.any():
-            index = tuple(map(int, np.argwhere(bad)[0]))
+            index = first_index(bad)
             where = place(index[0], index[1:])
             raise ValueError(f"{name} must be {wanted}; got {values[index]}{where}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Values
-from fastdiv.distributions.arrays import item
+from fastdiv.distributions.arrays import first_index, item
 from fastdiv.distributions.estimates.monte_carlo import Estimate
 
 
@@ -143,7 +143,7 @@ def _critic(value: object, name: str, divergence: str) -> Values:
     conjugate = _CONJUGATES[divergence]
     inside = np.isfinite(t) & (t < conjugate.below)
     if not inside.all():
-        index = tuple(map(int, np.argwhere(~inside)[0]))
+        index = first_index(~inside)
         wanted = "finite" + (f" and {conjugate.domain}" if conjugate.domain else "")
         raise ValueError(
             f"{name} must be {wanted} for divergence={divergence!r}; "
