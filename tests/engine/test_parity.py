@@ -29,9 +29,9 @@ from fastdiv import (
 from fastdiv._engine import backend as _backend
 from fastdiv._sums import reference
 from fastdiv._sums.metrics import CityBlock
-from fastdiv._sums.reference.kernel_values import kernel_gradients, kernel_log_slopes, kernel_values
 from fastdiv._sums.reference.log_ratios import LOG_RATIOS
 from fastdiv.kernels import lower
+from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes, kernel_values
 from fastdiv.mmd.cmmd import RBFLessOne
 
 KERNELS = {

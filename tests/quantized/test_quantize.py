@@ -35,8 +35,8 @@ from fastdiv import (
 )
 from fastdiv._engine import backend
 from fastdiv._sums import reference
-from fastdiv._sums.reference.kernel_values import kernel_values
 from fastdiv.kernels import FORMULAS, lower
+from fastdiv.kernels.evaluation import kernel_values
 from fastdiv.mmd import bandwidth
 from fastdiv.quantized.bounds import STEEPEST
 

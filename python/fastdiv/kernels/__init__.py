@@ -12,6 +12,7 @@ base: the base class of kernels, their registered formulas, and a kernel as the 
 combinations: sums of kernels, and kernels given as Python functions
 dot_products: kernels of an inner product
 energy: the kernel of the energy distance
+evaluation: kernels, their gradients and log-slopes at rows that broadcast
 lowering: kernels as the terms that the engine evaluates
 parameters: checks of the parameters of kernels
 radial: kernels of a distance that decrease to 0

@@ -13,8 +13,8 @@ from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv._sums.reference.kernel_values import kernel_log_slopes
 from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Sum, as_kernels, lower
+from fastdiv.kernels.evaluation import kernel_log_slopes
 from fastdiv.mmd import bandwidth as distances
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.estimate import statistic

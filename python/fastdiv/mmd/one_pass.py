@@ -15,8 +15,8 @@ from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
-from fastdiv._sums.reference.kernel_values import kernel_gradients
 from fastdiv.kernels import Kernel, Lowered, lower
+from fastdiv.kernels.evaluation import kernel_gradients
 from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
 
 

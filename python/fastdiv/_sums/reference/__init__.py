@@ -11,7 +11,6 @@ clusters: sums over the rows of clusters
 configuration: the number of threads, and the description of the backend
 distances: ranked, median and k-th distances
 gaussian: divergences between Gaussians, and the checks of their matrices
-kernel_values: kernels, their gradients and log-slopes at rows that broadcast
 labels: sums and extremes over pairs of rows, by label
 log_ratios: moments of log ratios of densities
 pairs: sums of kernels over pairs of rows

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.types import Progress, Sample, Values
-from fastdiv._sums.reference.kernel_values import (
+from fastdiv._sums.reference.rows import exact, report
+from fastdiv.kernels.evaluation import (
     base_values,
 )
-from fastdiv._sums.reference.rows import exact, report
 
 
 def ranked_distances(

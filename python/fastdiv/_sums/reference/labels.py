@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.types import KernelGroup, Progress, Sample, Values
-from fastdiv._sums.reference.kernel_values import (
-    base_values,
-)
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
 from fastdiv._sums.reference.rows import exact, report
+from fastdiv.kernels.evaluation import (
+    base_values,
+)
 
 
 def label_sums(

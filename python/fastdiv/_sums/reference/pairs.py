@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Sample, Values
-from fastdiv._sums.reference.kernel_values import (
+from fastdiv._sums.reference.rows import exact, report
+from fastdiv.kernels.evaluation import (
     kernel_values,
 )
-from fastdiv._sums.reference.rows import exact, report
 
 
 def pair_sums(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Sample, Values
-from fastdiv._sums.reference.kernel_values import (
+from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
+from fastdiv._sums.reference.rows import exact, report
+from fastdiv.kernels.evaluation import (
     kernel_gradients,
     kernel_log_slopes,
 )
-from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
-from fastdiv._sums.reference.rows import exact, report
 
 
 def weighted_sums(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fastdiv._engine.types import KernelGroup, Matrix, Values
-from fastdiv.kernels import FORMULAS, SLOPES
+from fastdiv.kernels.base import FORMULAS, SLOPES
 
 
 def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
