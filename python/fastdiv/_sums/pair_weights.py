@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.kernels import Kernel, Linear
-
-_AT_ONCE = 1 << 20
-"""Values converted at a time."""
 
 _LEAST_IN_FLOAT32 = 2.0**-100
 """Ratio of weights that float32 holds with all its digits, with room for products."""
@@ -146,6 +144,5 @@ def _rows_first(rows: Sample) -> Sample:
 
 
 def _blocks(rows: Sample) -> Iterator[Matrix]:
-    step = max(1, _AT_ONCE // math.prod(rows.shape[1:]))
-    for start in range(0, len(rows), step):
-        yield in_float64(rows[start : start + step])
+    for block in row_blocks(len(rows), math.prod(rows.shape[1:]), COMPUTED):
+        yield in_float64(rows[block])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Sample, Values
 from fastdiv.kernels import Lowered
@@ -126,7 +127,7 @@ def paired_values(x: Sample, y: Sample, kernels: Lowered, n_threads: int) -> Val
     if kernels.groups:
         values = backend.current().paired_values(x, y, kernels.groups, kernels.n_outputs, n_threads)
     for f, weight, output in kernels.callbacks:
-        for i in _slices(len(x), _PAIRED_TILE):
+        for i in row_blocks(len(x), 1, _PAIRED_TILE):
             tile = _evaluate(f, x[i], y[i])
             with _overflowing():
                 values[output, i] += weight * np.diagonal(tile)
@@ -246,12 +247,8 @@ def _tile_off_diagonal(f: _F, x: Sample, i: slice, j: slice) -> Values:
     return tile
 
 
-def _slices(n: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
 def _tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
-    return ((i, j) for i in _slices(n, TILE) for j in _slices(m, TILE))
+    return ((i, j) for i in row_blocks(n, 1, TILE) for j in row_blocks(m, 1, TILE))
 
 
 def _upper_tiles(n: int) -> list[tuple[slice, slice]]:
