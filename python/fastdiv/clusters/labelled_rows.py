@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend as _backend
+from fastdiv._engine.blocks import DRAWN, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
 from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 from fastdiv._inputs import row_labels
@@ -22,8 +23,6 @@ _CANCELLATION = 100.0
 
 _LEAST_SQUARES = 1e-280
 """Sums of squares below it may have lost digits to underflow."""
-
-_VALUES_AT_ONCE = 1 << 18
 
 _SQDIST_PAIRS: list[KernelGroup] = [
     ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
@@ -226,9 +225,8 @@ def _refuse_underflow(clusters: Clusters, first: Values) -> None:
 def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
     """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
     kept = np.flatnonzero(clusters.codes >= 0)
-    step = max(1, _VALUES_AT_ONCE // clusters.x.shape[1])
-    for start in range(0, len(kept), step):
-        at = kept[start : start + step]
+    for rows in row_blocks(len(kept), clusters.x.shape[1], DRAWN):
+        at = kept[rows]
         yield clusters.codes[at], in_float64(clusters.x[at])
 
 
