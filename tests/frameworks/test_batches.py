@@ -187,7 +187,7 @@ def test_a_shared_argument_is_not_copied_for_all_items(rng, monkeypatch):
     )
     arrays = samples(rng, (7,), 8, 9, np.float64)
     arrays["y"] = arrays["y"][0]
-    monkeypatch.setattr(_frameworks, "_STACK_BYTES", 3 * (8 + 9) * 3 * 8)
+    monkeypatch.setattr(_frameworks, "GATHERED", 3 * (8 + 9) * 3)
     check("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"), (7,), tolerance=1e-11)
     assert sizes[:3] == [3, 3, 1]
 

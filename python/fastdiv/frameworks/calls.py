@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs, kernels
+from fastdiv._engine.blocks import GATHERED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.divergences import kl
@@ -38,8 +39,6 @@ Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
 GRAD_CONVENTIONS = ("torch", "jax")
-_STACK_BYTES = 1 << 24
-"""Of the arguments of as many calls as are stacked: what a batch shares is copied for each."""
 SCALES = (*DIAGONAL, *FULL)
 NUMBERS = (int, float, np.integer, np.floating)
 
@@ -330,13 +329,13 @@ def _batched(
             if not whole["where"].any(axis=own_axes).all():
                 raise ValueError("where must select at least one item; got an empty mask")
         return FUNCTIONS[function](whole, wanted, options)
-    size = sum([a[(0,) * len(batch)].nbytes for a in whole.values()])
-    calls, step = int(np.prod(batch)), max(1, _STACK_BYTES // size)
+    size = sum([a[(0,) * len(batch)].size for a in whole.values()])
     parts = []
-    for start in range(0, calls, step):
-        index = np.unravel_index(np.arange(start, min(calls, start + step)), batch)
+    # Blocks, because a stack holds a copy for each call of what the batch shares.
+    for calls in row_blocks(int(np.prod(batch)), size, GATHERED):
+        index = np.unravel_index(np.arange(calls.start, calls.stop), batch)
         stacks = {name: a[index] for name, a in whole.items()}
-        value, gradients = _stacked(function, stacks, wanted, options, start)
+        value, gradients = _stacked(function, stacks, wanted, options, calls.start)
         parts.append([value, *[gradients[name] for name in wanted]])
     value, *found = (
         np.concatenate(each).reshape(batch + each[0].shape[1:]) for each in zip(*parts, strict=True)
