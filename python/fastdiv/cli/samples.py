@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdiv.cli.command import UsageError
 from fastdiv.reports.comparison import mean_and_sd
-from fastdiv.tables.reading import Matrix, Table, printable, row_blocks
+from fastdiv.tables.reading import Matrix, Table, data_blocks, printable
 
 
 def complete_rows(
@@ -41,7 +41,7 @@ def complete_rows(
 def _finite_rows(x: Matrix) -> Any:
     if x.dtype.kind in "iu":
         return np.ones(len(x), bool)
-    return np.concatenate([np.isfinite(block).all(axis=1) for block in row_blocks(x)])
+    return np.concatenate([np.isfinite(block).all(axis=1) for block in data_blocks(x)])
 
 
 def _describe_missing(table: Table, x: Matrix, keep: Any, names: Sequence[str]) -> str:
@@ -84,7 +84,7 @@ def _scaled(x: Matrix, mean: Matrix, sd: Matrix, role: str, names: Sequence[str]
     for dtype in (np.float32, np.float64) if x.dtype == np.float32 else (np.float64,):
         out = np.empty(x.shape, dtype)
         finite = np.ones(x.shape[1], bool)
-        for block, target in zip(row_blocks(x), row_blocks(out), strict=True):
+        for block, target in zip(data_blocks(x), data_blocks(out), strict=True):
             with np.errstate(over="ignore"):
                 np.divide(block - mean, sd, out=target, casting="same_kind")
             finite &= np.isfinite(target).all(axis=0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastdiv.tables.reading import describe_left_out, printable, row_blocks
+from fastdiv.tables.reading import data_blocks, describe_left_out, printable
 
 if TYPE_CHECKING:
     from fastdiv.mmd.permutation import TwoSampleResult
@@ -322,7 +322,7 @@ def mean_and_sd(x: Matrix) -> tuple[Vector, Vector]:
 def _units(*samples: Matrix) -> Vector:
     """Return for each column a power of two such that no value divided by it exceeds 2."""
     peak = np.zeros(samples[0].shape[1])
-    for block in (block for x in samples for block in row_blocks(x)):
+    for block in (block for x in samples for block in data_blocks(x)):
         np.maximum(peak, np.abs(block.astype(np.float64)).max(axis=0), out=peak)
     unit: Vector = np.ldexp(np.ones_like(peak), np.frexp(peak)[1] - 1)
     return unit
@@ -331,8 +331,8 @@ def _units(*samples: Matrix) -> Vector:
 def _moments(x: Matrix, unit: Vector) -> tuple[Vector, Vector]:
     """Mean and standard deviation of the columns in these units."""
     first = x[:1] / unit
-    offset = sum((block / unit - first).sum(axis=0) for block in row_blocks(x)) / len(x)
-    squares = sum(np.square(block / unit - first - offset).sum(axis=0) for block in row_blocks(x))
+    offset = sum((block / unit - first).sum(axis=0) for block in data_blocks(x)) / len(x)
+    squares = sum(np.square(block / unit - first - offset).sum(axis=0) for block in data_blocks(x))
     return first[0] + offset, np.sqrt(squares / max(len(x) - 1, 1))
 
 

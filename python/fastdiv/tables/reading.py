@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Matrix = npt.NDArray[Any]
+from fastdiv._engine.blocks import COMPUTED, row_blocks
 
-_BLOCK_BYTES = 8 << 20
+Matrix = npt.NDArray[Any]
 
 
 class TableError(ValueError):
@@ -258,7 +258,7 @@ def printable(name: str, width: int | None = None) -> str:
     return f"{text[: width // 2]}…{text[len(text) - (width - 1) // 2 :]}"
 
 
-def row_blocks(x: Matrix) -> Iterator[Matrix]:
+def data_blocks(x: Matrix) -> Iterator[Matrix]:
     """Walk through the rows of a matrix in blocks of a few megabytes.
 
     Parameters
@@ -273,12 +273,10 @@ def row_blocks(x: Matrix) -> Iterator[Matrix]:
 
     Examples
     --------
-    >>> sum(len(block) for block in row_blocks(np.zeros((5, 2))))
+    >>> sum(len(block) for block in data_blocks(np.zeros((5, 2))))
     5
     """
-    step = max(1, _BLOCK_BYTES // max(1, 8 * x.shape[1]))
-    for start in range(0, len(x), step):
-        yield x[start : start + step]
+    return (x[rows] for rows in row_blocks(len(x), x.shape[1], COMPUTED))
 
 
 _ABSENT = "absent"
