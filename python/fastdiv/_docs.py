@@ -30,6 +30,25 @@ TypeError, ValueError
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",
+    "gaussians": """\
+p, q : Gaussian
+    As in `kl`.""",
+    "value_per_pair": """\
+ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
+    "kappa": """\
+kappa : float
+    Coupling κ, with 1 + dκ > 0.""",
+    "alpha": """\
+alpha : float, default 2
+    Exponent α > 0.""",
+    "points": """\
+x : array_like, shape (..., d)
+    Points. Their leading axes broadcast against the batch shape.""",
+    "value_per_point": """\
+ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``""",
+    "nelson_2017": """\
+K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
+coupling", Physica A 468 (2017) 30–43.""",
 }
 
 _PLACE = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, distinct, first_index, item
@@ -69,7 +70,7 @@ class Categorical:
     Raises
     ------
     TypeError, ValueError
-        If not exactly one parameter is given or a value is not as described; the message names
+        If not exactly one parameter is given or a value is invalid; the message names
         the argument and the batch index.
 
     Examples
@@ -161,14 +162,14 @@ class Categorical:
             f"parametrisation={self.parametrisation!r}, dtype={self.dtype})"
         )
 
+    @documented
     def entropy(self, *, n_threads: int | None = None) -> Values:
         """
         Return the entropies −Σ p log p, with 0 log 0 = 0.
 
         Parameters
         ----------
-        n_threads : int, optional
-            Number of threads; see `set_num_threads`.
+        {n_threads}
 
         Returns
         -------
@@ -279,6 +280,7 @@ class Categorical:
                 return np.asarray((values - extreme) - np.log1p(rest))
             return np.asarray(np.log(values / rest))
 
+    @documented
     def sample(self, n: int, *, rng: object = None) -> NDArray[np.int64]:
         """
         Draw n categories from every distribution.
@@ -287,8 +289,7 @@ class Categorical:
         ----------
         n : int
             Draws per distribution, at least 1.
-        rng : None, int or numpy.random.Generator, optional
-            Source of randomness.
+        {rng}
 
         Returns
         -------

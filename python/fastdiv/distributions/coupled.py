@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
@@ -15,6 +16,7 @@ from fastdiv.distributions.linear_algebra import apply, factor, half_log_det, lo
 from fastdiv.distributions.overlaps import less_log
 
 
+@documented
 def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     """
     Compute the coupled logarithm ln_κ(x) = (x^{κ/(1 + dκ)} − 1) / κ, the natural one for κ = 0.
@@ -36,14 +38,13 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     Raises
     ------
     TypeError, ValueError
-        If x is negative or NaN, or kappa or dim is not as described.
+        If x is negative or NaN, or kappa or dim is invalid.
     OverflowError
         If a value is too large for float64.
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------
@@ -62,6 +63,7 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     return item(checked(values, (a == 0) | np.isinf(a), "the coupled logarithm"))
 
 
+@documented
 def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     """
     Compute the coupled exponential exp_κ(x) = (1 + κx)^{(1 + dκ)/κ}, the natural one for κ = 0.
@@ -85,14 +87,13 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     Raises
     ------
     TypeError, ValueError
-        If x is NaN, or kappa or dim is not as described.
+        If x is NaN, or kappa or dim is invalid.
     OverflowError
         If a value at a finite x with 1 + κx > 0 is too large for float64.
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------
@@ -111,6 +112,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     return item(checked(values, np.isinf(a) | (excess == -1), "the coupled exponential"))
 
 
+@documented
 class CoupledNormal:
     """
     Coupled normal distributions: Student-t, Gaussian or of compact support, one per batch index.
@@ -133,8 +135,7 @@ class CoupledNormal:
         Centres.
     std, var, logstd, logvar, cov, scale_tril, precision : array_like
         Exactly one of them, as for `Gaussian`.
-    kappa : float
-        Coupling κ, with 1 + dκ > 0.
+    {kappa}
     alpha : float, default 2
         Exponent α > 0 of the radius.
 
@@ -148,12 +149,11 @@ class CoupledNormal:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; the message names it and the batch index.
+        If an argument is invalid; the message names it and the batch index.
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------
@@ -242,18 +242,18 @@ dtype=float64)
             f"dtype={self.dtype})"
         )
 
+    @documented
     def log_prob(self, x: object) -> Values:
         """
         Return the log densities −log Z − (1 + dκ)/(ακ) log(1 + κ m^α).
 
         Parameters
         ----------
-        x : array_like, shape (..., d)
-            Points; their leading axes broadcast against the batch shape.
+        {points}
 
         Returns
         -------
-        ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``
+        {value_per_point}
             Log densities in nats; −∞ outside the support, which only κ < 0 bounds.
 
         Raises
@@ -281,6 +281,7 @@ dtype=float64)
         values = -(1 + self.dim * k) / alpha * energy - self._log_normaliser()
         return item(checked(values, np.full(values.shape, k < 0), "the log density"))
 
+    @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:
         """
         Draw n points from every distribution.
@@ -289,8 +290,7 @@ dtype=float64)
         ----------
         n : int
             Points per distribution, at least 1.
-        rng : None, int or numpy.random.Generator, optional
-            Source of randomness.
+        {rng}
 
         Returns
         -------
@@ -301,8 +301,7 @@ dtype=float64)
 
         Raises
         ------
-        TypeError, ValueError
-            If an argument is not as described.
+        {invalid}
         OverflowError
             If a draw is too large for `dtype`, as happens when κ is some tens or more.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal, coupling
@@ -15,6 +16,7 @@ from fastdiv.distributions.overlaps import less_log, renyi, whitened
 from fastdiv.distributions.pair import Pair
 
 
+@documented
 def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     """
     Compute the coupled entropy H(p) = H(p, p) of `coupled_cross_entropy`.
@@ -32,8 +34,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
         Gaussian without a mask `where`, for any κ > −1/(d + α), or coupled with this κ and α.
     kappa : float
         Coupling κ of the entropy, with 1 + dκ > 0. For κ = 0 it is the differential entropy.
-    alpha : float, default 2
-        Exponent α > 0.
+    {alpha}
 
     Returns
     -------
@@ -43,14 +44,13 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or ∫ p^{1+r} diverges.
+        If an argument is invalid, or ∫ p^{1+r} diverges.
     OverflowError
         If an entropy is too large for float64.
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------
@@ -63,6 +63,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     return item(_curved(_self_term(member, order), order, 0.0, "the entropy"))
 
 
+@documented
 def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 2) -> Values:
     """
     Compute the coupled cross entropy H(p, q) = (1/α) ∫ P_κ ln_κ(q^{−α}).
@@ -77,12 +78,11 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
         As in `coupled_kl`.
     kappa : float
         Coupling κ, with 1 + dκ > 0. For κ = 0 it is `cross_entropy`.
-    alpha : float, default 2
-        Exponent α > 0.
+    {alpha}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Cross entropies, in nats for κ = 0; +∞ where the integral diverges.
 
     Raises
@@ -92,8 +92,7 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------
@@ -107,6 +106,7 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     return item(_curved(own + excess, order, 0.0, "the cross entropy"))
 
 
+@documented
 def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Values:
     """
     Compute the coupled divergence D(p ‖ q) = H(p, q) − H(p, p) of `coupled_cross_entropy`.
@@ -135,18 +135,17 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
         Distributions of the same dimension, without a mask `where`; their batch shapes broadcast.
     kappa : float
         Coupling κ, with 1 + dκ > 0; for Gaussians, 1 + (d + α) κ > 0.
-    alpha : float, default 2
-        Exponent α > 0.
+    {alpha}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Divergences, in nats for κ = 0; +∞ where the integral diverges.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or there is no closed form.
+        If an argument is invalid, or there is no closed form.
     OverflowError
         If a divergence is finite but too large for float64.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
 from fastdiv.distributions.arrays import item
@@ -18,6 +19,7 @@ from fastdiv.distributions.pair import Pair
 REDUCTIONS = ("none", "sum", "mean")
 
 
+@documented
 def kl(
     p: object,
     q: object,
@@ -58,10 +60,8 @@ def kl(
         the masks of p and q.
     reduce : {"none", "sum", "mean"}, default "none"
         Return one value per item, or the sum or mean over the items of the mask.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+    {n_threads}
+    {progress}
 
     Returns
     -------
@@ -71,7 +71,7 @@ def kl(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the mask is empty or selects padding of p or q.
+        If an argument is invalid, or the mask is empty or selects padding of p or q.
     OverflowError
         If a divergence is too large for the floating-point type of the parameters.
 
@@ -129,7 +129,7 @@ def jensen_shannon(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the mask is empty or selects padding of p or q.
+        If an argument is invalid, or the mask is empty or selects padding of p or q.
 
     References
     ----------
@@ -153,6 +153,7 @@ def jensen_shannon(
     return _reduced(pair, pair.jensen_shannon, where, reduce, n_threads, progress)
 
 
+@documented
 def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Values:
     """
     Compute the cross entropy H(p, q) = −∫ p log q = H(p) + KL(p ‖ q), or −Σ p log q.
@@ -161,12 +162,11 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     ----------
     p, q : Gaussian or Categorical
         As in `kl`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Cross entropies in nats; those of Gaussians may be negative. 0 for padding of p or q.
 
     Raises
@@ -190,6 +190,7 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     return item(values if chosen is None else np.where(chosen, values, 0.0))
 
 
+@documented
 def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:
     """
     Compute the Jeffreys divergence KL(p ‖ q) + KL(q ‖ p).
@@ -198,12 +199,11 @@ def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:
     ----------
     p, q : Gaussian or Categorical
         As in `kl`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Divergences in nats. (Some authors halve them.)
 
     Raises

@@ -38,7 +38,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     Raises
     ------
     TypeError, ValueError
-        If x is not as described or not finite, or n ≤ ddof.
+        If x is invalid or not finite, or n ≤ ddof.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def kl_flow(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described (nothing is broadcast), the mask is empty, or a valid
+        If an argument is invalid (nothing is broadcast), the mask is empty, or a valid
         element is not finite; the message tells the index.
     OverflowError
         If a value is too large for float64.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions import arrays
@@ -97,7 +98,7 @@ class Gaussian:
     Raises
     ------
     TypeError, ValueError
-        If not exactly one parameter is given, shapes do not fit, or a value is not as described;
+        If not exactly one parameter is given, shapes do not fit, or a value is invalid;
         the message names the argument and the batch index.
 
     Examples
@@ -311,18 +312,18 @@ class Gaussian:
         values = 0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self._filled())
         return item(self._chosen(values))
 
+    @documented
     def log_prob(self, x: object) -> Values:
         """
         Return the log densities −½ (d log 2π + log|Σ| + (x − mean)ᵀ Σ⁻¹ (x − mean)).
 
         Parameters
         ----------
-        x : array_like, shape (..., d)
-            Points; their leading axes broadcast against the batch shape.
+        {points}
 
         Returns
         -------
-        ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``
+        {value_per_point}
             Log densities in nats.
 
         Raises
@@ -368,6 +369,7 @@ class Gaussian:
             values = -0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(filled)
         return self._chosen(values)
 
+    @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:
         """
         Draw n points from every distribution.
@@ -376,8 +378,7 @@ class Gaussian:
         ----------
         n : int
             Points per distribution, at least 1.
-        rng : None, int or numpy.random.Generator, optional
-            Source of randomness.
+        {rng}
 
         Returns
         -------
@@ -386,8 +387,7 @@ class Gaussian:
 
         Raises
         ------
-        TypeError, ValueError
-            If an argument is not as described.
+        {invalid}
         OverflowError
             If a draw is too large for `dtype`.
 

@@ -53,7 +53,7 @@ def kl_and_grad(
     where : array_like of bool, optional
         As in `kl`; items that it leaves out have gradient 0.
     n_threads : int, optional
-        Number of threads for the values; see `set_num_threads`.
+        Number of threads for the values. See `set_num_threads`.
 
     Returns
     -------

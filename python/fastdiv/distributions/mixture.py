@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import at, checked, first_index, item, rounded
 from fastdiv.distributions.divergences import kl
@@ -40,7 +41,7 @@ class GaussianMixture:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; the message names the batch index.
+        If an argument is invalid; the message names the batch index.
 
     Examples
     --------
@@ -110,18 +111,18 @@ class GaussianMixture:
             f"dim={self.dim})"
         )
 
+    @documented
     def log_prob(self, x: object) -> Values:
         """
         Return the log densities log Σₐ wₐ N(x; meanₐ, Σₐ), which do not underflow.
 
         Parameters
         ----------
-        x : array_like, shape (..., d)
-            Points; their leading axes broadcast against the batch shape.
+        {points}
 
         Returns
         -------
-        ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``
+        {value_per_point}
             Log densities in nats.
 
         Raises
@@ -142,6 +143,7 @@ class GaussianMixture:
         values = _log_mix(self.weights, self.components._log_prob(points[..., None, :]))
         return item(checked(values, False, "the log density"))
 
+    @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:
         """
         Draw n points from every mixture.
@@ -150,8 +152,7 @@ class GaussianMixture:
         ----------
         n : int
             Points per mixture, at least 1.
-        rng : None, int or numpy.random.Generator, optional
-            Source of randomness.
+        {rng}
 
         Returns
         -------
@@ -160,8 +161,7 @@ class GaussianMixture:
 
         Raises
         ------
-        TypeError, ValueError
-            If an argument is not as described.
+        {invalid}
         OverflowError
             If a draw is too large for the dtype.
 
@@ -239,6 +239,7 @@ class GaussianMixture:
         return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
 
 
+@documented
 def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     """
     Bound or approximate the Kullback-Leibler divergence KL(p ‖ q) between Gaussian mixtures.
@@ -280,13 +281,13 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         In nats.
 
     Raises
     ------
     TypeError, ValueError, OverflowError
-        If an argument is not as described, or as `kl`.
+        If an argument is invalid, or as `kl`.
 
     References
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.divergences import kl
@@ -12,6 +13,7 @@ from fastdiv.distributions.linear_algebra import factor, factor_and_whitener, in
 from fastdiv.distributions.pair import Pair
 
 
+@documented
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
     """
     Compute the Rényi divergence of order α, log(∫ p^α q^(1−α)) / (α − 1).
@@ -28,22 +30,20 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
 
     Parameters
     ----------
-    p, q : Gaussian
-        As in `kl`.
+    {gaussians}
     alpha : float
         Order α > 0; 1 is the Kullback-Leibler divergence.
     n_threads : int, optional
-        Number of threads for α = 1; see `set_num_threads`.
+        Number of threads for α = 1. See `set_num_threads`.
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Divergences in nats, never negative; 0 for padding of p or q.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a divergence is finite but too large for float64.
 
@@ -68,24 +68,23 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     return item(checked(values, np.isinf(values), "the divergence"))
 
 
+@documented
 def bhattacharyya(p: object, q: object) -> Values:
     """
     Compute the Bhattacharyya distance −log ∫ √(p q), half the Rényi divergence of order ½.
 
     Parameters
     ----------
-    p, q : Gaussian
-        As in `kl`.
+    {gaussians}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Distances in nats, never negative; symmetric in p and q; 0 for padding of p or q.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a distance is too large for float64.
 
@@ -103,24 +102,23 @@ def bhattacharyya(p: object, q: object) -> Values:
     return item(checked(_half_renyi(p, q), False, "the divergence"))
 
 
+@documented
 def hellinger(p: object, q: object) -> Values:
     """
     Compute the Hellinger distance H = √(1 − ∫ √(p q)); see `hellinger2` for its square.
 
     Parameters
     ----------
-    p, q : Gaussian
-        As in `kl`.
+    {gaussians}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Distances between 0 and 1; a metric. 0 for padding of p or q.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     References
     ----------
@@ -135,24 +133,23 @@ def hellinger(p: object, q: object) -> Values:
     return item(np.sqrt(hellinger2(p, q)))
 
 
+@documented
 def hellinger2(p: object, q: object) -> Values:
     """
     Compute the squared Hellinger distance H² = 1 − ∫ √(p q).
 
     Parameters
     ----------
-    p, q : Gaussian
-        As in `kl`.
+    {gaussians}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Squared distances between 0 and 1; 0 for padding of p or q.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     References
     ----------

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
@@ -22,6 +23,7 @@ _RECOMPUTED = 1 << 20
 """Values of parameters gathered at a time for pairs that are computed one by one."""
 
 
+@documented
 def kl_matrix(
     ps: object, qs: object, *, n_threads: int | None = None, progress: object = None
 ) -> Values:
@@ -37,8 +39,7 @@ def kl_matrix(
     ----------
     ps, qs : Gaussian, batch shapes (n,) and (m,)
         Distributions of one dimension.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
     progress : bool or callable, optional
         As in `kl`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
@@ -11,6 +12,7 @@ from fastdiv.distributions.linear_algebra import factor, log_std
 from fastdiv.distributions.pair import Pair
 
 
+@documented
 def wasserstein2(p: object, q: object) -> Values:
     """
     Compute the squared 2-Wasserstein distance W₂² between Gaussians: the FID of their samples.
@@ -27,18 +29,16 @@ def wasserstein2(p: object, q: object) -> Values:
 
     Parameters
     ----------
-    p, q : Gaussian
-        As in `kl`.
+    {gaussians}
 
     Returns
     -------
-    ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    {value_per_pair}
         Squared distances in the squared units of the data; 0 for padding of p or q.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a squared distance is too large for float64.
 

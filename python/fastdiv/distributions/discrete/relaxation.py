@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import rounded
 from fastdiv.distributions.categorical import Categorical
@@ -123,6 +124,7 @@ class RelaxedSample:
         return rounded(product, self.sample.dtype, "the product")
 
 
+@documented
 def score_function_grad(
     logits: object,
     f: Callable[[NDArray[np.int64]], object],
@@ -149,8 +151,7 @@ def score_function_grad(
         in the same shape; batch item i is in column i.
     n_samples : int
         Draws per batch item, at least 2.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness.
+    {rng}
 
     Returns
     -------
@@ -162,7 +163,7 @@ def score_function_grad(
     Raises
     ------
     TypeError, ValueError
-        If an argument, or what f returns, is not as described.
+        If an argument, or what f returns, is invalid.
     OverflowError
         If a gradient or standard error is too large for float64.
 
@@ -214,6 +215,7 @@ def score_function_grad(
     )
 
 
+@documented
 def gumbel_softmax(
     logits: object, temperature: float, *, hard: bool = False, rng: object = None
 ) -> RelaxedSample:
@@ -234,8 +236,7 @@ def gumbel_softmax(
         Return the one-hot vector of the largest entry, an exact draw of Cat(logits). Then `vjp` is
         straight-through: that of the relaxed y, a biased stand-in, and the result says so
         (`biased`).
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness.
+    {rng}
 
     Returns
     -------
@@ -244,8 +245,7 @@ def gumbel_softmax(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     References
     ----------
@@ -279,6 +279,7 @@ def gumbel_softmax(
     return RelaxedSample(sample, tau, is_hard, soft)
 
 
+@documented
 def enumeration_grad(logits: object, f_values: object) -> Values:
     """
     Compute ∇ E_{z ~ Cat(logits)} f(z) with respect to the logits exactly: p ⊙ (f − p·f).
@@ -297,8 +298,7 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a gradient is too large for float64.
 

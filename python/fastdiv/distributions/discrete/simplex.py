@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import item
 
 
+@documented
 def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[Values, Values]:
     """
     Compute a quadratic energy E and its *negative* gradient q, the direction of descent.
@@ -38,8 +40,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a result is too large for float64.
 
@@ -91,6 +92,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
     return item(energy), q
 
 
+@documented
 def project_simplex(v: object) -> Values:
     """
     Project onto the probability simplex: the nearest w with w ≥ 0 and Σw = 1.
@@ -110,8 +112,7 @@ def project_simplex(v: object) -> Values:
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     References
     ----------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal
@@ -16,6 +17,7 @@ from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
 
+@documented
 def coupled_kl_monte_carlo(
     p: object,
     q: object,
@@ -58,12 +60,9 @@ def coupled_kl_monte_carlo(
         Coupling κ of the divergence, with 1 + dκ > 0; it need not be that of p or q.
     n_samples : int
         Draws of each distribution of the batch, at least 2.
-    alpha : float, default 2
-        Exponent α > 0.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+    {alpha}
+    {rng}
+    {progress}
 
     Returns
     -------
@@ -74,7 +73,7 @@ def coupled_kl_monte_carlo(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described or as in `kl_monte_carlo`, or if p is a distribution of
+        If an argument is invalid or as in `kl_monte_carlo`, or if p is a distribution of
         this package and ∫ p^{1+r} diverges: for Gaussians and mixtures, if κ ≤ −1/(d + α).
     OverflowError
         If an estimate is finite but too large for float64.
@@ -102,6 +101,7 @@ def coupled_kl_monte_carlo(
     return _estimate(p, q, kappa, n_samples, alpha, rng, progress, cross=False)
 
 
+@documented
 def coupled_cross_entropy_monte_carlo(
     p: object,
     q: object,
@@ -143,8 +143,7 @@ def coupled_cross_entropy_monte_carlo(
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43.
+    {nelson_2017}
 
     Examples
     --------

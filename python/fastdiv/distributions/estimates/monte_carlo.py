@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress, Values
@@ -106,6 +107,7 @@ class Estimate:
 # --- Monte Carlo ------------------------------------------------------------------------
 
 
+@documented
 def kl_from_log_probs(
     log_p: object,
     log_q: object,
@@ -145,8 +147,7 @@ def kl_from_log_probs(
         See above.
     axis : int, default 0
         Axis of the draws, at least two; the other axes are the batch.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
@@ -157,7 +158,7 @@ def kl_from_log_probs(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, if log_p is NaN or infinite (a draw of p where p = 0),
+        If an argument is invalid, if log_p is NaN or infinite (a draw of p where p = 0),
         or if log_q is NaN or +∞; the message tells the index.
 
     References
@@ -199,6 +200,7 @@ def kl_from_log_probs(
     return total.estimate()
 
 
+@documented
 def kl_monte_carlo(
     p: object,
     q: object,
@@ -243,12 +245,10 @@ def kl_monte_carlo(
         Draws of each distribution of the batch, at least 2.
     estimator : {"k1", "k2", "k3"}, default "k1"
         See `kl_from_log_probs`.
-    rng : None, int or numpy.random.Generator, optional
-        Source of randomness.
+    {rng}
     n_threads : int, optional
-        Number of threads of the reduction; see `set_num_threads`.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+        Number of threads of the reduction. See `set_num_threads`.
+    {progress}
 
     Returns
     -------
@@ -258,7 +258,7 @@ def kl_monte_carlo(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, if one of p and q is discrete and the other
+        If an argument is invalid, if one of p and q is discrete and the other
         continuous, if log densities do not have the shape of the draws, or if they are NaN, +∞ or,
         those of p at its own draws, −∞.
 

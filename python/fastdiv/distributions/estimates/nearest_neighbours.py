@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend as _backend
 from fastdiv._engine.progress import reporter
 
@@ -14,6 +15,7 @@ MAX_NEIGHBOURS = 64
 """The largest k of `kl_knn`."""
 
 
+@documented
 def kl_knn(
     x: object,
     y: object,
@@ -47,10 +49,8 @@ def kl_knn(
         d features.
     k : int, default 5
         Which neighbour, from 1 to 64.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {nan_policy}
+    {n_threads}
     progress : bool or callable, optional
         True for a bar on standard error, or a function of (done, total); one round for each of
         the two sets of distances.
@@ -63,7 +63,7 @@ def kl_knn(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or a k-th distance is zero: more than k copies of a row
+        If an argument is invalid, or a k-th distance is zero: more than k copies of a row
         in x, or k in y, come from a discrete or rounded distribution, which has no density.
         (In float64, distances below 1e-154 of the range of the data count as zero.)
     OverflowError

@@ -93,7 +93,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, not finite, or T is outside the domain; the message
+        If an argument is invalid, not finite, or T is outside the domain; the message
         tells the index.
     OverflowError
         If f*(T) overflows.
