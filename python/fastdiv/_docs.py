@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 PASSAGES = {
@@ -56,10 +57,10 @@ _PLACE = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
 _Public = TypeVar("_Public", bound=Any)
 
 
-def documented(public: _Public) -> _Public:
+def documented(public: _Public, passages: Mapping[str, str] = PASSAGES) -> _Public:
     """Put the passages that a docstring names into it."""
     if public.__doc__ is not None:  # None under ``python -OO``
         public.__doc__ = _PLACE.sub(
-            lambda place: textwrap.indent(PASSAGES[place[2]], place[1]), public.__doc__
+            lambda place: textwrap.indent(passages[place[2]], place[1]), public.__doc__
         )
     return public

@@ -9,7 +9,7 @@ value and those gradients that are wanted, in one pass. It knows neither framewo
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
@@ -82,6 +82,25 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
         f"{name} must be made of plain Python numbers and words, not of arrays or traced values; "
         f"got {type(value).__name__}"
     )
+
+
+def described(
+    function: str, names: Iterable[str], options: Mapping[str, object]
+) -> tuple[str, list[float]]:
+    """Describe a call as text and numbers."""
+    numbers: list[float] = []
+    return encode((function, tuple(names), dict(options)), numbers), numbers
+
+
+def selected(values: Sequence[Any], wrt: Sequence[bool]) -> list[Any]:
+    """Return the values that belong to required gradients."""
+    return [value for value, required in zip(values, wrt, strict=True) if required]
+
+
+def placed(gradients: Iterable[Any], wrt: Sequence[bool]) -> list[Any]:
+    """Return a gradient or None for each array, from the gradients that are required."""
+    remaining = iter(gradients)
+    return [next(remaining) if required else None for required in wrt]
 
 
 def kernel(value: object) -> Kernel:

@@ -1,0 +1,170 @@
+"""The functions of `fastdiv.torch` and `fastdiv.jax`, up to the operation that they record."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from fastdiv import _inputs
+from fastdiv.distributions.divergences import REDUCTIONS
+from fastdiv.frameworks import calls
+
+Array = TypeVar("Array")
+
+
+class Framework(ABC, Generic[Array]):
+    """
+    The functions over the arrays of a framework.
+
+    Each checks its arguments and brings arrays to float32 or float64. `call` does the rest.
+    """
+
+    grad_convention: str
+    """Convention of the framework itself, one of `calls.GRAD_CONVENTIONS`."""
+
+    @abstractmethod
+    def dense(self, value: object, name: str) -> Array:
+        """Return an array, after refusing everything that fastdiv cannot read."""
+
+    @abstractmethod
+    def checked(self, value: object, name: str) -> Array:
+        """Return a real array as float32 or float64."""
+
+    @abstractmethod
+    def mask(self, value: object, name: str) -> Array:
+        """Return an array without a gradient."""
+
+    @abstractmethod
+    def constant(self, value: object, like: Array) -> Array:
+        """Return numbers as an array of the dtype of another."""
+
+    @abstractmethod
+    def expanded(self, a: Array, shape: tuple[int, ...]) -> Array:
+        """Broadcast an array to a shape."""
+
+    @abstractmethod
+    def without_gradient(self, a: Array) -> Array:
+        """Return an array as a constant."""
+
+    @abstractmethod
+    def is_complex(self, a: Array) -> bool:
+        """Return whether an array is complex."""
+
+    @abstractmethod
+    def parts(self, a: Array) -> Array:
+        """Put real and imaginary parts along a new last axis, of a real or complex array."""
+
+    @abstractmethod
+    def call(self, function: str, arrays: dict[str, Array], options: Mapping[str, object]) -> Array:
+        """Record or evaluate a call of one of `calls.FUNCTIONS`."""
+
+    # --- samples -----------------------------------------------------------------------
+
+    def mmd2(
+        self,
+        samples: Mapping[str, object],
+        weights: Mapping[str, object],
+        grad_convention: str,
+        *,
+        kernel: object,
+        **options: object,
+    ) -> Array:
+        """Estimate MMD² between two samples."""
+        options = {"kernel": calls.kernel(kernel), **options}
+        arrays = self._real(samples, grad_convention) | self._given(weights)
+        return self.call("mmd2", arrays, options)
+
+    def wae_mmd(self, samples: Mapping[str, object], grad_convention: str, **options: Any) -> Array:
+        """Compute the penalty of Wasserstein autoencoders."""
+        options["sigma2_p"] = _inputs.positive(options["sigma2_p"], "sigma2_p")
+        return self.call("wae_mmd", self._real(samples, grad_convention), options)
+
+    def _given(self, arguments: Mapping[str, object]) -> dict[str, Array]:
+        """Check the arrays that were given."""
+        return {
+            name: self.checked(value, name)
+            for name, value in arguments.items()
+            if value is not None
+        }
+
+    def _real(self, samples: Mapping[str, object], grad_convention: str) -> dict[str, Array]:
+        """Return samples as real ones, with real and imaginary parts along the last axis."""
+        _inputs.choice(grad_convention, calls.GRAD_CONVENTIONS, "grad_convention")
+        arrays = {name: self.dense(value, name) for name, value in samples.items()}
+        if not any([self.is_complex(a) for a in arrays.values()]):
+            return self._given(arrays)
+        return {name: self._features(a, name, grad_convention) for name, a in arrays.items()}
+
+    def _features(self, sample: Any, name: str, grad_convention: str) -> Any:
+        """Return the parts of a sample, whose gradient follows a convention."""
+        calls.require_rows(sample.shape, name)
+        parts: Any = self.parts(sample if self.is_complex(sample) else self.checked(sample, name))
+        if grad_convention == self.grad_convention:
+            return parts
+        sign: Any = self.constant([1.0, -1.0], parts)
+        return sign * parts + self.without_gradient((1 - sign) * parts)
+
+    # --- distributions -----------------------------------------------------------------
+
+    def log_det(self, value: object, like: Array) -> object:
+        """Return a log-determinant as an array if it is a number."""
+        return self.constant(value, like) if isinstance(value, calls.NUMBERS) else value
+
+    def kl(
+        self,
+        mean: object,
+        scales: Sequence[object],
+        q_mean: object,
+        q_scales: Sequence[object],
+        *options: Any,
+    ) -> Array:
+        """Compute KL(p ‖ q) between Gaussians. Scales are in the order of `calls.SCALES`."""
+        return self._divergence(calls.gaussian_arguments(mean, scales, q_mean, q_scales), *options)
+
+    def categorical_kl(
+        self, parameters: Mapping[str, object], q_parameters: Mapping[str, object], *options: Any
+    ) -> Array:
+        """Compute KL(p ‖ q) between categorical distributions."""
+        return self._divergence(calls.categorical_arguments(parameters, q_parameters), *options)
+
+    def _divergence(
+        self, arguments: Mapping[str, object], where: object, reduce: str, n_threads: int | None
+    ) -> Array:
+        """Compute the divergences of a batch, after all arguments are expanded to its shape."""
+        _inputs.choice(reduce, REDUCTIONS, "reduce")
+        arrays: dict[str, Any] = {}
+        for name, value in arguments.items():
+            if isinstance(value, calls.NUMBERS) and arrays:
+                value = self.constant(value, next(iter(arrays.values())))
+            arrays[name] = self.checked(value, name)
+        batch, shapes = calls.expanded({name: a.shape for name, a in arrays.items()})
+        for name, shape in shapes.items():  # no view where none is needed: see `torch._multiply`
+            if arrays[name].shape != shape:
+                arrays[name] = self.expanded(arrays[name], shape)
+        if where is not None:
+            mask: Any = self.mask(where, "where")
+            calls.require_batch(mask.shape, batch)
+            arrays["where"] = self.expanded(mask, batch)
+        values = self.call("kl", arrays, {"n_threads": n_threads})
+        result: Array = calls.reduced(values, arrays.get("where"), reduce)
+        return result
+
+    def kl_flow(
+        self, arguments: Mapping[str, object], log_det: object, mask: object, **options: object
+    ) -> Array:
+        """Estimate the divergence of a posterior and a prior behind a flow."""
+        arrays: dict[str, Any] = self._given(arguments)
+        z_p = arrays["z_p"]
+        arrays["log_det"] = self.checked(self.log_det(log_det, z_p), "log_det")
+        if options["reduce"] == "per_item" and arrays["log_det"].ndim == 0:
+            arrays["log_det"] = self.expanded(arrays["log_det"], z_p.shape[:1])
+        if mask is not None:
+            arrays["mask"] = self.mask(mask, "mask")
+        return self.call("kl_flow", arrays, options)
+
+
+def times(upstream: Any, gradient: Any) -> Any:
+    """Multiply a gradient by that of the value, whose axes are the first of the array."""
+    trailing = (1,) * (gradient.ndim - upstream.ndim)
+    return upstream.reshape(upstream.shape + trailing) * gradient
