@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from cases import clustered, distances, each_dtype, each_metric
 
-from fastdiv import (
-    calinski_harabasz_score,
-    davies_bouldin_score,
-    dunn_index,
-    quantize_rows,
-    wcss,
-)
+from fastdiv import calinski_harabasz_score, davies_bouldin_score, dunn_index, quantize_rows, wcss
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
