@@ -9,21 +9,8 @@ import pytest
 from cases import peak_bytes
 from scipy.optimize import minimize
 
-from fastdiv import (
-    RBF,
-    Callback,
-    Energy,
-    InverseMultiquadric,
-    KernelMeanMatching,
-    Laplacian,
-    Linear,
-    Matern,
-    Polynomial,
-    Sum,
-    kernel_mean_matching,
-    mmd2,
-    quantize_rows,
-)
+import fastdiv as fd
+from fastdiv import RBF, Energy, KernelMeanMatching, Sum, kernel_mean_matching, mmd2, quantize_rows
 
 
 def rbf_matrix(a, b, sigma):
@@ -63,15 +50,15 @@ def test_against_a_general_solver(rng, bound):
 KERNELS = [
     RBF(),
     RBF([1.0, 2.0, 0.5]),
-    Laplacian(),
-    Matern(0.5, 1.0),
-    InverseMultiquadric(2.0),
-    Polynomial(2),
-    Linear(),
+    fd.Laplacian(),
+    fd.Matern(0.5, 1.0),
+    fd.InverseMultiquadric(2.0),
+    fd.Polynomial(2),
+    fd.Linear(),
     Energy(),
     Energy(1.5),
     Sum([RBF(0.5), RBF(2.0)], weights=[0.3, 0.7]),
-    Callback(lambda a, b: np.exp(-((a[:, None] - b[None]) ** 2).sum(axis=-1))),
+    fd.Callback(lambda a, b: np.exp(-((a[:, None] - b[None]) ** 2).sum(axis=-1))),
 ]
 
 
@@ -170,8 +157,8 @@ def test_a_tolerance_below_rounding_ends(rng):
 def test_a_large_constant_in_the_kernel_loosens_nothing(rng, mean):
     """The terms of MMD² may be many times what there is to gain."""
     x, y = rng.normal(mean, size=(30, 2)), rng.normal(mean, size=(30, 2))
-    result = kernel_mean_matching(x, y, Polynomial())
-    equal = mmd2(x, y, Polynomial(), estimator="biased")
+    result = kernel_mean_matching(x, y, fd.Polynomial())
+    equal = mmd2(x, y, fd.Polynomial(), estimator="biased")
     assert result.converged
     assert result.n_iterations > 0
     assert result.gap <= 1e-3 * equal
@@ -181,7 +168,7 @@ def test_a_large_constant_in_the_kernel_loosens_nothing(rng, mean):
 def test_a_constant_in_the_kernel_changes_little(rng):
     x, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 2)) + 1
     plain = kernel_mean_matching(x, y, RBF(1.0))
-    raised = kernel_mean_matching(x, y, Callback(lambda a, b: 1e6 + rbf_matrix(a, b, 1.0)))
+    raised = kernel_mean_matching(x, y, fd.Callback(lambda a, b: 1e6 + rbf_matrix(a, b, 1.0)))
     assert raised.converged
     assert raised.mmd2 == pytest.approx(plain.mmd2, abs=2e-3 * mmd2(x, y, RBF(1.0)))
     np.testing.assert_allclose(raised.weights, plain.weights, atol=1e-2)
@@ -230,11 +217,11 @@ def test_bad_samples(rng):
     with pytest.raises(ValueError, match="bandwidth='median' is zero"):
         kernel_mean_matching(np.ones((5, 2)), np.ones((5, 2)))
     with pytest.raises(OverflowError, match="overflow"):
-        kernel_mean_matching(x * 1e200, x, Polynomial())
+        kernel_mean_matching(x * 1e200, x, fd.Polynomial())
 
 
 @pytest.mark.parametrize(
-    "kernel", [Sum([RBF(1.0)], weights=[-1.0]), Callback(lambda a, b: a @ -b.T)]
+    "kernel", [Sum([RBF(1.0)], weights=[-1.0]), fd.Callback(lambda a, b: a @ -b.T)]
 )
 def test_kernels_that_are_not_positive_definite(rng, kernel):
     x, y = rng.normal(size=(20, 2)), rng.normal(size=(20, 2)) + 1

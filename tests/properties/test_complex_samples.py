@@ -5,13 +5,10 @@ import importlib
 import numpy as np
 import pytest
 
+import fastdiv as fd
 from fastdiv import (
     RBF,
-    Callback,
     Energy,
-    Laplacian,
-    Linear,
-    Polynomial,
     _inputs,
     cluster_dispersion,
     cmmd,
@@ -37,8 +34,8 @@ from fastdiv import (
 
 LABELS = np.arange(20) % 3
 STATISTICS = {
-    "mmd2": lambda x, y: mmd2(x, y, [RBF(), Laplacian(), Polynomial(), Energy(1.5)]),
-    "mmd2, weighted": lambda x, y: mmd2(x, y, Linear(), x_weights=np.arange(1.0, 21.0)),
+    "mmd2": lambda x, y: mmd2(x, y, [RBF(), fd.Laplacian(), fd.Polynomial(), Energy(1.5)]),
+    "mmd2, weighted": lambda x, y: mmd2(x, y, fd.Linear(), x_weights=np.arange(1.0, 21.0)),
     "mmd_test": lambda x, y: mmd_test(x, y, n_resamples=19, rng=0).null_distribution,
     "energy_distance": energy_distance,
     "witness": lambda x, y: witness(x, y, x),
@@ -78,7 +75,7 @@ def test_real_samples_have_no_imaginary_parts(rng, real_dtype):
     z = complex_rows(rng, 12, 3, dtype=np.complex64)
     real = (3 * rng.normal(size=(9, 3))).astype(real_dtype)
     same = parts(real.astype(np.complex128 if real_dtype != np.float32 else np.complex64))
-    kernels = [RBF(), Laplacian()]
+    kernels = [RBF(), fd.Laplacian()]
     np.testing.assert_array_equal(mmd2(z, real, kernels), mmd2(parts(z), same, kernels))
     np.testing.assert_array_equal(mmd2(real, z, kernels), mmd2(same, parts(z), kernels))
     np.testing.assert_array_equal(witness(z, z, real), witness(parts(z), parts(z), same))
@@ -93,7 +90,7 @@ def test_distances_are_those_of_complex_numbers(rng):
     assert energy_distance(turned * x, turned * y) == pytest.approx(energy_distance(x, y))
     products = [(a[:, None] * b[None].conj()).real for a, b in ((x, x), (y, y), (x, y))]
     expected = products[0].mean() + products[1].mean() - 2 * products[2].mean()
-    assert mmd2(x, y, Linear(), estimator="biased") == pytest.approx(expected, rel=1e-12)
+    assert mmd2(x, y, fd.Linear(), estimator="biased") == pytest.approx(expected, rel=1e-12)
 
 
 def test_contiguous_features_are_not_copied(rng):
@@ -125,7 +122,7 @@ def test_a_callback_gets_real_and_imaginary_parts(rng):
         assert a.shape[1] == b.shape[1] == 4
         return a @ b.T
 
-    assert mmd2(x, y, Callback(product)) == pytest.approx(mmd2(x, y, Linear()))
+    assert mmd2(x, y, fd.Callback(product)) == pytest.approx(mmd2(x, y, fd.Linear()))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +156,11 @@ def test_frameworks_take_them_alike(rng, framework):
     module = importlib.import_module(f"fastdiv.{framework}")
     array = library.from_numpy if framework == "torch" else np.asarray
     x, y = (complex_rows(rng, n, 3, dtype=np.complex64) for n in (12, 9))
-    for function, kernel in ((mmd2, [RBF(2.0)]), (mmd2, [Laplacian(3.0)]), (energy_distance, [])):
+    for function, kernel in (
+        (mmd2, [RBF(2.0)]),
+        (mmd2, [fd.Laplacian(3.0)]),
+        (energy_distance, []),
+    ):
         expected = function(x, y, *kernel)
         got = float(getattr(module, function.__name__)(array(x), array(y), *kernel))
         assert got == pytest.approx(expected, rel=1e-6)

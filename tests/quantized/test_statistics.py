@@ -7,13 +7,10 @@ import pytest
 from cases import each_estimator, each_symmetry, peak_bytes, quantized
 from quantized_kernels import KERNELS, each_kernel
 
+import fastdiv as fd
 from fastdiv import (
     RBF,
-    Callback,
     Energy,
-    Laplacian,
-    Linear,
-    Polynomial,
     QuantizedEstimate,
     _inputs,
     energy_distance,
@@ -81,7 +78,7 @@ def test_core_and_reference_agree(core, rng, name, symmetric):
 
 def test_same_bits_for_any_number_of_threads(rng):
     x, y = quantized(rng, 500, 33, symmetric=False), quantized(rng, 700, 33)
-    kernels = [RBF(), RBF(np.linspace(3.0, 6.0, 33)), Laplacian(), Polynomial()]
+    kernels = [RBF(), RBF(np.linspace(3.0, 6.0, 33)), fd.Laplacian(), fd.Polynomial()]
 
     def results(n_threads):
         test = mmd_test(x, y, kernels, n_resamples=20, rng=0, n_threads=n_threads)
@@ -109,7 +106,7 @@ def test_no_floating_point_copy_is_made(rng):
         assert peak_bytes(lambda s=symmetric: quantize_rows(x, symmetric=s)) < x.nbytes / 4 + 4e6
     rows = quantize_rows(x[:4000])
     bytes_of_float32 = 4 * rows.values.size
-    kernels = [RBF(), Polynomial(), Energy(1.5)]
+    kernels = [RBF(), fd.Polynomial(), Energy(1.5)]
     assert peak_bytes(lambda: mmd2(rows[:2000], rows[2000:], kernels)) < bytes_of_float32 / 2
     assert peak_bytes(lambda: median_distance(rows)) < bytes_of_float32 / 2
 
@@ -124,7 +121,7 @@ def test_identical_rows_are_at_distance_zero(rng):
 
 def test_a_sequence_of_kernels_gives_arrays(rng):
     x, y = quantized(rng, 20, 5), quantized(rng, 30, 5)
-    kernels = [RBF(2.0), Energy(), Laplacian(4.0)]
+    kernels = [RBF(2.0), Energy(), fd.Laplacian(4.0)]
     together = mmd2(x, y, kernels)
     assert together.value.shape == together.bound.shape == (3,)
     for i, kernel in enumerate(kernels):
@@ -143,7 +140,7 @@ def test_other_statistics(rng, symmetric):
         got = median_distance(x, y, metric=metric)
         np.testing.assert_allclose(got, median_distance(a, b, metric=metric), rtol=1e-5)
     np.testing.assert_allclose(kl_knn(x, y), kl_knn(a, b), rtol=1e-4)
-    for kernel in (RBF(), Laplacian(), Polynomial()):
+    for kernel in (RBF(), fd.Laplacian(), fd.Polynomial()):
         expected = witness(a, b, t, kernel)
         atol = 1e-5 * max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(witness(x, y, at, kernel), expected, rtol=0, atol=atol)
@@ -185,7 +182,7 @@ def test_a_callback_gets_dequantised_blocks(rng):
         assert a.dtype == np.float32
         return np.exp(-((a[:, None] - b[None]) ** 2).sum(-1) / 8)
 
-    got = mmd2(x, y, Callback(rbf))
+    got = mmd2(x, y, fd.Callback(rbf))
     np.testing.assert_allclose(got.value, mmd2(x, y, RBF(2.0)).value, atol=1e-5)
     assert got.bound == np.inf
 
@@ -212,7 +209,9 @@ def test_all_samples_are_quantised_or_none(rng):
 
 
 @pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
-@pytest.mark.parametrize("kernel", [RBF(1.0), Laplacian(2.0), Energy(), Polynomial(2), Linear()])
+@pytest.mark.parametrize(
+    "kernel", [RBF(1.0), fd.Laplacian(2.0), Energy(), fd.Polynomial(2), fd.Linear()]
+)
 def test_weighted_rows(rng, kernel, estimator):
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 4)) + 0.3
     weights = {"x_weights": rng.random(30), "y_weights": rng.random(30)}
