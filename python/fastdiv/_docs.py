@@ -28,6 +28,12 @@ rng : None, int or numpy.random.Generator, optional
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",
+    "kernel_overflow": """\
+OverflowError
+    If kernel values are too large for their floating-point type.""",
+    "squares_overflow": """\
+OverflowError
+    If squares overflow.""",
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",

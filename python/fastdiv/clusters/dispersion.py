@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
 from fastdiv._sums import metrics
@@ -92,6 +93,7 @@ class ClusterDispersion:
     metric: str
 
 
+@documented
 def cluster_dispersion(
     x: object,
     labels: object,
@@ -138,10 +140,8 @@ def cluster_dispersion(
         Rows with this label (often −1) are left out of everything, and may hold NaN. It has to
         be of the kind of the labels: a number, text, a time and so on. It is no error if no
         row has it.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`. Results do not depend on it.
+    {nan_policy}
+    {n_threads}
     progress : bool or callable, optional
         True for a bar on standard error, or a function of (done, total). Every pass counts
         from 0; the pairs of all clusters are one pass.
@@ -154,10 +154,9 @@ def cluster_dispersion(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, labels and centres do not fit, all weights of a
+        If an argument is invalid, labels and centres do not fit, all weights of a
         cluster are 0, or differences are so small that their squares underflow.
-    OverflowError
-        If squares overflow.
+    {squares_overflow}
 
     Warns
     -----
@@ -220,6 +219,7 @@ def cluster_dispersion(
     )
 
 
+@documented
 def wcss(
     x: object,
     labels: object,
@@ -251,11 +251,7 @@ def wcss(
         Finite weights ≥ 0.
     noise_label : label, optional
         Rows with this label are left out.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `cluster_dispersion`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`. Results do not depend on it.
-    progress : bool or callable, optional
+    nan_policy, n_threads, progress
         As in `cluster_dispersion`.
 
     Returns
@@ -266,9 +262,8 @@ def wcss(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or all weights of a cluster are 0.
-    OverflowError
-        If squares overflow.
+        If an argument is invalid, or all weights of a cluster are 0.
+    {squares_overflow}
 
     Examples
     --------

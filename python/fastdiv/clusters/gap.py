@@ -111,7 +111,7 @@ def gap_statistic(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, `labels_of` does not return k clusters, or a W_k is
+        If an argument is invalid, `labels_of` does not return k clusters, or a W_k is
         0, which has no logarithm: k is too large, or the data are constant. Errors that
         `labels_of` raises pass as they are.
 

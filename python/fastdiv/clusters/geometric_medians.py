@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
 from fastdiv.clusters import labelled_rows
@@ -76,6 +77,7 @@ class GeometricMedian:
             each.flags.writeable = False
 
 
+@documented
 def geometric_median(
     x: object,
     labels: object = None,
@@ -123,11 +125,7 @@ def geometric_median(
         Passes over the rows at most.
     noise_label : label, optional
         Rows with this label are left out.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `cluster_dispersion`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`. Results do not depend on it.
-    progress : bool or callable, optional
+    nan_policy, n_threads, progress
         As in `cluster_dispersion`.
 
     Returns
@@ -138,9 +136,8 @@ def geometric_median(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or all weights of a cluster are 0.
-    OverflowError
-        If squares overflow.
+        If an argument is invalid, or all weights of a cluster are 0.
+    {squares_overflow}
 
     Warns
     -----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv.clusters import labelled_rows
@@ -13,6 +14,7 @@ from fastdiv.clusters.silhouettes import sorted_clusters
 _COINCIDING = 64 * np.finfo(np.float64).eps
 
 
+@documented
 def calinski_harabasz_score(
     x: object,
     labels: object,
@@ -37,10 +39,8 @@ def calinski_harabasz_score(
         Finite weights ≥ 0, as copies of a row: n is their sum, and must exceed k.
     noise_label : label, optional
         Rows with this label are left out.
-    nan_policy : {"raise", "omit"}, default "raise"
+    nan_policy, n_threads
         As in `cluster_dispersion`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`. Results do not depend on it.
 
     Returns
     -------
@@ -49,10 +49,8 @@ def calinski_harabasz_score(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
-    OverflowError
-        If squares overflow.
+    {invalid}
+    {squares_overflow}
 
     References
     ----------
@@ -74,6 +72,7 @@ def calinski_harabasz_score(
     return 1.0 if wcss == 0 else means.bcss() / (k - 1) / (wcss / (n - k))
 
 
+@documented
 def davies_bouldin_score(
     x: object,
     labels: object,
@@ -102,10 +101,8 @@ def davies_bouldin_score(
         Finite weights ≥ 0.
     noise_label : label, optional
         Rows with this label are left out.
-    nan_policy : {"raise", "omit"}, default "raise"
+    nan_policy, n_threads
         As in `cluster_dispersion`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`. Results do not depend on it.
 
     Returns
     -------
@@ -114,10 +111,8 @@ def davies_bouldin_score(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
-    OverflowError
-        If squares overflow.
+    {invalid}
+    {squares_overflow}
 
     References
     ----------
@@ -147,6 +142,7 @@ def davies_bouldin_score(
     return float(worst.mean())
 
 
+@documented
 def dunn_index(
     x: object,
     labels: object,
@@ -171,8 +167,7 @@ def dunn_index(
         As in `silhouette_samples`.
     noise_label : optional
         Rows with this label, often −1, count as left out.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them.
+    {nan_policy}
 
     Returns
     -------
@@ -182,7 +177,7 @@ def dunn_index(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or both distances are 0.
+        If an argument is invalid, or both distances are 0.
     OverflowError
         If distances, or the index, are too large for float64.
 

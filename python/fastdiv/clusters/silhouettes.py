@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend as _backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
@@ -21,6 +22,7 @@ _LEAST_RANGE = 1e-140
 """Of data whose squared differences keep their digits."""
 
 
+@documented
 def silhouette_samples(
     x: object,
     labels: object,
@@ -59,8 +61,7 @@ def silhouette_samples(
         Rows with this label, often −1, count as left out, and their silhouette is NaN; they may
         hold NaN. By default every label is that of a cluster. There is no `nan_policy`, because
         every row is to have a silhouette: give rows with NaN a noise label, or drop them.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
     progress : bool or callable, optional
         True for a bar on standard error, or a function of (done, total). "sqeuclidean" takes
         several short passes, each of which counts from 0.
@@ -72,8 +73,7 @@ def silhouette_samples(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If distances are too large for float64.
 
@@ -97,6 +97,7 @@ def silhouette_samples(
     return values
 
 
+@documented
 def silhouette_score(
     x: object,
     labels: object,
@@ -119,8 +120,7 @@ def silhouette_score(
         As in `silhouette_samples`; the mean of the silhouettes is weighted too.
     noise_label : optional
         Rows with this label, often −1, count as left out.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them.
+    {nan_policy}
 
     Returns
     -------
@@ -129,8 +129,7 @@ def silhouette_score(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If distances are too large for float64.
 

@@ -97,7 +97,7 @@ def disco(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, all rows are equal, or powers of their distances
+        If an argument is invalid, all rows are equal, or powers of their distances
         underflow.
     OverflowError
         If powers of the distances are too large for their floating-point type.

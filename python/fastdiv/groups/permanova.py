@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._sums import metrics
 from fastdiv.groups.components import components
 
@@ -59,6 +60,7 @@ class PermanovaResult:
     n_resamples: int
 
 
+@documented
 def permanova(
     x: object,
     groups: object,
@@ -106,10 +108,8 @@ def permanova(
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them; N is the number of those
         left, also for `permutations`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+    {n_threads}
+    {progress}
 
     Returns
     -------
@@ -119,7 +119,7 @@ def permanova(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, all rows are equal, or powers of their distances
+        If an argument is invalid, all rows are equal, or powers of their distances
         underflow.
     OverflowError
         If powers of the distances are too large for their floating-point type.

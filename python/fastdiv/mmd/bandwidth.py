@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.progress import reporter
@@ -23,6 +24,7 @@ EXACT_ROWS = 10_000
 _METRICS = ("euclidean", *metrics.CITYBLOCK)
 
 
+@documented
 def median_distance(
     x: object,
     y: object = None,
@@ -52,12 +54,9 @@ def median_distance(
         Second sample, pooled with the first. At least two rows are needed in all.
     metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
         L2 distance, or L1 (under two names) as for `Laplacian`.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total).
+    {nan_policy}
+    {n_threads}
+    {progress}
 
     Returns
     -------
@@ -66,8 +65,7 @@ def median_distance(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If the distances are too large for their floating-point type.
 

@@ -67,11 +67,7 @@ def cmmd(
         Divide every row by its Euclidean length first, as the paper does. False takes the
         embeddings as they are: right if they have unit length already. Quantised rows get other
         scales.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `mmd2`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
+    nan_policy, n_threads, progress
         As in `mmd2`.
 
     Returns
@@ -84,7 +80,7 @@ def cmmd(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or a row to normalise is zero.
+        If an argument is invalid, or a row to normalise is zero.
 
     References
     ----------

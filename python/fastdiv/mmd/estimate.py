@@ -8,6 +8,7 @@ from typing import overload
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
@@ -61,6 +62,7 @@ def mmd2(
 ) -> Values: ...
 
 
+@documented
 def mmd2(
     x: object,
     y: object,
@@ -110,8 +112,7 @@ def mmd2(
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them (for "paired", both
         members of the pair).
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
     progress : bool or callable, optional
         True for a bar on standard error, or a function of (done, total), called on the
         calling thread. Every pass over the pairs counts from 0.
@@ -127,9 +128,8 @@ def mmd2(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the median bandwidth is zero.
-    OverflowError
-        If kernel values are too large for their floating-point type.
+        If an argument is invalid, or the median bandwidth is zero.
+    {kernel_overflow}
 
     References
     ----------
@@ -207,6 +207,7 @@ def energy_distance(
 ) -> float: ...
 
 
+@documented
 def energy_distance(
     x: object,
     y: object,
@@ -233,13 +234,7 @@ def energy_distance(
         β in the open interval (0, 2).
     estimator : {"biased", "unbiased", "paired"}, default "biased"
         As in `mmd2`; the literature uses the V-statistic, which is "biased".
-    x_weights, y_weights : array_like, shapes (n,) and (m,), optional
-        As in `mmd2`.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `mmd2`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
+    x_weights, y_weights, nan_policy, n_threads, progress
         As in `mmd2`.
 
     Returns
@@ -250,8 +245,7 @@ def energy_distance(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     References
     ----------
@@ -277,6 +271,7 @@ def energy_distance(
     )
 
 
+@documented
 def witness(
     x: object,
     y: object,
@@ -308,9 +303,7 @@ def witness(
         As in `mmd2`.
     nan_policy : {"raise", "omit"}, default "raise"
         As in `mmd2`, for x and y.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
+    n_threads, progress
         As in `mmd2`.
 
     Returns
@@ -320,10 +313,8 @@ def witness(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
-    OverflowError
-        If kernel values are too large for their floating-point type.
+    {invalid}
+    {kernel_overflow}
 
     References
     ----------

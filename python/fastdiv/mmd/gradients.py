@@ -60,9 +60,7 @@ def mmd2_and_grad(
     nan_policy : {"raise", "omit"}, default "raise"
         As in `mmd2`. Rows that are dropped have the gradient 0, by their weights too, and are not
         among the n and m above.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
+    n_threads, progress
         As in `mmd2`.
 
     Returns
@@ -79,7 +77,7 @@ def mmd2_and_grad(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, a kernel is a `Callback`, or has no bandwidth where
+        If an argument is invalid, a kernel is a `Callback`, or has no bandwidth where
         it is differentiated by it.
     OverflowError
         If kernel values or gradients are too large for their floating-point type.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
@@ -51,6 +52,7 @@ class KID:
     subset_size: int
 
 
+@documented
 def kid(
     x: object,
     y: object,
@@ -96,10 +98,8 @@ def kid(
     rng : None, int or numpy.random.Generator, optional
         Source of the subsets. The same one gives the same subsets, and the same bits for any
         number of threads.
-    nan_policy : {"raise", "omit"}, default "raise"
+    nan_policy, n_threads
         As in `mmd2`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
         As in `mmd2`; where subsets are taken one by one, it counts them.
 
@@ -110,10 +110,8 @@ def kid(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
-    OverflowError
-        If kernel values are too large for their floating-point type.
+    {invalid}
+    {kernel_overflow}
 
     References
     ----------

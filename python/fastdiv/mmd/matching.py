@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
@@ -63,6 +64,7 @@ class KernelMeanMatching:
     kernel: Kernel
 
 
+@documented
 def kernel_mean_matching(
     x: object,
     y: object,
@@ -110,8 +112,7 @@ def kernel_mean_matching(
         meets every tolerance: 1e-14 of the largest of the three terms of MMD² at equal weights.
     max_iter : int, default 10⁶
         Most steps to take.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
     progress : bool or callable, optional
         As in `mmd2`, of every pass over the pairs; in between, steps are counted up to `max_iter`,
         few of which are usually needed, and in the end up to those that were.
@@ -129,7 +130,7 @@ def kernel_mean_matching(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, the median bandwidth is zero, or rows are met for which
+        If an argument is invalid, the median bandwidth is zero, or rows are met for which
         the kernel is not conditionally positive definite.
     OverflowError
         If kernel values are too large for float64.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
@@ -91,6 +92,7 @@ def mmd_test(
 ) -> list[TwoSampleResult]: ...
 
 
+@documented
 def mmd_test(
     x: object,
     y: object,
@@ -134,11 +136,7 @@ def mmd_test(
     rng : None, int or numpy.random.Generator, optional
         Source of the reorderings, ``numpy.random.default_rng(rng)``. The same one gives
         the same bits for any number of threads.
-    nan_policy : {"raise", "omit"}, default "raise"
-        As in `mmd2`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
-    progress : bool or callable, optional
+    nan_policy, n_threads, progress
         As in `mmd2`.
 
     Returns
@@ -149,9 +147,8 @@ def mmd_test(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the median bandwidth is zero.
-    OverflowError
-        If kernel values are too large for their floating-point type.
+        If an argument is invalid, or the median bandwidth is zero.
+    {kernel_overflow}
 
     References
     ----------

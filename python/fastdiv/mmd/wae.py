@@ -8,6 +8,7 @@ from typing import overload
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
@@ -73,10 +74,8 @@ def wae_mmd(
     ----------
     z, z_prior : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Codes, and draws of the prior, as in `mmd2`; at least two of each. float32 stays float32.
-    kernel, prior, sigma2_p
+    kernel, prior, sigma2_p, n_threads
         As in `wae_kernel`.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
     progress : bool or callable, optional
         As in `mmd2`.
 
@@ -90,7 +89,7 @@ def wae_mmd(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the bandwidth of ``kernel="rbf"`` is zero.
+        If an argument is invalid, or the bandwidth of ``kernel="rbf"`` is zero.
 
     References
     ----------
@@ -112,6 +111,7 @@ def wae_mmd(
     return mmd2(codes, draws, chosen, n_threads=n_threads, progress=progress)
 
 
+@documented
 def wae_kernel(
     z: object,
     z_prior: object,
@@ -142,8 +142,7 @@ def wae_kernel(
         The prior z_prior was drawn from.
     sigma2_p : float, default 1.0
         σ²_p > 0, the variance of each coordinate of a normal prior, in squared units of z.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
@@ -153,7 +152,7 @@ def wae_kernel(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or the bandwidth of ``kernel="rbf"`` is zero.
+        If an argument is invalid, or the bandwidth of ``kernel="rbf"`` is zero.
     OverflowError
         If squared distances are too large for float64.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
@@ -39,6 +40,7 @@ class HybridProduct(NamedTuple):
     bound: NDArray[np.float32]
 
 
+@documented
 def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -> HybridProduct:
     """
     Multiply floating-point rows by quantised weights, x Wᵀ, in integer arithmetic.
@@ -62,8 +64,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
         Activations; trailing axes are flattened to K features.
     weights : QuantizedRows, shape (m, K)
         W, one row per output, with or without zero points.
-    n_threads : int, optional
-        Number of threads; see `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
@@ -72,8 +73,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
     OverflowError
         If a value or its bound is too large for float32.
 

@@ -41,7 +41,7 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, x holds NaN or infinite values, or values too large
+        If an argument is invalid, x holds NaN or infinite values, or values too large
         for a float32 scale.
 
     References
