@@ -6,6 +6,7 @@ Every function here turns kernel sums over pairs (`fastdiv._sums`) into a statis
 Files
 -----
 bandwidth: the median distance, the usual bandwidth of a kernel
+call_options: types of the keyword options of several overloads
 cmmd: `cmmd`, for CLIP embeddings
 estimate: `mmd2`, `energy_distance` and `witness`
 gradients: `mmd2_and_grad`

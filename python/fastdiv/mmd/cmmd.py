@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -16,28 +16,21 @@ from fastdiv.quantized import bounds
 from fastdiv.quantized.bounds import QuantizedEstimate
 from fastdiv.quantized.norms import norms
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastdiv.mmd.call_options import SampleOptions
+
 _CMMD_BANDWIDTH = 10.0
 
 
 @overload
 def cmmd(  # type: ignore[overload-overlap]
-    x: QuantizedRows,
-    y: QuantizedRows,
-    *,
-    normalize: bool = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: QuantizedRows, y: QuantizedRows, *, normalize: bool = ..., **options: Unpack[SampleOptions]
 ) -> QuantizedEstimate: ...
 @overload
 def cmmd(
-    x: object,
-    y: object,
-    *,
-    normalize: bool = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, *, normalize: bool = ..., **options: Unpack[SampleOptions]
 ) -> float: ...
 
 

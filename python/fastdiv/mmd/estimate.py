@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from fastdiv.mmd import bandwidth
 from fastdiv.quantized import bounds as _quantization
 from fastdiv.quantized.bounds import QuantizedEstimate
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastdiv.mmd.call_options import EstimateOptions
+
 _DEFAULT = RBF()
 
 
@@ -26,39 +31,15 @@ def mmd2(  # type: ignore[overload-overlap]
     x: QuantizedRows,
     y: QuantizedRows,
     kernel: Kernel | Sequence[Kernel] = ...,
-    *,
-    estimator: str = ...,
-    x_weights: object = ...,
-    y_weights: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    **options: Unpack[EstimateOptions],
 ) -> QuantizedEstimate: ...
 @overload
 def mmd2(
-    x: object,
-    y: object,
-    kernel: Kernel = ...,
-    *,
-    estimator: str = ...,
-    x_weights: object = ...,
-    y_weights: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, kernel: Kernel = ..., **options: Unpack[EstimateOptions]
 ) -> float: ...
 @overload
 def mmd2(
-    x: object,
-    y: object,
-    kernel: Sequence[Kernel],
-    *,
-    estimator: str = ...,
-    x_weights: object = ...,
-    y_weights: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, kernel: Sequence[Kernel], **options: Unpack[EstimateOptions]
 ) -> Values: ...
 
 
@@ -181,29 +162,11 @@ def mmd2(
 
 @overload
 def energy_distance(  # type: ignore[overload-overlap]
-    x: QuantizedRows,
-    y: QuantizedRows,
-    *,
-    exponent: float = ...,
-    estimator: str = ...,
-    x_weights: object = ...,
-    y_weights: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: QuantizedRows, y: QuantizedRows, *, exponent: float = ..., **options: Unpack[EstimateOptions]
 ) -> QuantizedEstimate: ...
 @overload
 def energy_distance(
-    x: object,
-    y: object,
-    *,
-    exponent: float = ...,
-    estimator: str = ...,
-    x_weights: object = ...,
-    y_weights: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, *, exponent: float = ..., **options: Unpack[EstimateOptions]
 ) -> float: ...
 
 

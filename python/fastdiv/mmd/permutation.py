@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from fastdiv._sums import reductions
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
 from fastdiv.mmd import bandwidth
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastdiv.mmd.call_options import PermutationOptions
 
 _DEFAULT = RBF()
 
@@ -64,31 +69,11 @@ class TwoSampleResult:
 
 @overload
 def mmd_test(
-    x: object,
-    y: object,
-    kernel: Kernel = ...,
-    *,
-    estimator: str = ...,
-    n_resamples: int = ...,
-    permutations: object = ...,
-    rng: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, kernel: Kernel = ..., **options: Unpack[PermutationOptions]
 ) -> TwoSampleResult: ...
 @overload
 def mmd_test(
-    x: object,
-    y: object,
-    kernel: Sequence[Kernel],
-    *,
-    estimator: str = ...,
-    n_resamples: int = ...,
-    permutations: object = ...,
-    rng: object = ...,
-    nan_policy: str = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    x: object, y: object, kernel: Sequence[Kernel], **options: Unpack[PermutationOptions]
 ) -> list[TwoSampleResult]: ...
 
 

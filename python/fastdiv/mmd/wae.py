@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from fastdiv._engine.types import Sample, Values
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized.bounds import QuantizedEstimate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastdiv.mmd.call_options import PassOptions
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")
@@ -29,8 +34,7 @@ def wae_mmd(  # type: ignore[overload-overlap]
     kernel: str = ...,
     prior: str = ...,
     sigma2_p: float = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    **options: Unpack[PassOptions],
 ) -> QuantizedEstimate: ...
 @overload
 def wae_mmd(
@@ -40,8 +44,7 @@ def wae_mmd(
     kernel: str = ...,
     prior: str = ...,
     sigma2_p: float = ...,
-    n_threads: int | None = ...,
-    progress: object = ...,
+    **options: Unpack[PassOptions],
 ) -> float: ...
 
 
