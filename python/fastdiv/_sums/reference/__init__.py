@@ -1,8 +1,20 @@
 """
 The definition of every reduction, in plain NumPy.
 
-Short and dense, O(n²) memory, float64 throughout. The compiled core has the same
-functions with the same signatures and is tested against this module.
+Short and dense, O(n²) memory, float64 throughout. The compiled core has the same functions, which
+`fastdiv._engine.backend` declares, and is tested against these. Docstrings give the shape of the
+result; it is float64 unless they say otherwise.
+
+Arguments of many functions
+---------------------------
+x, y : samples, (n, d) and (m, d), of one dtype, float32 or float64, or both quantised
+x_weights, y_weights, weights : weights of rows, from 0 to about 1
+kernels : groups (base, scale, terms), one for each base and scale; see `fastdiv.kernels.lower`
+n_outputs : number of sums of terms
+metric : "euclidean" or "cityblock"
+codes : number of the cluster of each row
+n_threads : without effect here; 0 is the default
+progress : called with (done, total), here once
 
 Files
 -----
@@ -15,7 +27,7 @@ labels: sums and extremes over pairs of rows, by label
 log_ratios: moments of log ratios of densities
 pairs: sums of kernels over pairs of rows
 quantized: products of quantised rows
-rows: rows in float64, the first value that is not finite, and the report of progress
+rows: the first value that is not finite, and the report of progress
 weighted: sums over weighted pairs of rows, with gradients
 """
 

@@ -21,39 +21,22 @@ def cluster_sums(
     progress: Progress | None,
 ) -> Values:
     """
-    Sum over the rows x of each cluster, seen from its centre c.
+    Sum over the rows x of each cluster, seen from its centre c, (k, 4 + d).
 
-    Parameters
-    ----------
-    x : ndarray or QuantizedRows, shape (n, d)
-        Rows, float32, float64 or int8.
-    codes : ndarray of int32 or int64, shape (n,)
-        Cluster of each row, from 0 to k − 1; negative where the row is left out.
-    weights : ndarray of float64, shape (n,), or None
-        Of the rows; None stands for 1.
-    centers : ndarray of float64, shape (k, d)
-        Centre of each cluster.
-    offsets : ndarray of float64, shape (k, d), or None
-        Added to the centres, without the rounding of their sum; None stands for 0.
-    name : {"squares", "euclidean", "manhattan", "directions"}
-        The distance D, or what is summed instead; "squares" has D = 0.
-    n_threads, progress
-        As in `pair_sums`.
+    A negative code leaves a row out. The offsets are added to the centres without the rounding of
+    their sum. The columns are the number of rows, Σ w, Σ w ‖x − c‖², Σ w D(x, c) and the vector
+    Σ w (x − c). D is the distance "euclidean" or "manhattan"; for "squares" it is 0.
 
-    Returns
-    -------
-    ndarray of float64, shape (k, 4 + d)
-        Number of rows, Σ w, Σ w ‖x − c‖², Σ w D(x, c), and the vector Σ w (x − c). For
-        "directions": number of rows x = c, Σ w/‖x − c‖ over the others, Σ w over those x = c,
-        Σ w ‖x − c‖, and the vector Σ w (x − c)/‖x − c‖ over the others.
+    For "directions", the columns are the number of rows x = c, Σ w/‖x − c‖ over the others,
+    Σ w over those x = c, Σ w ‖x − c‖, and the vector Σ w (x − c)/‖x − c‖ over the others.
     """
     k = len(centers)
     kept = codes >= 0
-    of = codes[kept]
-    w = np.ones(len(of)) if weights is None else weights[kept]
-    v = in_float64(x[kept]) - centers[of]
+    clusters = codes[kept]
+    w = np.ones(len(clusters)) if weights is None else weights[kept]
+    v = in_float64(x[kept]) - centers[clusters]
     if offsets is not None:
-        v -= offsets[of]
+        v -= offsets[clusters]
     squares = (v**2).sum(axis=1)
     distances = np.abs(v).sum(axis=1) if name == "manhattan" else np.sqrt(squares)
     sums = np.zeros((k, 4 + x.shape[1]))
@@ -66,7 +49,7 @@ def cluster_sums(
         if name == "squares":
             columns[3] = np.zeros_like(w)
     for j, column in enumerate(columns):
-        sums[:, j] = np.bincount(of, weights=column, minlength=k)
+        sums[:, j] = np.bincount(clusters, weights=column, minlength=k)
     report(progress)
     return sums
 
@@ -75,21 +58,9 @@ def center_squares(
     x: Sample, anchors: Values, offsets: Values, n_threads: int, progress: Progress | None
 ) -> Values:
     """
-    Compute the squared Euclidean distances of all rows to centres.
+    Return ‖x − anchor − offset‖², (k, n).
 
-    Parameters
-    ----------
-    x : ndarray or QuantizedRows, shape (n, d)
-        Rows, float32, float64 or int8.
-    anchors, offsets : ndarray of float64, shape (k, d)
-        Centres are their sums: where rows lie far from the origin, that has too few digits.
-    n_threads, progress
-        As in `pair_sums`.
-
-    Returns
-    -------
-    ndarray of float64, shape (k, n)
-        ‖x − anchor − offset‖².
+    The sum of anchor and offset alone has too few digits where rows lie far from the origin.
     """
     rows = in_float64(x)
     squares = np.empty((len(anchors), len(rows)))
@@ -100,22 +71,8 @@ def center_squares(
 
 
 def first_rows(codes: Codes, n_clusters: int) -> NDArray[np.int64]:
-    """
-    Find the first row of each cluster.
-
-    Parameters
-    ----------
-    codes : ndarray of int32 or int64, shape (n,)
-        Cluster of each row, below `n_clusters`; negative where the row is left out.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_clusters,)
-        −1 for a cluster without rows.
-    """
+    """Return the first row of each cluster, (n_clusters,), or −1 where there is none."""
     first = np.full(n_clusters, -1)
     rows = np.flatnonzero(codes >= 0)[::-1]
-    first[codes[rows]] = rows  # of several the last counts: the first row
+    first[codes[rows]] = rows  # the last of several counts, which is the first row
     return first

@@ -9,39 +9,18 @@ _n_threads = 1
 
 
 def set_num_threads(n: int) -> None:
-    """
-    Remember a number of threads; the reference itself has one.
-
-    Parameters
-    ----------
-    n : int
-        At least 1.
-    """
+    """Remember a number of threads; the reference itself has one."""
     global _n_threads
     _n_threads = n
 
 
 def get_num_threads() -> int:
-    """
-    Return the remembered number of threads.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
+    """Return the remembered number of threads."""
     return _n_threads
 
 
 def config() -> dict[str, object]:
-    """
-    Describe the backend.
-
-    Returns
-    -------
-    dict
-        The keys of the compiled core's description.
-    """
+    """Return the keys of the compiled core's description, with the reference's values."""
     return {
         "version": "reference",
         "isa": "numpy",

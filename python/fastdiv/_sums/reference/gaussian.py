@@ -20,27 +20,12 @@ def gaussian_kl(
     progress: Progress | None,
 ) -> Values:
     """
-    Compute Kullback-Leibler divergences between Gaussians.
+    Return the Kullback-Leibler divergences between Gaussians, (...).
 
-    Parameters
-    ----------
-    p_mean, q_mean : ndarray, shape (..., d)
-        Means of one dtype and one shape.
-    p_name, q_name : str
-        What the parameters are: an argument of `fastdiv.Gaussian`.
-    p_parameter, q_parameter : ndarray, shape (..., d) or (..., d, d)
-        Parameters of the same dtype and batch shape.
-    n_threads : int
-        0 is the default. One thread serves here.
-    progress : callable or None
-        Called with (done, total).
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        With M = L_q⁻¹ L_p and z = L_q⁻¹ (mean_p − mean_q):
-        ½ (Σᵢ (Mᵢᵢ² − 1 − 2 log Mᵢᵢ) + Σ_{i>j} Mᵢⱼ² + |z|²); NaN where a matrix is not positive
-        definite.
+    A name says what a parameter is: an argument of `fastdiv.Gaussian`. With M = L_q⁻¹ L_p and
+    z = L_q⁻¹ (mean_p − mean_q), the divergence is
+    ½ (Σᵢ (Mᵢᵢ² − 1 − 2 log Mᵢᵢ) + Σ_{i>j} Mᵢⱼ² + |z|²). It is NaN where a matrix is not positive
+    definite.
     """
     l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
     m = np.tril(np.linalg.inv(l_q) @ l_p)
@@ -62,29 +47,19 @@ def diagonal_gradients(
     n_threads: int,
 ) -> tuple[Values, Values, Values]:
     """
-    Differentiate the divergences between diagonal Gaussians.
+    Differentiate `gaussian_kl` of diagonal Gaussians, three times (..., d).
 
-    Parameters
-    ----------
-    p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads
-        As in `gaussian_kl`, all of shape (..., d).
-    of_q : bool
-        Whether the last result is wanted; else it is empty.
-
-    Returns
-    -------
-    ndarrays of float64, shape (..., d)
-        By the means of p, by the parameters of p, and by those of q. With
-        z = (mean_p − mean_q)/σ_q they are z/σ_q, (σ_p²/σ_q² − 1) d log σ_p/dp and
-        −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq.
+    With z = (mean_p − mean_q)/σ_q, the gradients are z/σ_q with respect to the means of p,
+    (σ_p²/σ_q² − 1) d log σ_p/dp with respect to the parameters of p, and
+    −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq with respect to those of q. The last is empty unless `of_q`.
     """
     log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
     inverse = np.exp(-log_q)
     z = (p_mean.astype(np.float64) - q_mean) * inverse
     ratio_less_1 = np.expm1(2 * (log_p - log_q))
-    by_p = ratio_less_1 * _chain(p_name, log_p)
-    by_q = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
-    return z * inverse, by_p, by_q if of_q else np.empty(0)
+    p_gradient = ratio_less_1 * _chain(p_name, log_p)
+    q_gradient = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
+    return z * inverse, p_gradient, q_gradient if of_q else np.empty(0)
 
 
 def kl_from_products(
@@ -97,25 +72,9 @@ def kl_from_products(
     progress: Progress | None,
 ) -> Values:
     """
-    Halve the products of all pairs of rows, plus their offsets.
+    Return (aᵢ·bⱼ + a_offsetᵢ + b_offsetⱼ)/2, (n, m).
 
-    Parameters
-    ----------
-    a, b : ndarray of float64, shapes (n, k) and (m, k)
-        Features.
-    a_offset, b_offset : ndarray of float64, shapes (n,) and (m,)
-        Added to the product of row i of a and row j of b.
-    tolerance : float
-        Relative error to keep.
-    n_threads : int
-        0 is the default. One thread serves here.
-    progress : callable or None
-        Called with (done, total).
-
-    Returns
-    -------
-    ndarray of float64, shape (n, m)
-        (aᵢ·bⱼ + offsets)/2; NaN where rounding may exceed the tolerance.
+    It is NaN where rounding may exceed the relative tolerance.
     """
     twice = a @ b.T + a_offset[:, None] + b_offset
     norms = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
@@ -127,22 +86,10 @@ def kl_from_products(
 
 def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uint8]:
     """
-    Say what is wrong with the parameter matrices of Gaussians.
+    Return the first fault of each matrix of parameters, (...).
 
-    Parameters
-    ----------
-    matrices : ndarray, shape (..., d, d)
-        Parameters.
-    name : {"cov", "scale_tril", "precision"}
-        What they are.
-    n_threads : int
-        0 is the default. One thread serves here.
-
-    Returns
-    -------
-    ndarray of uint8, shape (...)
-        0 for nothing, 1 not finite, 2 not symmetric, 3 not positive definite, 4 not lower
-        triangular, 5 a zero on the diagonal.
+    0 is no fault, 1 not finite, 2 not symmetric, 3 not positive definite, 4 not lower triangular,
+    and 5 a zero on the diagonal.
     """
     status = np.zeros(matrices.shape[:-2], dtype=np.uint8)
     tolerance = 2.0**-11 if matrices.dtype == np.float32 else 2.0**-26
@@ -165,9 +112,8 @@ def _factors(name: str, parameter: Matrix) -> Values:
     a = parameter.astype(np.float64)
     if name in ("cov", "precision"):
         sigma = a if name == "cov" else np.linalg.inv(a)
-        return np.array([_cholesky(each) for each in sigma.reshape(-1, *a.shape[-2:])]).reshape(
-            a.shape
-        )
+        factors = [_cholesky(matrix) for matrix in sigma.reshape(-1, *a.shape[-2:])]
+        return np.array(factors).reshape(a.shape)
     if name == "scale_tril":
         return np.asarray(a * np.sign(np.diagonal(a, axis1=-2, axis2=-1))[..., None, :])
     std = {"std": a, "var": np.sqrt(a)}.get(name)
@@ -187,6 +133,7 @@ def _cholesky(a: Values) -> Values:
 
 
 def _log_std(name: str, parameter: Matrix) -> Values:
+    """Return log σ."""
     values = parameter.astype(np.float64)
     if name.startswith("log"):
         return values if name == "logstd" else values / 2

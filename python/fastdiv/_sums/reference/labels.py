@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.types import KernelGroup, Progress, Sample, Values
+from fastdiv._sums.reference.distances import distance_matrix
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
-from fastdiv._sums.reference.rows import exact, report
-from fastdiv.kernels.evaluation import (
-    base_values,
-)
+from fastdiv._sums.reference.rows import report
 
 
 def label_sums(
@@ -25,32 +24,18 @@ def label_sums(
     progress: Progress | None,
 ) -> Values:
     """
-    Sum every kernel over the other rows of each label, seen from each row.
+    Sum w_j k(x_i, x_j) over the rows j != i of each label, (n_outputs, k, n).
 
-    Parameters
-    ----------
-    x : ndarray, shape (n, d)
-        Sample, its rows in the order of their labels.
-    weights : ndarray of float64, shape (n,), or None
-        Of the rows: from 0 to about 1; None stands for 1.
-    sizes : ndarray of int64, shape (k,)
-        Rows with label 0, 1, ...; their sum is n.
-    kernels : list of (base, scale, terms)
-        Kernels of a distance, as in `pair_sums`.
-    n_outputs, n_threads, progress
-        As in `pair_sums`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, k, n)
-        Sum over the rows j != i with each label of w_j k(x_i, x_j).
+    The rows are sorted by label, and `sizes` counts those of each. The kernels are those of a
+    distance.
     """
     if any(base == "dot" for base, _, _ in kernels):
         raise ValueError("sums by label take kernels of a distance")
     w = np.ones(len(x)) if weights is None else weights
-    of_label = _sorted_labels(x, sizes) == np.arange(len(sizes))[:, None]
-    rows = exact(x)
-    sums: Values = (of_label * w) @ without_diagonal(kernel_matrix(rows, rows, kernels, n_outputs))
+    has_label = _sorted_labels(x, sizes) == np.arange(len(sizes))[:, None]
+    rows = in_float64(x)
+    k = without_diagonal(kernel_matrix(rows, rows, kernels, n_outputs))
+    sums: Values = (has_label * w) @ k
     report(progress)
     return sums
 
@@ -63,23 +48,12 @@ def label_extremes(
     progress: Progress | None,
 ) -> tuple[float, float]:
     """
-    Find the largest distance within labels, and the smallest between them.
+    Return the largest distance within labels, and the smallest between them.
 
-    Parameters
-    ----------
-    x, sizes, n_threads, progress
-        As in `label_sums`.
-    metric : {"euclidean", "cityblock"}
-        L2 or L1.
-
-    Returns
-    -------
-    within, between : float
-        0 and infinity where there is no such pair.
+    They are 0 and infinity where there is no such pair.
     """
-    labels, rows = _sorted_labels(x, sizes), exact(x)
-    values = base_values("sqdist" if metric == "euclidean" else "l1", rows[:, None], rows[None])
-    distances = np.sqrt(values) if metric == "euclidean" else values
+    labels, rows = _sorted_labels(x, sizes), in_float64(x)
+    distances = distance_matrix(rows, rows, metric)
     same = labels[:, None] == labels
     report(progress)
     return (
@@ -89,6 +63,7 @@ def label_extremes(
 
 
 def _sorted_labels(x: Sample, sizes: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the label of each row."""
     if (sizes < 0).any() or sizes.sum() != len(x):
         raise ValueError("the sizes of the labels must be >= 0 and add up to the rows")
     return np.repeat(np.arange(len(sizes)), sizes)

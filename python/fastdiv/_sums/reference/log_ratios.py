@@ -11,22 +11,11 @@ from fastdiv._engine.types import Matrix, Values
 
 def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: int) -> Values:
     """
-    Compute mean and spread of the estimates that draws of p give of KL(p ‖ q).
+    Return the mean of each column's estimates of KL(p ‖ q), and their squared deviations, (2, m).
 
-    Parameters
-    ----------
-    log_p, log_q : ndarray, shape (n, m)
-        Log densities at the draws in each column, of one dtype.
-    estimator : {"k1", "k2", "k3"}
-        With l = log q − log p: −l, l²/2 or exp(l) − 1 − l.
-    n_threads : int
-        0 is the default. One thread serves here.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, m)
-        Mean, and sum of squared deviations from it (infinite beside an infinite mean). NaN in a
-        column where a log p is not finite or a log q is NaN or +∞.
+    The estimates are "k1", "k2" and "k3" of `LOG_RATIOS`. The squared deviations are summed, and
+    infinite beside an infinite mean. A column is NaN where a log p is not finite, or a log q is NaN
+    or +∞.
     """
     p, q = log_p.astype(np.float64), log_q.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -38,7 +27,7 @@ def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: i
 
 
 def _exp_less_1(a: Values) -> Values:
-    """Return exp(a) − 1 − a; near 0, where it would cancel, by the Taylor series."""
+    """Return exp(a) − 1 − a; use the Taylor series near 0, where it would cancel."""
     series = np.zeros_like(a)
     for n in range(20, 1, -1):
         series = (series * np.where(np.abs(a) < 1, a, 0.0) + 1.0) / n

@@ -10,20 +10,9 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 
 def quantized_products(x: QuantizedRows, w: QuantizedRows, n_threads: int) -> NDArray[np.float32]:
     """
-    Multiply quantised rows with each other.
+    Return x_i · w_j in float32, (n, m).
 
-    Parameters
-    ----------
-    x, w : QuantizedRows, shapes (n, d) and (m, d)
-        Rows.
-    n_threads
-        As in `pair_sums`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, m)
-        x_i · w_j, the exact value rounded to float64 and then to float32; infinite beyond its
-        range.
+    The exact value is rounded to float64 and then to float32; it is infinite beyond its range.
     """
     integers = [
         rows.values - np.int64(0 if rows.zero_point is None else rows.zero_point[:, None])

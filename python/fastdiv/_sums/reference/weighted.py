@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Sample, Values
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
-from fastdiv._sums.reference.rows import exact, report
-from fastdiv.kernels.evaluation import (
-    kernel_gradients,
-    kernel_log_slopes,
-)
+from fastdiv._sums.reference.rows import report
+from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
 
 
 def weighted_sums(
@@ -31,63 +29,55 @@ def weighted_sums(
     progress: Progress | None,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
     """
-    Sum every kernel over weighted pairs; find the gradient of a combination of the sums.
+    Sum every kernel over weighted pairs, and differentiate a combination of the sums.
 
-    Both samples are stacks of b items, computed each by itself.
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (b n, d) and (b m, d)
-        Samples of one dtype, float32 or float64, item after item; or, for b = 1, quantised rows,
-        without gradients.
-    x_weights, y_weights : ndarray of float64, shapes (b n,) and (b m,)
-        Of the rows: from 0 to about 1.
-    factors : ndarray of float64, shape (b, 3)
-        The gradients are those of factors @ (xx, yy, xy).
-    scales : ndarray of float64, shape (b,), optional
-        What the rows of every item are multiplied by in the kernels.
-    row_sums, x_gradient, y_gradient : bool
-        What is wanted beside the sums; the rest comes back with no rows.
-    kernels, n_outputs, n_threads, progress
-        As in `pair_sums`.
+    Both samples are stacks of b items of n and m rows, each item computed by itself. The kernels
+    see the rows of an item times its scale. Quantised rows are one item and have no gradients.
 
     Returns
     -------
-    sums : ndarray of float64, shape (b, n_outputs, 3)
-        xx = sum over i != j of w_i w_j k(x_i, x_j), yy alike, xy over all pairs of x and y.
-    x_sums, y_sums : ndarrays of float64, shapes (2, b, n_outputs, n) and (2, b, n_outputs, m)
-        At each row, the weighted sums over the other rows of its sample and over the other
-        sample.
-    x_gradients, y_gradients : ndarrays, shapes (b, n_outputs, n, d) and (b, n_outputs, m, d)
-        By the rows of x and of y, in their dtype.
+    sums : shape (b, n_outputs, 3)
+        xx = Σ w_i w_j k(x_i, x_j) over i != j, likewise yy, and xy over all pairs of x and y.
+    x_sums, y_sums : shapes (2, b, n_outputs, n) and (2, b, n_outputs, m)
+        For each row, the weighted sums over the other rows of its sample and over the other
+        sample. They have no rows unless `row_sums` is set.
+    x_gradients, y_gradients : shapes (b, n_outputs, n, d) and (b, n_outputs, m, d)
+        Gradients of factors @ (xx, yy, xy) with respect to x and y, in their dtype. They have no
+        rows unless `x_gradient` or `y_gradient` is set.
     """
-    x, y = exact(x), exact(y)
+    dtype = np.float64 if isinstance(x, QuantizedRows) else x.dtype
+    x, y = in_float64(x), in_float64(y)
     report(progress)
-    wanted = (row_sums, x_gradient, y_gradient)
+    required = (row_sums, x_gradient, y_gradient)
     stacks = (a.reshape(len(factors), -1, *a.shape[1:]) for a in (x, y, x_weights, y_weights))
     d = x.shape[1]
     results = [
-        _weighted_sums((a, b), (u, v), three, wanted, _scaled(kernels, scale, d), n_outputs)
+        _weighted_sums((a, b), (u, v), three, required, _scaled(kernels, scale, d), n_outputs)
         for a, b, u, v, three, scale in zip(
             *stacks, factors, np.ones(len(factors)) if scales is None else scales, strict=True
         )
     ]
-    sums, x_sums, y_sums, by_x, by_y = zip(*results, strict=True)
-    of_rows = np.stack(x_sums, axis=1), np.stack(y_sums, axis=1)
-    return np.stack(sums), *of_rows, np.stack(by_x), np.stack(by_y)
+    sums, x_sums, y_sums, x_gradients, y_gradients = zip(*results, strict=True)
+    return (
+        np.stack(sums),
+        np.stack(x_sums, axis=1),
+        np.stack(y_sums, axis=1),
+        np.stack(x_gradients).astype(dtype),
+        np.stack(y_gradients).astype(dtype),
+    )
 
 
 def _weighted_sums(
     samples: tuple[Matrix, Matrix],
     weights: tuple[Values, Values],
     factors: Values,
-    wanted: tuple[bool, bool, bool],
+    required: tuple[bool, bool, bool],
     kernels: Sequence[KernelGroup],
     n_outputs: int,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
-    """Compute `weighted_sums` for one item; `wanted` are row sums and the two gradients."""
+    """Like `weighted_sums`, but for one item; `required` are the three switches."""
     (x, y), (x_weights, y_weights) = samples, weights
-    row_sums, x_gradient, y_gradient = wanted
+    row_sums, x_gradient, y_gradient = required
     xx = without_diagonal(kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
     yy = without_diagonal(kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
     between = kernel_matrix(x, y, kernels, n_outputs)
@@ -95,24 +85,23 @@ def _weighted_sums(
     sums = np.stack([xx @ x_weights, yy @ y_weights, xy @ x_weights], axis=-1)
 
     def gradient(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
-        of_pairs = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
-        result: Values = np.einsum("oijk,i,j->oik", of_pairs, a_weights, b_weights)
+        pair_gradients = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
+        result: Values = np.einsum("oijk,i,j->oik", pair_gradients, a_weights, b_weights)
         return result
 
     gradients = []
-    for is_wanted, factor, a, a_weights, b, b_weights in (
+    for is_required, factor, a, a_weights, b, b_weights in (
         (x_gradient, factors[0], x, x_weights, y, y_weights),
         (y_gradient, factors[1], y, y_weights, x, x_weights),
     ):
-        if not is_wanted:
-            gradients.append(np.empty((n_outputs, 0, a.shape[1]), a.dtype))
+        if not is_required:
+            gradients.append(np.empty((n_outputs, 0, a.shape[1])))
             continue
         within = 2.0 * factor * gradient(a, a, a_weights, a_weights)
-        # the pairs (i, i), which do not count
-        itself = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
-        within -= 2.0 * factor * itself
-        both = within + factors[2] * gradient(a, b, a_weights, b_weights)
-        gradients.append(both.astype(a.dtype))
+        # The pairs (i, i) do not count.
+        diagonal = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
+        within -= 2.0 * factor * diagonal
+        gradients.append(within + factors[2] * gradient(a, b, a_weights, b_weights))
     x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
     if not row_sums:
         x_sums = y_sums = np.empty((2, n_outputs, 0))
@@ -129,35 +118,23 @@ def log_slope_sums(
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """
-    Sum `kernel_log_slopes` over weighted pairs.
-
-    Parameters
-    ----------
-    x, y, x_weights, y_weights, kernels, n_outputs, n_threads, progress
-        As in `weighted_sums`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, 3)
-        Over the pairs of x, of y and between them, as the first result of `weighted_sums`.
-    """
-    x, y = exact(x), exact(y)
+    """Like `weighted_sums`, but return the sums of `kernel_log_slopes` alone, (n_outputs, 3)."""
+    x, y = in_float64(x), in_float64(y)
     report(progress)
 
-    def total(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
-        slopes = kernel_log_slopes(a[:, None], b[None], kernels, n_outputs)
-        if a is b:
-            without_diagonal(slopes)
-        of_pairs: Values = slopes @ b_weights @ a_weights
-        return of_pairs
+    def slopes(a: Matrix, b: Matrix) -> Values:
+        return kernel_log_slopes(a[:, None], b[None], kernels, n_outputs)
 
-    (u, v) = (x_weights, y_weights)
-    return np.stack([total(x, x, u, u), total(y, y, v, v), total(x, y, u, v)], axis=-1)
+    sums = [
+        without_diagonal(slopes(x, x)) @ x_weights @ x_weights,
+        without_diagonal(slopes(y, y)) @ y_weights @ y_weights,
+        slopes(x, y) @ y_weights @ x_weights,
+    ]
+    return np.stack(sums, axis=-1)
 
 
 def _scaled(kernels: Sequence[KernelGroup], factor: float, d: int) -> list[KernelGroup]:
-    """Return the kernels for rows that are multiplied by a factor first."""
+    """Return the kernels of rows that are multiplied by a factor first."""
     return [
         (base, factor * (np.ones(d) if scale is None else scale), terms)
         for base, scale, terms in kernels
