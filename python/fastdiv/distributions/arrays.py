@@ -68,7 +68,7 @@ def check_range(
     name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
 ) -> None:
     """Refuse values that are not finite, or not positive if they have to be, except for padding."""
-    values = distinct(a)
+    values = distinct(a)  # min and max hand NaN on, read each value once and need no memory
     if values.size == 0:
         return
     low, high = values.min(), values.max()

@@ -22,7 +22,7 @@ ILL_DEFINED = (
     "ill-defined: one has probabilities, the other a density, and neither has mass where the "
     "other has"
 )
-"""What an error says of a discrete distribution beside a continuous one."""
+"""Reason why a discrete and a continuous distribution have no divergence, for errors."""
 
 _AT_ONCE = 1 << 20
 """Probabilities computed at a time where the results are no more than a few per row."""
@@ -41,7 +41,7 @@ class Categorical:
     ``logits`` (..., k) exp(logits_i) / Σ exp(logits)
     ========== ======== ==============================================
 
-    Nothing is copied; the arrays must not change while the distribution is in use.
+    Nothing is copied. The arrays must not change while the distribution is in use.
 
     Parameters
     ----------
@@ -50,13 +50,14 @@ class Categorical:
         2⁻²⁶ for float64) and are divided by their sum. Half types become float32, integers
         float64.
     logits : array_like, shape (..., k), optional
-        Log probabilities up to a constant per distribution: any real numbers; −inf, though not
-        for all, makes a category impossible. Probabilities below e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in
-        float64 count as 0 in sums, except that KL remains +inf where q alone is 0.
+        Log probabilities up to a constant per distribution: any real numbers. −inf makes a
+        category impossible, and must not stand for all of them. In sums, probabilities below
+        e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in float64 count as 0, but KL remains +inf where q alone is 0.
     where : array_like of bool, optional
-        Mask that broadcasts to the batch shape. What it leaves out is padding: its values may be
-        anything, NaN included. Entropies, log probabilities of categories and divergences of
-        padding are 0; draws, `probs` and `logits` are those of the uniform distribution. See `kl`.
+        Mask that broadcasts to the batch shape. Items that it leaves out are padding: their
+        values may be anything, NaN included. Entropies, log probabilities of categories and
+        divergences of padding are 0. Its draws, `probs` and `logits` are those of the uniform
+        distribution.
 
     Attributes
     ----------
@@ -70,7 +71,7 @@ class Categorical:
     Raises
     ------
     TypeError, ValueError
-        If not exactly one parameter is given or a value is invalid; the message names
+        If not exactly one parameter is given or a value is invalid. The message names
         the argument and the batch index.
 
     Examples
@@ -105,19 +106,18 @@ class Categorical:
             raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
         self.parametrisation, self.parameter = name, a
         self.where = None if where is None else _inputs.mask(where, "where", self.batch_shape)
-        # A row that a stride of 0 repeats is looked at once.
-        rows = distinct(a, 1)
+        rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
         self._normalisers = np.broadcast_to(normalisers, (*self.batch_shape, 2))
         self._check()
 
     def _check(self) -> None:
-        extreme, rest = self._normalisers[..., 0], self._normalisers[..., 1]
+        extreme, total = self._normalisers[..., 0], self._normalisers[..., 1]
         if self.parametrisation == "logits":
-            good = np.isfinite(extreme) & np.isfinite(rest)
+            good = np.isfinite(extreme) & np.isfinite(total)
         else:
             tolerance = _sum_tolerance(self.dtype)
-            good = (extreme >= 0) & (np.abs(rest - 1) <= tolerance)
+            good = (extreme >= 0) & (np.abs(total - 1) <= tolerance)
         if self.where is not None:
             good = good | ~self.where
         if good.all():
@@ -174,7 +174,7 @@ class Categorical:
         Returns
         -------
         ndarray of float64, shape batch_shape
-            Entropies in nats, from 0 to log k; 0 for padding.
+            Entropies in nats, from 0 to log k, 0 for padding.
 
         Examples
         --------
@@ -198,12 +198,12 @@ class Categorical:
         Parameters
         ----------
         index : array_like of int
-            Categories 0, …, k − 1; their shape broadcasts against the batch shape.
+            Categories 0, …, k − 1. Their shape broadcasts against the batch shape.
 
         Returns
         -------
         ndarray of float64, shape ``np.broadcast_shapes(index.shape, batch_shape)``
-            Log probabilities in nats, −inf for impossible categories; 0 for padding.
+            Log probabilities in nats, −inf for impossible categories, 0 for padding.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class Categorical:
         Returns
         -------
         ndarray of `dtype`, shape (*batch_shape, k)
-            Non-negative; each distribution sums to 1.
+            Probabilities of which each distribution's sum to 1.
 
         Examples
         --------
@@ -273,12 +273,12 @@ class Categorical:
 
     def _log(self, values: Matrix, normalisers: Values) -> Values:
         """Turn values of the parameter into log probabilities."""
-        extreme, rest = normalisers[..., 0], normalisers[..., 1]
+        extreme, total = normalisers[..., 0], normalisers[..., 1]
         values = values.astype(np.float64)
-        with np.errstate(all="ignore"):  # to -inf, far below what counts; padding is anything
+        with np.errstate(all="ignore"):  # padding may hold anything, and tiny values become -inf
             if self.parametrisation == "logits":
-                return np.asarray((values - extreme) - np.log1p(rest))
-            return np.asarray(np.log(values / rest))
+                return np.asarray((values - extreme) - np.log1p(total))
+            return np.asarray(np.log(values / total))
 
     @documented
     def sample(self, n: int, *, rng: object = None) -> NDArray[np.int64]:
@@ -294,8 +294,8 @@ class Categorical:
         Returns
         -------
         ndarray of int64, shape (n, *batch_shape)
-            Categories, never an impossible one: where the distribution function passes a uniform
-            number.
+            Categories at which the distribution function passes a uniform number, never an
+            impossible one.
 
         Examples
         --------
@@ -349,13 +349,10 @@ def _blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
     """
     Cut rows of k categories into blocks, so that temporaries stay small.
 
-    Few rows a block, whatever k: `sample` adds their numbers to running sums, which costs digits.
+    A block has few rows, whatever k. `sample` adds row numbers to running sums, which costs digits.
     """
     step = min(4096, max(1, _AT_ONCE // k))
     return (np.arange(start, min(rows, start + step)) for start in range(0, rows, step))
-
-
-# --- two of them -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -384,7 +381,7 @@ class CategoricalPair:
         return cls(p, q, _inputs.broadcast_batches(shapes))
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
-        """Return the items to compute: `where`, or what is not padding of p or q."""
+        """Return the items to compute: `where`, or all but the padding of p and q."""
         masks = {"p": self.p.where, "q": self.q.where}
         return chosen_items(where, masks, self.batch_shape)
 
@@ -405,14 +402,14 @@ class CategoricalPair:
     def gradients(
         self, values: Values, chosen: NDArray[np.bool_] | None
     ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
-        """Return the gradients of the sum of the divergences `values`; see `kl_and_grad`."""
+        """Return the gradients of the sum of the divergences `values`, as `kl_and_grad` does."""
         if np.isinf(values).any():
             index = first_index(np.isinf(values))
             raise ValueError(
                 "the divergence must be finite to have a gradient; q = 0 < p in a category"
                 f"{at(index)}"
             )
-        grad_p, grad_q = (_Gradient(each, self.batch_shape) for each in (self.p, self.q))
+        grad_p, grad_q = (_Gradient(side, self.batch_shape) for side in (self.p, self.q))
         everything = np.ones(values.shape, bool) if chosen is None else chosen
         with np.errstate(all="ignore"):  # infinities
             for block in _blocks(values.size, 2 * self.p.n_categories):  # two of everything
@@ -424,19 +421,19 @@ class CategoricalPair:
         return grad_p.as_given(), grad_q.as_given()
 
     def lowered(self) -> tuple[Matrix, str, Values, Matrix, str, Values]:
-        """Return what the backends take: arrays of one dtype and batch shape."""
+        """Return the arguments of the backends: arrays of one dtype and batch shape."""
         p, q = self.p, self.q
         dtype: np.dtype[Any] = p.dtype if p.dtype == q.dtype else np.dtype(np.float64)
         return (*self._broadcast(p, dtype), *self._broadcast(q, dtype))
 
-    def _broadcast(self, each: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:
-        values = each.parameter
+    def _broadcast(self, side: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:
+        values = side.parameter
         if values.dtype != dtype:
             values = np.broadcast_to(distinct(values, 1).astype(dtype), values.shape)
         return (
-            np.broadcast_to(values, (*self.batch_shape, each.n_categories)),
-            each.parametrisation,
-            np.broadcast_to(each._normalisers, (*self.batch_shape, 2)),
+            np.broadcast_to(values, (*self.batch_shape, side.n_categories)),
+            side.parametrisation,
+            np.broadcast_to(side._normalisers, (*self.batch_shape, 2)),
         )
 
 
@@ -463,19 +460,19 @@ def _wrt_q(log_p: Values, log_q: Values) -> tuple[Values, Values]:
 class _Gradient:
     """The gradient with respect to one side of a pair, added up row by row."""
 
-    def __init__(self, of: Categorical, batch_shape: tuple[int, ...]) -> None:
-        self._of = of
-        n = math.prod(of.batch_shape)
-        self.rows = np.broadcast_to(np.arange(n).reshape(of.batch_shape), batch_shape).ravel()
-        self._normalisers = of._normalisers.reshape(n, 2)
-        self._shared = of.batch_shape != batch_shape
-        dtype = np.dtype(np.float64) if self._shared else of.dtype
-        self._sum: Matrix = np.zeros((n, of.n_categories), dtype)
+    def __init__(self, side: Categorical, batch_shape: tuple[int, ...]) -> None:
+        self._side = side
+        n = math.prod(side.batch_shape)
+        self.rows = np.broadcast_to(np.arange(n).reshape(side.batch_shape), batch_shape).ravel()
+        self._normalisers = side._normalisers.reshape(n, 2)
+        self._shared = side.batch_shape != batch_shape
+        dtype = np.dtype(np.float64) if self._shared else side.dtype
+        self._sum: Matrix = np.zeros((n, side.n_categories), dtype)
 
     def add(self, rows: NDArray[np.intp], wrt_probs: Values, wrt_logits: Values) -> None:
         """Add gradients with respect to normalised probabilities or to logits."""
         values = wrt_logits
-        if self._of.parametrisation == "probs":
+        if self._side.parametrisation == "probs":
             values = wrt_probs / self._normalisers[rows, 1:]
         if self._shared:
             np.add.at(self._sum, rows, values)
@@ -484,9 +481,6 @@ class _Gradient:
 
     def as_given(self) -> dict[str, Matrix]:
         """Return it in the shape and dtype of the parameter."""
-        parameter = self._of.parameter
-        return {
-            self._of.parametrisation: self._sum.astype(parameter.dtype, copy=False).reshape(
-                parameter.shape
-            )
-        }
+        parameter = self._side.parameter
+        total = self._sum.astype(parameter.dtype, copy=False).reshape(parameter.shape)
+        return {self._side.parametrisation: total}

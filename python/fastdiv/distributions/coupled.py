@@ -12,7 +12,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import apply, factor, half_log_det, log_std, whiten
+from fastdiv.distributions.linear_algebra import half_log_det, unwhiten, whiten
 from fastdiv.distributions.overlaps import less_log
 
 
@@ -28,12 +28,12 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     kappa : float
         Coupling κ, with 1 + dim · κ > 0.
     dim : int, default 1
-        Dimension d of the variable whose density x is; 0 gives (x^κ − 1) / κ.
+        Dimension d of the variable whose density x is. 0 gives (x^κ − 1) / κ.
 
     Returns
     -------
     ndarray of float64, shape of x
-        Values; at x = 0 they are −1/κ for κ > 0 and −∞ otherwise, at ∞ they are −1/κ for κ < 0.
+        Values. At x = 0 they are −1/κ for κ > 0 and −∞ otherwise. At ∞ they are −1/κ for κ < 0.
 
     Raises
     ------
@@ -77,12 +77,12 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     kappa : float
         Coupling κ, with 1 + dim · κ > 0.
     dim : int, default 1
-        Dimension d, at least 0; see `coupled_log`.
+        Dimension d, at least 0. See `coupled_log`.
 
     Returns
     -------
     ndarray of float64, shape of x
-        Values; where 1 + κx ≤ 0 they are 0 for κ > 0 and ∞ for κ < 0.
+        Values. For 1 + κx ≤ 0 they are 0 if κ > 0 and ∞ if κ < 0.
 
     Raises
     ------
@@ -149,7 +149,7 @@ class CoupledNormal:
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid; the message names it and the batch index.
+        If an argument is invalid. The message names it and the batch index.
 
     References
     ----------
@@ -254,7 +254,7 @@ dtype=float64)
         Returns
         -------
         {value_per_point}
-            Log densities in nats; −∞ outside the support, which only κ < 0 bounds.
+            Log densities in nats. They are −∞ outside the support, which only κ < 0 bounds.
 
         Raises
         ------
@@ -295,9 +295,9 @@ dtype=float64)
         Returns
         -------
         ndarray of `dtype`, shape (n, *batch_shape, d)
-            mean + m L u, with u uniform on the unit sphere and the radius m from its exact law:
-            κ m^α is a ratio of Gamma(d/α) and Gamma(1/(ακ)) variables for κ > 0, |κ| m^α is
-            Beta(d/α, (1 + dκ)/(α|κ|) + 1) for κ < 0, m^α/α is Gamma(d/α) for κ = 0.
+            mean + m L u, with u uniform on the unit sphere and the radius m from its exact law.
+            κ m^α is a ratio of Gamma(d/α) and Gamma(1/(ακ)) variables for κ > 0. |κ| m^α is
+            Beta(d/α, (1 + dκ)/(α|κ|) + 1) for κ < 0. m^α/α is Gamma(d/α) for κ = 0.
 
         Raises
         ------
@@ -335,15 +335,10 @@ dtype=float64)
             log_power += math.log(alpha)
         with np.errstate(over="ignore", invalid="ignore"):
             z *= np.exp(log_power / alpha)[..., None]
-            if self.base.is_diagonal:
-                z *= np.exp(log_std(self.base))
-            else:
-                z = apply(factor(self.base), z)
-            z += self.base.mean
-            z = z.astype(self.dtype, copy=False)
-        if not np.isfinite(z).all():
+            x: Matrix = unwhiten(self.base, z).astype(self.dtype, copy=False)
+        if not np.isfinite(x).all():
             raise OverflowError(f"a draw is too large for {self.dtype}; kappa = {k} is too heavy")
-        return z
+        return x
 
     def _log_normaliser(self) -> Values:
         return half_log_det(self.base) + _log_unit(self.kappa, self.alpha, self.dim)

@@ -39,7 +39,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     Returns
     -------
     ndarray of float64, shape batch_shape of p
-        Entropies, in nats for κ = 0; they may be negative.
+        Entropies, in nats for κ = 0. They may be negative.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     """
     member = CoupledNormal._of(p, "p")
     order = Order.of(kappa, alpha, member.dim)
-    return item(_curved(_self_term(member, order), order, 0.0, "the entropy"))
+    return item(_coupled_expm1(_self_term(member, order), order, 0.0, "the entropy"))
 
 
 @documented
@@ -69,15 +69,15 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     Compute the coupled cross entropy H(p, q) = (1/α) ∫ P_κ ln_κ(q^{−α}).
 
     Here P_κ = p^{1+r} / ∫ p^{1+r}, r = ακ/(1 + dκ), is the escort density of p, and ln_κ is
-    `coupled_log` with dim = d. H(p, q) is the sum of `coupled_entropy` and `coupled_kl`. Where they
-    have no closed form, `coupled_cross_entropy_monte_carlo` estimates it from draws.
+    `coupled_log` with dim = d. H(p, q) is the sum of `coupled_entropy` and `coupled_kl`. Without a
+    closed form, `coupled_cross_entropy_monte_carlo` estimates it from draws.
 
     Parameters
     ----------
     p, q : Gaussian or CoupledNormal
         As in `coupled_kl`.
-    kappa : float
-        Coupling κ, with 1 + dκ > 0. For κ = 0 it is `cross_entropy`.
+    {kappa}
+        For κ = 0 it is `cross_entropy`.
     {alpha}
 
     Returns
@@ -102,8 +102,8 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     >>> round(float(coupled_cross_entropy(p, q, 0.5)), 6)
     2.968503
     """
-    order, own, excess = _terms(p, q, kappa, alpha)
-    return item(_curved(own + excess, order, 0.0, "the cross entropy"))
+    order, self_term, excess = _terms(p, q, kappa, alpha)
+    return item(_coupled_expm1(self_term + excess, order, 0.0, "the cross entropy"))
 
 
 @documented
@@ -125,16 +125,16 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
       D = [Z_q^r (1 + κ (tr Σ_q⁻¹ Σ_p + Δᵀ Σ_q⁻¹ Δ)) − Z_p^r (1 + dκ)] / (2κ).
 
     Both are computed from the eigenvalues of Σ_q⁻¹ Σ_p − I as sums of terms that are never
-    negative, each without cancellation, so equal distributions give 0, close ones keep their
-    digits, and κ → 0 gives `kl`. Elsewhere `coupled_kl_monte_carlo` estimates it from draws, with a
+    negative, each without cancellation. Equal distributions give 0, close ones keep their digits,
+    and κ → 0 gives `kl`. Elsewhere `coupled_kl_monte_carlo` estimates it from draws, with a
     standard error.
 
     Parameters
     ----------
     p, q : Gaussian or CoupledNormal
-        Distributions of the same dimension, without a mask `where`; their batch shapes broadcast.
+        Distributions of the same dimension, without a mask `where`. Their batch shapes broadcast.
     kappa : float
-        Coupling κ, with 1 + dκ > 0; for Gaussians, 1 + (d + α) κ > 0.
+        Coupling κ, with 1 + dκ > 0, and 1 + (d + α) κ > 0 for Gaussians.
     {alpha}
 
     Returns
@@ -166,12 +166,10 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
     >>> round(float(coupled_kl(t, CoupledNormal([1.0], std=2.0, kappa=0.5), 0.5)), 6)
     0.968503
     """
-    order, own, excess = _terms(p, q, kappa, alpha)
-    return item(_curved(excess, order, order.r * own, "the divergence"))
+    order, self_term, excess = _terms(p, q, kappa, alpha)
+    return item(_coupled_expm1(excess, order, order.r * self_term, "the divergence"))
 
 
-# --- the terms of the closed forms --------------------------------------------------------
-#
 # With g = log(∫ P_κ p^{−r}) / r and R = log(∫ P_κ q^{−r}) / r − g, which is the Rényi divergence,
 # H(p, q) = expm1(r (g + R)) / (ακ) and D = exp(r g) expm1(r R) / (ακ).
 
@@ -198,14 +196,14 @@ class Order:
 
 def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, Values, Values]:
     """Return the order, g and R."""
-    both = CoupledNormal._of(p, "p"), CoupledNormal._of(q, "q")
-    pair = Pair.of(both[0].base, both[1].base)
+    sides = CoupledNormal._of(p, "p"), CoupledNormal._of(q, "q")
+    pair = Pair.of(sides[0].base, sides[1].base)
     order = Order.of(kappa, alpha, pair.p.dim)
-    if all((each.kappa, each.alpha) == (0.0, 2.0) for each in both):
-        own = _self_term(both[0], order)
+    if all((side.kappa, side.alpha) == (0.0, 2.0) for side in sides):
+        self_term = _self_term(sides[0], order)
         excess = np.asarray(renyi(pair.p, pair.q, 1 + order.r))
-    elif order.kappa > 0 and order.alpha == 2 and all(map(order.belongs_to, both)):
-        own = _self_term(both[0], order)
+    elif order.kappa > 0 and order.alpha == 2 and all(map(order.belongs_to, sides)):
+        self_term = _self_term(sides[0], order)
         excess = pair.map(lambda block: _same_coupling(block, order))
     else:
         raise ValueError(
@@ -213,12 +211,12 @@ def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, V
             "kappa > 0 and alpha = 2 are those of the divergence; elsewhere use "
             "coupled_kl_monte_carlo or coupled_cross_entropy_monte_carlo; got "
             + " and ".join(
-                f"{name} with kappa={each.kappa}, alpha={each.alpha}"
-                for name, each in zip("pq", both, strict=True)
+                f"{name} with kappa={side.kappa}, alpha={side.alpha}"
+                for name, side in zip("pq", sides, strict=True)
             )
             + f" for kappa={order.kappa}, alpha={order.alpha}"
         )
-    return order, own, excess
+    return order, self_term, excess
 
 
 def _self_term(p: CoupledNormal, order: Order) -> Values:
@@ -243,18 +241,18 @@ def _self_term(p: CoupledNormal, order: Order) -> Values:
 
 def _same_coupling(pair: Pair, order: Order) -> Values:
     """Return R of coupled distributions: a mean's logarithm less the mean of logarithms."""
-    c, rest = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + rest = 1
+    c, remaining = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + remaining = 1
     with np.errstate(all="ignore"):
         e, log, z = whitened(pair)
         excess = c * e.sum(axis=-1, keepdims=True)
         mean, log_mean = 1 + excess, np.log1p(excess)
         spread = c * less_log((e - excess) / mean, log - log_mean).sum(axis=-1, keepdims=True)
-        spread += rest * less_log(-excess / mean, -log_mean)
+        spread += remaining * less_log(-excess / mean, -log_mean)
         spread += np.log1p(c * (z * z).sum(axis=-1, keepdims=True) / mean)
     return np.where(np.isfinite(spread), spread / order.r, np.nan)[..., 0]  # NaN: overflow
 
 
-def _curved(value: Values, order: Order, shift: Values | float, name: str) -> Values:
+def _coupled_expm1(value: Values, order: Order, shift: Values | float, name: str) -> Values:
     """Return exp(shift) expm1(r value) / (ακ), in the limit exp(shift) value for κ = 0."""
     infinite = np.isinf(value)
     t = order.r * np.where(infinite, 0.0, value)

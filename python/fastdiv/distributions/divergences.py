@@ -40,19 +40,19 @@ def kl(
 
         KL = Σᵢ pᵢ (exp(lᵢ) − 1 − lᵢ),
 
-    sums of terms that are never negative, each computed without cancellation: equal
-    distributions give exactly 0, close ones keep their digits. The relative error is at most 1e-5
-    for float32 and 1e-12 for float64 parameters; of full matrices it grows with the condition
-    number c like c · 1e-16, relative to the divergence of a change of that size.
+    sums of terms that are never negative, each computed without cancellation. Equal distributions
+    give exactly 0, close ones keep their digits. The relative error is at most 1e-5 for float32
+    and 1e-12 for float64 parameters. For full matrices of condition number c it grows like
+    c · 1e-16, relative to the divergence of a change of that size.
 
-    Categories with p = 0 add 0 log 0 = 0. With p > 0 = q the divergence is +inf: its true value,
-    and no error. Logits are normalised on the way, in O(batch) memory. A categorical and a
-    continuous (for example a relaxed categorical) distribution have no divergence.
+    Categories with p = 0 add 0 log 0 = 0. With p > 0 = q the divergence is +inf, which is its true
+    value and no error. Logits are normalised on the way, in O(batch) memory. A categorical and a
+    continuous distribution, such as a relaxed categorical one, have no divergence.
 
     Parameters
     ----------
     p, q : Gaussian or Categorical
-        Two distributions of one kind, with the same dimension or number of categories; their batch
+        Two distributions of one kind, with the same dimension or number of categories. Their batch
         shapes broadcast. Any two parametrisations go together.
     where : array_like of bool, optional
         Mask that broadcasts to the batch shape of the result. Items that it leaves out are 0,
@@ -115,7 +115,7 @@ def jensen_shannon(
     Parameters
     ----------
     p, q : Categorical
-        Distributions with the same number of categories; their batch shapes broadcast. Between
+        Distributions with the same number of categories. Their batch shapes broadcast. Between
         Gaussians there is no closed form.
     where, reduce, n_threads, progress
         As in `kl`.
@@ -123,8 +123,8 @@ def jensen_shannon(
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)`` or ()
-        Divergences in nats, from 0 to log 2; symmetric in p and q. (The Jensen-Shannon *distance*
-        is the square root.)
+        Divergences in nats, from 0 to log 2, symmetric in p and q. The Jensen-Shannon *distance*
+        is the square root.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     Returns
     -------
     {value_per_pair}
-        Cross entropies in nats; those of Gaussians may be negative. 0 for padding of p or q.
+        Cross entropies in nats, 0 for padding of p or q. Those of Gaussians may be negative.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:
     Returns
     -------
     {value_per_pair}
-        Divergences in nats. (Some authors halve them.)
+        Divergences in nats. Some authors halve them.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     Parameters
     ----------
     x : array_like, shape (..., n, d), or QuantizedRows, shape (n, d)
-        Samples of n rows; leading axes become the batch shape. Quantised rows become float64 a few
+        Samples of n rows. Leading axes become the batch shape. Quantised rows become float64 a few
         at a time.
     ddof : int, default 0
         The sums of squares are divided by n − ddof.
@@ -67,7 +67,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
             cov += centred.swapaxes(-1, -2) @ centred
     if not np.isfinite(cov).all():
         raise OverflowError("the covariance of x overflows; scale the data")
-    # Of rank n − 1 at most.
+    # The rank is n − 1 at most.
     singular = np.ones(batch, dtype=np.bool_) if n <= d else _collinear(cov)
     return Gaussian._fitted(mean, cov / (n - minus), singular)
 

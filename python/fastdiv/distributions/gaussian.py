@@ -23,7 +23,14 @@ from fastdiv.distributions.arrays import (
     item,
     rounded,
 )
-from fastdiv.distributions.linear_algebra import apply, dense, factor, half_log_det, log_std, whiten
+from fastdiv.distributions.linear_algebra import (
+    dense,
+    factor,
+    half_log_det,
+    log_std,
+    unwhiten,
+    whiten,
+)
 
 DIAGONAL = ("std", "var", "logstd", "logvar")
 
@@ -38,7 +45,7 @@ MATRIX_STATUS = {
     4: "must be lower triangular",
     5: "must not have zeros on its diagonal",
 }
-"""What `matrix_status` of the backends finds."""
+"""Complaints about a matrix, by the number that `matrix_status` of the backends returns."""
 
 
 class Gaussian:
@@ -66,40 +73,40 @@ class Gaussian:
     Parameters
     ----------
     mean : array_like, shape (..., d)
-        Means. float32 stays float32 if the other parameter is float32 too; half types become
+        Means. float32 stays float32 if the other parameter is float32 too. Half types become
         float32, integers float64.
     std, var : array_like, optional
         Positive standard deviations or variances.
     logstd, logvar : array_like, optional
         Natural logarithms of standard deviations or variances.
     cov, precision : array_like, optional
-        Symmetric positive definite matrices. Symmetric up to √ε of the largest diagonal entry
-        (ε of the dtype); one of the triangles is used.
+        Positive definite matrices, symmetric up to √ε of the largest diagonal entry (ε of the
+        dtype). One of the triangles is used.
     scale_tril : array_like, optional
-        Lower triangular factors. Entries of the diagonal may be negative (the factor is as
-        valid as the one with the sign of that column turned, which `scale_tril()` returns),
-        but not 0.
+        Lower triangular factors. Entries of the diagonal may be negative, but not 0: turning the
+        sign of a column changes no covariance. `scale_tril()` returns the factor with a positive
+        diagonal.
     where : array_like of bool, optional
-        Mask that broadcasts to the batch shape. What it leaves out is padding: its values are
-        not looked at and may be anything, NaN included. Entropies, log densities and divergences
-        of padding are 0; draws, covariances and factors are those of N(0, I). See `kl`.
+        Mask that broadcasts to the batch shape. Items that it leaves out are padding: their
+        values are not looked at and may be anything, NaN included. Entropies, log densities and
+        divergences of padding are 0. Its draws, covariances and factors are those of N(0, I).
 
     Attributes
     ----------
     mean : ndarray, shape (..., d)
-        Means, broadcast to the batch shape; read-only.
+        Means, broadcast to the batch shape, read-only.
     parametrisation : str
         Name of the argument that gave Σ.
     parameter : ndarray, shape (..., d) or (..., d, d)
-        Its values, broadcast to the batch shape; read-only.
+        Its values, broadcast to the batch shape, read-only.
     where : ndarray of bool or None
         The mask, broadcast to the batch shape.
 
     Raises
     ------
     TypeError, ValueError
-        If not exactly one parameter is given, shapes do not fit, or a value is invalid;
-        the message names the argument and the batch index.
+        If not exactly one parameter is given, shapes do not fit, or a value is invalid.
+        The message names the argument and the batch index.
 
     Examples
     --------
@@ -180,7 +187,6 @@ class Gaussian:
 
     def _check(self) -> None:
         name, parameter = self.parametrisation, self.parameter
-        # np.min and np.max hand NaN on, read each value once and need no memory.
         check_range("mean", self.mean, self.where)
         if name in DIAGONAL:
             check_range(name, parameter, self.where, positive=name in ("std", "var"))
@@ -222,7 +228,7 @@ class Gaussian:
 
     @classmethod
     def _fitted(cls, mean: Matrix, cov: Matrix, singular: NDArray[np.bool_]) -> Gaussian:
-        """Return Gaussians whose covariances are semidefinite by construction, maybe singular."""
+        """Return Gaussians with semidefinite covariances, some of them singular."""
         self = cls.__new__(cls)
         self._set(mean, "cov", cov)
         self._singular = singular
@@ -291,7 +297,7 @@ class Gaussian:
         return filled
 
     def _chosen(self, values: Values) -> Values:
-        """Return values with 0 for padding."""
+        """Set the values of padding to 0."""
         return values if self.where is None else np.where(self.where, values, 0.0)
 
     def entropy(self) -> Values:
@@ -343,26 +349,26 @@ class Gaussian:
         return item(checked(self._log_prob(points), False, "the log density"))
 
     def _log_prob(self, points: Matrix) -> Values:
-        """Return the log densities, with −∞ or NaN for what overflows, block by block."""
+        """Return the log densities by blocks, with −∞ or NaN for what overflows."""
         shape = np.broadcast_shapes(points.shape[:-1], self.batch_shape)
         n = shape[0] if shape else 1
         cuts_self, cuts_points = (
-            len(own) == len(shape) and own[:1] == shape[:1]
-            for own in (self.batch_shape, points.shape[:-1])
+            len(leading) == len(shape) and leading[:1] == shape[:1]
+            for leading in (self.batch_shape, points.shape[:-1])
         )
         # Every block factors the matrices it needs: with d rows that costs no more than the rows.
         least = 1 if self.is_diagonal or cuts_self else self.dim
         step = max(least, arrays.BLOCK * n // max(1, math.prod(shape) * self.dim))
         if step >= n:
-            return self._log_prob_at_once(points)
+            return self._log_prob_of_block(points)
         values = np.empty(shape)
         for start in range(0, n, step):
             rows = slice(start, start + step)
             part = self[rows] if cuts_self else self
-            values[rows] = part._log_prob_at_once(points[rows] if cuts_points else points)
+            values[rows] = part._log_prob_of_block(points[rows] if cuts_points else points)
         return values
 
-    def _log_prob_at_once(self, points: Matrix) -> Values:
+    def _log_prob_of_block(self, points: Matrix) -> Values:
         filled = self._filled()
         with np.errstate(over="ignore", invalid="ignore"):
             z = whiten(filled, points)
@@ -401,12 +407,8 @@ class Gaussian:
         z = generator.standard_normal((count, *self.batch_shape, self.dim))
         filled = self._filled()
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.is_diagonal:
-                z *= np.exp(log_std(filled))
-            else:
-                z = apply(factor(filled), z)
-            z += filled.mean
-        return rounded(z, self.dtype, "a draw")
+            x = unwhiten(filled, z)
+        return rounded(x, self.dtype, "a draw")
 
     def cov(self) -> Matrix:
         """

@@ -16,7 +16,7 @@ from fastdiv.distributions.arrays import blocks, item, rounded
 from fastdiv.distributions.categorical import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import apply, factor_and_whitener, log_std
+from fastdiv.distributions.linear_algebra import factor_and_whitener, log_std, matvec
 from fastdiv.distributions.pair import Pair, own_index
 
 Gradient: TypeAlias = dict[str, Matrix]
@@ -195,14 +195,14 @@ def _chain(g: Gaussian, log: Values) -> Values:
 def _full(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
     (l_p, w_p), (l_q, w_q) = factor_and_whitener(p), factor_and_whitener(q)
-    z = apply(w_q, p.mean.astype(np.float64) - q.mean)
+    z = matvec(w_q, p.mean.astype(np.float64) - q.mean)
     # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are 0 for equals and cancel for none.
     n = w_q @ (l_p - l_q)
     both = n + _transposed(n)
     outer = z[..., :, None] * z[..., None, :]
     wrt_cov_p = 0.5 * _transposed(w_p) @ (both + _transposed(n) @ n) @ w_p
     wrt_cov_q = -0.5 * _transposed(w_q) @ (both + n @ _transposed(n) + outer) @ w_q
-    means = apply(_transposed(w_q), z)
+    means = matvec(_transposed(w_q), z)
     return means, _from_cov(p, l_p, wrt_cov_p), _from_cov(q, l_q, wrt_cov_q)
 
 

@@ -59,7 +59,17 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
     difference = x.astype(np.float64) - p.mean
     if p.is_diagonal:
         return in_units(difference, log_std(p))
-    return apply(whitener(p), difference)
+    return matvec(whitener(p), difference)
+
+
+def unwhiten(p: Gaussian, z: Values) -> Values:
+    """Return mean + L z, a draw of p if z is standard normal. Overwrite z to save memory."""
+    if p.is_diagonal:
+        z *= np.exp(log_std(p))
+    else:
+        z = matvec(factor(p), z)
+    z += p.mean
+    return z
 
 
 def in_units(difference: Values, log_unit: Values) -> Values:
@@ -90,7 +100,7 @@ def _half_log_det(p: Gaussian) -> Values:
     return cast(Values, -log_diagonal if p.parametrisation == "precision" else log_diagonal)
 
 
-def apply(matrices: Values, x: Values) -> Values:
+def matvec(matrices: Values, x: Values) -> Values:
     """Multiply vectors by the matrices of their batch index. Leading axes broadcast."""
     batch = matrices.ndim - 2
     extra = x.shape[: max(0, x.ndim - 1 - batch)]

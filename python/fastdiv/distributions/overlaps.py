@@ -22,24 +22,28 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
 
         D_α = (α/2) Δᵀ S⁻¹ Δ − log(|S| / (|Σ_p|^(1−α) |Σ_q|^α)) / (2 (α − 1)),
 
-    and +∞ where S is not positive definite (the integral diverges; only for α > 1). It is computed
-    from the eigenvalues λ = 1 + e of Σ_q⁻¹ Σ_p, with s = 1 + (1−α) e and ψ(t) = t − log(1 + t), as
-    ½ Σ (ψ(e) + ψ(s − 1)/(α−1)) for α > 1 and ½ Σ (ψ(λ/s − 1) + ψ(1/s − 1) α/(1−α)) for α < 1:
-    terms that are never negative, so that nothing cancels as α → 1, where D_α becomes `kl`, as
-    p → q, or where λ is very small or large.
+    and +∞ where S is not positive definite: the integral diverges, which takes α > 1. With the
+    eigenvalues λ = 1 + e of Σ_q⁻¹ Σ_p, s = 1 + (1−α) e and ψ(t) = t − log(1 + t), the second term
+    is computed as
+
+        ½ Σ (ψ(e) + ψ(s − 1)/(α−1))             for α > 1,
+        ½ Σ (ψ(λ/s − 1) + ψ(1/s − 1) α/(1−α))   for α < 1.
+
+    These terms are never negative. Nothing cancels as α → 1, where D_α becomes `kl`, as p → q, or
+    if λ is very small or large.
 
     Parameters
     ----------
     {gaussians}
     alpha : float
-        Order α > 0; 1 is the Kullback-Leibler divergence.
+        Order α > 0. 1 is the Kullback-Leibler divergence.
     n_threads : int, optional
         Number of threads for α = 1. See `set_num_threads`.
 
     Returns
     -------
     {value_per_pair}
-        Divergences in nats, never negative; 0 for padding of p or q.
+        Divergences in nats, never negative, 0 for padding of p or q.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def bhattacharyya(p: object, q: object) -> Values:
     Returns
     -------
     {value_per_pair}
-        Distances in nats, never negative; symmetric in p and q; 0 for padding of p or q.
+        Distances in nats, never negative, symmetric in p and q, 0 for padding of p or q.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def bhattacharyya(p: object, q: object) -> Values:
 @documented
 def hellinger(p: object, q: object) -> Values:
     """
-    Compute the Hellinger distance H = √(1 − ∫ √(p q)); see `hellinger2` for its square.
+    Compute the Hellinger distance H = √(1 − ∫ √(p q)), the square root of `hellinger2`.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ def hellinger(p: object, q: object) -> Values:
     Returns
     -------
     {value_per_pair}
-        Distances between 0 and 1; a metric. 0 for padding of p or q.
+        Distances between 0 and 1, a metric. 0 for padding of p or q.
 
     Raises
     ------
@@ -145,7 +149,7 @@ def hellinger2(p: object, q: object) -> Values:
     Returns
     -------
     {value_per_pair}
-        Squared distances between 0 and 1; 0 for padding of p or q.
+        Squared distances between 0 and 1, 0 for padding of p or q.
 
     Raises
     ------

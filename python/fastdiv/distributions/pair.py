@@ -27,7 +27,7 @@ class Pair:
 
     @classmethod
     def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
-        """Check that p and q fit; their batch shapes only if they go `together`."""
+        """Check that p and q fit, and their batch shapes if they go `together`."""
         for name, value in (("p", p), ("q", q)):
             if not isinstance(value, Gaussian):
                 advice = getattr(value, "_no_closed_form", "")
@@ -40,7 +40,7 @@ class Pair:
         return cls(p, q, _inputs.broadcast_batches(shapes) if together else ())
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
-        """Return the items to compute: `where`, or what is not padding of p or q."""
+        """Return the items to compute: `where`, or all but the padding of p and q."""
         masks = {"p": self.p.where, "q": self.q.where}
         return chosen_items(where, masks, self.batch_shape)
 
@@ -51,7 +51,8 @@ class Pair:
         chosen: NDArray[np.bool_] | None,
         names: NDArray[np.intp] | None = None,
     ) -> Values:
-        """Return KL(p || q) of the chosen items and 0 elsewhere.
+        """
+        Return KL(p || q) of the chosen items and 0 elsewhere.
 
         Errors call an item by its row of `names`, if given, instead of its batch index.
         """
@@ -61,7 +62,7 @@ class Pair:
             return backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
 
         with np.errstate(all="ignore"):  # padding may hold anything
-            # What has to be converted is, block by block.
+            # Convert block by block where there is something to convert.
             values = self.map(compute) if self.common_dtype is None else compute(self)
         if chosen is not None:
             values[~chosen] = 0.0
@@ -90,29 +91,30 @@ class Pair:
         self.q._require_definite()
 
     def map(self, function: Callable[[Pair], Values]) -> Values:
-        """Apply a function to flat blocks of pairs, so that its temporaries stay small.
+        """
+        Apply a function to flat blocks of pairs, so that its temporaries stay small.
 
-        Padding is N(0, I) to the function, and its results are 0.
+        The function sees N(0, I) for padding, whose results are then set to 0.
         """
         chosen = self.mask(None)
         flat = np.empty(math.prod(self.batch_shape))
         size = self.p.dim if self.is_diagonal else self.p.dim**2
         for rows, index in blocks(self.batch_shape, size):
-            p, q = (each[own_index(each, index)]._filled() for each in (self.p, self.q))
+            p, q = (side[own_index(side, index)]._filled() for side in (self.p, self.q))
             flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
         values = flat.reshape(self.batch_shape)
         return values if chosen is None else np.where(chosen, values, 0.0)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
         """
-        Return what the backends take: arrays of one dtype and batch shape.
+        Return the arguments of the backends: arrays of one dtype and batch shape.
 
-        A standard normal q is put in the words of p, unless its own parameters matter.
+        A standard normal q gets the parametrisation of p, unless its own parameters matter.
         """
         p, q = self.p, self.q
         name, parameter = q.parametrisation, q.parameter
         if q._is_standard and p.is_diagonal and not as_given:
-            # N(0, I) in the words of p: a small divergence keeps its digits, none is converted.
+            # A small divergence keeps its digits, and none is converted.
             name = p.parametrisation
             parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
         common = self.common_dtype
@@ -139,17 +141,17 @@ def chosen_items(
     masks: dict[str, NDArray[np.bool_] | None],
     batch_shape: tuple[int, ...],
 ) -> NDArray[np.bool_] | None:
-    """Return `where`, or what is not padding of any of the named distributions."""
-    own = [
+    """Return `where`, or all items but the padding of the named distributions."""
+    given = [
         (name, np.broadcast_to(mask, batch_shape))
         for name, mask in masks.items()
         if mask is not None
     ]
     if where is None:
-        chosen = np.logical_and.reduce([mask for _, mask in own]) if own else None
+        chosen = np.logical_and.reduce([mask for _, mask in given]) if given else None
     else:
         chosen = _inputs.mask(where, "where", batch_shape)
-        for name, mask in own:
+        for name, mask in given:
             if (chosen & ~mask).any():
                 index = first_index(chosen & ~mask)
                 raise ValueError(f"where selects padding of {name}{at(index)}")
@@ -158,12 +160,12 @@ def chosen_items(
     return chosen
 
 
-def own_index(each: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
+def own_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
     """Turn an index of the common batch into one of a batch that broadcasts to it."""
-    own = index[len(index) - len(each.batch_shape) :]
+    last = index[len(index) - len(side.batch_shape) :]
     return tuple(
         axis if size > 1 else np.zeros(1, np.intp)
-        for axis, size in zip(own, each.batch_shape, strict=True)
+        for axis, size in zip(last, side.batch_shape, strict=True)
     )
 
 

@@ -31,17 +31,16 @@ def kl_matrix(
     Compute the Kullback-Leibler divergences of all pairs, KL(pᵢ ‖ qⱼ).
 
     The trace, the quadratic form and the log-determinants of a pair are one inner product of
-    features of pᵢ with features of qⱼ (2d of them for diagonal Gaussians, d(d+3)/2 for full ones),
-    so all pairs are one matrix product; nothing of size n·m·d is built. Where that sum of large
-    terms would cancel beyond the accuracy of `kl`, the pair is computed again as `kl` does.
+    features of pᵢ with features of qⱼ: 2d of them for diagonal Gaussians, d(d+3)/2 for full ones.
+    All pairs are one matrix product, and nothing of size n·m·d is built. A pair whose sum of large
+    terms would cancel beyond the accuracy of `kl` is computed again as `kl` does.
 
     Parameters
     ----------
     ps, qs : Gaussian, batch shapes (n,) and (m,)
         Distributions of one dimension.
     {n_threads}
-    progress : bool or callable, optional
-        As in `kl`.
+    {progress}
 
     Returns
     -------
@@ -51,7 +50,7 @@ def kl_matrix(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As `kl`; and ValueError if a batch shape is not one axis.
+        As `kl`, and ValueError if a batch shape is not one axis.
 
     Examples
     --------
@@ -63,12 +62,12 @@ def kl_matrix(
            [0.818147, 0.443147]])
     """
     pair = Pair.of(ps, qs, together=False)
-    for name, each in (("ps", pair.p), ("qs", pair.q)):
-        if len(each.batch_shape) != 1:
-            raise ValueError(f"{name} must have batch shape (n,); got {each.batch_shape}")
-        if each.where is not None:
+    for name, side in (("ps", pair.p), ("qs", pair.q)):
+        if len(side.batch_shape) != 1:
+            raise ValueError(f"{name} must have batch shape (n,); got {side.batch_shape}")
+        if side.where is not None:
             raise ValueError(f"{name} must be without padding (where=None)")
-        each._require_definite()
+        side._require_definite()
     threads, report = _inputs.threads(n_threads), reporter(progress)
     if not pair.p.batch_shape[0] or not pair.q.batch_shape[0]:
         return np.zeros((*pair.p.batch_shape, *pair.q.batch_shape))
@@ -76,7 +75,7 @@ def kl_matrix(
     with np.errstate(over="ignore", invalid="ignore"):
         features = _diagonal if pair.is_diagonal else _full
         a, a_offset, b, b_offset = features(pair.p, pair.q)
-        finite = all(np.isfinite(each).all() for each in (a, a_offset, b, b_offset))
+        finite = all(np.isfinite(values).all() for values in (a, a_offset, b, b_offset))
     if finite:
         values = backend.current().kl_from_products(
             a, b, a_offset, b_offset, tolerance, threads, report

@@ -19,13 +19,13 @@ def wasserstein2(p: object, q: object) -> Values:
 
         W₂² = ‖mean_p − mean_q‖² + tr Σ_p + tr Σ_q − 2 ‖L_pᵀ L_q‖_*
 
-    with the sum of the singular values of L_pᵀ L_q at the end (Σ = L Lᵀ). It is computed as
-    ‖mean_p − mean_q‖² + ‖L_p − L_q U‖², U the rotation from the singular vectors: a sum of squares,
-    never negative, that keeps the digits of a small distance. Covariances fitted to fewer rows than
-    features are as good as any others.
+    with Σ = L Lᵀ, and the sum of the singular values of L_pᵀ L_q at the end. It is computed as
+    ‖mean_p − mean_q‖² + ‖L_p − L_q U‖², with the rotation U from the singular vectors. This sum of
+    squares is never negative and keeps the digits of a small distance. Covariances fitted to fewer
+    rows than features are as good as any others.
 
     The Fréchet inception distance of two sets of embeddings x and y is
-    ``wasserstein2(fit_gaussian(x), fit_gaussian(y))``; the published code fits with ``ddof=1``.
+    ``wasserstein2(fit_gaussian(x), fit_gaussian(y))``. The published code fits with ``ddof=1``.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def wasserstein2(p: object, q: object) -> Values:
     Returns
     -------
     {value_per_pair}
-        Squared distances in the squared units of the data; 0 for padding of p or q.
+        Squared distances in the squared units of the data, 0 for padding of p or q.
 
     Raises
     ------
@@ -81,8 +81,8 @@ def _wasserstein2(pair: Pair) -> Values:
 def _semidefinite_factor(p: Gaussian) -> Values:
     if p._singular is None or not p._singular.any():
         return factor(p)
-    # No Cholesky factor, but V √w from the eigenvalues w; those within rounding of 0 are 0, for
-    # their roots would be far from it.
+    # Instead of a Cholesky factor take V √w from the eigenvalues w. Those within rounding of 0
+    # are set to 0, for their roots would be far from it.
     w, v = np.linalg.eigh(p.parameter.astype(np.float64))
     noise = p.dim * np.finfo(np.float64).eps * w[..., -1:]
     root: Values = v * np.sqrt(np.where(w > noise, w, 0.0))[..., None, :]

@@ -184,10 +184,10 @@ def _estimate(
             at_q = np.where(nowhere, 0.0, at_q)
         escort = order.r * at_p
         if cross:
-            a, scale = _curved(-at_q, order.r)
+            a, scale = _scaled_expm1(-at_q, order.r)
             total.add(a, scale + escort, escort)
         else:
-            a, scale = _curved(at_p - at_q, order.r)
+            a, scale = _scaled_expm1(at_p - at_q, order.r)
             total.add(a, scale, escort)
     slope = 1 + order.dim * order.kappa  # ακ = r slope
     value, stderr = (
@@ -215,7 +215,7 @@ def _check_escort(p: object, order: Order) -> None:
         )
 
 
-def _curved(x: Matrix, r: float) -> tuple[Matrix, Matrix]:
+def _scaled_expm1(x: Matrix, r: float) -> tuple[Matrix, Matrix]:
     """Return expm1(r x) / r, x for r = 0, as values and logarithms of their scales."""
     if r == 0:
         return x, np.zeros_like(x)
