@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdiv.tables.reading import printable
+from fastdiv.tables.names import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

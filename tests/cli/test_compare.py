@@ -25,7 +25,7 @@ from fastdiv.cli import compare as _cli_compare
 from fastdiv.cli import main
 from fastdiv.cli import plan as _plan
 from fastdiv.reports.comparison import feature_shifts, mean_and_sd
-from fastdiv.tables import reading
+from fastdiv.tables import reading, table
 
 PENGUINS = Path(__file__).parents[2] / "examples" / "penguins"
 RNG = np.random.default_rng(20)
@@ -1162,7 +1162,7 @@ def test_means_of_the_largest_values_are_printed(compare, tmp_path):
 
 def test_mean_and_sd_far_from_the_origin_and_in_blocks(monkeypatch):
     x = X + 1e9
-    monkeypatch.setattr(reading, "COMPUTED", 12)
+    monkeypatch.setattr(table, "COMPUTED", 12)
     mean, sd = mean_and_sd(x)
     assert mean == pytest.approx(x.mean(axis=0), rel=1e-15)
     assert sd == pytest.approx(X.std(axis=0, ddof=1), rel=1e-6)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TextIO
 
 from fastdiv import _inputs
-from fastdiv.tables.reading import Table, parse_names, read_table
+from fastdiv.tables.names import parse_names
+from fastdiv.tables.reading import read_table
+from fastdiv.tables.table import Table
 
 _ASCII = str.maketrans({"²": "^2", "≤": "<=", "…": "...", "∞": "inf"})
 

@@ -34,7 +34,8 @@ from fastdiv.cli.command import (
 )
 from fastdiv.cli.samples import complete_rows, standardize
 from fastdiv.reports.comparison import Report, Samples, feature_shifts
-from fastdiv.tables.reading import Matrix, Table, choose_columns
+from fastdiv.tables.columns import choose_columns
+from fastdiv.tables.table import Matrix, Table
 
 EXIT_DIFFERENT = 1
 

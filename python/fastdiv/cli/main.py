@@ -19,7 +19,7 @@ import fastdiv
 from fastdiv._engine import backend
 from fastdiv.cli import compare, wcss
 from fastdiv.cli.command import UsageError, say
-from fastdiv.tables.reading import TableError
+from fastdiv.tables.table import TableError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastdiv.cli.command import UsageError
 from fastdiv.reports.comparison import mean_and_sd
-from fastdiv.tables.reading import Matrix, Table, data_blocks, printable
+from fastdiv.tables.names import printable
+from fastdiv.tables.table import Matrix, Table, data_blocks
 
 
 def complete_rows(

@@ -30,7 +30,9 @@ from fastdiv.cli.command import (
 from fastdiv.cli.samples import complete_rows, standardize
 from fastdiv.clusters.dispersion import METRICS, ClusterDispersion
 from fastdiv.reports import clusters as clusters
-from fastdiv.tables.reading import Matrix, Table, choose_columns, parse_names, printable
+from fastdiv.tables.columns import any_column, choose_columns
+from fastdiv.tables.names import parse_names, printable
+from fastdiv.tables.table import Matrix, Table
 
 _EPILOG = """\
 labels:
@@ -108,8 +110,8 @@ def _wcss(args: argparse.Namespace) -> int:
     _check_elbow(args)
     (table,) = open_tables(args, args.data)
     tell_notices(table)
-    columns = {args.labels: table.column(args.labels, "--labels")}
-    columns |= {name: table.column(name, "--elbow") for name in args.elbow}
+    columns = {args.labels: any_column(table, args.labels, "--labels")}
+    columns |= {name: any_column(table, name, "--elbow") for name in args.elbow}
     names, left_out = _measured_columns(table, args)
     x, columns = _complete_rows(table, names, columns, args.nan_policy)
     n_complete, labels = len(x), columns[args.labels]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 import fastdiv
 from fastdiv.clusters.dispersion import ClusterDispersion
-from fastdiv.tables.reading import describe_left_out, printable
+from fastdiv.tables.columns import describe_left_out
+from fastdiv.tables.names import printable
 
 Vector = npt.NDArray[np.float64]
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastdiv.tables.reading import data_blocks, describe_left_out, printable
+from fastdiv.tables.columns import describe_left_out
+from fastdiv.tables.names import printable
+from fastdiv.tables.table import data_blocks
 
 if TYPE_CHECKING:
     from fastdiv.mmd.permutation import TwoSampleResult

@@ -1,7 +1,12 @@
 """
-Tables on disk as numeric columns with names.
+Tables on disk as numeric columns with names, for the command line.
 
 Files
 -----
-reading: readers of .npy, .npz, .csv and .parquet
+arrow_files: readers of .csv and .parquet
+columns: the columns that two tables share, and why others are left out
+names: names of columns, printed and parsed
+numpy_files: readers of .npy and .npz
+reading: the reader of a file by its suffix
+table: the columns of one file
 """
