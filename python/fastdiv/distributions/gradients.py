@@ -20,7 +20,7 @@ from fastdiv.distributions.linear_algebra import factor_and_whitener, log_std, m
 from fastdiv.distributions.pair import Pair, own_index
 
 Gradient: TypeAlias = dict[str, Matrix]
-"""One array for "mean" and one for the parameter, each under its name and in its shape."""
+"""Arrays by name, "mean" and the parametrisation, in the shapes that were given."""
 
 
 def kl_and_grad(
@@ -34,12 +34,11 @@ def kl_and_grad(
     """
     Compute KL(p ‖ q) and the gradients of its sum over the batch.
 
-    With respect to the parameters as they were given: the means, and std, logvar, cov, scale_tril
-    or whatever else, or probs or logits, in the shapes that were given. Where a mean or parameter
-    was broadcast, its gradient is summed over the items that share it. Gradients with respect to
-    cov and precision are symmetric (dKL = ⟨G, dΣ⟩ for symmetric dΣ), those with respect to
-    scale_tril lower triangular. Those of categorical distributions are, with the normalised
-    probabilities P and Q and l = log Q − log P,
+    Gradients are with respect to the parameters as given, in the shapes that were given. Items
+    that share a broadcast mean or parameter add up to its gradient. Gradients with respect to cov
+    and precision are symmetric (dKL = ⟨G, dΣ⟩ for symmetric dΣ), those with respect to scale_tril
+    lower triangular. Those of categorical distributions are, with the normalised probabilities P
+    and Q and l = log Q − log P,
 
         ∂KL/∂logits_p = −P (l + KL),            ∂KL/∂logits_q = Q − P,
         ∂KL/∂probs_p = −(l + KL) / Σ probs_p,   ∂KL/∂probs_q = (1 − P/Q) / Σ probs_q.
@@ -49,9 +48,9 @@ def kl_and_grad(
     p, q : Gaussian or Categorical
         As in `kl`.
     wrt : str or sequence of str, default ("p", "q")
-        Whose parameters to differentiate by: "p", "q" or both, each once.
+        Distributions whose parameters to differentiate by, each once.
     where : array_like of bool, optional
-        As in `kl`; items that it leaves out have gradient 0.
+        As in `kl`. Items that it leaves out have gradient 0.
     n_threads : int, optional
         Number of threads for the values. See `set_num_threads`.
 
@@ -60,15 +59,15 @@ def kl_and_grad(
     values : ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
         As `kl`.
     *gradients : dict of str to ndarray
-        One for each name in `wrt`, in its order. Keys are "mean" (not for categorical
-        distributions) and the name of the parametrisation; float64, those of categorical
-        distributions in the dtype of the parameter. With respect to probs_p it is −inf where
-        P = 0 < Q, and 0 where P = Q = 0.
+        One for each name in `wrt`, in its order. Keys are "mean" and the name of the
+        parametrisation, values are float64. Those of categorical distributions have no "mean",
+        and the dtype of the parameter. With respect to probs_p they are −inf where P = 0 < Q, and
+        0 where P = Q = 0.
 
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As `kl`; ValueError if a divergence is infinite, OverflowError if a gradient is too large
+        As `kl`. ValueError if a divergence is infinite, OverflowError if a gradient is too large
         for float64.
 
     References
@@ -114,8 +113,8 @@ def _gradients(
                 means, scales_p, scales_q = backend.current().diagonal_gradients(
                     *part.lowered(as_given="q" in sides), "q" in sides, n_threads
                 )
-            of_p = {"p": (means, scales_p)}
-            return of_p | {"q": (-means, scales_q)} if "q" in sides else of_p
+            p_part = {"p": (means, scales_p)}
+            return p_part | {"q": (-means, scales_q)} if "q" in sides else p_part
 
     unshared = all(
         given == (*batch, pair.p.dim) for side in sides for given in both[side]._given_shapes
@@ -140,12 +139,12 @@ def _gradients(
         if chosen is not None:
             keep = chosen[index]
             rows, index = rows[keep], tuple(axis[keep] for axis in index)
-        p, q = (each[own_index(each, index)] for each in (pair.p, pair.q))
+        p, q = (side[own_index(side, index)] for side in (pair.p, pair.q))
         part = compute(Pair(p, q, (len(rows),)))
         for side in sides:
-            for each, values in zip(sums[side], part[side], strict=True):
-                each.add(rows, index, values)
-    return {side: _as_given(both[side], *(each.total for each in sums[side])) for side in sides}
+            for total, values in zip(sums[side], part[side], strict=True):
+                total.add(rows, index, values)
+    return {side: _as_given(both[side], *(part.total for part in sums[side])) for side in sides}
 
 
 def _as_given(g: Gaussian, mean: Values, parameter: Values) -> Gradient:
@@ -161,10 +160,11 @@ class _Sum:
     """The gradient with respect to an array of shape `given`, added up over the batch."""
 
     def __init__(self, given: tuple[int, ...], event_ndim: int, batch_shape: tuple[int, ...]):
-        own, self._event = given[:-event_ndim], given[-event_ndim:] or (1,)  # of a scalar, (1,)
-        n = math.prod(own)
-        self._given, shared = given, own != batch_shape
-        self._rows = np.broadcast_to(np.arange(n).reshape(own), batch_shape) if shared else None
+        leading = given[:-event_ndim]
+        self._event = given[-event_ndim:] or (1,)  # (1,) for a scalar
+        n = math.prod(leading)
+        self._given, shared = given, leading != batch_shape
+        self._rows = np.broadcast_to(np.arange(n).reshape(leading), batch_shape) if shared else None
         self.total = np.zeros((n, *self._event))
 
     def add(
@@ -176,11 +176,11 @@ class _Sum:
         if self._rows is None:
             self.total[rows] = values
             return
-        own = np.atleast_1d(self._rows[index])
-        order = np.argsort(own, kind="stable")
-        own, starts = np.unique(own[order], return_index=True)
+        targets = np.atleast_1d(self._rows[index])
+        order = np.argsort(targets, kind="stable")
+        targets, starts = np.unique(targets[order], return_index=True)
         values = np.broadcast_to(values, (len(order), *self._event))
-        self.total[own] += np.add.reduceat(values[order], starts, axis=0)
+        self.total[targets] += np.add.reduceat(values[order], starts, axis=0)
 
 
 def _chain(g: Gaussian, log: Values) -> Values:
@@ -196,12 +196,12 @@ def _full(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
     (l_p, w_p), (l_q, w_q) = factor_and_whitener(p), factor_and_whitener(q)
     z = matvec(w_q, p.mean.astype(np.float64) - q.mean)
-    # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are 0 for equals and cancel for none.
+    # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are computed without cancellation.
     n = w_q @ (l_p - l_q)
-    both = n + _transposed(n)
+    symmetric = n + _transposed(n)
     outer = z[..., :, None] * z[..., None, :]
-    wrt_cov_p = 0.5 * _transposed(w_p) @ (both + _transposed(n) @ n) @ w_p
-    wrt_cov_q = -0.5 * _transposed(w_q) @ (both + n @ _transposed(n) + outer) @ w_q
+    wrt_cov_p = 0.5 * _transposed(w_p) @ (symmetric + _transposed(n) @ n) @ w_p
+    wrt_cov_q = -0.5 * _transposed(w_q) @ (symmetric + n @ _transposed(n) + outer) @ w_q
     means = matvec(_transposed(w_q), z)
     return means, _from_cov(p, l_p, wrt_cov_p), _from_cov(q, l_q, wrt_cov_q)
 

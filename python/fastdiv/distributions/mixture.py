@@ -15,7 +15,7 @@ from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor, log_std
 
 SUM_TOLERANCE = 1e-6
-"""How far the sum of the weights may be from 1."""
+"""Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
 
 
 class GaussianMixture:
@@ -25,11 +25,11 @@ class GaussianMixture:
     Parameters
     ----------
     weights : array_like, shape (..., k)
-        Probabilities of the components: not negative, with sum 1 within 1e-6. What rounding leaves
-        is removed, anything more is an error: nothing is normalised unasked. Zeros are allowed.
+        Probabilities of the components, 0 included. Their sum must be 1 within 1e-6, and rounding
+        errors of it are removed. A larger difference is an error: nothing is normalised unasked.
     components : Gaussian, batch shape (..., k)
         The components, in any parametrisation. The leading axes of weights and components
-        broadcast to the batch shape; k must be the same.
+        broadcast to the batch shape. k must be the same.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class GaussianMixture:
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid; the message names the batch index.
+        If an argument is invalid. The message names the batch index.
 
     Examples
     --------
@@ -79,14 +79,14 @@ class GaussianMixture:
         self._batch_shape = _inputs.broadcast_batches(
             {"weights": w.shape[:-1], "components": components.batch_shape[:-1]}
         )
-        for bad, wanted in (
+        for bad, required in (
             (~np.isfinite(w).all(axis=-1), "be finite"),
             ((w < 0).any(axis=-1), "not be negative"),
             (np.abs(w.sum(axis=-1) - 1) > SUM_TOLERANCE, f"have the sum 1 within {SUM_TOLERANCE}"),
         ):
             if bad.any():
                 index = first_index(bad)
-                raise ValueError(f"weights must {wanted}; got {w[index]}{at(index)}")
+                raise ValueError(f"weights must {required}; got {w[index]}{at(index)}")
         self.weights = w / w.sum(axis=-1, keepdims=True)
         self.components = components
 
@@ -244,7 +244,7 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     """
     Bound or approximate the Kullback-Leibler divergence KL(p ‖ q) between Gaussian mixtures.
 
-    It has no closed form; `kl_monte_carlo` estimates it from draws, with a standard error. With
+    It has no closed form. `kl_monte_carlo` estimates it from draws, with a standard error. With
     p = Σₐ πₐ fₐ, q = Σ_b ω_b g_b, D the exact divergences between components, H the entropies and
     t(f, g) = ∫ f g = N(mean_f; mean_g, Σ_f + Σ_g):
 
@@ -267,22 +267,23 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
 
     ``variational``, ``product``, ``variational_upper`` and ``moment_matching`` are 0 for p = q;
     ``variational``, ``variational_upper``, ``convex_upper`` and ``moment_matching`` are exact for
-    one component each. ``variational_upper`` comes from an iteration that begins at
-    ``convex_upper`` and every step of which is a bound. ``product_lower`` and ``product_upper``
-    join those halves of ``variational`` and ``product`` that err in one direction; the lower bound
-    may be negative, and so may the approximations.
+    one component each. ``variational_upper`` comes from an iteration from ``convex_upper``, each
+    step of which is a bound. ``product_lower`` and ``product_upper`` join those halves of
+    ``variational`` and ``product`` that err in one direction. The lower bound and the
+    approximations may be negative.
 
     Parameters
     ----------
     p, q : GaussianMixture or Gaussian
-        Of the same dimension; batch shapes broadcast. A Gaussian is a mixture of one component.
+        Distributions of the same dimension. Their batch shapes broadcast. A Gaussian is a mixture
+        of one component.
     method : str, default "variational"
         A name from the table.
 
     Returns
     -------
     {value_per_pair}
-        In nats.
+        Divergences in nats.
 
     Raises
     ------
@@ -343,7 +344,7 @@ def _divergences(f: GaussianMixture, g: GaussianMixture) -> Values:
     """Return D(fₐ‖g_b), shape (..., a, b)."""
     try:
         return np.asarray(kl(*_sides(f, g)))
-    except OverflowError:  # its index is one of pairs of components
+    except OverflowError:  # its index would be that of a pair of components
         message = "the divergence between two components overflows; use float64 or rescale"
         raise OverflowError(message) from None
 
@@ -351,14 +352,14 @@ def _divergences(f: GaussianMixture, g: GaussianMixture) -> Values:
 def _log_overlaps(f: GaussianMixture, g: GaussianMixture) -> Values:
     """Return log t(fₐ, g_b), shape (..., a, b)."""
     a, b = _sides(f, g)
-    both = "the sum of two covariances"
+    name = "the sum of two covariances"
     if a.is_diagonal and b.is_diagonal:
         with np.errstate(over="ignore"):
             var = np.exp(2 * log_std(a)) + np.exp(2 * log_std(b))
-        return Gaussian(b.mean, var=rounded(var, var.dtype, both))._log_prob(a.mean)
+        return Gaussian(b.mean, var=rounded(var, var.dtype, name))._log_prob(a.mean)
     with np.errstate(over="ignore"):
         cov = a.cov().astype(np.float64) + b.cov()
-    return Gaussian(b.mean, cov=rounded(cov, cov.dtype, both))._log_prob(a.mean)
+    return Gaussian(b.mean, cov=rounded(cov, cov.dtype, name))._log_prob(a.mean)
 
 
 def _log_weights(weights: Values) -> Values:
@@ -367,7 +368,7 @@ def _log_weights(weights: Values) -> Values:
 
 
 def _log_sum_exp(values: Values, axis: int = -1) -> Values:
-    """Return log Σ exp(values); −∞ where all of them are."""
+    """Return log Σ exp(values), which is −∞ if all of them are."""
     peak = values.max(axis=axis, keepdims=True)
     finite = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):
@@ -401,13 +402,13 @@ def _product(f: GaussianMixture, g: GaussianMixture) -> Values:
 
 
 def _product_lower(f: GaussianMixture, g: GaussianMixture) -> Values:
-    own = _mean_log(f, f, -_divergences(f, f)) - _mean_entropy(f)
-    return own - _mean_log(f, g, _log_overlaps(f, g))
+    self_term = _mean_log(f, f, -_divergences(f, f)) - _mean_entropy(f)
+    return self_term - _mean_log(f, g, _log_overlaps(f, g))
 
 
 def _product_upper(f: GaussianMixture, g: GaussianMixture) -> Values:
-    own = _mean_log(f, f, _log_overlaps(f, f)) + _mean_entropy(f)
-    return own - _mean_log(f, g, -_divergences(f, g))
+    self_term = _mean_log(f, f, _log_overlaps(f, f)) + _mean_entropy(f)
+    return self_term - _mean_log(f, g, -_divergences(f, g))
 
 
 def _convex_upper(f: GaussianMixture, g: GaussianMixture) -> Values:
@@ -443,7 +444,7 @@ def _variational_upper(f: GaussianMixture, g: GaussianMixture) -> Values:
 
 
 _STEPS, _TOLERANCE = 1000, 1e-12
-"""Of the iteration to the variational upper bound."""
+"""Most steps of the iteration to the upper bound, and the relative change that ends it."""
 
 
 def _moment_matching(f: GaussianMixture, g: GaussianMixture) -> Values:

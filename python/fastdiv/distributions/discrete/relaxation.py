@@ -50,9 +50,9 @@ class RelaxedSample:
     Attributes
     ----------
     sample : ndarray, shape (..., k)
-        Points of the simplex; one-hot if `hard`.
+        Points of the simplex, one-hot if `hard`.
     temperature : float
-        That of the relaxation.
+        Temperature of the relaxation.
     hard : bool
         Whether `sample` is one-hot and `vjp` straight-through.
 
@@ -75,7 +75,7 @@ class RelaxedSample:
 
         True if hard: a one-hot sample has derivative 0 almost everywhere, and that of the relaxed
         sample stands in for it. If not hard, `vjp` is exact, and unbiased for the relaxed
-        objective E f(sample), which is not E f(z) unless the temperature goes to 0.
+        objective E f(sample), which becomes E f(z) only as the temperature goes to 0.
         """
         return self.hard
 
@@ -95,7 +95,7 @@ class RelaxedSample:
         Returns
         -------
         ndarray, shape (..., k)
-            ∂f/∂logits, in the dtype of `sample`; each row sums to 0.
+            ∂f/∂logits, in the dtype of `sample`. Each row sums to 0.
 
         Raises
         ------
@@ -148,7 +148,7 @@ def score_function_grad(
         As in `Categorical`.
     f : callable
         Takes categories, an integer array of shape (n_samples, ...), and returns the value of each
-        in the same shape; batch item i is in column i.
+        in the same shape. Batch item i is in column i.
     n_samples : int
         Draws per batch item, at least 2.
     {rng}
@@ -156,9 +156,9 @@ def score_function_grad(
     Returns
     -------
     GradientEstimate
-        `gradient` and `stderr` have the shape of logits. The standard error is that of the mean of
-        the n terms as if they were independent, which is right to first order in 1/n; few draws
-        can miss it, and for draws that are all equal it is 0.
+        `gradient` and `stderr` have the shape of logits. The standard error is that of a mean of n
+        independent terms, which is right to first order in 1/n. Few draws can miss it, and for
+        draws that are all equal it is 0.
 
     Raises
     ------
@@ -193,14 +193,14 @@ def score_function_grad(
         raise ValueError(f"f must return one value per draw, shape {z.shape}; got {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError("f must return finite values; got NaN or infinity")
-    # The values in units of a power of two near the largest, so that squares do not overflow.
+    # Take a power of two near the largest value as the unit, so that squares do not overflow.
     unit = np.frexp(np.abs(values).max(axis=0))[1]
     values = np.ldexp(values, -unit)
     # fᵢ − bᵢ = n/(n − 1) (fᵢ − mean), and these sum to 0, so the term with p drops out of the mean.
     weights = (values - values.mean(axis=0)) * (n / (n - 1))
     k = distribution.n_categories
     gradient = _sums_per_category(z, weights, k) / n
-    # Σᵢ (wᵢ (onehot(zᵢ) − p))², category by category
+    # Sum (wᵢ (onehot(zᵢ) − p))² category by category.
     squares = _sums_per_category(z, weights**2, k)
     p = np.exp(distribution._log_probs())
     sum_of_squares = (1 - 2 * p) * squares + p**2 * squares.sum(axis=-1, keepdims=True)
@@ -228,14 +228,13 @@ def gumbel_softmax(
     Parameters
     ----------
     logits : array_like, shape (..., k)
-        As in `Categorical`; one draw per row. Broadcast them for more, and add up what `vjp`
-        returns.
+        As in `Categorical`, one draw per row. Broadcast them for more, and add up the results of
+        `vjp`.
     temperature : float
-        Positive.
+        Temperature > 0.
     hard : bool, default False
         Return the one-hot vector of the largest entry, an exact draw of Cat(logits). Then `vjp` is
-        straight-through: that of the relaxed y, a biased stand-in, and the result says so
-        (`biased`).
+        straight-through: that of the relaxed y, a biased stand-in, as `biased` says.
     {rng}
 
     Returns
@@ -289,12 +288,12 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     logits : array_like, shape (..., k)
         As in `Categorical`.
     f_values : array_like, shape (..., k)
-        f of every category; broadcasts against logits.
+        f of every category, which broadcasts against logits.
 
     Returns
     -------
     ndarray of float64, shape ``np.broadcast_shapes(logits.shape, f_values.shape)``
-        Gradients; each sums to 0.
+        Gradients. Each sums to 0.
 
     Raises
     ------

@@ -17,19 +17,19 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
 
         E = −½ pᵀRp − cᵀp,    q = −∂E/∂p = ½(R + Rᵀ)p + c.
 
-    R holds the compatibilities of relaxation labelling and q the support that every label gets
-    from the others; a step along +q, brought back by `project_simplex`, lowers E if it is short
-    enough (at most 2 over the largest eigenvalue of −½(R + Rᵀ), any length if there is none > 0).
-    R need not be symmetric.
+    R holds the compatibilities of relaxation labelling and need not be symmetric. q is the support
+    that every label gets from the others. A step along +q, brought back by `project_simplex`,
+    lowers E if it is short enough: at most 2 over the largest eigenvalue of −½(R + Rᵀ), or of any
+    length if there is no positive one.
 
     Parameters
     ----------
     r : array_like, shape (d, d)
         R.
     p : array_like, shape (..., d)
-        One p or a batch of them; any finite values.
+        One p or a batch of them, with any finite values.
     c : array_like, optional
-        Finite; a shape that broadcasts to that of p, usually (d,). 0 by default.
+        Finite values whose shape broadcasts to that of p, usually (d,). 0 by default.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
 
     Examples
     --------
-    Relaxation labelling in two lines. Of three neighbours with two labels each, the first is nearly
+    Relaxation labelling in two lines. Three neighbours have two labels each. The first is nearly
     sure, and equal labels support each other:
 
     >>> import numpy as np
@@ -97,8 +97,8 @@ def project_simplex(v: object) -> Values:
     """
     Project onto the probability simplex: the nearest w with w ≥ 0 and Σw = 1.
 
-    w = max(v − θ, 0), with θ from the sorted values, exactly: no iteration. Every row along the
-    last axis is projected on its own. Adding a constant to a row does not change its projection.
+    w = max(v − θ, 0), with θ from the sorted values, exactly and without iteration. Every row along
+    the last axis is projected on its own. A constant added to a row does not change its projection.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def project_simplex(v: object) -> Values:
     Returns
     -------
     ndarray of float64, shape (..., d)
-        Projections; each sums to 1 up to rounding.
+        Projections. Each sums to 1 up to rounding.
 
     Raises
     ------
