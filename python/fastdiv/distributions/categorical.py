@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, distinct, first_index, item
 from fastdiv.distributions.pair import chosen_items
@@ -23,9 +24,6 @@ ILL_DEFINED = (
     "other has"
 )
 """Reason why a discrete and a continuous distribution have no divergence, for errors."""
-
-_AT_ONCE = 1 << 20
-"""Probabilities computed at a time where the results are no more than a few per row."""
 
 
 class Categorical:
@@ -351,8 +349,7 @@ def _blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
 
     A block has few rows, whatever k. `sample` adds row numbers to running sums, which costs digits.
     """
-    step = min(4096, max(1, _AT_ONCE // k))
-    return (np.arange(start, min(rows, start + step)) for start in range(0, rows, step))
+    return (np.arange(b.start, b.stop) for b in row_blocks(rows, k, COMPUTED, most=4096))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._engine.blocks import FLOWED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import first_index
 
@@ -17,9 +18,6 @@ ESTIMATORS = ("hybrid", "k1")
 REDUCTIONS = ("per_frame", "per_element", "per_item", "none")
 
 Gradients: TypeAlias = dict[str, Matrix]
-
-_AT_ONCE = 1 << 17
-"""Elements computed with at a time."""
 
 
 def kl_flow(
@@ -266,14 +264,12 @@ class _Problem:
         weights = np.repeat(of_calls, b // calls)
         sums = np.zeros(b)
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
-        step = max(1, _AT_ONCE // (h * t))
-        for start in range(0, b, step):
-            items = slice(start, start + step)
+        for items in row_blocks(b, h * t, FLOWED):
             with np.errstate(over="ignore", invalid="ignore"):
                 kl = self._elements(items, weights[items], gradients)
                 sums[items] = kl.sum(axis=(1, 2)) - self._log_dets(items, weights[items], gradients)
             if not np.isfinite(sums[items]).all():
-                self._refuse(start + int(np.isfinite(sums[items]).argmin()))
+                self._refuse(items.start + int(np.isfinite(sums[items]).argmin()))
             if self.reduce == "none":
                 elements[items] = kl
         if self.reduce == "none":

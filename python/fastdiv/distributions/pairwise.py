@@ -9,6 +9,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import distinct
@@ -18,9 +19,6 @@ from fastdiv.distributions.pair import Pair
 
 Features: TypeAlias = tuple[Values, Values, Values, Values]
 """(a, a_offset, b, b_offset), so that 2 KL(p_i || q_j) = a_i·b_j + a_offset_i + b_offset_j."""
-
-_RECOMPUTED = 1 << 20
-"""Values of parameters gathered at a time for pairs that are computed one by one."""
 
 
 @documented
@@ -86,9 +84,8 @@ def kl_matrix(
         if not np.isnan(values.min()):  # the usual case, without a mask of n·m
             return values
     rows, columns = np.nonzero(np.isnan(values))
-    step = max(1, _RECOMPUTED // distinct(pair.p.parameter)[0].size)
-    for start in range(0, len(rows), step):
-        i, j = rows[start : start + step], columns[start : start + step]
+    for block in row_blocks(len(rows), distinct(pair.p.parameter)[0].size, COMPUTED):
+        i, j = rows[block], columns[block]
         names = np.stack([i, j], axis=-1)
         values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import DRAWN, even_blocks
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, first_index, item
@@ -26,9 +26,6 @@ from fastdiv.distributions.mixture import GaussianMixture
 
 ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
 """Estimators of the Kullback-Leibler divergence from log densities, and their bias."""
-
-BLOCK = 1 << 18
-"""Numbers drawn at a time by `kl_monte_carlo`: 2 MiB. One draw of a larger batch is one block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +192,7 @@ def kl_from_log_probs(
     def place(draw: int, index: tuple[int, ...]) -> str:
         return f" at index {(*index[:along], draw, *index[along:])}"
 
-    for rows in _parts(n, math.prod(p.shape[1:])):
+    for rows in even_blocks(n, math.prod(p.shape[1:]), DRAWN):
         total.add(p[rows], q[rows], ("log_p", "log_q"), place)
     return total.estimate()
 
@@ -234,7 +231,7 @@ def kl_monte_carlo(
     Torch draws from a global generator. It is seeded for each block by a number drawn from `rng`,
     and has its state back afterwards; torch is not to be used in other threads meanwhile.
 
-    Memory is that of a block of `fastdiv.estimators.BLOCK` = 2¹⁸ numbers, or of one draw of the
+    Memory is that of a block of 2¹⁸ numbers, or of one draw of the
     whole batch if that is larger, and of what ``sample`` and ``log_prob`` need for it.
 
     Parameters
@@ -330,7 +327,7 @@ class Draws:
 
     def blocks(self) -> Iterator[tuple[Matrix, Matrix, Place]]:
         """
-        Draw, and evaluate the log densities, by blocks of about `BLOCK` numbers.
+        Draw, and evaluate the log densities, by blocks of about `DRAWN` numbers.
 
         Yield log densities of p and of q, of shape (draws, *batch_shape), which may be anything.
         With them comes a function that says in an error where a draw of the block is.
@@ -338,7 +335,7 @@ class Draws:
         batch, event, of_p = self.batch_shape, self.event_shape, self._sides["p"]
         # More axes of q's batch stand between those of the draws and those of p's batch.
         between = (1,) * (len(self._sides["q"]) - len(of_p))
-        for rows in _parts(self.n, math.prod(batch) * math.prod(event)):
+        for rows in even_blocks(self.n, math.prod(batch) * math.prod(event), DRAWN):
             count = rows.stop - rows.start
             x = self._draw(count, self._generator)
             if x.shape != (count, *of_p, *event):
@@ -442,13 +439,6 @@ def _of_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
         f"the log densities of {name} must have shape (draws, *batch) = {shape}; got shape "
         f"{log_prob.shape}: are the draws of p points for {name}?"
     )
-
-
-def _parts(n: int, width: int) -> Iterator[slice]:
-    """Cut n rows into about equal parts of up to BLOCK numbers, but at least a row."""
-    count = -(-n // max(1, BLOCK // max(1, width)))
-    ends = [n * i // count for i in range(count + 1)]
-    return (slice(begin, end) for begin, end in itertools.pairwise(ends))
 
 
 @dataclass
