@@ -390,7 +390,7 @@ def test_distributions_of_two_dtypes_are_converted_in_blocks(rng, monkeypatch, n
     q = Gaussian(rng.normal(size=(7, 3)), **{name: given[:7, 0]})
     wide = Gaussian(p.mean.astype(np.float64), **{name: given.astype(np.float32).astype(float)})
     expected = kl(wide, q)
-    monkeypatch.setattr("fastdiv.distributions.arrays.BLOCK", 100)
+    monkeypatch.setattr("fastdiv.distributions.arrays.BATCHED", 100)
     assert np.allclose(kl(p, q), expected, rtol=1e-13)
     where = rng.random((50, 7)) < 0.5
     assert np.allclose(kl(p, q, where=where), np.where(where, expected, 0.0), rtol=1e-13)

@@ -313,7 +313,7 @@ def test_densities_of_many_points_are_computed_in_blocks(rng, monkeypatch, name,
     p = Gaussian(rng.normal(size=(*batch, 3)), **{name: parameter[name]})
     x = rng.normal(size=(*points, 3))
     whole = p.log_prob(x)
-    monkeypatch.setattr("fastdiv.distributions.arrays.BLOCK", 100)
+    monkeypatch.setattr("fastdiv.distributions.gaussian.BATCHED", 100)
     assert np.allclose(p.log_prob(x), whole, rtol=1e-13)
 
 

@@ -80,7 +80,7 @@ def test_blocks_add_up_to_the_shapes_given(rng, name_p, name_q, monkeypatch):
     where = np.ones(batch, np.bool_)
     where[0, :2], where[1, 4, 3] = False, False
     _, *by_item = kl_and_grad(repeated(p, batch), repeated(q, batch), where=where)
-    monkeypatch.setattr("fastdiv.distributions.arrays.BLOCK", 50)
+    monkeypatch.setattr("fastdiv.distributions.arrays.BATCHED", 50)
     _, *summed = kl_and_grad(p, q, where=where)
     for gradient, items, shapes in zip(
         summed, by_item, (((5, 1), (4,)), ((2, 1, 1), ())), strict=True

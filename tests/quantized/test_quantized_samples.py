@@ -76,7 +76,7 @@ def test_fit_gaussian(rng, symmetric, ddof):
 def test_fit_gaussian_holds_a_few_rows_at_a_time(rng, monkeypatch):
     rows = quantized(rng, 20_000, 64)
     whole = fit_gaussian(rows)
-    monkeypatch.setattr("fastdiv.distributions.fitting._VALUES", 1 << 16)
+    monkeypatch.setattr("fastdiv.distributions.fitting.GATHERED", 1 << 16)
     parts = fit_gaussian(rows)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(parts.cov(), whole.cov(), rtol=1e-12, atol=1e-14)

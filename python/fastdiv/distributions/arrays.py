@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.types import Matrix, Values
-
-BLOCK = 1 << 19
-"""Numbers at a time where NumPy computes: 4 MB for each temporary."""
 
 
 def item(values: Values) -> Values:
@@ -24,9 +22,7 @@ def blocks(
     batch_shape: tuple[int, ...], size: int
 ) -> Iterator[tuple[slice, tuple[NDArray[np.intp], ...]]]:
     """Yield blocks of items of `size` values: their slice of the flattened batch, their index."""
-    n, step = math.prod(batch_shape), max(1, BLOCK // size)
-    for start in range(0, n, step):
-        rows = slice(start, min(n, start + step))
+    for rows in row_blocks(math.prod(batch_shape), size, BATCHED):
         yield rows, np.unravel_index(np.arange(rows.start, rows.stop), (1, *batch_shape))[1:]
 
 

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._engine.blocks import GATHERED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.distributions.arrays import check_range
 from fastdiv.distributions.gaussian import Gaussian
-
-_VALUES = 1 << 21
-"""Values of a sample centred at a time by `fit_gaussian`, in each batch item."""
 
 
 def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
@@ -75,9 +73,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
 def _row_blocks(a: Sample) -> Iterator[Matrix]:
     """Yield (..., n, d) some rows at a time."""
     n, d = a.shape[-2:]
-    step = max(1, _VALUES // d)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+    for rows in row_blocks(n, d, GATHERED):
         yield in_float64(a[rows]) if isinstance(a, QuantizedRows) else a[..., rows, :]
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions import arrays
 from fastdiv.distributions.arrays import (
     at,
     check_range,
@@ -358,12 +358,11 @@ class Gaussian:
         )
         # Every block factors the matrices it needs: with d rows that costs no more than the rows.
         least = 1 if self.is_diagonal or cuts_self else self.dim
-        step = max(least, arrays.BLOCK * n // max(1, math.prod(shape) * self.dim))
-        if step >= n:
+        blocks = list(row_blocks(n, math.prod(shape[1:]) * self.dim, BATCHED, least=least))
+        if len(blocks) <= 1:
             return self._log_prob_of_block(points)
         values = np.empty(shape)
-        for start in range(0, n, step):
-            rows = slice(start, start + step)
+        for rows in blocks:
             part = self[rows] if cuts_self else self
             values[rows] = part._log_prob_of_block(points[rows] if cuts_points else points)
         return values
