@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from table_files import CLUSTERED as X
+from table_files import LABELS, refusal
 
 import fastdiv
 from fastdiv.cli import main
 from fastdiv.reports import clusters
 
-RNG = np.random.default_rng(4)
-LABELS = np.arange(60) % 3
-X = RNG.normal(size=(60, 2)) + 5.0 * LABELS[:, None]
 WORDS = np.array(["ash", "elm", "oak"])[LABELS]
 
 
@@ -25,32 +24,13 @@ def table(tmp_path):
 
 
 @pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        status = main.main(["wcss", *map(str, arguments)])
-        return (status, *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture
-def refused(run, tmp_path):
+def refused(wcss, tmp_path):
     """Run a command that must fail with one clear line and leave no file; return the line."""
-
-    def call(*arguments):
-        before = sorted(tmp_path.rglob("*"))
-        status, out, err = run(*arguments)
-        assert (status, out) == (2, "")
-        assert err.startswith("fastdiv: ")
-        assert err.count("\n") == 1
-        assert sorted(tmp_path.rglob("*")) == before
-        return err
-
-    return call
+    return refusal(wcss, tmp_path)
 
 
-def test_table(run, table):
-    status, out, err = run(table, "--labels=tree", "--columns=x.0,x.1")
+def test_table(wcss, table):
+    status, out, err = wcss(table, "--labels=tree", "--columns=x.0,x.1")
     assert (status, err) == (0, "")
     assert f"data       {table}: 60 rows" in out
     assert "labels     tree: 3 clusters" in out
@@ -64,8 +44,8 @@ def test_table(run, table):
     assert f"between clusters {found.bcss:.6g}" in out
 
 
-def test_json(run, table, tmp_path):
-    status, out, err = run(table, "--labels=cluster", "--columns=x.0,x.1", "--json=-")
+def test_json(wcss, table, tmp_path):
+    status, out, err = wcss(table, "--labels=cluster", "--columns=x.0,x.1", "--json=-")
     assert status == 0
     assert "total" in err
     found = fastdiv.cluster_dispersion(X, LABELS, pairs=True)
@@ -76,20 +56,20 @@ def test_json(run, table, tmp_path):
         assert read[name] == pytest.approx(getattr(found, name), rel=1e-12)
     assert read["labels"] == [0, 1, 2]
     assert read["left_out"] == {}
-    run(table, "--labels=cluster", "--columns=x.0,x.1", f"--json={tmp_path / 'r.json'}")
+    wcss(table, "--labels=cluster", "--columns=x.0,x.1", f"--json={tmp_path / 'r.json'}")
     assert json.loads((tmp_path / "r.json").read_text()) == read
 
 
-def test_the_labels_are_not_measured(run, table):
-    _, out, _ = run(table, "--labels=cluster", "--json=-")
+def test_the_labels_are_not_measured(wcss, table):
+    _, out, _ = wcss(table, "--labels=cluster", "--json=-")
     with_noisy = fastdiv.cluster_dispersion(np.column_stack([X, LABELS - 1]), LABELS)
     assert json.loads(out)["total_wcss"] == pytest.approx(with_noisy.total_wcss)
     assert json.loads(out)["left_out"] == {"tree": "<U3", "grid": "<U3"}
 
 
-def test_noise_centers_metric_and_pairs(run, table):
+def test_noise_centers_metric_and_pairs(wcss, table):
     options = ("--columns=x.0,x.1", "--centers=geometric_median", "--metric=manhattan")
-    _, out, err = run(table, "--labels=noisy", "--noise=-1", *options, "--no-pairs", "--json=-")
+    _, out, err = wcss(table, "--labels=noisy", "--noise=-1", *options, "--no-pairs", "--json=-")
     read = json.loads(out)
     found = fastdiv.cluster_dispersion(
         X, LABELS - 1, noise_label=-1, centers="geometric_median", metric="manhattan"
@@ -99,19 +79,19 @@ def test_noise_centers_metric_and_pairs(run, table):
     assert "60 rows" in err
     assert "noisy: 2 clusters, 20 rows of noise left out" in err
     assert "geometric medians; distances cityblock" in err
-    assert run(table, "--labels=tree", "--noise=elm")[0] == 0
+    assert wcss(table, "--labels=tree", "--noise=elm")[0] == 0
 
 
-def test_standardize(run, table):
-    _, out, _ = run(table, "--labels=tree", "--columns=x.0,x.1", "--standardize", "--json=-")
+def test_standardize(wcss, table):
+    _, out, _ = wcss(table, "--labels=tree", "--columns=x.0,x.1", "--standardize", "--json=-")
     scaled = (X - X.mean(axis=0)) / X.std(axis=0, ddof=1)
     assert json.loads(out)["total_ss"] == pytest.approx(2 * 59, rel=1e-12)
     assert json.loads(out)["total_wcss"] == pytest.approx(fastdiv.wcss(scaled, WORDS), rel=1e-12)
 
 
-def test_standardize_does_not_look_at_noise(run, table):
+def test_standardize_does_not_look_at_noise(wcss, table):
     options = ("--labels=noisy", "--noise=-1", "--columns=x.0,x.1", "--standardize", "--json=-")
-    _, out, _ = run(table, *options)
+    _, out, _ = wcss(table, *options)
     x = X[LABELS > 0]
     scaled = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
     read = json.loads(out)
@@ -133,22 +113,22 @@ def test_standardize_does_not_look_at_noise(run, table):
     ],
     ids=["int", "float", "bool", "date"],
 )
-def test_json_keeps_the_type_of_labels(run, tmp_path, labels, expected):
+def test_json_keeps_the_type_of_labels(wcss, tmp_path, labels, expected):
     np.savez(tmp_path / "t.npz", x=[1.0, 2.0, 3.0], c=labels)
-    read = json.loads(run(tmp_path / "t.npz", "--labels=c", "--columns=x", "--json=-")[1])
+    read = json.loads(wcss(tmp_path / "t.npz", "--labels=c", "--columns=x", "--json=-")[1])
     assert read["labels"] == expected
     assert list(map(type, read["labels"])) == list(map(type, expected))
 
 
-def test_one_is_singular(run, tmp_path):
+def test_one_is_singular(wcss, tmp_path):
     np.savez(tmp_path / "t.npz", x=[1.0, 2.0], c=[0, -1])
-    _, out, _ = run(tmp_path / "t.npz", "--labels=c", "--noise=-1")
+    _, out, _ = wcss(tmp_path / "t.npz", "--labels=c", "--noise=-1")
     assert "c: 1 cluster, 1 row of noise left out" in out
     np.savez(tmp_path / "t.npz", x=[1.0], c=[0])
-    assert "npz: 1 row\n" in run(tmp_path / "t.npz", "--labels=c")[1]
+    assert "npz: 1 row\n" in wcss(tmp_path / "t.npz", "--labels=c")[1]
 
 
-def test_missing_values(run, refused, tmp_path):
+def test_missing_values(wcss, refused, tmp_path):
     x = X.copy()
     x[4, 1] = np.nan
     path = tmp_path / "x.npz"
@@ -156,13 +136,13 @@ def test_missing_values(run, refused, tmp_path):
     assert "missing values in 1 of 60 rows (x.1 1); use --nan-policy omit" in refused(
         path, "--labels=c"
     )
-    _, out, _ = run(path, "--labels=c", "--nan-policy=omit")
+    _, out, _ = wcss(path, "--labels=c", "--nan-policy=omit")
     assert "59 rows (1 with missing values dropped)" in out
     np.savez(path, x=np.full((3, 1), np.nan), c=[0, 1, 1])
     assert "every row has a missing value" in refused(path, "--labels=c", "--nan-policy=omit")
 
 
-def test_every_format(run, tmp_path):
+def test_every_format(wcss, tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import csv, parquet
 
@@ -186,16 +166,16 @@ def test_every_format(run, tmp_path):
         ("t.npy", "2"),
     ):
         measured = "0,1" if name == "t.npy" else "u,v"
-        _, out, _ = run(tmp_path / name, f"--labels={column}", f"--columns={measured}", "--json=-")
+        _, out, _ = wcss(tmp_path / name, f"--labels={column}", f"--columns={measured}", "--json=-")
         assert json.loads(out)["total_wcss"] == pytest.approx(expected, rel=1e-12)
-    _, out, _ = run(tmp_path / "t.csv", "--labels=yes")
+    _, out, _ = wcss(tmp_path / "t.csv", "--labels=yes")
     assert "word: text" in out
     assert "yes: 2 clusters" in out
 
 
 @pytest.mark.parametrize("column", ["text", "number", "time", "kind"])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_labels_that_are_missing(run, refused, tmp_path, suffix, column):
+def test_labels_that_are_missing(wcss, refused, tmp_path, suffix, column):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import csv, parquet
 
@@ -217,7 +197,7 @@ def test_labels_that_are_missing(run, refused, tmp_path, suffix, column):
     )
     write(content, path)
     options = ("--labels=c", "--columns=u", "--nan-policy=omit", "--json=-")
-    _, out, err = run(path, *options)
+    _, out, err = wcss(path, *options)
     read = json.loads(out)
     assert (read["omitted"], read["sizes"]) == (2, [2, 2])
     assert read["total_wcss"] == fastdiv.wcss([1.0, 5.0, 2.0, 8.0], [0, 0, 1, 1])
@@ -226,38 +206,38 @@ def test_labels_that_are_missing(run, refused, tmp_path, suffix, column):
     assert "every row has a missing value or label" in refused(path, *options)
 
 
-def test_what_is_missing_in_text_is_what_is_missing_in_numbers(run, tmp_path):
+def test_what_is_missing_in_text_is_what_is_missing_in_numbers(wcss, tmp_path):
     pytest.importorskip("pyarrow")
     path = tmp_path / "t.csv"
     path.write_text("u,c\n1,a\n2,NA\n3,\n4,nan\n5,b\n7,a\n")
-    _, out, _ = run(path, "--labels=c", "--nan-policy=omit", "--json=-")
+    _, out, _ = wcss(path, "--labels=c", "--nan-policy=omit", "--json=-")
     read = json.loads(out)
     assert (read["labels"], read["sizes"], read["omitted"]) == (["a", "b"], [2, 1], 3)
 
 
-def test_the_penguins(run):
+def test_the_penguins(wcss):
     pytest.importorskip("pyarrow")
     path = Path(__file__).parents[2] / "examples/penguins/adelie-2007.csv"
-    _, out, _ = run(path, "--labels=sex", "--nan-policy=omit", "--json=-")
+    _, out, _ = wcss(path, "--labels=sex", "--nan-policy=omit", "--json=-")
     read = json.loads(out)
     assert (read["labels"], read["omitted"]) == (["female", "male"], 6)
 
 
-def test_missing_labels_of_the_elbow(run, refused, tmp_path):
+def test_missing_labels_of_the_elbow(wcss, refused, tmp_path):
     path = tmp_path / "t.npz"
     k2 = np.where(np.arange(60) == 5, np.nan, LABELS > 0)
     np.savez(path, x=X, k3=LABELS, k2=k2)
     options = ("--labels=k3", "--elbow=k2", "--json=-")
     assert "missing labels in 1 of 60 rows (k2)" in refused(path, *options)
-    read = json.loads(run(path, *options, "--nan-policy=omit")[1])
+    read = json.loads(wcss(path, *options, "--nan-policy=omit")[1])
     assert (sum(read["sizes"]), read["omitted"]) == (59, 1)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock", "manhattan"])
-def test_silhouettes_are_those_of_scikit_learn(run, table, metric):
+def test_silhouettes_are_those_of_scikit_learn(wcss, table, metric):
     metrics = pytest.importorskip("sklearn.metrics")
     options = ("--columns=x.0,x.1", "--labels=noisy", "--noise=-1", f"--metric={metric}")
-    _, out, err = run(table, *options, "--json=-")
+    _, out, err = wcss(table, *options, "--json=-")
     kept = LABELS > 0
     each = metrics.silhouette_samples(X[kept], LABELS[kept], metric=metric)
     read = json.loads(out)
@@ -267,105 +247,29 @@ def test_silhouettes_are_those_of_scikit_learn(run, table, metric):
     assert "silhouette" in err
 
 
-def test_silhouettes_where_they_are_not_defined(run, tmp_path):
+def test_silhouettes_where_they_are_not_defined(wcss, tmp_path):
     path = tmp_path / "t.npz"
     np.savez(path, x=X[:5], one=np.zeros(5, dtype=int), all=np.arange(5))
     for labels in ("one", "all"):
-        _, out, _ = run(path, f"--labels={labels}", "--columns=x.0,x.1", "--json=-")
+        _, out, _ = wcss(path, f"--labels={labels}", "--columns=x.0,x.1", "--json=-")
         read = json.loads(out)
         assert (read["silhouettes"], read["silhouette_score"]) == (None, None)
 
 
-# ---------------------------------------------------------------- the elbow
-
-
-@pytest.fixture
-def labellings(tmp_path):
-    """Rows with labels in 1, 2, 3 and 6 clusters; k3 has noise."""
-    path = tmp_path / "labellings.npz"
-    k3 = np.where(np.arange(60) == 7, -1, LABELS)
-    ks = {"k1": LABELS * 0, "k2": LABELS > 0, "k3": k3, "k6": np.arange(60) % 6}
-    np.savez(path, x=X, **ks)
-    return path, {name: np.delete(labels, 7) for name, labels in ks.items()}
-
-
-def test_elbow(run, labellings, tmp_path):
-    pytest.importorskip("matplotlib")
-    from fastdiv import plots
-
-    path, ks = labellings
-    options = ("--labels=k3", "--noise=-1", "--elbow=k6,k2,k1", f"--plot={tmp_path / 'p.png'}")
-    status, out, _ = run(path, *options, "--json=-")
-    assert status == 0
-    read = json.loads(out)
-    rows = np.delete(X, 7, axis=0)
-    assert [(each["column"], each["n_clusters"]) for each in read["elbow"]] == [
-        ("k1", 1),
-        ("k2", 2),
-        ("k3", 3),
-        ("k6", 6),
-    ]
-    expected = [fastdiv.wcss(rows, ks[name]) for name in ("k1", "k2", "k3", "k6")]
-    np.testing.assert_allclose([e["total_wcss"] for e in read["elbow"]], expected, rtol=1e-12)
-    assert read["total_wcss"] == read["elbow"][2]["total_wcss"]
-    assert read["left_out"] == {}  # labels are no features, and not left out either
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-
-    found = fastdiv.cluster_dispersion(rows, ks["k3"])
-    points = tuple(clusters.ElbowPoint(**each) for each in read["elbow"])
-    report = clusters.ClusterReport(
-        "d", "k3", 2, found, "mean", None, np.delete(LABELS, 7), elbow=points
-    )
-    left, right = plots.clusters(report).axes
-    curve, mark = left.lines
-    np.testing.assert_array_equal(curve.get_xdata(), [1, 2, 3, 6])
-    np.testing.assert_allclose(curve.get_ydata(), expected)
-    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([3], [found.total_wcss])
-    assert [text.get_text() for text in left.texts] == ["k1", "k2", "k3", "k6"]
-    assert not left.patches
-    assert len(right.patches) == 3
-
-
-def test_elbow_is_of_the_same_centers(run, labellings):
-    path, _ = labellings
-    options = ("--labels=k2", "--elbow=k6", "--centers=geometric_median", "--columns=x.0")
-    _, out, _ = run(path, *options, "--json=-")
-    found = fastdiv.cluster_dispersion(X[:, 0], np.arange(60) % 6, centers="geometric_median")
-    assert json.loads(out)["elbow"][1]["total_wcss"] == pytest.approx(found.total_wcss, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--elbow=k2",), "--elbow needs --plot or --json"),
-        (("--elbow=k9", "--json=-"), "--elbow: "),
-        (("--elbow=k9", "--json=-"), "has no column 'k9'; its columns are: x.0, x.1, k1"),
-        (("--elbow=k2,k3", "--json=-"), "--elbow: k3 is the column of --labels"),
-        (("--elbow=k2,k2", "--json=-"), "argument --elbow: 'k2,k2' has duplicate column names: k2"),
-        (("--elbow=k2,", "--json=-"), "argument --elbow: 'k2,' holds an empty name"),
-        (("--elbow=k2", "--columns=k2", "--json=-"), "--columns: k2 holds labels"),
-        (("--elbow=x.0", "--json=-"), "--elbow: x.0 must be integers or text"),
-        (("--elbow=k1", "--noise=0", "--json=-"), "--elbow: k1 has the noise label '0' in rows"),
-    ],
-)
-def test_bad_elbows(refused, labellings, options, message):
-    assert message in refused(labellings[0], "--labels=k3", *options)
-
-
 @pytest.mark.parametrize("options", [(), ("--no-pairs",)])
-def test_plot(run, table, tmp_path, options):
+def test_plot(wcss, table, tmp_path, options):
     pytest.importorskip("matplotlib")
     path = tmp_path / "p.png"
-    assert run(table, "--labels=tree", f"--plot={path}", *options)[0] == 0
+    assert wcss(table, "--labels=tree", f"--plot={path}", *options)[0] == 0
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_picture_shows_the_largest_clusters():
+def test_picture_shows_the_largest_clusters(rng):
     pytest.importorskip("matplotlib")
     from fastdiv import plots
 
     labels = np.arange(120) % 40
-    found = fastdiv.cluster_dispersion(RNG.normal(size=(120, 2)), labels)
+    found = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), labels)
     report = clusters.ClusterReport("d", "c", 2, found, "mean", None, labels)
     left, right = plots.clusters(report).axes
     drawn = [bar.get_width() for bar in left.patches]
@@ -374,7 +278,7 @@ def test_picture_shows_the_largest_clusters():
     assert len(right.patches) == 20
     assert " more\n" not in report.to_text()
     many = np.arange(120) % 60
-    found = fastdiv.cluster_dispersion(RNG.normal(size=(120, 2)), many)
+    found = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), many)
     report = clusters.ClusterReport("d", "c", 2, found, "mean", None, many)
     assert "and 10 more" in report.to_text()
 
