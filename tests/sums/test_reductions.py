@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, Callback, Energy, Sum, mmd2, mmd_test, witness
-from fastdiv._sums import reductions
+from fastdiv._sums import callback_sums
 
 
 def rbf(a, b):
@@ -28,7 +28,7 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 @pytest.fixture(params=[3, 8, 512])
 def tile(request, monkeypatch):
-    monkeypatch.setattr(reductions, "TILE", request.param)
+    monkeypatch.setattr(callback_sums, "TILE", request.param)
     return request.param
 
 
@@ -67,7 +67,7 @@ def test_tiles_do_not_matter_to_the_test(rng, monkeypatch):
     x, y = rng.normal(size=(30, 2)), rng.normal(size=(21, 2))
     results = []
     for tile in (4, 16, 512):
-        monkeypatch.setattr(reductions, "TILE", tile)
+        monkeypatch.setattr(callback_sums, "TILE", tile)
         results.append(mmd_test(x, y, Callback(rbf), n_resamples=25, rng=0))
     for other in results[1:]:
         np.testing.assert_allclose(
@@ -88,7 +88,7 @@ def test_any_magnitude(rng, scale):
 
 def test_values_growing_from_tile_to_tile(monkeypatch, rng):
     """The range of the fixed-point sums is widened when later values need it."""
-    monkeypatch.setattr(reductions, "TILE", 2)
+    monkeypatch.setattr(callback_sums, "TILE", 2)
     x, y = np.exp(np.linspace(0, 12, 10))[:, None], np.exp(np.linspace(3, 13, 8))[:, None]
     dot = Callback(lambda a, b: (a @ b.T) ** 2)
     result = mmd_test(x, y, dot, n_resamples=10, rng=0)
@@ -195,7 +195,7 @@ def test_lists_and_integers_are_good_results():
 
 
 def test_progress(rng, monkeypatch):
-    monkeypatch.setattr(reductions, "TILE", 4)
+    monkeypatch.setattr(callback_sums, "TILE", 4)
     reports = []
     x = rng.normal(size=(9, 1))
     mmd_test(x, x + 1, Callback(rbf), n_resamples=2, progress=lambda *r: reports.append(r))

@@ -5,6 +5,7 @@ Every statistic of pairs is made of these sums, whether a kernel is compiled or 
 
 Files
 -----
+callback_sums: the sums over pairs of a Python function, tile by tile
 metrics: distances between rows, as kernel terms
 pair_weights: per-row weights in sums over pairs
 reductions: the reductions, for compiled kernels and `Callback` alike
