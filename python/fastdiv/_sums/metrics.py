@@ -1,4 +1,4 @@
-"""Distances between rows, as terms of the backends."""
+"""Express distances between rows as terms of the engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _slope(l1: Values, exponent: float) -> Values:
 
 @dataclass(frozen=True)
 class CityBlock(Kernel):
-    """−‖x − y‖₁^β: a distance to the backends, and no kernel of the package."""
+    """Negative power of the L1 distance, −‖x − y‖₁^β; a kernel of the engine alone."""
 
     exponent: float
 
@@ -34,13 +34,13 @@ class CityBlock(Kernel):
 
 
 def metric_name(metric: object, accepted: tuple[str, ...]) -> str:
-    """Return the metric under one name."""
+    """Check a metric, and return the first of its names."""
     name = _inputs.choice(metric, accepted, "metric")
     return "cityblock" if name in CITYBLOCK else name
 
 
 def powers(metric: str, exponent: float) -> list[KernelGroup]:
-    """Return the groups of one output, distance^exponent; the metric is Euclidean or L1."""
+    """Return distance^exponent as the only output; the metric is "euclidean" or "cityblock"."""
     if metric == "cityblock":
         base, name = "l1", "cityblock"
     else:

@@ -1,7 +1,7 @@
 """
-What weights of rows make of the sums over pairs.
+Apply per-row weights to pairwise kernel sums.
 
-Weights and rows may be stacks: leading axes are those of a batch.
+Weights and rows may be stacks. Their leading axes are then those of a batch.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.kernels import Kernel, Linear
 
 _LEAST_IN_FLOAT32 = 2.0**-100
-"""Ratio of weights that float32 holds with all its digits, with room for products."""
+"""Least ratio of weights that float32 holds with all its digits, with room for products."""
 
 
 def wide_enough(rows: Sample, w: Values) -> Sample:
-    """Return the rows, in float64 if weights up to 1 are too small for sums in float32."""
+    """Return the rows, in float64 if some weights, up to 1, are too small for float32."""
     if (w[w > 0] < _LEAST_IN_FLOAT32).any():
         return in_float64(rows)
     return rows
 
 
 def others(w: Values) -> Values:
-    """Return Σ_{j≠i} wⱼ for every i: sums of numbers >= 0, where Σw − wᵢ would cancel."""
+    """Return Σ_{j≠i} wⱼ for every i, from sums of numbers >= 0, as Σw − wᵢ would cancel."""
     zero = np.zeros_like(w[..., :1])
     before = np.concatenate((zero, w[..., :-1].cumsum(axis=-1)), axis=-1)
     after = np.concatenate((w[..., :0:-1].cumsum(axis=-1)[..., ::-1], zero), axis=-1)
@@ -38,26 +38,26 @@ def others(w: Values) -> Values:
 
 
 def partners(u: Values, v: Values, estimator: str) -> tuple[Values, Values]:
-    """Return the total weight of the rows of y that a row of x meets, and the reverse."""
+    """Return, for each row of x and of y, the total weight of the rows it is paired with."""
     if estimator == "paired":
         return others(v), others(u)
     return totals(v, u), totals(u, v)
 
 
 def totals(w: Values, like: Values) -> Values:
-    """Return Σw for every row of `like`."""
+    """Return Σw once for every row of `like`."""
     return np.broadcast_to(w.sum(axis=-1, keepdims=True), like.shape)
 
 
 def counts(u: Values, v: Values, estimator: str) -> Values:
-    """Return the sums of the products of the weights of all pairs, for XX, YY and XY."""
-    of_u, of_v = u.sum(axis=-1), v.sum(axis=-1)
+    """Sum the products of the weights over all pairs, for XX, YY and XY."""
+    u_total, v_total = u.sum(axis=-1), v.sum(axis=-1)
     if estimator == "biased":
-        return np.stack([of_u**2, of_v**2, of_u * of_v], axis=-1)
-    of_x, _ = partners(u, v, estimator)
-    between = (u * of_x).sum(axis=-1)
-    # XY comes without the pairs (i, i) by taking them away from the sum over all.
-    if estimator == "paired" and (between < 0.01 * of_u * of_v).any():
+        return np.stack([u_total**2, v_total**2, u_total * v_total], axis=-1)
+    x_partners, _ = partners(u, v, estimator)
+    between = (u * x_partners).sum(axis=-1)
+    # The pairs (i, i) are taken away from the sum XY over all, which would cancel.
+    if estimator == "paired" and (between < 0.01 * u_total * v_total).any():
         raise ValueError(
             "x_weights and y_weights must not put 99 % of the weight on one pair of rows for "
             "estimator='paired'"
@@ -70,20 +70,20 @@ class RowTerms(NamedTuple):
     """
     The part of `Linear` that depends on single rows.
 
-    An MMD² takes −‖x − y‖²/2 in the place of x·y = h(x) + h(y) − ‖x − y‖²/2, h(x) = ‖x‖²/2, and h
-    cancels: but for weights without the pairs (i, i), where xᵢ counts uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times
-    within its sample and uᵢ times between the samples.
+    With h(x) = ‖x‖²/2, x·y = h(x) + h(y) − ‖x − y‖²/2. An MMD² takes the last term alone, as h
+    cancels. It does not cancel for weighted rows without the pairs (i, i). There, xᵢ counts
+    uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times within its sample, and uᵢ times between the samples.
     """
 
-    scales: Values  # of `Linear` in every kernel
-    x: Values  # h, less a constant, which does cancel
-    y: Values
+    scales: Values  # factors of `Linear`, one per kernel
+    x: Values  # h(x) up to a constant, which cancels
+    y: Values  # h(y) up to the same constant
 
 
 def row_terms(kernels: Sequence[Kernel], x: Sample, y: Sample, estimator: str) -> RowTerms | None:
-    """Return the terms of kernels with a `Linear` part, for weighted rows."""
+    """Return the terms of weighted rows, or None where they cancel or there is no `Linear`."""
     scales = np.array(
-        [sum(w for w, part in each._parts() if isinstance(part, Linear)) for each in kernels]
+        [sum(w for w, part in kernel._parts() if isinstance(part, Linear)) for kernel in kernels]
     )
     if estimator == "biased" or not scales.any():
         return None
@@ -92,51 +92,48 @@ def row_terms(kernels: Sequence[Kernel], x: Sample, y: Sample, estimator: str) -
 
 
 def coefficients(u: Values, v: Values, estimator: str, sizes: Values) -> tuple[Values, Values]:
-    """Return how often h of every row counts in MMD²; 0 for equal weights."""
-    of_x, of_y = partners(u, v, estimator)
+    """Return the factor of h(x) and of h(y) in MMD² for every row, which is 0 for equal weights."""
+    x_partners, y_partners = partners(u, v, estimator)
     xx, yy, xy = (sizes[..., block, None] for block in range(3))
     return (
-        2.0 * (u * others(u) / xx - u * of_x / xy),
-        2.0 * (v * others(v) / yy - v * of_y / xy),
+        2.0 * (u * others(u) / xx - u * x_partners / xy),
+        2.0 * (v * others(v) / yy - v * y_partners / xy),
     )
 
 
 def linear_part(terms: RowTerms, u: Values, v: Values, estimator: str, sizes: Values) -> Values:
-    """Return what has to be added to MMD², per kernel."""
-    of_x, of_y = coefficients(u, v, estimator, sizes)
-    of_rows = (of_x * terms.x).sum(axis=-1) + (of_y * terms.y).sum(axis=-1)
-    total: Values = terms.scales * of_rows[..., None]
+    """Return the contribution of the terms to MMD², per kernel."""
+    x_factors, y_factors = coefficients(u, v, estimator, sizes)
+    rows_total = (x_factors * terms.x).sum(axis=-1) + (y_factors * terms.y).sum(axis=-1)
+    total: Values = terms.scales * rows_total[..., None]
     return total
 
 
 def add_to_sums(
     terms: RowTerms, u: Values, v: Values, estimator: str, x_sums: Values, y_sums: Values
 ) -> Values:
-    """Add h(xᵢ) + h(xⱼ) for all pairs to the sums at every row; return those over all pairs."""
+    """Add h(xᵢ) + h(xⱼ) to the sums of every row; return the sums of it over all pairs."""
     scales, h_x, h_y = terms
-    of_x, of_y = partners(u, v, estimator)
-    if estimator == "paired":
-        met_x, met_y = others(v * h_y), others(u * h_x)
-    else:
-        met_x, met_y = totals(v * h_y, u), totals(u * h_x, v)
+    x_partners, y_partners = partners(u, v, estimator)
+    partner_h_y, partner_h_x = partners(u * h_x, v * h_y, estimator)
     within_x = h_x * others(u) + others(u * h_x)
     within_y = h_y * others(v) + others(v * h_y)
-    between = h_x * of_x + met_x
+    between = h_x * x_partners + partner_h_y
     x_sums += scales[:, None] * np.stack([within_x, between])[..., None, :]
-    y_sums += scales[:, None] * np.stack([within_y, h_y * of_y + met_y])[..., None, :]
+    y_sums += scales[:, None] * np.stack([within_y, h_y * y_partners + partner_h_x])[..., None, :]
     blocks = (u * within_x, v * within_y, u * between)
-    over_all = np.stack([block.sum(axis=-1) for block in blocks], axis=-1)
-    total: Values = scales[:, None] * over_all[..., None, :]
+    pair_sums = np.stack([block.sum(axis=-1) for block in blocks], axis=-1)
+    total: Values = scales[:, None] * pair_sums[..., None, :]
     return total
 
 
 def _half_norms(rows: Sample, origin: Values) -> Values:
-    """Return ‖x‖²/2 − ‖origin‖²/2, without cancellation far from 0."""
-    parts = []
+    """Return ‖x‖²/2 − ‖origin‖²/2 without cancellation far from 0."""
+    half_norms = []
     for block in _blocks(_rows_first(rows)):
-        moved = block - origin
-        parts.append((moved * origin + 0.5 * (moved * moved)).sum(axis=-1))
-    return np.moveaxis(np.concatenate(parts), 0, -1)
+        centred = block - origin
+        half_norms.append((centred * origin + 0.5 * (centred * centred)).sum(axis=-1))
+    return np.moveaxis(np.concatenate(half_norms), 0, -1)
 
 
 def _rows_first(rows: Sample) -> Sample:
