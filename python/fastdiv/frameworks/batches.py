@@ -165,10 +165,10 @@ def _combined(
         values += found.values[:, 0]
         for name in wanted:
             if name in rows:
-                gradients[name] = gradients[name] + found.by_rows[name][:, 0]
+                gradients[name] = gradients[name] + found.row_gradients[name][:, 0]
             else:
                 own = name.removesuffix("_weights")
-                of_weights = one_pass.by_weights(own, samples, found, estimator)
+                of_weights = one_pass.weight_gradient(own, samples, found, estimator)
                 gradients[name] = gradients[name] + of_weights[:, 0]
     return values, {name: one_pass.finite(gradients[name]) for name in wanted}
 

@@ -1,8 +1,9 @@
-"""The median distance, the usual bandwidth of a kernel."""
+"""Find the median distance, the usual bandwidth of a kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -16,10 +17,10 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import metrics
-from fastdiv.kernels import Median
+from fastdiv.kernels import Kernel
 
 EXACT_ROWS = 10_000
-"""Pooled rows up to which the median is taken over all pairs."""
+"""Pooled rows up to which the median is that of all pairs: 5e7 of them."""
 
 _METRICS = ("euclidean", *metrics.CITYBLOCK)
 
@@ -37,23 +38,22 @@ def median_distance(
     """
     Compute the median distance between the rows of one sample, or of two pooled samples.
 
-    All pairs of rows with distinct index count once; the zero distance of a row to itself
-    does not. For an even number of pairs it is the mean of the middle two. Memory is O(n).
+    Every pair of different rows counts once. The zero distance of a row to itself does not count.
+    For an even number of pairs the result is the mean of the middle two. Memory is O(n).
 
-    Up to `fastdiv.distances.EXACT_ROWS` = 10 000 pooled rows the median is exact. Beyond,
-    it is that of 10 000 pooled rows drawn without replacement by a fixed seed, after the
-    rows have been put in an order that depends on their values alone. It is therefore a
-    function of the pooled rows as a set, blind to which sample a row came from, and a
-    permutation test that takes its bandwidth from it stays valid.
+    Up to 10 000 pooled rows the median is exact. Beyond, it is the median of 10 000 pooled rows
+    that are drawn without replacement by a fixed seed. Which rows these are depends on the values
+    of the pooled rows alone. The result does not know which sample a row came from, so a
+    permutation test with this bandwidth stays valid.
 
     Parameters
     ----------
     x : array_like or QuantizedRows, shape (n, ...)
-        Sample; trailing axes are flattened to d features.
+        Sample. Trailing axes are flattened to d features.
     y : array_like or QuantizedRows, shape (m, ...), optional
-        Second sample, pooled with the first. At least two rows are needed in all.
+        Second sample, pooled with the first. Together they need at least two rows.
     metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
-        L2 distance, or L1 (under two names) as for `Laplacian`.
+        L2 distance, or under two names L1, as for `Laplacian`.
     {nan_policy}
     {n_threads}
     {progress}
@@ -96,60 +96,26 @@ def median_distance(
     return float(pooled_medians([parts], metric, threads, report)[0])
 
 
-def median_bandwidth(parts: Sequence[Sample], n_threads: int, progress: Progress | None) -> Median:
-    """
-    Return a function that computes the median bandwidth for a metric, once.
+def resolve(
+    kernels: Sequence[Kernel],
+    samples: Sequence[Sample],
+    n_threads: int,
+    progress: Progress | None,
+) -> list[Kernel]:
+    """Return kernels in numbers: median bandwidths are those of the pooled samples."""
 
-    Parameters
-    ----------
-    parts : list of ndarray or of QuantizedRows, shapes (n_i, d)
-        Samples to pool.
-    n_threads : int
-        0 is the default.
-    progress : callable or None
-        Function of (done, total).
-
-    Returns
-    -------
-    callable
-        Metric -> median distance; raises ValueError if that is zero, OverflowError if it is
-        not finite.
-    """
-    known: dict[str, float] = {}
-
+    @cache
     def median(metric: str) -> float:
-        if metric not in known:
-            known[metric] = float(median_bandwidths([parts], metric, n_threads, progress)[0])
-        return known[metric]
+        return float(median_bandwidths([samples], metric, n_threads, progress)[0])
 
-    return median
+    d = samples[0].shape[1]
+    return [kernel._resolve(d, median) for kernel in kernels]
 
 
 def median_bandwidths(
     items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
 ) -> Values:
-    """
-    Compute the median bandwidth of several problems.
-
-    Parameters
-    ----------
-    items : sequence of sequences of samples, shapes (n_i, d)
-        The samples to pool for each; one only if quantised.
-    metric : {"euclidean", "cityblock"}
-        L2 or L1.
-    n_threads, progress
-        As in `median_bandwidth`.
-
-    Returns
-    -------
-    ndarray of float64, shape (len(items),)
-        Medians.
-
-    Raises
-    ------
-    ValueError, OverflowError
-        If one of them is zero, or not finite.
-    """
+    """Return the median bandwidth of each item, which is a list of samples to pool."""
     medians = pooled_medians(items, metric, n_threads, progress)
     if not medians.all():
         raise ValueError(
@@ -162,7 +128,7 @@ def median_bandwidths(
 def pooled_medians(
     items: Sequence[Sequence[Sample]], metric: str, n_threads: int, progress: Progress | None
 ) -> Values:
-    """Compute the median distance of the rows of each item; see `median_bandwidths`."""
+    """Like `median_bandwidths`, but accept a median of 0."""
     pools = [
         _inputs.pool(parts) if sum(map(len, parts)) <= EXACT_ROWS else _subsample(parts)
         for parts in items
@@ -183,38 +149,38 @@ def _subsample(parts: Sequence[Sample]) -> Sample:
     """
     Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows.
 
-    Sorted by a hash of their values, the rows at places drawn by a fixed seed are taken. Equal
-    rows have equal hashes, so any copy will do; where different rows share a hash, the least
-    stands for all. No step is long: only hashes that begin like a drawn one are ever sorted.
+    A fixed seed draws places, and the rows sorted by a hash of their values stand at them. Equal
+    rows have equal hashes, so any copy will do. Where different rows share a hash, the least row
+    stands for all. Only hashes that begin like a drawn one are sorted, which takes little time.
     """
     hashes = _hashes(parts)
     places = np.random.default_rng(0).choice(len(hashes), EXACT_ROWS, replace=False)
     shift = 64 - min(20, max(1, len(hashes).bit_length() - 4))  # leading bits: some 16 rows share
     drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
-    near = _among(drawn >> shift, shift)
+    is_near = _marked(drawn >> shift, shift)
     chosen = np.full(len(drawn), -1)
     for rows in row_blocks(len(hashes), parts[0].shape[1], CACHED):
-        index = rows.start + np.flatnonzero(near[hashes[rows] >> shift])
+        index = rows.start + np.flatnonzero(is_near[hashes[rows] >> shift])
         at = np.searchsorted(drawn, hashes[index])
         hit = drawn.take(at, mode="clip") == hashes[index]
         at, index = at[hit], index[hit]
         new = chosen[at] < 0
         chosen[at[new]] = index[new]
-        differ = _numbers(_take(parts, chosen[at])) != _numbers(_take(parts, index))
+        differ = _numbers(_rows_at(parts, chosen[at])) != _numbers(_rows_at(parts, index))
         for j in np.flatnonzero(differ.any(axis=1)).tolist():
             pair = np.array([chosen[at[j]], index[j]])
-            held, other = _numbers(_take(parts, pair)).tolist()
+            held, other = _numbers(_rows_at(parts, pair)).tolist()
             chosen[at[j]] = pair[int(other < held)]
-    return _take(parts, np.repeat(chosen, copies))
+    return _rows_at(parts, np.repeat(chosen, copies))
 
 
 def _hashes(parts: Sequence[Sample]) -> NDArray[np.uint64]:
     """
-    Hash each pooled row to 64 bits: the sum over its columns of value and column, mixed.
+    Hash each pooled row to 64 bits.
 
-    The mixture is that of SplitMix64: one to one, so that different scalars never collide.
-    G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",
-    OOPSLA (2014).
+    The hash is the sum over the columns of value and column, mixed as by SplitMix64. That mixture
+    is one to one, so different scalars never collide (G. L. Steele, D. Lea, C. H. Flood, "Fast
+    splittable pseudorandom number generators", OOPSLA (2014)).
     """
     hashes = np.empty(sum(map(len, parts)), dtype=np.uint64)
     column = np.random.PCG64(0).random_raw(_numbers(parts[0][:1]).shape[1])
@@ -234,45 +200,45 @@ def _hashes(parts: Sequence[Sample]) -> NDArray[np.uint64]:
 def _at_places(
     places: NDArray[np.int64], hashes: NDArray[np.uint64], shift: int
 ) -> NDArray[np.uint64]:
-    """Return ``np.sort(hashes)[places]``, found among the hashes of equal leading bits."""
+    """Return ``np.sort(hashes)[places]``, but sort only hashes with required leading bits."""
     counts = np.zeros(1 << (64 - shift), dtype=np.int64)
     blocks = [hashes[rows] for rows in row_blocks(len(hashes), 1, CACHED, least=len(counts))]
     for block in blocks:
         counts += np.bincount((block >> shift).astype(np.intp), minlength=len(counts))
     bins = np.searchsorted(np.cumsum(counts), places, side="right")
-    wanted = _among(bins, shift)
-    found = [np.unique(b[wanted[b >> shift]], return_counts=True) for b in blocks]
-    values, times = (np.concatenate(each) for each in zip(*found, strict=True))
+    is_required = _marked(bins, shift)
+    distinct = [np.unique(b[is_required[b >> shift]], return_counts=True) for b in blocks]
+    values, times = (np.concatenate(parts) for parts in zip(*distinct, strict=True))
     order = np.argsort(values)
-    passed_over = np.cumsum(np.where(wanted, 0, counts))[bins]
+    passed_over = np.cumsum(np.where(is_required, 0, counts))[bins]
     at = np.searchsorted(np.cumsum(times[order]), places - passed_over, side="right")
-    found_there: NDArray[np.uint64] = values[order[at]]
-    return found_there
+    result: NDArray[np.uint64] = values[order[at]]
+    return result
 
 
-def _among(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
-    """Return a table that holds True for these leading bits."""
+def _marked(bins: NDArray[Any], shift: int) -> NDArray[np.bool_]:
+    """Return a table over all leading bits that is True for these."""
     table = np.zeros(1 << (64 - shift), dtype=np.bool_)
     table[bins] = True
     return table
 
 
 def _row_blocks(parts: Sequence[Sample]) -> Iterator[Values]:
-    """Yield C-ordered float64 copies of a few rows at a time."""
+    """Yield the `_numbers` of a few rows at a time."""
     for part in parts:
         for rows in row_blocks(len(part), part.shape[1], CACHED):
             yield _numbers(part[rows])
 
 
 def _numbers(rows: Sample) -> Values:
-    """Return what tells rows apart as a C-ordered float64 copy."""
+    """Return the numbers that tell rows apart, as a C-ordered float64 copy."""
     if isinstance(rows, QuantizedRows):
-        own = (rows.scale[:, None], _inputs.zero_points(rows)[:, None])
-        return np.concatenate((rows.values, *own), axis=1, dtype=np.float64)
+        scales, zeros = rows.scale[:, None], _inputs.zero_points(rows)[:, None]
+        return np.concatenate((rows.values, scales, zeros), axis=1, dtype=np.float64)
     return np.array(rows, dtype=np.float64, order="C")
 
 
-def _take(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
+def _rows_at(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
     """Gather rows by their index in the pool."""
     quantized = [part for part in parts if isinstance(part, QuantizedRows)]
     if not quantized:
@@ -286,10 +252,11 @@ def _take(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
 
 
 def _gather(arrays: list[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Gather entries by their index in the concatenated arrays."""
     out = np.empty((len(rows), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
     start = 0
     for part in arrays:
-        here = (rows >= start) & (rows < start + len(part))
-        out[here] = part[rows[here] - start]
+        in_part = (rows >= start) & (rows < start + len(part))
+        out[in_part] = part[rows[in_part] - start]
         start += len(part)
     return out

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy, energy distance and witness function."""
+"""Estimate the maximum mean discrepancy, the energy distance and the witness function."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
-from fastdiv.mmd import bandwidth
-from fastdiv.quantized import bounds as _quantization
-from fastdiv.quantized.bounds import QuantizedEstimate
+from fastdiv.mmd.bandwidth import resolve
+from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,52 +58,52 @@ def mmd2(
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
-    With the sums over pairs XX = Σ_{i≠j} k(xᵢ, xⱼ), YY alike and XY = Σ_{i,j} k(xᵢ, yⱼ):
+    The estimators combine sums over pairs: XX = Σ_{i≠j} k(xᵢ, xⱼ), YY alike, and
+    XY = Σ_{i,j} k(xᵢ, yⱼ).
 
-    - ``"unbiased"``: XX/(n(n−1)) + YY/(m(m−1)) − 2 XY/(nm). May be negative.
-    - ``"biased"``: the same with the diagonals k(xᵢ, xᵢ), k(yⱼ, yⱼ) included, divided by
-      n², m² and nm. Never negative up to rounding.
+    - ``"unbiased"``: XX/(n(n−1)) + YY/(m(m−1)) − 2 XY/(nm). It may be negative.
+    - ``"biased"``: like "unbiased", but with the diagonals k(xᵢ, xᵢ) and k(yⱼ, yⱼ), and divided by
+      n², m² and nm. It is never negative, up to rounding.
     - ``"paired"``: (XX + YY − 2 Σ_{i≠j} k(xᵢ, yⱼ))/(n(n−1)), for n = m.
 
-    Weights u of x and v of y, scaled to Σu = Σv = 1, turn the means into weighted ones:
-    Σ_{i≠j} uᵢuⱼ k(xᵢ, xⱼ)/(1 − Σuᵢ²) for "unbiased" and "paired", Σ_{i,j} uᵢuⱼ k(xᵢ, xⱼ)
-    for "biased", Σ uᵢvⱼ k(xᵢ, yⱼ) between the samples, for "paired" over i ≠ j and divided
-    by 1 − Σuᵢvᵢ. A row of weight 0 counts as left out, from the median bandwidth too. (With
-    unequal weights these two are no longer invariant to translation for `Linear`.)
+    Weights u of x and v of y, scaled to Σu = Σv = 1, give weighted means. Within a sample these are
+    Σ_{i≠j} uᵢuⱼ k(xᵢ, xⱼ)/(1 − Σuᵢ²) for "unbiased" and "paired", and Σ_{i,j} uᵢuⱼ k(xᵢ, xⱼ) for
+    "biased". Between the samples it is Σ uᵢvⱼ k(xᵢ, yⱼ), which "paired" takes over i ≠ j and
+    divides by 1 − Σuᵢvᵢ. A row of weight 0 is left out, from the median bandwidth too. With unequal
+    weights, "unbiased" and "paired" are not invariant to translation for `Linear`.
 
     Time is O((n+m)² d), memory O(n+m). Results do not depend on the number of threads.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Samples; trailing axes are flattened to d features, 1-D means scalars. float32 stays
-        float32 unless the other sample is float64; float16 and bfloat16 become float32,
-        integers float64. Both are quantised or neither. Complex samples (complex64, complex128)
-        count as twice as many real features, the real and the imaginary parts, without a copy
-        where features are contiguous; beside complex samples, real ones have the imaginary part 0.
-        ‖x − y‖ is then the distance of complex vectors, x·y the real part of their inner product,
-        and the L1 distance of `Laplacian` that of all parts.
+        Samples. Trailing axes are flattened to d features, and 1-D means scalars. float32 stays
+        float32 unless the other sample is float64. float16 and bfloat16 become float32, integers
+        float64. Both samples are quantised, or none. Complex samples (complex64, complex128) have
+        twice as many real features, the real and imaginary parts. These are not copied if features
+        are contiguous. A real sample beside a complex one has imaginary parts of 0. ‖x − y‖ is
+        then the distance of complex vectors, x·y the real part of their inner product, and the L1
+        distance of `Laplacian` that of all parts.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
-        See above; they need 2, 1 and 2 rows in each sample.
+        See above. They need 2, 1 and 2 rows in each sample.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
-        Finite weights >= 0 of the rows, on any scale; None stands for equal ones.
+        Finite weights >= 0 of the rows, on any scale. None stands for equal weights.
     nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them (for "paired", both
-        members of the pair).
+        Refuse NaN and infinite values, or drop the rows that hold them. "paired" drops both rows
+        of the pair.
     {n_threads}
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total), called on the
-        calling thread. Every pass over the pairs counts from 0.
+    {progress}
+        The function is called on the calling thread. Every pass over the pairs counts from 0.
 
     Returns
     -------
     float or ndarray of float64, shape (len(kernel),)
-        MMD² in the units of the kernel. For quantised samples a `QuantizedEstimate` of value and
-        bound, each of which is such a number or array: the MMD² of the rows before quantisation,
-        with the same kernel, is within the bound of the value. (A median bandwidth is that of
-        the quantised rows.)
+        MMD² in the units of the kernel. Quantised samples give a `QuantizedEstimate`, whose value
+        and bound are such numbers or arrays. The MMD² of the rows before quantisation, with the
+        same kernel, is within the bound of the value. A median bandwidth is that of the quantised
+        rows.
 
     Raises
     ------
@@ -114,8 +113,8 @@ def mmd2(
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773, equations 3 to 5.
+    {gretton_2012}
+    Equations 3 to 5.
 
     Examples
     --------
@@ -131,9 +130,7 @@ def mmd2(
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.counted(a, wx), _inputs.counted(b, wy)]
-    median = bandwidth.median_bandwidth(counted, threads, report)
-    d = a.shape[1]
-    resolved = [each._resolve(d, median) for each in kernels]
+    resolved = resolve(kernels, counted, threads, report)
     lowered = lower(resolved, for_mmd=True)
     linear: Values | float = 0.0
     if wx is None and wy is None:
@@ -153,10 +150,10 @@ def mmd2(
             sums = sums + diagonals
     values = finite_values(statistic(sums, counts) + linear)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
-        bounds = _quantization.bounds(resolved, a, b, estimator, counts, wx, wy)
+        moved = bounds(resolved, a, b, estimator, counts, wx, wy)
         if single:
-            return QuantizedEstimate(float(values[0]), float(bounds[0]))
-        return QuantizedEstimate(values, bounds)
+            return QuantizedEstimate(float(values[0]), float(moved[0]))
+        return QuantizedEstimate(values, moved)
     return float(values[0]) if single else values
 
 
@@ -186,24 +183,23 @@ def energy_distance(
     """
     Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
 
-    It is the MMD² of the kernel `Energy`. (Some libraries return its square root, or half
-    of it.)
+    It is the MMD² of the kernel `Energy`. Some libraries return its square root, or half of it.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`; complex ones have the usual distance |x − y|.
+        Samples, as in `mmd2`. Complex samples have the usual distance |x − y|.
     exponent : float, default 1.0
         β in the open interval (0, 2).
     estimator : {"biased", "unbiased", "paired"}, default "biased"
-        As in `mmd2`; the literature uses the V-statistic, which is "biased".
+        As in `mmd2`. The literature uses "biased", the V-statistic.
     x_weights, y_weights, nan_policy, n_threads, progress
         As in `mmd2`.
 
     Returns
     -------
     float
-        Energy distance in the units of the data to the power β; for quantised samples a
+        Energy distance, in the units of the data to the power β. Quantised samples give a
         `QuantizedEstimate`, as in `mmd2`.
 
     Raises
@@ -250,16 +246,16 @@ def witness(
     """
     Evaluate the witness function, which shows where two samples differ.
 
-    f(t) = (1/n) Σᵢ k(t, xᵢ) − (1/m) Σⱼ k(t, yⱼ), positive where x is denser; weights turn
-    the means into weighted ones.
+    The function f(t) = (1/n) Σᵢ k(t, xᵢ) − (1/m) Σⱼ k(t, yⱼ) is positive where x is denser. Weights
+    give weighted means.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Samples, as in `mmd2`.
     at : array_like or QuantizedRows, shape (n_at, ...)
-        Points t with the features of x and y, quantised if these are. They must be finite whatever
-        `nan_policy`.
+        Points t with the features of x and y, quantised if these are. They must be finite, also
+        for ``nan_policy="omit"``.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`. A median bandwidth is that of the pooled x and y.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
@@ -281,8 +277,8 @@ def witness(
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773, section 2.3.
+    {gretton_2012}
+    Section 2.3.
 
     Examples
     --------
@@ -298,9 +294,7 @@ def witness(
     points = _inputs.finite(points, "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    median = bandwidth.median_bandwidth([a, b], threads, report)
-    d = a.shape[1]
-    lowered = lower([each._resolve(d, median) for each in kernels], for_mmd=False)
+    lowered = lower(resolve(kernels, [a, b], threads, report), for_mmd=False)
     from_x = reductions.row_sums(points, a, wx, lowered, threads, report)
     from_y = reductions.row_sums(points, b, wy, lowered, threads, report)
     x_total = len(a) if wx is None else wx.sum()
@@ -320,25 +314,9 @@ def diagonal_terms(
     y_weights: Values | None = None,
 ) -> Values:
     """
-    Return what an estimator adds to the sums over pairs.
+    Return the change of (XX, YY, XY) by the pairs (i, i), (n_outputs, 3).
 
-    Parameters
-    ----------
-    x, y : ndarray or QuantizedRows, shapes (n, d) and (m, d)
-        Samples.
-    kernels : Lowered
-        Kernels.
-    estimator : {"biased", "paired"}
-        "biased" adds the diagonals of x and y; "paired" takes k(x_i, y_i) away.
-    n_threads : int
-        Number of threads; 0 for the default.
-    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), optional
-        Of the rows; None stands for 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, 3)
-        To be added to (XX, YY, XY); a function of the values alone, not of their order.
+    "biased" adds the diagonals of x and y. "paired" takes the k(x_i, y_i) away.
     """
     wx, wy = (1.0 if w is None else w for w in (x_weights, y_weights))
     terms = np.zeros((kernels.n_outputs, 3))
@@ -351,40 +329,14 @@ def diagonal_terms(
 
 
 def ordered_sum(values: Values) -> Values:
-    """
-    Sum along the last axis from the smallest value to the largest.
-
-    Parameters
-    ----------
-    values : ndarray of float64, shape (..., n)
-        Numbers in any order; equal collections give equal bits.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Sums.
-    """
+    """Sum along the last axis from the smallest value to the largest, blind to their order."""
     with np.errstate(over="ignore", invalid="ignore"):
         total: Values = np.sort(values, axis=-1).sum(axis=-1)
     return total
 
 
 def pair_counts(n: int, m: int, estimator: str) -> Values:
-    """
-    Return what the sums over pairs are divided by.
-
-    Parameters
-    ----------
-    n, m : int
-        Sizes of the samples.
-    estimator : {"unbiased", "biased", "paired"}
-        See `mmd2`.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        For XX, YY and XY.
-    """
+    """Return the numbers of pairs by which an estimator divides XX, YY and XY."""
     if estimator == "unbiased":
         return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
     if estimator == "biased":
@@ -393,50 +345,14 @@ def pair_counts(n: int, m: int, estimator: str) -> Values:
 
 
 def statistic(sums: Values, counts: Values) -> Values:
-    """
-    Combine sums over pairs into MMD².
-
-    Parameters
-    ----------
-    sums : ndarray of float64, shape (..., 3)
-        XX, YY and XY, with the `diagonal_terms` of the estimator.
-    counts : ndarray of float64, shape (..., 3)
-        What they are divided by.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        MMD², never clamped.
-
-    Raises
-    ------
-    OverflowError
-        If a sum is not finite.
-    """
+    """Combine the sums XX, YY and XY over pairs, (..., 3), into MMD², which may be negative."""
     with np.errstate(over="ignore", invalid="ignore"):
         means = sums / counts
         return finite_values(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
 
 
 def finite_values(values: Values) -> Values:
-    """
-    Refuse sums of kernel values that overflow.
-
-    Parameters
-    ----------
-    values : ndarray of float64
-        Of any shape.
-
-    Returns
-    -------
-    ndarray of float64
-        The values.
-
-    Raises
-    ------
-    OverflowError
-        If one is not finite.
-    """
+    """Return values; raise OverflowError if one is not finite."""
     if np.isfinite(values).all():
         return values
     raise OverflowError(

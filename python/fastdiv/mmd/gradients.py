@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy with its gradients."""
+"""Differentiate the maximum mean discrepancy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Sum, as_kernels, lower
 from fastdiv.kernels.evaluation import kernel_log_slopes
-from fastdiv.mmd import bandwidth as distances
 from fastdiv.mmd import one_pass
+from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import statistic
 
 _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
@@ -39,27 +39,28 @@ def mmd2_and_grad(
     """
     Estimate MMD² and its gradients, in one pass over the pairs and O(n d) memory.
 
-    Where a kernel has a cusp (`Energy`, `Matern` with ν = 1/2, `Laplacian`), coincident rows
-    or values contribute the subgradient 0.
+    `Energy`, `Matern` with ν = 1/2 and `Laplacian` have a cusp at equal rows or values, which
+    contribute the subgradient 0.
 
     Parameters
     ----------
     x, y : array_like, shapes (n, ...) and (m, ...)
-        Samples, as in `mmd2`, but neither quantised nor complex. Rows of weight 0 need not be
-        finite, unless their weights are differentiated by or, for "paired", the partner counts.
+        Like `x, y` of `mmd2`, but neither quantised nor complex. Rows of weight 0 may hold NaN,
+        unless the gradient with respect to their weights is required. For "paired" they may hold
+        NaN only if the partner has weight 0 too.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
-        As in `mmd2`, but no `Callback`. A median bandwidth is taken as a constant.
+        Like `kernel` of `mmd2`, but no `Callback`. A median bandwidth is held constant.
     wrt : str or sequence of str, default ("x", "y")
-        What to differentiate by, each once: "x", "y", "x_weights", "y_weights", "bandwidth".
-        For "bandwidth" every kernel must have one.
+        Arguments to differentiate with respect to, each once: "x", "y", "x_weights", "y_weights"
+        or "bandwidth". For "bandwidth" every kernel must have one.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         As in `mmd2`.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
         As in `mmd2`. MMD² does not depend on their scale, so their gradient is orthogonal to
         them. None stands for 1/n and 1/m.
     nan_policy : {"raise", "omit"}, default "raise"
-        As in `mmd2`. Rows that are dropped have the gradient 0, by their weights too, and are not
-        among the n and m above.
+        As in `mmd2`. Dropped rows and their weights have the gradient 0. They are not among the n
+        and m above.
     n_threads, progress
         As in `mmd2`.
 
@@ -68,17 +69,17 @@ def mmd2_and_grad(
     value : float, or ndarray of float64 of shape (len(kernel),)
         MMD², equal to that of `mmd2` up to rounding.
     *gradients
-        One for each name in `wrt`, in its order. By "x" and "y": the shape of the sample, in
-        float32 if both samples are, else float64. By weights: float64, shape (n,) or (m,).
-        For a sequence of kernels these have one more axis in front. By "bandwidth": a float,
-        or an ndarray of shape (d,) for a bandwidth per feature; a tuple of them for a `Sum`,
-        one per summand; a list of those for a sequence.
+        One for each name in `wrt`, in its order. For "x" and "y" it has the shape of the sample,
+        and float32 if both samples have, else float64. For weights it is float64 of shape (n,) or
+        (m,). For a sequence of kernels these have one more axis in front. For "bandwidth" it is a
+        float, or an ndarray of shape (d,) for a bandwidth per feature. A `Sum` gives a tuple of
+        these, one per summand, and a sequence a list of those.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, a kernel is a `Callback`, or has no bandwidth where
-        it is differentiated by it.
+        If an argument is invalid, a kernel is a `Callback`, or a kernel has no bandwidth although
+        `wrt` names it.
     OverflowError
         If kernel values or gradients are too large for their floating-point type.
 
@@ -88,15 +89,15 @@ def mmd2_and_grad(
 
     Notes
     -----
-    With t the squared distance and k(x, y) = f(t), ∂k/∂x = 2 f'(t) (x − y): the sums over j
-    are products of tiles of slopes with the rows, f' (x y), as k itself is. The gradient by σ is
-    the MMD² of ∂k/∂σ = −(2/σ) t f'(t), which takes a pass of its own.
+    With the squared distance t and k(x, y) = f(t), the gradient is ∂k/∂x = 2 f'(t) (x − y). Its
+    sums over the rows y are products of tiles of slopes f' with rows. The derivative with respect
+    to σ is the MMD² of ∂k/∂σ = −(2/σ) t f'(t), which takes a pass of its own.
 
-    Gradients by rows are good to some 1e-5 of the largest entry in float32, to 1e-12 in float64,
-    also far from the origin, where only `Polynomial` cancels, as its values do; to ten times that
-    for clusters far apart. Those by a bandwidth are as good as MMD²; those by one bandwidth per
-    feature, taken in float64 from gradients by rows, lose as many digits as rows are farther
-    apart than the bandwidth.
+    Gradients with respect to rows have errors of some 1e-5 of the largest entry in float32 and
+    1e-12 in float64, and ten times that for clusters far apart. This holds far from the origin
+    too, but for `Polynomial`, whose values cancel there. Derivatives with respect to a bandwidth
+    are as accurate as MMD². With one bandwidth per feature they come from gradients with respect
+    to rows in float64, and lose as many digits as rows are farther apart than the bandwidth.
 
     References
     ----------
@@ -113,45 +114,41 @@ def mmd2_and_grad(
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
     kernels, single = as_kernels(kernel)
     names = _names(wrt)
-    by_bandwidth = "bandwidth" in names
-    _check_parts(kernels, by_bandwidth)
+    _check_parts(kernels, "bandwidth" in names)
     given = {"x": _differentiable(x, "x"), "y": _differentiable(y, "y")}
     sides = _sides(given, {"x": x_weights, "y": y_weights}, names, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.counted(s.rows, s.weights) for s in sides.values()]
-    median = distances.median_bandwidth(counted, threads, report)
-    d = sides["x"].rows.shape[1]
-    resolved = [each._resolve(d, median) for each in kernels]
+    resolved = resolve(kernels, counted, threads, report)
 
     samples = _stack(sides)
-    found = one_pass.run(samples, resolved, names, estimator, threads, report)
+    result = one_pass.run(samples, resolved, names, estimator, threads, report)
 
-    def one_or_all(by_kernel: Any) -> Any:
-        return by_kernel[0] if single else by_kernel
+    def one_or_all(per_kernel: Any) -> Any:
+        return per_kernel[0] if single else per_kernel
 
     gradients: list[Any] = []
     for name in names:
         if name == "bandwidth":
-            counts = found.counts[0]
-            by_bandwidths = _by_bandwidth(sides, resolved, counts, estimator, threads, report)
-            gradients.append(one_or_all(by_bandwidths))
+            counts = result.counts[0]
+            per_kernel = _bandwidth_gradients(sides, resolved, counts, estimator, threads, report)
+            gradients.append(one_or_all(per_kernel))
         elif name in sides:
-            by_rows = one_pass.finite(one_or_all(found.by_rows[name][0]))
-            by_rows = sides[name].scattered(by_rows, -2)
-            gradients.append(by_rows.reshape(by_rows.shape[:-2] + given[name].shape))
+            kept = one_pass.finite(one_or_all(result.row_gradients[name][0]))
+            gradient = sides[name].scattered(kept, -2)
+            gradients.append(gradient.reshape(gradient.shape[:-2] + given[name].shape))
         else:
-            own = name.removesuffix("_weights")
+            side = name.removesuffix("_weights")
+            relative = one_pass.weight_gradient(side, samples, result, estimator)[0]
             with np.errstate(over="ignore"):
-                of_own = one_pass.by_weights(own, samples, found, estimator)[0]
-                by_weights = of_own / sides[own].largest
-            by_weights = one_pass.finite(one_or_all(by_weights))
-            gradients.append(sides[own].scattered(by_weights, -1))
-    values = one_or_all(found.values[0])
+                kept = one_or_all(relative / sides[side].largest)
+            gradients.append(sides[side].scattered(one_pass.finite(kept), -1))
+    values = one_or_all(result.values[0])
     return (float(values) if single else values, *gradients)
 
 
 def _differentiable(value: object, name: str) -> Matrix:
-    """Return a sample that has a gradient by every entry."""
+    """Return a sample that can be differentiated with respect to every entry."""
     if isinstance(value, QuantizedRows):
         raise TypeError(
             f"{name} must not be quantised: int8 values have no gradient; pass {name}.dequantize()"
@@ -167,21 +164,21 @@ def _differentiable(value: object, name: str) -> Matrix:
 
 
 class _Side(NamedTuple):
-    """The rows of a sample that count, and their weights over the largest of them."""
+    """The rows of a sample that count, and their weights over the largest weight."""
 
     rows: Matrix
     weights: Values
     largest: float
     kept: NDArray[np.bool_]  # which rows these are
 
-    def scattered(self, by_rows: Matrix, axis: int) -> Matrix:
-        """Return gradients for all rows, which are on an axis, 0 for those left out."""
+    def scattered(self, gradient: Matrix, axis: int) -> Matrix:
+        """Return the gradient for all rows, along an axis: 0 for the rows left out."""
         if self.kept.all():
-            return by_rows
-        shape = list(by_rows.shape)
+            return gradient
+        shape = list(gradient.shape)
         shape[axis] = len(self.kept)
-        whole = np.zeros(shape, by_rows.dtype)
-        np.moveaxis(whole, axis, 0)[self.kept] = np.moveaxis(by_rows, axis, 0)
+        whole = np.zeros(shape, gradient.dtype)
+        np.moveaxis(whole, axis, 0)[self.kept] = np.moveaxis(gradient, axis, 0)
         return whole
 
 
@@ -192,13 +189,13 @@ def _sides(
     nan_policy: object,
     estimator: str,
 ) -> dict[str, _Side]:
-    """Check samples and weights; rows of weight 0 are left out, unless it is differentiated by."""
+    """Check samples and weights, and leave out rows whose weight is 0 and not differentiated."""
     rows = {name: _inputs.matrix(sample, name) for name, sample in given.items()}
-    of_rows = {
-        name: _inputs.weights(weights[name], f"{name}_weights", len(own), estimator)
-        for name, own in rows.items()
+    row_weights = {
+        name: _inputs.weights(weights[name], f"{name}_weights", len(sample), estimator)
+        for name, sample in rows.items()
     }
-    u, v = (None if f"{name}_weights" in names else w for name, w in of_rows.items())
+    u, v = (None if f"{name}_weights" in names else w for name, w in row_weights.items())
     keep_x, keep_y = _inputs.rows_kept(rows["x"], rows["y"], u, v, nan_policy, estimator)
     kept = {"x": keep_x, "y": keep_y}
     for name, keep in kept.items():
@@ -206,23 +203,24 @@ def _sides(
             rows[name] = _inputs.chosen(rows[name], keep)
     a, b = _inputs.plain_samples(rows["x"], rows["y"], nan_policy, estimator)
     sides = {}
-    for name, own in (("x", a), ("y", b)):
-        w, largest = np.ones(len(own)), 1.0 / len(own)
-        if (of_all := of_rows[name]) is not None:
-            w = of_all[kept[name]]
+    for name, sample in (("x", a), ("y", b)):
+        w, largest = np.ones(len(sample)), 1.0 / len(sample)
+        if (all_weights := row_weights[name]) is not None:
+            w = all_weights[kept[name]]
             largest = float(w.max()) or 1.0
             w = w / largest
         _inputs.enough_weight(w, f"{name}_weights", estimator)
-        sides[name] = _Side(own, w, largest, kept[name])
+        sides[name] = _Side(sample, w, largest, kept[name])
     return sides
 
 
 def _stack(sides: dict[str, _Side]) -> one_pass.Samples:
+    """Return a stack of one pair of samples."""
     (x, u, *_), (y, v, *_) = sides.values()
     return one_pass.Samples(x[None], y[None], u[None], v[None])
 
 
-def _by_bandwidth(
+def _bandwidth_gradients(
     sides: dict[str, _Side],
     resolved: Sequence[Kernel],
     counts: Values,
@@ -230,9 +228,11 @@ def _by_bandwidth(
     n_threads: int,
     progress: Progress | None,
 ) -> list[Any]:
-    """Differentiate by bandwidths: a number for each kernel, one per feature, or a tuple."""
+    """Differentiate with respect to bandwidths; each kernel gets a number, an array or a tuple."""
     (x, u, *_), (y, v, *_) = sides.values()
-    parts = [(w, part, vars(part)["bandwidth"]) for each in resolved for w, part in each._parts()]
+    parts = [
+        (w, part, vars(part)["bandwidth"]) for kernel in resolved for w, part in kernel._parts()
+    ]
     scalar = [part for _, part, bandwidth in parts if not isinstance(bandwidth, tuple)]
     kernels = lower(scalar, for_mmd=True)
     sums = backend.current().log_slope_sums(
@@ -242,45 +242,48 @@ def _by_bandwidth(
         for rows in one_pass.gradient_blocks(x[None]):
             slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
             sums[:, 2] -= slopes @ (u * v)[rows]
-    of_logs = iter(one_pass.finite(statistic(sums, counts)))
-    by_part: list[float | Values] = []
+    log_slopes = iter(one_pass.finite(statistic(sums, counts)))
+    part_gradients: list[float | Values] = []
     for weight, part, bandwidth in parts:
         if isinstance(bandwidth, tuple):
-            by_part.append(weight * _by_features(sides, part, estimator, n_threads, progress))
+            gradient = _feature_bandwidth_gradient(sides, part, estimator, n_threads, progress)
+            part_gradients.append(weight * gradient)
         else:
             power = 1.0 if isinstance(part, Laplacian) else 2.0
-            by_part.append(float(weight * next(of_logs) * -power / bandwidth))
-    rest = iter(by_part)
+            part_gradients.append(float(weight * next(log_slopes) * -power / bandwidth))
+    remaining = iter(part_gradients)
     return [
-        tuple(next(rest) for _ in each._parts()) if isinstance(each, Sum) else next(rest)
-        for each in resolved
+        tuple(next(remaining) for _ in kernel._parts())
+        if isinstance(kernel, Sum)
+        else next(remaining)
+        for kernel in resolved
     ]
 
 
-def _by_features(
+def _feature_bandwidth_gradient(
     sides: dict[str, _Side],
     kernel: Kernel,
     estimator: str,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Differentiate by bandwidths per feature: σ ∂/∂σ = −Σ rows · gradients, as k sees rows/σ."""
+    """Differentiate with respect to one bandwidth per feature: σ ∂/∂σ = −Σ rows · gradients."""
     wide = {name: side._replace(rows=side.rows.astype(np.float64)) for name, side in sides.items()}
     names = ("x", "y")
-    found = one_pass.run(_stack(wide), [kernel], names, estimator, n_threads, progress)
-    # Gradients add up to 0, so that any centre will do; from the median few rows are far.
+    result = one_pass.run(_stack(wide), [kernel], names, estimator, n_threads, progress)
+    # Gradients add up to 0, so any centre will do. Few rows are far from the median.
     centre = np.median(wide["x"].rows, axis=0)
     products = [
-        np.einsum("nd,nd->d", side.rows - centre, found.by_rows[name][0, 0])
+        np.einsum("nd,nd->d", side.rows - centre, result.row_gradients[name][0, 0])
         for name, side in wide.items()
     ]
-    of_logs = one_pass.finite(products[0] + products[1])
-    by_features: Values = of_logs / -np.array(vars(kernel)["bandwidth"])
-    return by_features
+    log_slopes = one_pass.finite(products[0] + products[1])
+    gradient: Values = log_slopes / -np.array(vars(kernel)["bandwidth"])
+    return gradient
 
 
 def _names(wrt: object) -> tuple[str, ...]:
-    """Return what to differentiate by."""
+    """Return the names of the arguments to differentiate with respect to."""
     names = (wrt,) if isinstance(wrt, str) else wrt
     if not isinstance(names, (list, tuple)):
         raise TypeError(f"wrt must be a name or a list or tuple of names; got {wrt!r}")
@@ -294,8 +297,9 @@ def _names(wrt: object) -> tuple[str, ...]:
 
 
 def _check_parts(kernels: Sequence[Kernel], by_bandwidth: bool) -> None:
-    for each in kernels:
-        for _, part in each._parts():
+    """Refuse kernels that cannot be differentiated as required."""
+    for kernel in kernels:
+        for _, part in kernel._parts():
             if isinstance(part, Callback):
                 raise TypeError(
                     "kernel must not be a Callback: the derivative of a Python function is unknown"

@@ -16,7 +16,7 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
-from fastdiv.mmd import bandwidth
+from fastdiv.mmd.bandwidth import resolve
 
 _DEFAULT = RBF()
 _FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
@@ -169,8 +169,7 @@ def kernel_mean_matching(
         for each in _inputs.samples(x, y, _inputs.ALWAYS_RAISE)
     )
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    median = bandwidth.median_bandwidth([a, b], threads, report)
-    resolved = kernels[0]._resolve(a.shape[1], median)
+    (resolved,) = resolve(kernels, [a, b], threads, report)
     problem = _Problem(a, lower([resolved], for_mmd=True), threads)
 
     n = len(a)

@@ -1,7 +1,7 @@
 """
-MMD² and its gradients from one pass over the pairs.
+Compute MMD² and its gradients in one pass over the pairs.
 
-All arrays are stacks: the first axis is that of the pairs of samples, each computed by itself.
+All arrays are stacks. Their first axis counts the pairs of samples, each computed by itself.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Samples(NamedTuple):
     y: Matrix  # (b, m, d)
     x_weights: Values  # (b, n)
     y_weights: Values  # (b, m)
-    bandwidths: Values | None = None  # (b,); kernels, then of distances, see rows over these
+    bandwidths: Values | None = None  # (b,); kernels of distances see the rows over these
 
 
 class Pass(NamedTuple):
-    """What a pass over the pairs found."""
+    """MMD² and the parts of its gradients, from one pass over the pairs."""
 
     values: Values  # (b, n_outputs)
     sums: Values  # (b, n_outputs, 3)
     counts: Values  # (b, 3)
-    row_sums: dict[str, Values]  # of "x" and "y": (2, b, n_outputs, rows)
-    by_rows: dict[str, Matrix]  # alike: (b, n_outputs, rows, d)
+    row_sums: dict[str, Values]  # "x", "y": (2, b, n_outputs, rows), within and between
+    row_gradients: dict[str, Matrix]  # "x", "y": (b, n_outputs, rows, d)
 
 
 def run(
@@ -48,37 +48,37 @@ def run(
     n_threads: int,
     progress: Progress | None,
 ) -> Pass:
-    """Compute MMD² with every kernel, and what the gradients that are named need."""
+    """Compute MMD² with every kernel, and the parts of the named gradients."""
     x, y, u, v, bandwidths = samples
     kernels = lower(outputs, for_mmd=True)
     counts = pair_weights.counts(u, v, estimator)
     factors = np.array([1.0, 1.0, -2.0]) / counts
-    of_weights = "x_weights" in names or "y_weights" in names
+    needs_row_sums = "x_weights" in names or "y_weights" in names
     with np.errstate(over="ignore", invalid="ignore"):
         scales = None if bandwidths is None else 1.0 / bandwidths
-        sums, x_sums, y_sums, by_x, by_y = backend.current().weighted_sums(
+        sums, x_sums, y_sums, x_grad, y_grad = backend.current().weighted_sums(
             _rows(x),
             _rows(y),
             u.ravel(),
             v.ravel(),
             factors,
             scales,
-            of_weights,
+            needs_row_sums,
             "x" in names,
             "y" in names,
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )
-        of_x, of_y, between = (factors[:, block, None] for block in range(3))
+        x_factor, y_factor, cross_factor = (factors[:, block, None] for block in range(3))
         if estimator == "biased":
-            # Only k(x, x) of dot products varies; its gradient is twice that by the first x.
+            # k(x, x) varies for dot products only, twice as fast as with its first argument.
             dots = [group for group in kernels.groups if group[0] == "dot"]
-            _add_pairs(by_x, 2.0 * of_x * u**2, (x, x, None), dots)
-            _add_pairs(by_y, 2.0 * of_y * v**2, (y, y, None), dots)
+            _add_pairs(x_grad, 2.0 * x_factor * u**2, (x, x, None), dots)
+            _add_pairs(y_grad, 2.0 * y_factor * v**2, (y, y, None), dots)
         elif estimator == "paired":
-            _add_pairs(by_x, -between * u * v, (x, y, bandwidths), kernels.groups)
-            _add_pairs(by_y, -between * u * v, (y, x, bandwidths), kernels.groups)
+            _add_pairs(x_grad, -cross_factor * u * v, (x, y, bandwidths), kernels.groups)
+            _add_pairs(y_grad, -cross_factor * u * v, (y, x, bandwidths), kernels.groups)
         if estimator != "unbiased":
-            row_sums = (x_sums, y_sums) if of_weights else None
+            row_sums = (x_sums, y_sums) if needs_row_sums else None
             sums = sums + _diagonals(samples, kernels, estimator, n_threads, row_sums)
         values = statistic(sums, counts[:, None])
         terms = pair_weights.row_terms(outputs, x, y, estimator)
@@ -86,34 +86,36 @@ def run(
             linear = pair_weights.linear_part(terms, u, v, estimator, counts)
             values = finite_values(values + linear)
             coefficients = pair_weights.coefficients(u, v, estimator, counts)
-            for gradient, rows, own in ((by_x, x, coefficients[0]), (by_y, y, coefficients[1])):
+            for gradient, rows, row_coefficients in zip(
+                (x_grad, y_grad), (x, y), coefficients, strict=True
+            ):
                 if gradient.size:
-                    by_h = (own[..., None] * rows)[:, None]
-                    gradient += (terms.scales[:, None, None] * by_h).astype(gradient.dtype)
-            if of_weights:
+                    feature_grad = (row_coefficients[..., None] * rows)[:, None]
+                    gradient += (terms.scales[:, None, None] * feature_grad).astype(gradient.dtype)
+            if needs_row_sums:
                 sums = sums + pair_weights.add_to_sums(terms, u, v, estimator, x_sums, y_sums)
-    return Pass(values, sums, counts, {"x": x_sums, "y": y_sums}, {"x": by_x, "y": by_y})
+    return Pass(values, sums, counts, {"x": x_sums, "y": y_sums}, {"x": x_grad, "y": y_grad})
 
 
-def by_weights(name: str, samples: Samples, found: Pass, estimator: str) -> Values:
-    """Differentiate by the weights of "x" or "y", (b, n_outputs, rows); sums and counts vary."""
+def weight_gradient(name: str, samples: Samples, result: Pass, estimator: str) -> Values:
+    """Differentiate with respect to the weights of "x" or "y", (b, n_outputs, rows)."""
     block = 0 if name == "x" else 1
     u, v = samples.x_weights, samples.y_weights
     w = (u, v)[block]
-    within, between = found.row_sums[name]
+    within, between = result.row_sums[name]
     partners = pair_weights.partners(u, v, estimator)[block]
-    own = pair_weights.totals(w, w) if estimator == "biased" else pair_weights.others(w)
-    counts = found.counts[:, None, None]
+    peers = pair_weights.totals(w, w) if estimator == "biased" else pair_weights.others(w)
+    counts = result.counts[:, None, None]
     with np.errstate(over="ignore", invalid="ignore"):
-        means = (found.sums / found.counts[:, None])[..., None]
-        of_own = 2.0 * (within - means[:, :, block] * own[:, None]) / counts[..., block]
-        of_cross = (between - means[:, :, 2] * partners[:, None]) / counts[..., 2]
-        slope: Values = of_own - 2.0 * of_cross
-    return slope
+        means = (result.sums / result.counts[:, None])[..., None]
+        within_grad = 2.0 * (within - means[:, :, block] * peers[:, None]) / counts[..., block]
+        cross_grad = (between - means[:, :, 2] * partners[:, None]) / counts[..., 2]
+        gradient: Values = within_grad - 2.0 * cross_grad
+    return gradient
 
 
 def finite(gradient: Matrix) -> Matrix:
-    """Return a gradient, or say that it overflows."""
+    """Return a gradient; raise OverflowError if it is not finite."""
     if np.isfinite(gradient).all():
         return gradient
     raise OverflowError(
@@ -140,9 +142,9 @@ def _diagonals(
     row_sums: tuple[Values, Values] | None,
 ) -> Values:
     """
-    Return what the pairs (i, i), which "biased" counts and "paired" does not, add to the sums.
+    Return the change of the sums by the pairs (i, i): "biased" adds them, "paired" takes them away.
 
-    They are added to the sums at every row, (2, b, n_outputs, rows) of x and y, as well.
+    The sums at every row, (2, b, n_outputs, rows) of x and y, are changed in place.
     """
     x, y, u, v, bandwidths = samples
 
@@ -154,10 +156,10 @@ def _diagonals(
     terms = np.zeros((len(x), kernels.n_outputs, 3))
     if estimator == "biased":
         for block, (rows, w) in enumerate(((x, u), (y, v))):
-            own = w[:, None] * pairs(rows, rows)
-            terms[..., block] = ordered_sum(w[:, None] * own)
+            self_values = w[:, None] * pairs(rows, rows)
+            terms[..., block] = ordered_sum(w[:, None] * self_values)
             if row_sums is not None:
-                row_sums[block][0] += own
+                row_sums[block][0] += self_values
         return terms
     between = pairs(x, y)
     terms[..., 2] = -ordered_sum(between * (u * v)[:, None])
@@ -168,7 +170,7 @@ def _diagonals(
 
 
 def _seen_by_kernels(a: Matrix, b: Matrix, bandwidths: Values | None) -> tuple[Matrix, Matrix]:
-    """Return rows of the distances that the kernels see between matching rows."""
+    """Return rows with the distances that the kernels see between matching rows."""
     if bandwidths is None:
         return a, b
     differences = (a.astype(np.float64) - b) / bandwidths[:, None, None]
@@ -181,7 +183,7 @@ def _add_pairs(
     pairs: tuple[Matrix, Matrix, Values | None],
     groups: list[KernelGroup],
 ) -> None:
-    """Add factor times the gradients of k(x_i, y_i) by x_i, unless nothing is wanted."""
+    """Add factor times the gradient of k(x_i, y_i) with respect to x_i, if it is required."""
     if not gradient.size or not groups:
         return
     x, y, bandwidths = pairs
@@ -189,6 +191,6 @@ def _add_pairs(
         factor = factor / bandwidths[:, None]
     for rows in gradient_blocks(x):
         a, b = _seen_by_kernels(x[:, rows], y[:, rows], bandwidths)
-        of_pairs = kernel_gradients(a, b, groups, gradient.shape[1])
-        weighted = np.moveaxis(of_pairs, 1, 0) * factor[:, None, rows, None]
+        pair_grad = kernel_gradients(a, b, groups, gradient.shape[1])
+        weighted = np.moveaxis(pair_grad, 1, 0) * factor[:, None, rows, None]
         gradient[:, :, rows] += weighted.astype(gradient.dtype)

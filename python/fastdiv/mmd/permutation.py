@@ -16,7 +16,7 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
-from fastdiv.mmd import bandwidth
+from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ def mmd_test(
     threads, report = _inputs.threads(n_threads), reporter(progress)
 
     pooled = _inputs.pool([a, b])
-    median = bandwidth.median_bandwidth([pooled], threads, report)
-    d = pooled.shape[1]
-    resolved = [each._resolve(d, median) for each in kernels]
+    resolved = resolve(kernels, [pooled], threads, report)
     lowered = lower(resolved, for_mmd=True)
 
     labels, diagonals = _splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
