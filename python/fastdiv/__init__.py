@@ -33,7 +33,8 @@ from fastdiv.distributions.estimates.coupled_monte_carlo import (
     coupled_cross_entropy_monte_carlo,
     coupled_kl_monte_carlo,
 )
-from fastdiv.distributions.estimates.monte_carlo import Estimate, kl_from_log_probs, kl_monte_carlo
+from fastdiv.distributions.estimates.estimate import Estimate
+from fastdiv.distributions.estimates.monte_carlo import kl_from_log_probs, kl_monte_carlo
 from fastdiv.distributions.estimates.nearest_neighbours import kl_knn
 from fastdiv.distributions.estimates.variational import f_divergence_bound
 from fastdiv.distributions.fitting import fit_gaussian

@@ -18,7 +18,6 @@ from fastdiv import (
     coupled_kl_monte_carlo,
     kl_monte_carlo,
 )
-from fastdiv.distributions.estimates import monte_carlo
 
 BOTH = (coupled_kl_monte_carlo, coupled_cross_entropy_monte_carlo)
 each_function = pytest.mark.parametrize("function", BOTH)
@@ -169,7 +168,7 @@ def test_draws_where_q_has_no_mass(kappa):
 
 @each_function
 def test_no_mass_of_q_is_infinity(function, monkeypatch):
-    monkeypatch.setattr(monte_carlo, "DRAWN", 64)
+    monkeypatch.setattr("fastdiv.distributions.estimates.draws.DRAWN", 64)
     q = CoupledNormal([[0.0], [1.0]], std=[[9.0], [1.0]], kappa=-0.3)
     for kappa in (0.0, 1e-9, 0.4):
         e = function(COMPACT, q, kappa, 500, rng=0)
@@ -207,7 +206,7 @@ def by_definition(p, q, kappa, alpha, d, x):
 @pytest.mark.parametrize(("kappa", "alpha"), [(0.3, 2), (-0.15, 1.2), (1e-4, 2), (30.0, 5)])
 def test_definition(monkeypatch, block, kappa, alpha):
     """Blocks of any size, each of another scale, and a batch of scales."""
-    monkeypatch.setattr(monte_carlo, "DRAWN", block)
+    monkeypatch.setattr("fastdiv.distributions.estimates.draws.DRAWN", block)
     p = CoupledNormal(np.zeros((3, 2)), std=np.repeat([[1e-9], [1.0], [1e9]], 2, axis=1), kappa=0.6)
     q = CoupledNormal(np.ones(2), std=2.0, kappa=0.9)
     x = np.concatenate(blocks(p, 300, max(1, block // 6)))
@@ -290,7 +289,7 @@ def test_shapes_and_progress(monkeypatch):
     np.testing.assert_array_equal(
         coupled_kl_monte_carlo(p, q, 0.2, 50, rng=np.random.default_rng(0)).value, e.value
     )
-    monkeypatch.setattr(monte_carlo, "DRAWN", 100)
+    monkeypatch.setattr("fastdiv.distributions.estimates.draws.DRAWN", 100)
     reports = []
     coupled_kl_monte_carlo(p, q, 0.2, 50, rng=0, progress=lambda *r: reports.append(r))
     assert reports == sorted(reports)

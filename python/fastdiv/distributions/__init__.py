@@ -9,6 +9,7 @@ Files
 -----
 arrays: arrays of batched distributions: repeated entries, blocks, overflow, batch indices
 categorical: `Categorical`, from probabilities or logits
+categorical_pair: two categorical distributions side by side, with gradients
 coupled: the coupled family: Student-t and compact-support normals
 coupled_divergences: entropies and divergences of the coupled family, in closed form
 divergences: `kl`, `cross_entropy`, `jeffreys` and `jensen_shannon`

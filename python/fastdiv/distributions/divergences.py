@@ -12,7 +12,8 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
 from fastdiv.distributions.arrays import item
-from fastdiv.distributions.categorical import Categorical, CategoricalPair
+from fastdiv.distributions.categorical import Categorical
+from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.pair import Pair
 

@@ -13,7 +13,7 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import blocks, item, rounded
-from fastdiv.distributions.categorical import CategoricalPair
+from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor_and_whitener, log_std, matvec

@@ -12,7 +12,8 @@ from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal
 from fastdiv.distributions.coupled_divergences import Order
-from fastdiv.distributions.estimates.monte_carlo import LOG_DENSITIES, Draws, Estimate, refuse
+from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, refuse
+from fastdiv.distributions.estimates.estimate import Estimate
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 

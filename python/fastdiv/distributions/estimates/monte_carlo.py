@@ -3,105 +3,21 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from statistics import NormalDist
-from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import DRAWN, even_blocks
-from fastdiv._engine.progress import reporter
-from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, first_index, item
-from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
-from fastdiv.distributions.coupled import CoupledNormal
-from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.mixture import GaussianMixture
+from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import item
+from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, Place, refuse
+from fastdiv.distributions.estimates.estimate import Estimate
 
 ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
 """Estimators of the Kullback-Leibler divergence from log densities, and their bias."""
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """
-    An estimate with its standard error, for each distribution of a batch.
-
-    Attributes
-    ----------
-    value : ndarray of float64, shape batch_shape
-        Estimates in nats.
-    stderr : ndarray of float64, shape batch_shape
-        Standard errors of the values; infinite beside an infinite value.
-    n_samples : int
-        Number of draws behind each value, of both samples together if there are two.
-    bias : {"unbiased", "biased", "lower bound"}
-        Whether the expectation of the value is the divergence, may lie on either side of it,
-        or is never above it. The function that made the estimate says by how much.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdiv import Estimate
-    >>> estimate = Estimate(np.float64(0.5), np.float64(0.1), 100, "unbiased")
-    >>> low, high = estimate.confidence_interval()
-    >>> round(float(low), 3), round(float(high), 3)
-    (0.304, 0.696)
-    """
-
-    value: Values
-    stderr: Values
-    n_samples: int
-    bias: str
-
-    def confidence_interval(self, level: float = 0.95) -> tuple[Values, Values]:
-        """
-        Return the normal confidence interval value ± z · stderr.
-
-        It covers the expectation of the estimate: add the bias, where there is one, in mind.
-        Few draws from a heavy-tailed distribution are not normal, and the interval is then too
-        short.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Probability between 0 and 1.
-
-        Returns
-        -------
-        low, high : ndarray of float64, shape batch_shape
-            Ends of the intervals; (−∞, ∞) where the standard error is infinite.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If level is not a number between 0 and 1.
-
-        Examples
-        --------
-        >>> from fastdiv import kl_from_log_probs
-        >>> estimate = kl_from_log_probs([-1.0, -1.5, -0.5], [-2.0, -1.5, -1.0])
-        >>> low, high = estimate.confidence_interval(level=0.9)
-        >>> bool(low < estimate.value < high)
-        True
-        """
-        probability = _inputs.real(level, "level")
-        if not 0 < probability < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}")
-        half = NormalDist().inv_cdf(0.5 + probability / 2) * np.asarray(self.stderr)
-        low = np.subtract(
-            self.value, half, where=np.isfinite(half), out=np.full_like(half, -np.inf)
-        )
-        return item(low), item(self.value + half)
-
-
-# --- Monte Carlo ------------------------------------------------------------------------
 
 
 @documented
@@ -282,165 +198,6 @@ def kl_monte_carlo(
     return total.estimate()
 
 
-LOG_DENSITIES = ("the log density of p", "the log density of q")
-"""What the log densities at draws are called in errors."""
-
-Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
-LogProb: TypeAlias = Callable[[NDArray[Any]], Matrix]
-Sampler: TypeAlias = Callable[[int, np.random.Generator], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Draws of p in blocks, with the log densities of p and q at them."""
-
-    n: int
-    batch_shape: tuple[int, ...]
-    event_shape: tuple[int, ...]
-    _sides: dict[str, tuple[int, ...]]
-    _draw: Sampler
-    _log_p: LogProb
-    _log_q: LogProb
-    _generator: np.random.Generator
-    _report: Progress | None
-
-    @classmethod
-    def of(cls, p: object, q: object, n_samples: object, rng: object, progress: object) -> Draws:
-        """Check the arguments of `kl_monte_carlo`, and draw nothing yet."""
-        n = _inputs.integer(n_samples, "n_samples", 2)
-        for name, value in (("p", p), ("q", q)):
-            mask = getattr(value, "where", None)
-            if isinstance(mask, np.ndarray) and not mask.all():
-                raise ValueError(f"{name} must have no padding; got a where that leaves some out")
-        generator = _inputs.generator(rng)
-        report = reporter(progress)
-        if {_is_discrete(p), _is_discrete(q)} == {False, True}:
-            kinds = " and ".join(type(each).__name__ for each in (p, q))
-            raise TypeError(
-                f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
-            )
-        sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
-        batch = _inputs.broadcast_batches(sides)
-        draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
-        event = draw(2, np.random.default_rng(0)).shape[1 + len(sides["p"]) :]
-        return cls(n, batch, event, sides, draw, log_p, log_q, generator, report)
-
-    def blocks(self) -> Iterator[tuple[Matrix, Matrix, Place]]:
-        """
-        Draw, and evaluate the log densities, by blocks of about `DRAWN` numbers.
-
-        Yield log densities of p and of q, of shape (draws, *batch_shape), which may be anything.
-        With them comes a function that says in an error where a draw of the block is.
-        """
-        batch, event, of_p = self.batch_shape, self.event_shape, self._sides["p"]
-        # More axes of q's batch stand between those of the draws and those of p's batch.
-        between = (1,) * (len(self._sides["q"]) - len(of_p))
-        for rows in even_blocks(self.n, math.prod(batch) * math.prod(event), DRAWN):
-            count = rows.stop - rows.start
-            x = self._draw(count, self._generator)
-            if x.shape != (count, *of_p, *event):
-                raise ValueError(
-                    f"p.sample({count}) must return {count} draws along the first axis; "
-                    f"got shape {x.shape}"
-                )
-            wide = x.reshape(count, *between, *x.shape[1:])
-            at_p = _of_shape(self._log_p(x), "p", (count, *of_p))
-            at_p = at_p.reshape(wide.shape[: 1 + len(batch)])
-            full = (count, *batch)
-            at_q = _of_shape(self._log_q(wide), "q", full)
-
-            def place(draw: int, index: tuple[int, ...], first: int = rows.start) -> str:
-                return f" at draw {first + draw} of p{at(index).replace(' at', ',')}"
-
-            yield np.broadcast_to(at_p, full), at_q, place
-            if self._report is not None:
-                self._report(rows.stop, self.n)
-
-
-def _is_torch(value: object) -> bool:
-    """Tell a torch distribution, or one derived from it, without importing torch."""
-    return any(each.__module__.startswith("torch.distributions") for each in type(value).__mro__)
-
-
-def _is_new_scipy(value: object) -> bool:
-    """Tell a distribution object of scipy.stats from a frozen one, without importing SciPy."""
-    scipy = any(each.__module__.startswith("scipy.stats") for each in type(value).__mro__)
-    return scipy and not hasattr(value, "rvs")
-
-
-def _is_discrete(value: Any) -> bool | None:
-    """Tell whether a distribution has probabilities, not a density; None if that is not known."""
-    if isinstance(value, Categorical):
-        return True
-    if isinstance(value, (CoupledNormal, Gaussian, GaussianMixture)):
-        return False
-    if _is_torch(value):
-        try:
-            return bool(value.support.is_discrete)
-        except (AttributeError, NotImplementedError):  # there need not be a support
-            return None
-    if _is_new_scipy(value) and hasattr(value, "logpmf"):  # of a density it is −∞ everywhere
-        return bool(np.isfinite(value.logpmf(value.sample(rng=np.random.default_rng(0)))).all())
-    discrete, continuous = (callable(getattr(value, name, None)) for name in ("pmf", "pdf"))
-    return discrete if discrete != continuous else None
-
-
-def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
-    if hasattr(value, "batch_shape"):
-        return tuple(value.batch_shape)
-    # One draw of each distribution of scipy's batch.
-    generator = np.random.default_rng(0)
-    if hasattr(value, "rvs"):
-        return np.shape(_log_prob(value, name)(value.rvs(random_state=generator)))
-    if _is_new_scipy(value):
-        return np.shape(value.sample(rng=generator))
-    return ()
-
-
-def _log_prob(value: Any, name: str) -> LogProb:
-    log_density = f"the log density of {name}"
-    if _is_torch(value):
-        as_tensor = sys.modules["torch"].as_tensor
-        return lambda x: _inputs.array(value.log_prob(as_tensor(x)).detach(), log_density)
-    of_scipy = ("logpmf", "logpdf") if _is_discrete(value) else ("logpdf", "logpmf")
-    for method in ("log_prob", *of_scipy):
-        function = getattr(value, method, None)
-        if callable(function):
-            return lambda x: _inputs.array(function(x), log_density)
-    raise TypeError(
-        f"{name} must have a method log_prob, logpdf or logpmf; got {type(value).__name__}"
-    )
-
-
-def _sampler(p: Any, batch: tuple[int, ...]) -> Sampler:
-    if _is_torch(p):
-        return lambda n, rng: _torch_draws(p, n, rng)
-    if hasattr(p, "rvs"):
-        return lambda n, rng: np.asarray(p.rvs(size=(n, *batch), random_state=rng))
-    if hasattr(p, "sample"):
-        return lambda n, rng: np.asarray(p.sample(n, rng=rng))
-    raise TypeError(f"p must have a method sample or rvs; got {type(p).__name__}")
-
-
-def _torch_draws(p: Any, n: int, rng: np.random.Generator) -> NDArray[Any]:
-    generator = sys.modules["torch"].default_generator
-    state = generator.get_state()
-    try:
-        generator.manual_seed(int(rng.integers(1 << 63)))
-        return cast("NDArray[Any]", p.sample((n,)).numpy())
-    finally:
-        generator.set_state(state)
-
-
-def _of_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
-    if log_prob.shape == shape:
-        return log_prob
-    raise ValueError(
-        f"the log densities of {name} must have shape (draws, *batch) = {shape}; got shape "
-        f"{log_prob.shape}: are the draws of p points for {name}?"
-    )
-
-
 @dataclass
 class _Moments:
     """Mean and sum of squared deviations of draws that come in blocks; merged by Chan's formula."""
@@ -486,16 +243,3 @@ class _Moments:
         variance = self.m2.reshape(self.batch_shape) / (self.n - 1)
         bias = ESTIMATORS[self.estimator]
         return Estimate(item(value), item(np.sqrt(variance / self.n)), self.n, bias)
-
-
-def refuse(log_p: Matrix, log_q: Matrix, names: tuple[str, str], place: Place) -> None:
-    """Refuse log densities of p that are not finite at draws of p, and NaN or +∞ of q."""
-    bad_q = np.isnan(log_q) | (log_q == np.inf)
-    for name, values, bad, wanted in (
-        (names[0], log_p, ~np.isfinite(log_p), "finite at draws of p"),
-        (names[1], log_q, bad_q, "finite or -inf"),
-    ):
-        if bad.any():
-            index = first_index(bad)
-            where = place(index[0], index[1:])
-            raise ValueError(f"{name} must be {wanted}; got {values[index]}{where}")

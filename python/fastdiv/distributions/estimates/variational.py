@@ -11,7 +11,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import first_index, item
-from fastdiv.distributions.estimates.monte_carlo import Estimate
+from fastdiv.distributions.estimates.estimate import Estimate
 
 
 @dataclass(frozen=True)

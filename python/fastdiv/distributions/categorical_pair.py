@@ -1,0 +1,142 @@
+"""Two categorical distributions side by side: their divergences and gradients."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv import _inputs
+from fastdiv._engine import backend
+from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv.distributions.arrays import at, distinct, first_index
+from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks, selected
+from fastdiv.distributions.pair import chosen_items
+
+
+@dataclass(frozen=True)
+class CategoricalPair:
+    """Categorical distributions over the same categories, which broadcast to `batch_shape`."""
+
+    p: Categorical
+    q: Categorical
+    batch_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, p: object, q: object) -> CategoricalPair:
+        """Check that p and q fit."""
+        for name, value in (("p", p), ("q", q)):
+            if not isinstance(value, Categorical):
+                kind = type(value).__name__
+                raise TypeError(f"{name} must be a Categorical; got {kind}. {ILL_DEFINED}")
+        assert isinstance(p, Categorical)
+        assert isinstance(q, Categorical)
+        if p.n_categories != q.n_categories:
+            raise ValueError(
+                "p and q must have the same number of categories; "
+                f"got {p.n_categories} and {q.n_categories}"
+            )
+        shapes = {"p": p.batch_shape, "q": q.batch_shape}
+        return cls(p, q, _inputs.broadcast_batches(shapes))
+
+    def mask(self, where: object) -> NDArray[np.bool_] | None:
+        """Return the items to compute: `where`, or all but the padding of p and q."""
+        masks = {"p": self.p.where, "q": self.q.where}
+        return chosen_items(where, masks, self.batch_shape)
+
+    def kl(
+        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return KL(p || q) of the chosen items and 0 elsewhere."""
+        values = backend.current().categorical_kl(*self.lowered(), n_threads, progress)
+        return selected(values, chosen)
+
+    def jensen_shannon(
+        self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return the Jensen-Shannon divergence of the chosen items and 0 elsewhere."""
+        values = backend.current().categorical_jensen_shannon(*self.lowered(), n_threads, progress)
+        return selected(values, chosen)
+
+    def gradients(
+        self, values: Values, chosen: NDArray[np.bool_] | None
+    ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
+        """Return the gradients of the sum of the divergences `values`, as `kl_and_grad` does."""
+        if np.isinf(values).any():
+            index = first_index(np.isinf(values))
+            raise ValueError(
+                "the divergence must be finite to have a gradient; q = 0 < p in a category"
+                f"{at(index)}"
+            )
+        grad_p, grad_q = (_Gradient(side, self.batch_shape) for side in (self.p, self.q))
+        everything = np.ones(values.shape, bool) if chosen is None else chosen
+        with np.errstate(all="ignore"):  # infinities
+            for block in index_blocks(values.size, 2 * self.p.n_categories):  # two of everything
+                rows = block[everything.ravel()[block]]
+                i, j = grad_p.rows[rows], grad_q.rows[rows]
+                log_p, log_q = self.p._rows(i), self.q._rows(j)
+                grad_p.add(i, *_wrt_p(log_p, log_q, values.ravel()[rows, None]))
+                grad_q.add(j, *_wrt_q(log_p, log_q))
+        return grad_p.as_given(), grad_q.as_given()
+
+    def lowered(self) -> tuple[Matrix, str, Values, Matrix, str, Values]:
+        """Return the arguments of the backends: arrays of one dtype and batch shape."""
+        p, q = self.p, self.q
+        dtype: np.dtype[Any] = p.dtype if p.dtype == q.dtype else np.dtype(np.float64)
+        return (*self._broadcast(p, dtype), *self._broadcast(q, dtype))
+
+    def _broadcast(self, side: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:
+        values = side.parameter
+        if values.dtype != dtype:
+            values = np.broadcast_to(distinct(values, 1).astype(dtype), values.shape)
+        return (
+            np.broadcast_to(values, (*self.batch_shape, side.n_categories)),
+            side.parametrisation,
+            np.broadcast_to(side._normalisers, (*self.batch_shape, 2)),
+        )
+
+
+def _wrt_p(log_p: Values, log_q: Values, divergence: Values) -> tuple[Values, Values]:
+    """Return the gradients with respect to probabilities and to logits of p."""
+    p, log_ratio = np.exp(log_p), log_q - log_p
+    wrt_probs = np.where(np.isnan(log_ratio), 0.0, -(log_ratio + divergence))
+    return wrt_probs, np.where(p > 0, p * wrt_probs, 0.0)
+
+
+def _wrt_q(log_p: Values, log_q: Values) -> tuple[Values, Values]:
+    """Return the gradients with respect to probabilities and to logits of q."""
+    q = np.exp(log_q)
+    wrt_probs = np.where(log_p > -np.inf, -np.expm1(log_p - log_q), 1.0)
+    return wrt_probs, np.where(q > 0, q * wrt_probs, -np.exp(log_p))
+
+
+class _Gradient:
+    """The gradient with respect to one side of a pair, added up row by row."""
+
+    def __init__(self, side: Categorical, batch_shape: tuple[int, ...]) -> None:
+        self._side = side
+        n = math.prod(side.batch_shape)
+        self.rows = np.broadcast_to(np.arange(n).reshape(side.batch_shape), batch_shape).ravel()
+        self._normalisers = side._normalisers.reshape(n, 2)
+        self._shared = side.batch_shape != batch_shape
+        dtype = np.dtype(np.float64) if self._shared else side.dtype
+        self._sum: Matrix = np.zeros((n, side.n_categories), dtype)
+
+    def add(self, rows: NDArray[np.intp], wrt_probs: Values, wrt_logits: Values) -> None:
+        """Add gradients with respect to normalised probabilities or to logits."""
+        values = wrt_logits
+        if self._side.parametrisation == "probs":
+            values = wrt_probs / self._normalisers[rows, 1:]
+        if self._shared:
+            np.add.at(self._sum, rows, values)
+        else:
+            self._sum[rows] = values
+
+    def as_given(self) -> dict[str, Matrix]:
+        """Return it in the shape and dtype of the parameter."""
+        parameter = self._side.parameter
+        total = self._sum.astype(parameter.dtype, copy=False).reshape(parameter.shape)
+        return {self._side.parametrisation: total}
