@@ -34,11 +34,11 @@ from fastdiv.distributions.estimates.coupled_monte_carlo import (
     coupled_kl_monte_carlo,
 )
 from fastdiv.distributions.estimates.estimate import Estimate
+from fastdiv.distributions.estimates.flow import kl_flow, kl_flow_and_grad
 from fastdiv.distributions.estimates.monte_carlo import kl_from_log_probs, kl_monte_carlo
 from fastdiv.distributions.estimates.nearest_neighbours import kl_knn
 from fastdiv.distributions.estimates.variational import f_divergence_bound
 from fastdiv.distributions.fitting import fit_gaussian
-from fastdiv.distributions.flow import kl_flow, kl_flow_and_grad
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.gradients import kl_and_grad
 from fastdiv.distributions.mixture import GaussianMixture, kl_mixture

@@ -13,7 +13,6 @@ categorical_pair: two categorical distributions side by side, with gradients
 coupled: the coupled family: Student-t and compact-support normals
 coupled_divergences: entropies and divergences of the coupled family, in closed form
 divergences: `kl`, `cross_entropy`, `jeffreys` and `jensen_shannon`
-flow: the divergence between a posterior and a prior behind a flow
 fitting: `fit_gaussian`
 gaussian: `Gaussian`, in the parametrisation it was given
 gradients: `kl_and_grad`

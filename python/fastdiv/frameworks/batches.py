@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.flow import kl_flow_of_calls
+from fastdiv.distributions.estimates.flow import kl_flow_of_calls
 from fastdiv.kernels import RBF, Kernel, Sum
 from fastdiv.mmd import bandwidth, one_pass
 from fastdiv.mmd.wae import wae_bandwidths, wae_kernel

@@ -24,7 +24,7 @@ from fastdiv._engine.blocks import GATHERED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.divergences import kl
-from fastdiv.distributions.flow import kl_flow, kl_flow_and_grad
+from fastdiv.distributions.estimates.flow import kl_flow, kl_flow_and_grad
 from fastdiv.distributions.gaussian import DIAGONAL, FULL, Gaussian
 from fastdiv.distributions.gradients import kl_and_grad
 from fastdiv.frameworks import batches as _batches

@@ -6,6 +6,7 @@ Files
 coupled_monte_carlo: the coupled divergence and cross entropy, from draws
 draws: draws of distributions of this package, SciPy and torch, with log densities at them
 estimate: `Estimate`, a value with its standard error
+flow: `kl_flow`, between a posterior and a prior behind a flow, from one draw
 monte_carlo: `kl_monte_carlo` and `kl_from_log_probs`
 nearest_neighbours: `kl_knn`, from distances to nearest neighbours
 variational: `f_divergence_bound`, from the outputs of a critic
