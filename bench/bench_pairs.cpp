@@ -36,7 +36,8 @@ double report(const Plan& plan, int d) {
   const auto x = bench::view(xs, plan.n, d);
   const auto y = bench::view(ys, plan.n, d);
   const double sigma = std::sqrt(d);
-  const std::vector<fastdiv::Group> groups{{fastdiv::Base::sqdist, {}, {{"rbf", {sigma}, 1, 0}}}};
+  const std::vector<fastdiv::KernelGroup> groups{
+      {fastdiv::Base::sqdist, {}, {{"rbf", {sigma}, 1, 0}}}};
   fastdiv::Options options;
   options.n_threads = plan.threads;
 

@@ -28,7 +28,7 @@ void report(int rows, int count, int d, int threads, int repeats) {
   const auto values = bench::normal<T>(rows, d, 1);
   const auto z = bench::view(values, rows, d);
   const auto labels = labellings(rows, count);
-  const std::vector<fastdiv::Group> groups{
+  const std::vector<fastdiv::KernelGroup> groups{
       {fastdiv::Base::sqdist, {}, {{"rbf", {std::sqrt(d)}, 1, 0}}}};
   fastdiv::Options options;
   options.n_threads = threads;

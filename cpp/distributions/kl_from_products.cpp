@@ -30,7 +30,7 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
                       const double* b_offset, double tolerance, double* out,
                       const Options& options) {
   const Block block{0, a.rows, 1, b.rows, false};
-  Group group;
+  KernelGroup group;
   group.base = Base::dot;
   check<double>({a, b}, {group}, 0);
   Workers workers(options, total_work({group}, a.cols, block.pairs()));

@@ -19,7 +19,7 @@ bool label_extremes(MatrixView<T> x, Base metric, const std::vector<ptrdiff_t>& 
   const SortedLabels labels(sizes, x.rows);
   const std::vector<Block> blocks = {{0, x.rows, 0, x.rows, true}};
   Workers workers(options, blocks[0].pairs() * static_cast<double>(x.cols + 20));
-  Group group;
+  KernelGroup group;
   group.base = metric;
   const ReadyGroup<T> ready(workers, {x}, group, Formula::direct);
   const TileList tiles(blocks, ready.pair_work());

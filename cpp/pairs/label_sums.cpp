@@ -24,7 +24,7 @@ template <class T>
 class LabelledGroup {
  public:
   LabelledGroup(Workers& workers, const MatrixView<T>& x, const SortedLabels& labels,
-                const std::vector<T>& weights, const Group& group, double* out)
+                const std::vector<T>& weights, const KernelGroup& group, double* out)
       : ready_(workers, {x}, group), labels_(labels), weights_(weights), rows_(x.rows), out_(out) {
     part_rows_ = part_rows(rows_, x.cols, group.terms.size());
     n_parts_ = static_cast<int>((rows_ + part_rows_ - 1) / part_rows_);
@@ -84,11 +84,11 @@ class LabelledGroup {
 
 template <class T>
 bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdiff_t>& sizes,
-                const std::vector<Group>& groups, int n_outputs, double* out,
+                const std::vector<KernelGroup>& groups, int n_outputs, double* out,
                 const Options& options) {
   check<T>({x}, groups, n_outputs);
   const SortedLabels labels(sizes, x.rows);
-  for (const Group& group : groups) {
+  for (const KernelGroup& group : groups) {
     if (group.base == Base::dot) {
       throw std::invalid_argument("sums by label take kernels of a distance");
     }
@@ -100,14 +100,14 @@ bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdif
   const double n = static_cast<double>(x.rows);
   Workers workers(options, total_work(groups, x.cols, n * n / 2));
   const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
     return LabelledGroup<T>(workers, x, labels, row_weights, group, out).run(workers, share);
   });
 }
 
 #define FASTDIV_INSTANTIATE(T)                                                          \
   template bool label_sums(MatrixView<T>, const double*, const std::vector<ptrdiff_t>&, \
-                           const std::vector<Group>&, int, double*, const Options&);
+                           const std::vector<KernelGroup>&, int, double*, const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

@@ -14,7 +14,7 @@ namespace {
 // Adds a group's part to the result of pair_sums.
 template <class T>
 bool add_pair_sums(Workers& workers, const MatrixView<T>& x, const MatrixView<T>& y,
-                   const std::vector<Block>& blocks, const Group& group, Formula formula,
+                   const std::vector<Block>& blocks, const KernelGroup& group, Formula formula,
                    double share, double* out) {
   const ReadyGroup<T> ready(workers, {x, y}, group, formula);
   const auto& terms = ready.terms();
@@ -63,8 +63,8 @@ bool add_pair_sums(Workers& workers, const MatrixView<T>& x, const MatrixView<T>
 }  // namespace
 
 template <class T>
-bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups, int n_outputs,
-               double* out, const Options& options) {
+bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
+               int n_outputs, double* out, const Options& options) {
   check<T>({x, y}, groups, n_outputs);
   std::fill(out, out + 3 * n_outputs, 0.0);
   const std::vector<Block> blocks = {
@@ -75,14 +75,14 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& group
   }
   Workers workers(options, total_work(groups, x.cols, pairs));
   const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
     return add_pair_sums(workers, x, y, blocks, group, Formula::automatic, share, out);
   });
 }
 
-template bool pair_sums(MatrixView<float>, MatrixView<float>, const std::vector<Group>&, int,
+template bool pair_sums(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&, int,
                         double*, const Options&);
-template bool pair_sums(MatrixView<double>, MatrixView<double>, const std::vector<Group>&, int,
-                        double*, const Options&);
+template bool pair_sums(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
+                        int, double*, const Options&);
 
 }  // namespace fastdiv

@@ -15,8 +15,8 @@ namespace {
 // The base value of row i of x and row i of y in units of length, from differences, in double
 // precision.
 template <class T>
-double tile_value(const Group& group, const MatrixView<T>& x, const MatrixView<T>& y, ptrdiff_t i,
-                  double length) {
+double tile_value(const KernelGroup& group, const MatrixView<T>& x, const MatrixView<T>& y,
+                  ptrdiff_t i, double length) {
   double value = 0;
   for (ptrdiff_t k = 0; k < x.cols; ++k) {
     const double weight = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
@@ -33,7 +33,7 @@ double tile_value(const Group& group, const MatrixView<T>& x, const MatrixView<T
 }  // namespace
 
 template <class T>
-bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& groups,
+bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
                    int n_outputs, double* out, const Options& options) {
   check<T>({x, y}, groups, n_outputs);
   if (x.rows != y.rows) {
@@ -50,7 +50,7 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
     });
   };
   const double share = 1.0 / static_cast<double>(groups.size());
-  for (const Group& group : groups) {
+  for (const KernelGroup& group : groups) {
     const Frame frame = make_frame<T>(workers, {x, y}, group.base != Base::dot, group.scale);
     const double length = 1 / frame.scale;
     for_each_part(share, [&](ptrdiff_t begin, ptrdiff_t end) {
@@ -81,9 +81,9 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<Group>& g
   return !workers.stopped();
 }
 
-template bool paired_values(MatrixView<float>, MatrixView<float>, const std::vector<Group>&, int,
-                            double*, const Options&);
-template bool paired_values(MatrixView<double>, MatrixView<double>, const std::vector<Group>&, int,
-                            double*, const Options&);
+template bool paired_values(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&,
+                            int, double*, const Options&);
+template bool paired_values(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
+                            int, double*, const Options&);
 
 }  // namespace fastdiv

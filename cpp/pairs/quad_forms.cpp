@@ -388,9 +388,9 @@ bool FixedPoint<T>::write(double* out) {
 
 // Adds a group's part to the result.
 template <class T>
-bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const Group& group, Formula formula,
-                    const std::vector<std::uint64_t>& words, ptrdiff_t n_labellings, int n_outputs,
-                    double share, double* out) {
+bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup& group,
+                    Formula formula, const std::vector<std::uint64_t>& words,
+                    ptrdiff_t n_labellings, int n_outputs, double share, double* out) {
   ReadyGroup<T> ready(workers, {z}, group, formula);
   if (workers.stopped()) {
     return false;
@@ -431,7 +431,7 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const Group& group
 
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
-                const std::vector<Group>& groups, int n_outputs, double* out,
+                const std::vector<KernelGroup>& groups, int n_outputs, double* out,
                 const Options& options) {
   check<T>({z}, groups, n_outputs);
   std::fill(out, out + 3 * n_outputs * n_labellings, 0.0);
@@ -440,15 +440,15 @@ bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labe
                                0.25 * pairs * static_cast<double>(n_labellings));
   const auto words = pack_labels(workers, labels, n_labellings, z.rows);
   const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
     return add_quad_forms(workers, z, group, Formula::automatic, words, n_labellings, n_outputs,
                           share, out);
   });
 }
 
 template bool quad_forms(MatrixView<float>, const std::uint8_t*, std::int64_t,
-                         const std::vector<Group>&, int, double*, const Options&);
+                         const std::vector<KernelGroup>&, int, double*, const Options&);
 template bool quad_forms(MatrixView<double>, const std::uint8_t*, std::int64_t,
-                         const std::vector<Group>&, int, double*, const Options&);
+                         const std::vector<KernelGroup>&, int, double*, const Options&);
 
 }  // namespace fastdiv

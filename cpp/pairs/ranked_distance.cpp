@@ -151,7 +151,7 @@ bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_
     throw std::invalid_argument("a ranked distance needs a metric and a pair of that rank");
   }
   Workers workers(options, block.pairs() * static_cast<double>(x.cols + 20));
-  Group group;
+  KernelGroup group;
   group.base = metric;
   const ReadyGroup<T> ready(workers, samples, group, Formula::direct);
   const TileList tiles({block}, ready.pair_work());

@@ -15,7 +15,7 @@ namespace {
 // Adds a group's part to the result of row_sums.
 template <class T>
 bool add_row_sums(Workers& workers, const MatrixView<T>& at, const MatrixView<T>& x,
-                  const double* weights, const Group& group, Formula formula, double share,
+                  const double* weights, const KernelGroup& group, Formula formula, double share,
                   double* out) {
   const ReadyGroup<T> ready(workers, {at, x}, group, formula);
   const auto& terms = ready.terms();
@@ -79,21 +79,21 @@ bool add_row_sums(Workers& workers, const MatrixView<T>& at, const MatrixView<T>
 
 template <class T>
 bool row_sums(MatrixView<T> at, MatrixView<T> x, const double* weights,
-              const std::vector<Group>& groups, int n_outputs, double* out,
+              const std::vector<KernelGroup>& groups, int n_outputs, double* out,
               const Options& options) {
   check<T>({at, x}, groups, n_outputs);
   std::fill(out, out + n_outputs * at.rows, 0.0);
   const double pairs = static_cast<double>(at.rows) * static_cast<double>(x.rows);
   Workers workers(options, total_work(groups, x.cols, pairs));
   const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
     return add_row_sums(workers, at, x, weights, group, Formula::automatic, share, out);
   });
 }
 
 template bool row_sums(MatrixView<float>, MatrixView<float>, const double*,
-                       const std::vector<Group>&, int, double*, const Options&);
+                       const std::vector<KernelGroup>&, int, double*, const Options&);
 template bool row_sums(MatrixView<double>, MatrixView<double>, const double*,
-                       const std::vector<Group>&, int, double*, const Options&);
+                       const std::vector<KernelGroup>&, int, double*, const Options&);
 
 }  // namespace fastdiv

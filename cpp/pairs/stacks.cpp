@@ -105,8 +105,8 @@ WeightedSample<T> item_of(const WeightedSample<T>& x, std::int64_t items, std::i
 }
 
 // The groups for rows that are multiplied by `scale` first.
-std::vector<Group> scaled(std::vector<Group> groups, double scale, ptrdiff_t dim) {
-  for (Group& group : groups) {
+std::vector<KernelGroup> scaled(std::vector<KernelGroup> groups, double scale, ptrdiff_t dim) {
+  for (KernelGroup& group : groups) {
     group.scale.resize(static_cast<std::size_t>(dim), 1.0);
     for (double& of_feature : group.scale) {
       of_feature *= scale;
@@ -123,8 +123,9 @@ double pairs_of(ptrdiff_t rows) {
 
 template <class T>
 bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
-                   const double* factors, const double* scales, const std::vector<Group>& groups,
-                   int n_outputs, double* out, const Options& options) {
+                   const double* factors, const double* scales,
+                   const std::vector<KernelGroup>& groups, int n_outputs, double* out,
+                   const Options& options) {
   const ptrdiff_t rows = item_rows(x.rows, items) + item_rows(y.rows, items);
   const double work = total_work(groups, x.rows.cols, pairs_of(rows));
   return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
@@ -170,13 +171,13 @@ bool median_distances(MatrixView<T> x, const std::vector<ptrdiff_t>& sizes, Base
   });
 }
 
-#define FASTDIV_INSTANTIATE(T)                                                                  \
-  template bool weighted_sums(std::int64_t, const WeightedSample<T>&, const WeightedSample<T>&, \
-                              const double*, const double*, const std::vector<Group>&, int,     \
-                              double*, const Options&);                                         \
-  template bool ranked_distances(std::int64_t, MatrixView<T>, const MatrixView<T>*, Base,       \
-                                 std::uint64_t, double*, const Options&);                       \
-  template bool median_distances(MatrixView<T>, const std::vector<ptrdiff_t>&, Base, double*,   \
+#define FASTDIV_INSTANTIATE(T)                                                                    \
+  template bool weighted_sums(std::int64_t, const WeightedSample<T>&, const WeightedSample<T>&,   \
+                              const double*, const double*, const std::vector<KernelGroup>&, int, \
+                              double*, const Options&);                                           \
+  template bool ranked_distances(std::int64_t, MatrixView<T>, const MatrixView<T>*, Base,         \
+                                 std::uint64_t, double*, const Options&);                         \
+  template bool median_distances(MatrixView<T>, const std::vector<ptrdiff_t>&, Base, double*,     \
                                  const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)

@@ -43,8 +43,8 @@ class WeightedGroup {
  public:
   using Samples = const WeightedSample<T>* [2];
 
-  WeightedGroup(Workers& workers, const Samples& samples, const double* factors, const Group& group,
-                Formula formula, bool log_slopes)
+  WeightedGroup(Workers& workers, const Samples& samples, const double* factors,
+                const KernelGroup& group, Formula formula, bool log_slopes)
       : samples_{samples[0], samples[1]},
         log_slopes_(log_slopes),
         ready_(workers, {samples[0]->rows, samples[1]->rows}, group, formula,
@@ -350,8 +350,8 @@ struct Widened {
 
 template <class T>
 bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const WeightedSample<T>& y,
-                       const double* factors, const Group& group, int n_outputs, Formula formula,
-                       double share, double* out, double* log_slopes) {
+                       const double* factors, const KernelGroup& group, int n_outputs,
+                       Formula formula, double share, double* out, double* log_slopes) {
   {
     WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, log_slopes != nullptr);
     if (!sums.run(workers, share)) {
@@ -377,8 +377,8 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
 
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
-                   const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
-                   const Options& options) {
+                   const std::vector<KernelGroup>& groups, int n_outputs, double* out,
+                   double* log_slopes, const Options& options) {
   check<T>({x.rows, y.rows}, groups, n_outputs);
   std::fill(out, out + 3 * n_outputs, 0.0);
   if (log_slopes != nullptr) {
@@ -400,7 +400,7 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   const auto n = static_cast<double>(x.rows.rows + y.rows.rows);
   Workers workers(options, total_work(groups, x.rows.cols, n * n / 2));
   const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const Group& group) {
+  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
     return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, share,
                              out, log_slopes);
   });
@@ -408,7 +408,8 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
 
 #define FASTDIV_INSTANTIATE(T)                                                                   \
   template bool weighted_sums(const WeightedSample<T>&, const WeightedSample<T>&, const double*, \
-                              const std::vector<Group>&, int, double*, double*, const Options&);
+                              const std::vector<KernelGroup>&, int, double*, double*,            \
+                              const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

@@ -54,9 +54,9 @@ using Sizes = py::array_t<std::int64_t, py::array::c_style>;
 // the sums, the row sums of x and of y, and the gradients by x and by y
 using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
 
-fastdiv::Group group_from(const PyGroup& from) {
+fastdiv::KernelGroup group_from(const PyGroup& from) {
   const auto& [base, scale, terms] = from;
-  fastdiv::Group group;
+  fastdiv::KernelGroup group;
   if (base == "sqdist") {
     group.base = fastdiv::Base::sqdist;
   } else if (base == "l1") {
@@ -73,8 +73,8 @@ fastdiv::Group group_from(const PyGroup& from) {
   return group;
 }
 
-std::vector<fastdiv::Group> groups_from(const PyGroups& from) {
-  std::vector<fastdiv::Group> groups;
+std::vector<fastdiv::KernelGroup> groups_from(const PyGroups& from) {
+  std::vector<fastdiv::KernelGroup> groups;
   for (const PyGroup& group : from) {
     groups.push_back(group_from(group));
   }

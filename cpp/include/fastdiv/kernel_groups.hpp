@@ -16,7 +16,7 @@ struct Term {
 };
 
 // Terms that share one pass over the base values.
-struct Group {
+struct KernelGroup {
   Base base = Base::sqdist;
   std::vector<double> scale;  // every feature is multiplied by it first; empty: 1
   std::vector<Term> terms;

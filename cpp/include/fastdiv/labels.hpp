@@ -14,7 +14,7 @@ namespace fastdiv {
 // label 1 and so on; weights of order 1 at most, or null for w_j = 1.
 template <class T>
 bool label_sums(MatrixView<T> x, const double* weights, const std::vector<std::ptrdiff_t>& sizes,
-                const std::vector<Group>& groups, int n_outputs, double* out,
+                const std::vector<KernelGroup>& groups, int n_outputs, double* out,
                 const Options& options = {});
 
 // The largest distance between rows of one label, 0 if there is no pair, and the smallest between

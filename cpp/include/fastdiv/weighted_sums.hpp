@@ -27,8 +27,8 @@ struct WeightedSample {
 // with t the base value.
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
-                   const std::vector<Group>& groups, int n_outputs, double* out, double* log_slopes,
-                   const Options& options = {});
+                   const std::vector<KernelGroup>& groups, int n_outputs, double* out,
+                   double* log_slopes, const Options& options = {});
 
 // The same for a stack of `items` pairs of samples: x and y hold those of the first pair, those of
 // the second, ..., equally many rows each, and all results have one more dimension in front;
@@ -36,7 +36,8 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
 // in the kernels. Rows that are not quantised.
 template <class T>
 bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
-                   const double* factors, const double* scales, const std::vector<Group>& groups,
-                   int n_outputs, double* out, const Options& options = {});
+                   const double* factors, const double* scales,
+                   const std::vector<KernelGroup>& groups, int n_outputs, double* out,
+                   const Options& options = {});
 
 }  // namespace fastdiv

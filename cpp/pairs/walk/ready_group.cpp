@@ -12,7 +12,7 @@ namespace fastdiv {
 using std::ptrdiff_t;
 
 template <class T>
-void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& groups,
+void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGroup>& groups,
            int n_outputs) {
   const ptrdiff_t dim = samples[0].cols;
   for (const MatrixView<T>& x : samples) {
@@ -23,7 +23,7 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& 
       throw std::invalid_argument("either all samples are quantised or none is");
     }
   }
-  for (const Group& group : groups) {
+  for (const KernelGroup& group : groups) {
     if (!group.scale.empty() && group.scale.size() != static_cast<std::size_t>(dim)) {
       throw std::invalid_argument("a group's scale needs one entry per feature");
     }
@@ -44,9 +44,9 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& 
   }
 }
 
-double total_work(const std::vector<Group>& groups, ptrdiff_t dim, double pairs) {
+double total_work(const std::vector<KernelGroup>& groups, ptrdiff_t dim, double pairs) {
   double terms = 0;
-  for (const Group& group : groups) {
+  for (const KernelGroup& group : groups) {
     terms += static_cast<double>(group.terms.size());
   }
   return pairs * (static_cast<double>(dim) * static_cast<double>(groups.size()) + 10 * terms);
@@ -77,7 +77,7 @@ ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
 
 template <class T>
 ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples,
-                          const Group& group, Formula formula, Purpose purpose)
+                          const KernelGroup& group, Formula formula, Purpose purpose)
     : base_(group.base), purpose_(purpose), dim_(samples[0].cols), packed_(samples.size()) {
   const bool plain = formula == Formula::plain;
   if (samples[0].quantized != nullptr) {
@@ -140,7 +140,7 @@ double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
 }
 
 template <class T>
-void ReadyGroup<T>::add_terms(const Group& group, double bound) {
+void ReadyGroup<T>::add_terms(const KernelGroup& group, double bound) {
   for (const Term& term : group.terms) {
     terms_.push_back(make_ready<T>(term, length_, bound));
     if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
@@ -251,10 +251,10 @@ TileOperands<T> ReadyGroup<T>::operands(int s, ptrdiff_t i, int t, ptrdiff_t j, 
   return o;
 }
 
-#define FASTDIV_INSTANTIATE(T)                                                            \
-  template void check(const std::vector<MatrixView<T>>&, const std::vector<Group>&, int); \
-  template const KernelOps<T>& find_kernel(const std::string&);                           \
-  template ReadyTerm<T> make_ready(const Term&, double, double);                          \
+#define FASTDIV_INSTANTIATE(T)                                                                  \
+  template void check(const std::vector<MatrixView<T>>&, const std::vector<KernelGroup>&, int); \
+  template const KernelOps<T>& find_kernel(const std::string&);                                 \
+  template ReadyTerm<T> make_ready(const Term&, double, double);                                \
   template class ReadyGroup<T>;
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)

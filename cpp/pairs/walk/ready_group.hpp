@@ -20,11 +20,11 @@ constexpr double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
 
 // Throws std::invalid_argument for samples or groups that do not fit together.
 template <class T>
-void check(const std::vector<MatrixView<T>>& samples, const std::vector<Group>& groups,
+void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGroup>& groups,
            int n_outputs);
 
 // Multiply-adds to a call over `pairs` pairs, counting a kernel value as 10.
-double total_work(const std::vector<Group>& groups, std::ptrdiff_t dim, double pairs);
+double total_work(const std::vector<KernelGroup>& groups, std::ptrdiff_t dim, double pairs);
 
 template <class T>
 const KernelOps<T>& find_kernel(const std::string& name);
@@ -61,7 +61,7 @@ enum class Purpose {
 template <class T>
 class ReadyGroup {
  public:
-  ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples, const Group& group,
+  ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& samples, const KernelGroup& group,
              Formula formula = Formula::automatic, Purpose purpose = Purpose::values);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
@@ -97,7 +97,7 @@ class ReadyGroup {
 
  private:
   double dot_bound(double longest, double next, double products);
-  void add_terms(const Group& group, double bound);
+  void add_terms(const KernelGroup& group, double bound);
   bool too_inaccurate(double error, double smallest) const;
   double largest_error(int sample, std::ptrdiff_t first, int rows) const;
   void scale_differences(const Frame& frame);

@@ -23,7 +23,7 @@
 namespace {
 
 using fastdiv::Base;
-using fastdiv::Group;
+using fastdiv::KernelGroup;
 using fastdiv::MatrixView;
 using std::ptrdiff_t;
 
@@ -63,10 +63,10 @@ struct Sample {
 };
 
 // All kernels of the level, one output each, those of a base in one group.
-std::vector<Group> all_kernels(double first_param, ptrdiff_t dim, bool scaled) {
-  std::vector<Group> groups;
+std::vector<KernelGroup> all_kernels(double first_param, ptrdiff_t dim, bool scaled) {
+  std::vector<KernelGroup> groups;
   for (const Base base : {Base::sqdist, Base::l1, Base::dot}) {
-    Group group;
+    KernelGroup group;
     group.base = base;
     for (ptrdiff_t k = 0; scaled && k < dim; ++k) {
       group.scale.push_back(0.5 + 0.3 * static_cast<double>(k % 4));
@@ -84,8 +84,8 @@ std::vector<Group> all_kernels(double first_param, ptrdiff_t dim, bool scaled) {
   return groups;
 }
 
-std::vector<Group> one_kernel(const char* name, Base base, std::vector<double> params) {
-  Group group;
+std::vector<KernelGroup> one_kernel(const char* name, Base base, std::vector<double> params) {
+  KernelGroup group;
   group.base = base;
   group.terms = {{name, std::move(params), 1.0, 0}};
   return {group};
@@ -95,7 +95,7 @@ std::vector<Group> one_kernel(const char* name, Base base, std::vector<double> p
 template <class T>
 class Matrix {
  public:
-  Matrix(const MatrixView<T>& x, const MatrixView<T>& y, const std::vector<Group>& groups,
+  Matrix(const MatrixView<T>& x, const MatrixView<T>& y, const std::vector<KernelGroup>& groups,
          int n_outputs)
       : rows_(x.rows), cols_(y.rows) {
     const auto size = static_cast<std::size_t>(n_outputs * cols_);
@@ -160,7 +160,7 @@ std::vector<double> with_threads(std::size_t size, const Compute& compute) {
 // Two samples and their kernel values.
 template <class T>
 struct Pairs {
-  Pairs(const MatrixView<T>& x_, const MatrixView<T>& y_, const std::vector<Group>& groups_,
+  Pairs(const MatrixView<T>& x_, const MatrixView<T>& y_, const std::vector<KernelGroup>& groups_,
         int n_outputs_)
       : x(x_),
         y(y_),
@@ -171,7 +171,7 @@ struct Pairs {
         xy(x, y, groups, n_outputs) {}
 
   MatrixView<T> x, y;
-  std::vector<Group> groups;
+  std::vector<KernelGroup> groups;
   int n_outputs;
   Matrix<T> xx, yy, xy;
 };
@@ -180,7 +180,7 @@ template <class T>
 void compare_sums(const Pairs<T>& pairs) {
   const MatrixView<T>& x = pairs.x;
   const MatrixView<T>& y = pairs.y;
-  const std::vector<Group>& groups = pairs.groups;
+  const std::vector<KernelGroup>& groups = pairs.groups;
   const int n_outputs = pairs.n_outputs;
   const auto outputs = static_cast<std::size_t>(n_outputs);
   const auto off_diagonal = [](ptrdiff_t i, ptrdiff_t j) { return i != j; };
@@ -249,9 +249,9 @@ void compare_sums(const Pairs<T>& pairs) {
 template <class T>
 void compare_label_sums(const Pairs<T>& pairs) {
   const MatrixView<T>& x = pairs.x;
-  std::vector<Group> of_distances;
+  std::vector<KernelGroup> of_distances;
   std::vector<bool> counted(static_cast<std::size_t>(pairs.n_outputs));
-  for (const Group& group : pairs.groups) {
+  for (const KernelGroup& group : pairs.groups) {
     if (group.base != Base::dot) {
       of_distances.push_back(group);
       for (const auto& term : group.terms) {
@@ -315,7 +315,7 @@ void compare_label_extremes(const MatrixView<T>& x) {
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
-                                  const std::vector<Group>& groups, int n_outputs) {
+                                  const std::vector<KernelGroup>& groups, int n_outputs) {
   const auto rows = static_cast<std::size_t>(n_outputs * (x.rows + y.rows));
   const auto sums = static_cast<std::size_t>(3 * n_outputs);
   const double factors[] = {0.5, -0.25, 1.5};
@@ -343,7 +343,7 @@ template <class T>
 void compare_weighted(const Pairs<T>& pairs) {
   const MatrixView<T>& x = pairs.x;
   const MatrixView<T>& y = pairs.y;
-  const std::vector<Group>& groups = pairs.groups;
+  const std::vector<KernelGroup>& groups = pairs.groups;
   const int n_outputs = pairs.n_outputs;
   std::vector<double> weights;
   for (ptrdiff_t i = 0; i < x.rows + y.rows; ++i) {
@@ -407,7 +407,7 @@ void compare_weighted(const Pairs<T>& pairs) {
   };
   compare(sums, sum_bounds, "weighted_sums");
   // Of powers, t f'(t) is the exponent times f(t).
-  for (const Group& group : groups) {
+  for (const KernelGroup& group : groups) {
     for (const auto& term : group.terms) {
       const double exponent = term.kernel == "energy"      ? term.params[0] / 2
                               : term.kernel == "cityblock" ? term.params[0]
@@ -790,7 +790,7 @@ void stop_and_progress() {
 void errors() {
   const Sample<float> x(4, 3, 11), y(4, 2, 12);
   double out[12];
-  const auto refused = [&](const MatrixView<float>& other, const std::vector<Group>& groups) {
+  const auto refused = [&](const MatrixView<float>& other, const std::vector<KernelGroup>& groups) {
     try {
       fastdiv::pair_sums<float>(x.view, other, groups, 1, out);
     } catch (const std::invalid_argument&) {

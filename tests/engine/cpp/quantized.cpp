@@ -16,7 +16,7 @@
 namespace {
 
 using fastdiv::Base;
-using fastdiv::Group;
+using fastdiv::KernelGroup;
 using fastdiv::MatrixView;
 using fastdiv::Options;
 using std::ptrdiff_t;
@@ -73,7 +73,7 @@ struct Rows {
   MatrixView<double> dense() const { return {exact.data(), rows, cols, cols, 1}; }
 };
 
-std::vector<Group> groups(ptrdiff_t d) {
+std::vector<KernelGroup> groups(ptrdiff_t d) {
   std::vector<double> weights;
   for (ptrdiff_t k = 0; k < d; ++k) {
     weights.push_back(0.5 + 0.3 * static_cast<double>(k % 4));
@@ -99,7 +99,7 @@ template <class T>
 void all_sums(ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, bool symmetric, double tolerance) {
   const Rows x(n, d, 1, symmetric);
   const Rows y(m, d, 2, true);
-  const std::vector<Group> all = groups(d);
+  const std::vector<KernelGroup> all = groups(d);
   const auto size = static_cast<std::size_t>(n_outputs);
   std::vector<double> got(3 * size), expected(3 * size);
   fastdiv::pair_sums<T>(x.view<T>(), y.view<T>(), all, n_outputs, got.data());
@@ -165,7 +165,7 @@ void products(ptrdiff_t n, ptrdiff_t m, ptrdiff_t d) {
 void errors() {
   const Rows x(3, 4, 1, true);
   double out[3];
-  const std::vector<Group> rbf = {{Base::sqdist, {}, {{"rbf", {2.0}, 1.0, 0}}}};
+  const std::vector<KernelGroup> rbf = {{Base::sqdist, {}, {{"rbf", {2.0}, 1.0, 0}}}};
   bool refused = false;
   try {
     fastdiv::pair_sums<double>(x.view<double>(), x.dense(), rbf, 1, out);

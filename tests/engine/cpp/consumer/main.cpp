@@ -47,7 +47,7 @@ int main() {
     }
   }
   const fastdiv::MatrixView<double> view_x{x.data(), n, d, d, 1}, view_y{y.data(), m, d, d, 1};
-  fastdiv::Group group;
+  fastdiv::KernelGroup group;
   group.terms = {{"rbf", {sigma}, 1.0, 0}};
 
   double within_x = 0, within_y = 0, between = 0;
