@@ -7,19 +7,18 @@
 #include "fastdiv/matrix_view.hpp"
 #include "fastdiv/threads.hpp"
 
-// Divergences between distributions, batched. As in fastdiv.hpp, a function returns false when the
-// hook stopped it, and results are bit-identical for any number of threads.
+// Computes divergences between batches of distributions, under the rules of fastdiv.hpp.
 
 namespace fastdiv {
 
-// How a Gaussian's covariance is given.
+// The form in which a Gaussian's covariance is given.
 enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision };
 constexpr bool is_diagonal(Scale scale) {
   return scale < Scale::cov;
 }
 
-// Gaussians over the axes of a batch; strides in elements, those of the batch first, then those of
-// the features (mean and diagonal parameters) or of rows and columns (matrices). A stride may be 0.
+// Gaussians over the axes of a batch. Strides count elements and may be 0. Those of the batch come
+// first, then that of the features (means, diagonal parameters) or those of rows and columns.
 template <class T>
 struct Gaussians {
   const T* mean;
@@ -29,21 +28,21 @@ struct Gaussians {
   Scale scale;
 };
 
-// out[i] = KL(p_i || q_i) for the items of the batch in C order; NaN where a matrix is not positive
-// definite.
+// Compute out[i] = KL(p_i || q_i) for the items of the batch in C order. The result is NaN where a
+// matrix is not positive definite.
 template <class T>
 bool gaussian_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                  const Gaussians<T>& p, const Gaussians<T>& q, double* out,
                  const Options& options = {});
 
-// Gradients of gaussian_kl of diagonal Gaussians with respect to the means of p and to both
-// parameters: `dim` numbers per item. by_q may be null.
+// Compute the gradients of gaussian_kl of diagonal Gaussians with respect to the means of p and to
+// both parameters, `dim` numbers per item. by_q may be null.
 template <class T>
 bool diagonal_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                         const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
                         double* by_q, const Options& options = {});
 
-// What is wrong with a matrix.
+// Reasons why a matrix is no valid parameter.
 enum MatrixStatus : std::uint8_t {
   matrix_is_fine = 0,
   not_finite = 1,
@@ -53,33 +52,35 @@ enum MatrixStatus : std::uint8_t {
   zero_on_diagonal = 5,
 };
 
-// status[i] of the parameter matrices of the items.
+// Check the parameter matrices of the items. status: a MatrixStatus per item
 template <class T>
 bool matrix_status(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                    const Gaussians<T>& p, std::uint8_t* status, const Options& options = {});
 
-// out[i*b.rows + j] = (a_i . b_j + a_offset[i] + b_offset[j]) / 2, or NaN where the rounding of its
-// terms may exceed `tolerance` times the value. All pairs of Gaussians in one matrix product: see
-// python/fastdiv/pairwise.py for the features.
+// Compute the divergences of all pairs of Gaussians by one matrix product of their features (see
+// python/fastdiv/distributions/pairwise.py):
+// out[i*b.rows + j] = (a_i . b_j + a_offset[i] + b_offset[j]) / 2, or NaN where rounding may exceed
+// `tolerance` times the value.
 bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* a_offset,
                       const double* b_offset, double tolerance, double* out,
                       const Options& options = {});
 
-// One draw's estimate of KL(p || q), with l = log q - log p: -l, l^2 / 2, exp(l) - 1 - l.
+// Estimates of KL(p || q) from one draw: -l, l^2 / 2 or exp(l) - 1 - l, with l = log q - log p.
 enum class LogRatio { k1, k2, k3 };
 
-// Of the estimates of KL(p || q) by the draws in the rows of column c: out[c] is the mean, out[cols
-// + c] the sum of squared deviations from it (infinite beside an infinite mean). NaN where a log p
-// is not finite, or a log q NaN or +infinity.
+// Compute the mean (out[c]) and the sum of squared deviations (out[cols + c]) of the estimates from
+// the draws in the rows of each column c. The latter is infinite beside an infinite mean. Both are
+// NaN where a log p is not finite, or a log q is NaN or +infinity.
 template <class T>
 bool log_ratio_moments(MatrixView<T> log_p, MatrixView<T> log_q, LogRatio estimator, double* out,
                        const Options& options = {});
 
-// How categorical distributions are given.
+// The form in which categorical distributions are given.
 enum class Weights { probs, logits };
 
-// Of logits: the largest, and with it the sum exp(largest) * (1 + rest) of their exponentials.
-// Of probabilities: the smallest or 0, whatever is less, and their sum `rest`.
+// The extreme value of a distribution and the rest of its sum.
+//   logits: the largest one; the sum of the exponentials is exp(extreme) * (1 + rest)
+//   probabilities: the smallest one or 0, whichever is less; their sum is `rest`
 struct Normaliser {
   double extreme;
   double rest;
@@ -88,8 +89,8 @@ constexpr Normaliser no_categories(Weights weights) {
   return {weights == Weights::logits ? -__builtin_inf() : 0, 0};
 }
 
-// Categorical distributions over the axes of a batch; strides as above, last that of the
-// categories.
+// Categorical distributions over the axes of a batch. Strides as in Gaussians, that of the
+// categories last.
 template <class T>
 struct Categoricals {
   const T* values;
@@ -99,26 +100,26 @@ struct Categoricals {
   std::vector<std::ptrdiff_t> normaliser_strides;
 };
 
-// out[i]: what the functions below need to know of item i (which uses no normalisers). Its sum is
-// NaN if a value is, infinite or NaN if one is infinite.
+// Compute the normalisers that the functions below need; those of p are not read. The sum of an
+// item is NaN if a value is NaN, infinite or NaN if a value is infinite.
 template <class T>
 bool categorical_normalisers(const std::vector<std::ptrdiff_t>& batch_shape,
                              std::ptrdiff_t n_categories, const Categoricals<T>& p, Normaliser* out,
                              const Options& options = {});
 
-// out[i]: the entropy of item i
+// Compute out[i], the entropy of item i.
 template <class T>
 bool categorical_entropy(const std::vector<std::ptrdiff_t>& batch_shape,
                          std::ptrdiff_t n_categories, const Categoricals<T>& p, double* out,
                          const Options& options = {});
 
-// out[i] = KL(p_i || q_i), infinity where p > 0 = q for some category
+// Compute out[i] = KL(p_i || q_i), infinite where p > 0 = q for some category.
 template <class T>
 bool categorical_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t n_categories,
                     const Categoricals<T>& p, const Categoricals<T>& q, double* out,
                     const Options& options = {});
 
-// out[i] = (KL(p_i || m_i) + KL(q_i || m_i)) / 2 with m = (p + q) / 2
+// Compute out[i] = (KL(p_i || m_i) + KL(q_i || m_i)) / 2 with m = (p + q) / 2.
 template <class T>
 bool categorical_jensen_shannon(const std::vector<std::ptrdiff_t>& batch_shape,
                                 std::ptrdiff_t n_categories, const Categoricals<T>& p,

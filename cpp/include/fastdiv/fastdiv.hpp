@@ -12,10 +12,11 @@
 #include "fastdiv/threads.hpp"
 #include "fastdiv/weighted_sums.hpp"
 
-// The whole engine. In all headers T is float or double, and inputs must be finite. The samples of
-// a call may be quantised, all of them: see matrix_view.hpp. Memory grows with the rows, not with
-// their pairs.
+// Includes the whole engine and states the rules that all its functions keep.
 //
-// Every function throws std::invalid_argument on an unknown kernel, wrong parameters or shapes, and
-// returns false when the hook stopped it (its output is then undefined). Results are bit-identical
-// for any number of threads.
+// T is float or double. Inputs must be finite. Memory grows with the rows, not with their pairs.
+// The samples of one call are either all quantised or all plain (see matrix_view.hpp).
+//
+// A function throws std::invalid_argument on an unknown kernel, wrong parameters or wrong shapes.
+// It returns false when the hook stopped it, and its output is then undefined.
+// Results are bit-identical for any number of threads.

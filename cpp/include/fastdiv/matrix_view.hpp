@@ -5,7 +5,7 @@
 
 namespace fastdiv {
 
-// Rows of int8 with the strides of their view: a value v of row i stands for
+// Rows of int8, with the strides of their view. A value v of row i means
 // scale[i] * (v - zero_point[i]).
 struct Quantized {
   const std::int8_t* values;
@@ -15,9 +15,8 @@ struct Quantized {
   int zero(std::ptrdiff_t i) const { return zero_point == nullptr ? 0 : zero_point[i]; }
 };
 
-// A read-only matrix with arbitrary strides (in elements, also zero or negative): the only thing
-// that crosses the boundary between a caller and the engine. It is one of T in memory, or one of
-// int8 to be computed with in T.
+// A read-only matrix, the only form in which samples enter the engine. Strides count elements and
+// may be zero or negative. The matrix holds values of T, or int8 values that stand for values of T.
 template <class T>
 struct MatrixView {
   const T* data;  // null if quantised
@@ -31,13 +30,13 @@ struct MatrixView {
     return quantized == nullptr ? data[i * row_stride + j * col_stride]
                                 : quantized->scale[i] * static_cast<T>(integer(i, j));
   }
-  // Of a quantised matrix: its value less the zero point.
+  // Return a quantised value less its zero point.
   int integer(std::ptrdiff_t i, std::ptrdiff_t j) const {
     return quantized->values[i * row_stride + j * col_stride] - quantized->zero(i);
   }
 };
 
-// The row-major index of the first NaN or infinity, or -1.
+// Return the row-major index of the first NaN or infinity, or -1.
 template <class T>
 std::int64_t first_nonfinite(MatrixView<T> x);
 

@@ -9,27 +9,31 @@
 
 namespace fastdiv {
 
-// out[3*o + 0, 1, 2] = sum_{i != j} k_o(x_i, x_j), the same for y, sum_{i, j} k_o(x_i, y_j).
+// Sum every output over all pairs within x, within y and between them:
+//   out[3*o]     = sum_{i != j} k_o(x_i, x_j)
+//   out[3*o + 1] = sum_{i != j} k_o(y_i, y_j)
+//   out[3*o + 2] = sum_{i, j} k_o(x_i, y_j)
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
                int n_outputs, double* out, const Options& options = {});
 
-// The same triple for each 0/1 labelling of the rows of z (labels: n_labellings x z.rows, 1 = x
-// group): out[3*(o*n_labellings + b) + 0, 1, 2]. Kernel values are rounded to one quantum,
-// harmless beside their sum, and summed exactly, so labellings that pick equal entries give equal
-// bits.
+// Like pair_sums, but for each labelling b of the rows of z: label 1 puts a row into x, label 0
+// into y. labels: n_labellings x z.rows; out[3*(o*n_labellings + b) + 0, 1, 2].
+// Kernel values are rounded to one quantum, harmless beside their sum, and summed exactly.
+// Labellings that pick equal entries therefore give equal bits.
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<KernelGroup>& groups, int n_outputs, double* out,
                 const Options& options = {});
 
-// out[o*at.rows + i] = sum_j w_j k_o(at_i, x_j); without weights, w_j = 1.
+// Sum every output over the rows of x, for each row of `at`:
+// out[o*at.rows + i] = sum_j weights[j] k_o(at_i, x_j). Null weights mean 1.
 template <class T>
 bool row_sums(MatrixView<T> at, MatrixView<T> x, const double* weights,
               const std::vector<KernelGroup>& groups, int n_outputs, double* out,
               const Options& options = {});
 
-// out[o*x.rows + i] = k_o(x_i, y_i), evaluated in double precision.
+// Evaluate every output row by row, in double precision: out[o*x.rows + i] = k_o(x_i, y_i).
 template <class T>
 bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
                    int n_outputs, double* out, const Options& options = {});

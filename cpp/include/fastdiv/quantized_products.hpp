@@ -5,7 +5,8 @@
 
 namespace fastdiv {
 
-// out[i*w.rows + j] = x_i . w_j of quantised rows: the exact product rounded to double and float.
+// Multiply quantised rows: out[i*w.rows + j] = x_i . w_j, exact but for the rounding to double and
+// float.
 bool quantized_products(MatrixView<double> x, MatrixView<double> w, float* out,
                         const Options& options = {});
 
