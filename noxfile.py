@@ -117,7 +117,7 @@ def emulate(session: nox.Session) -> None:
         session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
     programs = preset(session, "release") / "tests" / "engine" / "cpp"
     for processor, level in (("qemu64", "baseline"), ("Nehalem", "v2"), ("Haswell", "v3")):
-        for name in ("exercise", "distributions", "clusters", "quantized"):
+        for name in (programs / "programs.txt").read_text(encoding="utf-8").split(";"):
             program = str(programs / name)
             # Emulated threads that wait should sleep.
             env = {"OMP_WAIT_POLICY": "passive"}

@@ -1,5 +1,4 @@
-// Sums over the rows of clusters, at sizes around every edge, against loops over single rows. Made
-// for sanitizers and emulators, like exercise.cpp; its arguments are the same.
+// Sums over the rows of clusters, at sizes around every edge, against loops over single rows.
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,4 @@
-// What the engine offers for distributions, at sizes around every edge, against loops over single
-// items. Made for sanitizers and emulators, like exercise.cpp; its arguments are the same.
+// Functions of Gaussians, at sizes around every edge, against loops over single items.
 
 #include <algorithm>
 #include <cmath>
@@ -328,102 +327,9 @@ void stop() {
   check(!finished && calls == 1, "the hook stops a call");
 }
 
-// Some impossible categories in every third row of p, more of them in q's: infinite divergences.
-template <class T>
-void categoricals(int n, int k, fastdiv::Weights weights_p, fastdiv::Weights weights_q) {
-  using fastdiv::Weights;
-  struct Side {
-    std::vector<T> values;
-    std::vector<double> probs;  // normalised
-    std::vector<fastdiv::Normaliser> normalisers;
-    fastdiv::Categoricals<T> view;
-  };
-  const double infinity = std::numeric_limits<double>::infinity();
-  const auto side = [&](Weights weights, bool q) {
-    Side s;
-    for (int item = 0; item < n; ++item) {
-      std::vector<double> mass;
-      double sum = 0;
-      for (int i = 0; i < k; ++i) {
-        const bool impossible = (item % 3 == 2 || (q && item % 3 == 1)) && i % 2 == 1;
-        mass.push_back(impossible ? 0 : std::exp(static_cast<double>(static_cast<T>(normal()))));
-        sum += mass.back();
-      }
-      for (const double m : mass) {
-        const bool logits = weights == Weights::logits;
-        s.values.push_back(static_cast<T>(logits ? (m > 0 ? std::log(m) : -infinity) : m / sum));
-        s.probs.push_back(m / sum);
-      }
-    }
-    s.normalisers.resize(static_cast<std::size_t>(n));
-    s.view = {s.values.data(), {k, 1}, weights, nullptr, {}};
-    check(fastdiv::categorical_normalisers<T>({n}, k, s.view, s.normalisers.data()),
-          "normalisers finish");
-    return s;
-  };
-  Side p = side(weights_p, false), q = side(weights_q, true);
-  for (Side* each : {&p, &q}) {
-    each->view.values = each->values.data();
-    each->view.normalisers = each->normalisers.data();
-    each->view.normaliser_strides = {1};
-  }
-  const auto with_threads = [&](const auto& compute) {
-    std::vector<double> first;
-    for (const int threads : {1, 3}) {
-      fastdiv::Options options;
-      options.n_threads = threads;
-      std::vector<double> out(static_cast<std::size_t>(n));
-      check(compute(out.data(), options), "a categorical sum finishes");
-      first = first.empty() ? out : first;
-      check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
-            "categorical sums have the same bits for any number of threads");
-    }
-    return first;
-  };
-  const auto entropies = with_threads([&](double* out, const fastdiv::Options& options) {
-    return fastdiv::categorical_entropy<T>({n}, k, p.view, out, options);
-  });
-  const auto divergences = with_threads([&](double* out, const fastdiv::Options& options) {
-    return fastdiv::categorical_kl<T>({n}, k, p.view, q.view, out, options);
-  });
-  const auto shannon = with_threads([&](double* out, const fastdiv::Options& options) {
-    return fastdiv::categorical_jensen_shannon<T>({n}, k, p.view, q.view, out, options);
-  });
-  const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-10;  // of the rounded parameters, too
-  for (int item = 0; item < n; ++item) {
-    double entropy = 0, kl = 0, js = 0;
-    for (int i = 0; i < k; ++i) {
-      const auto at = static_cast<std::size_t>(item) * static_cast<std::size_t>(k) +
-                      static_cast<std::size_t>(i);
-      const double a = p.probs[at], b = q.probs[at];
-      const auto term = [](double x, double y) { return x > 0 ? x * std::log(x / y) : 0; };
-      entropy -= term(a, 1);
-      kl += a > 0 && b == 0 ? infinity : term(a, b);
-      js += (term(a, (a + b) / 2) + term(b, (a + b) / 2)) / 2;
-    }
-    const auto at = static_cast<std::size_t>(item);
-    const auto close = [&](double value, double expected) {
-      return value == expected || std::abs(value - expected) <= tolerance * (1 + expected);
-    };
-    check(close(entropies[at], entropy), "entropy of an item");
-    check(close(divergences[at], kl), "categorical kl of a pair");
-    check(close(shannon[at], js), "jensen_shannon of a pair");
-  }
-}
-
 template <class T>
 void everything(const char* name) {
   where = name;
-  for (const int k : {1, 2, 3, 8, 17, 100, 513}) {
-    for (const auto p : {fastdiv::Weights::probs, fastdiv::Weights::logits}) {
-      for (const auto q : {fastdiv::Weights::probs, fastdiv::Weights::logits}) {
-        categoricals<T>(7, k, p, q);
-      }
-    }
-  }
-  // Rows of more than one part.
-  categoricals<T>(2, 140000, fastdiv::Weights::probs, fastdiv::Weights::logits);
-  categoricals<T>(2, 140000, fastdiv::Weights::logits, fastdiv::Weights::probs);
   for (const int d : {1, 3, 4, 9}) {
     for (const int n : {1, 8, 9}) {
       for (const Scale p : scales) {

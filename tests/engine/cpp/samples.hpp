@@ -1,0 +1,213 @@
+// Samples, kernels and their values pair by pair, for the programs that compare sums with them.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <fastdiv/fastdiv.hpp>
+
+#include "harness.hpp"
+#include "isa/isa.hpp"
+
+using fastdiv::Base;
+using fastdiv::KernelGroup;
+using fastdiv::MatrixView;
+using std::ptrdiff_t;
+
+template <class T>
+void check_close(const std::vector<double>& got, const std::vector<double>& expected,
+                 const std::vector<double>& bound, const char* what) {
+  const double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const bool close = std::abs(got[i] - expected[i]) <= tolerance * bound[i];
+    check(close, what);
+    if (!close) {
+      std::printf("  entry %zu: %.17g, expected %.17g\n", i, got[i], expected[i]);
+    }
+  }
+}
+
+inline bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+template <class T>
+struct Sample {
+  std::vector<T> values;
+  MatrixView<T> view;
+
+  Sample(ptrdiff_t rows, ptrdiff_t cols, unsigned seed, double shift = 0, double spread = 0)
+      : values(static_cast<std::size_t>(rows * cols)), view{values.data(), rows, cols, cols, 1} {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> normal(0.2, 1 / std::sqrt(static_cast<double>(cols)));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto cluster = static_cast<double>(static_cast<ptrdiff_t>(i) / cols % 3);
+      values[i] = static_cast<T>(normal(random) + shift + spread * cluster);
+    }
+  }
+  Sample(const Sample&) = delete;
+  Sample& operator=(const Sample&) = delete;
+};
+
+// visit(x, y) for two samples of sizes around every edge of a tile, with few and many features.
+template <class T, class Visit>
+void for_each_size(const Visit& visit) {
+  const ptrdiff_t sizes[][2] = {{1, 1}, {1, 2}, {2, 47}, {48, 5}, {49, 144}, {145, 7}};
+  for (const ptrdiff_t dim : {17, 1, 3, 65}) {
+    if (few_sizes && dim != 17) {
+      break;
+    }
+    for (const auto& [n, m] : sizes) {
+      visit(Sample<T>(n, dim, 1).view, Sample<T>(m, dim, 2).view);
+    }
+  }
+}
+
+// visit(x, y) for two samples that are worth several threads.
+template <class T, class Visit>
+void for_large_samples(const Visit& visit) {
+  visit(Sample<T>(few_sizes ? 150 : 301, 64, 3).view, Sample<T>(few_sizes ? 49 : 203, 64, 4).view);
+}
+
+// visit(x, y) for tight clusters far apart, near the origin and far from it: squared distances from
+// norms and products would not be accurate.
+template <class T, class Visit>
+void for_tight_clusters(const Visit& visit) {
+  for (const ptrdiff_t dim : {2, 33}) {
+    for (const double shift : {0.0, 1e6}) {
+      const double spread = sizeof(T) == 4 ? 1e3 : 1e7;
+      visit(Sample<T>(290, dim, 5, shift, spread).view, Sample<T>(151, dim, 6, shift, spread).view);
+    }
+  }
+}
+
+inline int n_kernels() {
+  return fastdiv::isa().f32.n_kernels;
+}
+
+// All kernels of the level, one output each, those of a base in one group.
+inline std::vector<KernelGroup> all_kernels(ptrdiff_t dim, bool scaled) {
+  std::vector<KernelGroup> groups;
+  for (const Base base : {Base::sqdist, Base::l1, Base::dot}) {
+    KernelGroup group;
+    group.base = base;
+    for (ptrdiff_t k = 0; scaled && k < dim; ++k) {
+      group.scale.push_back(0.5 + 0.3 * static_cast<double>(k % 4));
+    }
+    const auto& ops = fastdiv::isa().f32;
+    for (int k = 0; k < n_kernels(); ++k) {
+      if (ops.kernels[k].base == base) {
+        std::vector<double> params = {scaled ? 2.0 : 1.0, 0.7, 0.9};
+        params.resize(static_cast<std::size_t>(ops.kernels[k].n_params));
+        group.terms.push_back({ops.kernels[k].name, params, k % 2 == 0 ? 1.0 : -0.25, k});
+      }
+    }
+    groups.push_back(group);
+  }
+  return groups;
+}
+
+inline std::vector<KernelGroup> one_kernel(const char* name, Base base,
+                                           std::vector<double> params) {
+  KernelGroup group;
+  group.base = base;
+  group.terms = {{name, std::move(params), 1.0, 0}};
+  return {group};
+}
+
+// [output][i][j], pair by pair.
+template <class T>
+class Matrix {
+ public:
+  Matrix(const MatrixView<T>& x, const MatrixView<T>& y, const std::vector<KernelGroup>& groups,
+         int n_outputs)
+      : rows_(x.rows), cols_(y.rows) {
+    const auto size = static_cast<std::size_t>(n_outputs * cols_);
+    fastdiv::Options alone;
+    alone.n_threads = 1;
+    for (ptrdiff_t i = 0; i < rows_; ++i) {
+      const MatrixView<T> row{x.data + i * x.row_stride, cols_, x.cols, 0, x.col_stride};
+      values_.emplace_back(size);
+      fastdiv::paired_values<T>(row, y, groups, n_outputs, values_.back().data(), alone);
+    }
+  }
+  double operator()(int output, ptrdiff_t i, ptrdiff_t j) const {
+    return values_[static_cast<std::size_t>(i)][static_cast<std::size_t>(output * cols_ + j)];
+  }
+  // Sum of the values, or of their magnitudes, over the pairs of rows [first, last) and all columns
+  // that count.
+  template <class Counts>
+  double sum(int output, bool magnitudes, ptrdiff_t first, ptrdiff_t last,
+             const Counts& counts) const {
+    double total = 0;
+    for (ptrdiff_t i = first; i < last; ++i) {
+      for (ptrdiff_t j = 0; j < cols_; ++j) {
+        const double value = (*this)(output, i, j);
+        total += counts(i, j) ? (magnitudes ? std::abs(value) : value) : 0;
+      }
+    }
+    return total;
+  }
+  template <class Counts>
+  double sum(int output, bool magnitudes, const Counts& counts) const {
+    return sum(output, magnitudes, 0, rows_, counts);
+  }
+
+ private:
+  ptrdiff_t rows_, cols_;
+  std::vector<std::vector<double>> values_;
+};
+
+constexpr int thread_counts[] = {1, 2, 5};
+
+// compute(options, out) for several numbers of threads: the same bits each time.
+template <class Compute>
+std::vector<double> with_threads(std::size_t size, const Compute& compute) {
+  std::vector<double> first;
+  for (const int threads : thread_counts) {
+    if (few_sizes && threads > 2) {
+      break;  // a team of another size is made of new threads, which take emulators long
+    }
+    std::vector<double> out(size, std::numeric_limits<double>::quiet_NaN());
+    fastdiv::Options options;
+    options.n_threads = threads;
+    check(compute(options, out.data()), "the call finishes");
+    if (first.empty()) {
+      first = out;
+    }
+    check(same_bits(first, out), "the same bits for any number of threads");
+  }
+  return first;
+}
+
+// Two samples and their kernel values.
+template <class T>
+struct Pairs {
+  Pairs(const MatrixView<T>& x_, const MatrixView<T>& y_, const std::vector<KernelGroup>& groups_,
+        int n_outputs_)
+      : x(x_),
+        y(y_),
+        groups(groups_),
+        n_outputs(n_outputs_),
+        xx(x, x, groups, n_outputs),
+        yy(y, y, groups, n_outputs),
+        xy(x, y, groups, n_outputs) {}
+
+  MatrixView<T> x, y;
+  std::vector<KernelGroup> groups;
+  int n_outputs;
+  Matrix<T> xx, yy, xy;
+};
+
+// The same with all kernels.
+template <class T>
+Pairs<T> all_pairs(const MatrixView<T>& x, const MatrixView<T>& y, bool scaled) {
+  return {x, y, all_kernels(x.cols, scaled), n_kernels()};
+}
