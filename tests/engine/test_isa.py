@@ -22,7 +22,7 @@ OTHER_LEVELS = [level for level in LEVELS if level != CONFIG["isa"]]
 
 NUMBERS = {
     "samples": [
-        "engine/test_parity.py",
+        *(f"engine/{path.name}" for path in sorted(Path(__file__).parent.glob("test_parity_*.py"))),
         "properties/test_accuracy.py",
         "quantized/test_quantize.py",
     ],

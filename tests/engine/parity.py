@@ -1,0 +1,98 @@
+"""
+Inputs and tolerances of the tests of the compiled core against the reference.
+
+One row per kernel. The sizes are smaller than a tile, odd, or prime; the numbers of
+features leave a rest in every vector width.
+"""
+
+import numpy as np
+import pytest
+
+from fastdiv import (
+    RBF,
+    Energy,
+    InverseMultiquadric,
+    Laplacian,
+    Linear,
+    Matern,
+    Polynomial,
+    RationalQuadratic,
+)
+from fastdiv._sums.metrics import CityBlock
+from fastdiv.kernels import lower
+from fastdiv.kernels.evaluation import kernel_values
+from fastdiv.mmd.cmmd import RBFLessOne
+
+KERNELS = {
+    "rbf": lambda d: RBF(0.8),
+    "rbf per feature": lambda d: RBF(np.linspace(0.5, 2.0, d)),
+    "laplacian": lambda d: Laplacian(0.9 * np.sqrt(d)),
+    "matern12": lambda d: Matern(0.5, 0.8),
+    "matern32": lambda d: Matern(1.5, 0.8),
+    "matern52": lambda d: Matern(2.5, 0.8),
+    "rational quadratic": lambda d: RationalQuadratic(1.3, 0.8),
+    "inverse multiquadric": lambda d: InverseMultiquadric(0.7),
+    "polynomial": lambda d: Polynomial(3, gamma=0.6),
+    "polynomial degree 1": lambda d: Polynomial(1, gamma=1.5, coef0=0.0),
+    "polynomial degree 6": lambda d: Polynomial(6, gamma=0.4),
+    "linear": lambda d: Linear(),
+    "linear in an mmd": lambda d: Linear(),
+    "energy": lambda d: Energy(),
+    "energy 0.5": lambda d: Energy(0.5),
+    "energy 1.7": lambda d: Energy(1.7),
+    "cityblock": lambda d: CityBlock(1.0),
+    "cityblock 2": lambda d: CityBlock(2.0),
+    "cityblock 0.7": lambda d: CityBlock(0.7),
+    "rbf less one": lambda d: RBFLessOne(0.8),
+    "rbf less one, wide": lambda d: RBFLessOne(30.0),
+}
+
+
+FEATURES = [1, 2, 3, 7, 16, 17, 64, 65, 300]
+
+
+SIZES = [(1, 1), (1, 5), (2, 3), (7, 1), (16, 17), (31, 64), (97, 131), (5, 130)]
+
+
+SIZES_MANY_FEATURES = [(1, 3), (17, 16), (97, 31)]
+
+
+DTYPES = [np.float32, np.float64]
+
+
+RTOL = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+each_kernel = pytest.mark.parametrize("name", KERNELS)
+
+
+each_d = pytest.mark.parametrize("d", FEATURES)
+
+
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+
+
+def groups_of(name, d):
+    return lower([KERNELS[name](d)], for_mmd=name.endswith("mmd")).groups
+
+
+def sample(rng, n, d, dtype):
+    """Rows of squared norm near 1, whatever d, away from the origin."""
+    return ((rng.normal(size=(n, d)) + 0.3) / np.sqrt(d)).astype(dtype)
+
+
+def sizes(d):
+    return SIZES if d < 64 else SIZES_MANY_FEATURES
+
+
+def close(got, expected, bound, dtype):
+    """Compare within the contract: relative to the sum of absolute kernel values."""
+    assert got.dtype == np.float64
+    assert got.shape == expected.shape
+    assert (np.abs(got - expected) <= RTOL[dtype] * bound).all(), (
+        np.abs(got - expected) / np.maximum(bound, 1e-300)
+    ).max()
+
+
+def absolute(x, y, groups, n_outputs=1):
+    return np.abs(kernel_values(x[:, None], y[None], groups, n_outputs))

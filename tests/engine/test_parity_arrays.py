@@ -1,0 +1,67 @@
+"""Layouts of arrays, and the description of the backend: the core against the reference."""
+
+import numpy as np
+import pytest
+from parity import (
+    each_dtype,
+    groups_of,
+    sample,
+)
+
+from fastdiv._sums import reference
+
+VIEWS = {
+    "fortran": np.asfortranarray,
+    "reversed": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
+    "every third": lambda a: np.repeat(a, 3, axis=1)[:, ::3],
+    "zero stride": lambda a: np.broadcast_to(a[:1], a.shape),
+    "transposed": lambda a: np.ascontiguousarray(a.T).T,
+}
+
+
+@each_dtype
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_strides(core, rng, view, dtype):
+    groups = groups_of("rbf per feature", 9)
+    x, y = view(sample(rng, 37, 9, dtype)), sample(rng, 37, 9, dtype)
+    x.flags.writeable = False
+    plain = np.array(x, order="C")
+    labels = (rng.random((5, 37)) < 0.5).astype(np.uint8)
+    wide_labels = np.repeat(labels, 2, axis=1)[:, ::2]
+    calls = [
+        lambda a: core.pair_sums(a, y, groups, 1, 0, None),
+        lambda a: core.pair_sums(y, a, groups, 1, 0, None),
+        lambda a: core.quad_forms(a, labels, groups, 1, 0, None),
+        lambda a: core.quad_forms(a, wide_labels, groups, 1, 0, None),
+        lambda a: core.row_sums(a, y, None, groups, 1, 0, None),
+        lambda a: core.row_sums(y, a, None, groups, 1, 0, None),
+        lambda a: core.label_sums(a, None, np.array([30, 7]), groups, 1, 0, None),
+        lambda a: core.paired_values(a, y, groups, 1, 0),
+        lambda a: core.median_distances(a, np.array([len(a)]), "euclidean", 0, None),
+        lambda a: core.median_distances(a, np.array([len(a)]), "cityblock", 0, None),
+        lambda a: core.first_nonfinite(a),
+    ]
+    for call in calls:
+        np.testing.assert_array_equal(call(x), call(plain))
+
+
+@each_dtype
+def test_first_nonfinite(core, rng, dtype):
+    for shape in ((1, 1), (3, 7), (64, 5), (131, 17)):
+        a = rng.normal(size=shape).astype(dtype)
+        a.flat[0] = np.finfo(dtype).max
+        a.flat[-1] = -np.finfo(dtype).tiny / 2
+        assert core.first_nonfinite(a) == -1
+        for bad in (np.nan, np.inf, -np.inf):
+            for place in {0, a.size // 2, a.size - 1}:
+                b = a.copy()
+                b.flat[place] = bad
+                b.flat[-1] = np.nan
+                for layout in (b, np.asfortranarray(b)):
+                    assert core.first_nonfinite(layout) == place
+                    assert reference.first_nonfinite(layout) == place
+
+
+def test_config_keys(core):
+    assert set(core.config()) == set(reference.config())
+    assert core.config()["isa"] in core.config()["isa_available"]

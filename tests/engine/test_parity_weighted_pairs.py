@@ -1,0 +1,162 @@
+"""Sums over weighted pairs of rows, and their gradients: the core against the reference."""
+
+import itertools
+
+import numpy as np
+import pytest
+from parity import (
+    absolute,
+    close,
+    each_d,
+    each_dtype,
+    each_kernel,
+    groups_of,
+    sample,
+    sizes,
+)
+
+from fastdiv._sums import reference
+from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
+
+
+def item_of(results, item):
+    """Return what `weighted_sums` found for one item of a stack."""
+    return [part[:, item] if k in (1, 2) else part[item] for k, part in enumerate(results)]
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_weighted_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    # the last with several parts of rows
+    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        u, v = rng.random(n), rng.random(m)
+        u[0] = 0.0
+        factors = rng.normal(size=3)
+        arguments = (x, y, u, v, factors[None], None, True, True, True, groups, 1, 0, None)
+        expected = item_of(reference.weighted_sums(*arguments), 0)
+        got = item_of(core.weighted_sums(*arguments), 0)
+        weighted = [
+            absolute(a, b, groups) * p[:, None] * q
+            for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
+        ]
+        close(got[0], expected[0], np.array([each.sum() for each in weighted]), dtype)
+        for row_sums, wanted, a, p, b, q in (
+            (got[1], expected[1], x, u, y, v),
+            (got[2], expected[2], y, v, x, u),
+        ):
+            bound = [absolute(a, a, groups) @ p, absolute(a, b, groups) @ q]
+            close(row_sums, wanted, np.array(bound), dtype)
+        for gradient, wanted, own, a, p, b, q in (
+            (got[3], expected[3], factors[0], x, u, y, v),
+            (got[4], expected[4], factors[1], y, v, x, u),
+        ):
+            within = np.abs(kernel_gradients(a[:, None], a[None], groups, 1))
+            between = np.abs(kernel_gradients(a[:, None], b[None], groups, 1))
+            bound = 2 * abs(own) * np.einsum("oijk,i,j->oik", within, p, p)
+            bound += abs(factors[2]) * np.einsum("oijk,i,j->oik", between, p, q)
+            assert gradient.dtype == dtype
+            close(gradient.astype(np.float64), wanted.astype(np.float64), bound.max(), dtype)
+
+
+@each_dtype
+@each_d
+@each_kernel
+def test_log_slope_sums(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
+        u, v = rng.random(n), rng.random(m)
+        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        sizes_of = [
+            np.abs(kernel_log_slopes(a[:, None], b[None], groups, 1)) @ q @ p
+            for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
+        ]
+        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        close(got, expected, np.stack(sizes_of, axis=-1), dtype)
+        np.testing.assert_array_equal(core.log_slope_sums(x, y, u, v, groups, 1, 3, None), got)
+
+
+@each_kernel
+def test_weighted_sums_give_what_is_wanted_only(core, rng, name):
+    groups = groups_of(name, 3)
+    x, y = sample(rng, 200, 3, np.float64), sample(rng, 60, 3, np.float64)
+    u, v, factors = rng.random(200), rng.random(60), np.array([[0.5, 1.0, -2.0]])
+    everything = (True, True, True)
+    whole = core.weighted_sums(x, y, u, v, factors, None, *everything, groups, 1, 0, None)
+    for wanted in itertools.product((False, True), repeat=3):
+        got = core.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
+        twin = reference.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
+        assert [part.shape for part in got] == [part.shape for part in twin]
+        of_part = (True, wanted[0], *wanted)
+        for part, full, is_wanted in zip(got, whole, of_part, strict=True):
+            assert (part.size > 0) == is_wanted
+            assert not is_wanted or np.array_equal(part, full)
+
+
+@each_dtype
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (7, 5), (33, 100), (1500, 1300)])
+def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
+    groups, d, items = groups_of("rbf", 40), 40, 5  # the largest: one after the other
+    x, y = sample(rng, items * n, d, dtype), sample(rng, items * m, d, dtype)
+    u, v, factors = rng.random(items * n), rng.random(items * m), rng.normal(size=(items, 3))
+    options = (True, True, True, groups, 1, 0, None)
+    scales = rng.uniform(0.5, 2.0, items)
+    whole = core.weighted_sums(x, y, u, v, factors, None, *options)
+    over_scales = core.weighted_sums(x, y, u, v, factors, scales, *options)
+    for threads in (1, 2, 5):
+        again = core.weighted_sums(x, y, u, v, factors, None, *options[:-2], threads, None)
+        for part, same in zip(whole, again, strict=True):
+            np.testing.assert_array_equal(part, same)
+    pooled = np.concatenate([x.reshape(items, n, d), y.reshape(items, m, d)], axis=1)
+    ranked, among = (core.ranked_distances(x, b, items, "euclidean", 0, 0, None) for b in (y, x))
+    medians = core.median_distances(
+        pooled.reshape(-1, d), np.full(items, n + m), "cityblock", 0, None
+    )
+    for i in range(items):
+        a, b = slice(i * n, (i + 1) * n), slice(i * m, (i + 1) * m)
+        alone = core.weighted_sums(x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options)
+        for part, same in zip(item_of(whole, i), item_of(alone, 0), strict=True):
+            np.testing.assert_array_equal(part, same)
+        of_features = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
+        alone = core.weighted_sums(
+            x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options[:3], of_features, 1, 0, None
+        )
+        for part, same in zip(item_of(over_scales, i), item_of(alone, 0), strict=True):
+            np.testing.assert_array_equal(part, same)
+        one = np.array([n + m])
+        assert medians[i] == core.median_distances(pooled[i], one, "cityblock", 0, None)[0]
+        assert ranked[i] == core.ranked_distances(x[a], y[b], 1, "euclidean", 0, 0, None)[0]
+    np.testing.assert_array_equal(among, np.zeros(items))
+    if n < 100:
+        for got, scale in ((whole, None), (over_scales, scales)):
+            twin = reference.weighted_sums(x, y, u, v, factors, scale, *options)
+            for part, expected in zip(got, twin, strict=True):
+                assert part.shape == expected.shape
+                np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            medians,
+            reference.median_distances(
+                pooled.reshape(-1, d), np.full(items, n + m), "cityblock", 0, None
+            ),
+            rtol=1e-5,
+        )
+        of_y = reference.ranked_distances(x, y, items, "euclidean", 0, 0, None)
+        np.testing.assert_allclose(ranked, of_y, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [8, 1500])
+def test_stacks_report_their_progress(core, rng, n):
+    items = 5
+    x, ones = sample(rng, items * n, 300, np.float32), np.ones(items * n)
+    factors, groups = np.zeros((items, 3)), groups_of("rbf", 300)
+    reports = []
+    core.weighted_sums(
+        *(x, x, ones, ones, factors, None, False, False, False, groups, 1, 0),
+        lambda done, total: reports.append(done / total),
+    )
+    assert reports == sorted(reports)
+    assert reports[-1] == 1
+    assert n == 8 or len(reports) >= items
