@@ -24,7 +24,7 @@ NUMBERS = {
     "samples": [
         *(f"engine/{path.name}" for path in sorted(Path(__file__).parent.glob("test_parity_*.py"))),
         "properties/test_accuracy.py",
-        "quantized/test_quantize.py",
+        *(f"quantized/test_{name}.py" for name in ("bounds", "products", "quantize", "statistics")),
     ],
     "distributions": [
         "distributions/test_divergences.py",
