@@ -3,7 +3,7 @@
 
 #include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -13,43 +13,33 @@ namespace {
 
 // Adds a group's part to the result of pair_sums.
 template <class T>
-bool add_pair_sums(Workers& workers, const MatrixView<T>& x, const MatrixView<T>& y,
+bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
                    const std::vector<Block>& blocks, const KernelGroup& group, Formula formula,
                    double share, double* out) {
-  const ReadyGroup<T> ready(workers, {x, y}, group, formula);
+  const ReadyGroup<T> ready(workers, samples, group, formula);
   const auto& terms = ready.terms();
   const TileList tiles(blocks, ready.pair_work());
-  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
-  const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-    const Block& block = blocks[static_cast<std::size_t>(unit.block)];
-    T* tile = memory[static_cast<std::size_t>(thread)].data();
-    bool direct_hint = false;
-    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-      ready.fill(block.row_sample, unit.row, block.col_sample, col, e, tile, direct_hint);
-      for (std::size_t t = 0; t < terms.size(); ++t) {
-        terms[t].ops->sum(terms[t].constants, tile, e, slot + t);
-      }
-    });
+  const auto reduce = [&](const Tile<T>& tile) {
+    for (std::size_t t = 0; t < terms.size(); ++t) {
+      terms[t].ops->sum(terms[t].constants, tile.values, tile.extent, tile.slot + t);
+    }
   };
   std::vector<double> sums(blocks.size() * terms.size());
   const auto merge = [&](const TileList::Unit& unit, const double* slot) {
     double* to = sums.data() + static_cast<std::size_t>(unit.block) * terms.size();
     std::transform(slot, slot + terms.size(), to, to, std::plus<>());
   };
-  if (!run_ordered(workers, tiles, terms.size(), share, work, merge)) {
+  if (!walk_tiles<T>(workers, ready, tiles, {terms.size(), share, 0}, reduce, merge)) {
     return false;
   }
-  bool held = true;
+  bool accurate = true;
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    held = held && ready.holds(sums[i], blocks[i / terms.size()].pairs());
+    accurate = accurate && ready.holds(sums[i], blocks[i / terms.size()].pairs());
   }
-  if (!held) {
-    Buffer<double> x_memory;
-    Buffer<double> y_memory;
-    const MatrixView<double> wide_x = widen(workers, x, x_memory);
-    const MatrixView<double> wide_y = widen(workers, y, y_memory);
-    return !workers.stopped() &&
-           add_pair_sums(workers, wide_x, wide_y, blocks, group, Formula::plain, 0, out);
+  if (!accurate) {
+    return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
+      return add_pair_sums(workers, wide, blocks, group, Formula::plain, 0, out);
+    });
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const std::size_t block = i / terms.size();
@@ -74,9 +64,8 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>&
     pairs += block.pairs();
   }
   Workers workers(options, total_work(groups, x.cols, pairs));
-  const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
-    return add_pair_sums(workers, x, y, blocks, group, Formula::automatic, share, out);
+  return for_each_group(groups, [&](const KernelGroup& group, double share) {
+    return add_pair_sums<T>(workers, {x, y}, blocks, group, Formula::automatic, share, out);
   });
 }
 

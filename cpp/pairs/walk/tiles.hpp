@@ -65,10 +65,14 @@ class TileList {
             std::min(block.cols, col + segment_)};
   }
 
+  const Block& block(const Unit& unit) const {
+    return blocks_[static_cast<std::size_t>(unit.block)];
+  }
+
   // visit(column, extent) for each tile of a unit.
   template <class Visit>
   void for_each_tile(const Unit& unit, const Visit& visit) const {
-    const bool symmetric = blocks_[static_cast<std::size_t>(unit.block)].symmetric;
+    const bool symmetric = block(unit).symmetric;
     for (std::ptrdiff_t col = unit.col; col < unit.end_col; col += step_) {
       const int cols = static_cast<int>(std::min(step_, unit.end_col - col));
       const bool on_diagonal = symmetric && col < unit.row + tile_rows;
