@@ -4,7 +4,7 @@
 
 #include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -14,39 +14,34 @@ namespace {
 
 // Adds a group's part to the result of row_sums.
 template <class T>
-bool add_row_sums(Workers& workers, const MatrixView<T>& at, const MatrixView<T>& x,
+bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
                   const double* weights, const KernelGroup& group, Formula formula, double share,
                   double* out) {
-  const ReadyGroup<T> ready(workers, {at, x}, group, formula);
+  const ptrdiff_t n_at = samples[0].rows;
+  const ptrdiff_t n = samples[1].rows;
+  const ReadyGroup<T> ready(workers, samples, group, formula);
   const auto& terms = ready.terms();
   const std::vector<T> ones(tile_rows, T{1});
-  const std::vector<T> col_weights =
-      weights == nullptr ? std::vector<T>() : padded<T>(weights, x.rows);
-  const TileList tiles({{0, at.rows, 1, x.rows, false}}, ready.pair_work());
-  const std::vector<Buffer<T>> memory = buffers<T>(workers.threads(), tile_size);
-  const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-    T* tile = memory[static_cast<std::size_t>(thread)].data();
-    bool direct_hint = false;
-    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-      ready.fill(0, unit.row, 1, col, e, tile, direct_hint);
-      for (std::size_t t = 0; t < terms.size(); ++t) {
-        double* sums_of_rows = slot + t * tile_rows;
-        if (weights == nullptr) {
-          terms[t].ops->row_sums(terms[t].constants, tile, e, sums_of_rows);
-        } else {
-          Weighing<T> w{};
-          w.row_weights = ones.data();
-          w.col_weights = col_weights.data() + col;
-          w.weight = 1;
-          w.row_sums = sums_of_rows;
-          terms[t].ops->weigh(terms[t].constants, tile, e, w);
-        }
+  const std::vector<T> col_weights = weights == nullptr ? std::vector<T>() : padded<T>(weights, n);
+  const TileList tiles({{0, n_at, 1, n, false}}, ready.pair_work());
+  const auto reduce = [&](const Tile<T>& tile) {
+    for (std::size_t t = 0; t < terms.size(); ++t) {
+      double* sums_of_rows = tile.slot + t * tile_rows;
+      if (weights == nullptr) {
+        terms[t].ops->row_sums(terms[t].constants, tile.values, tile.extent, sums_of_rows);
+      } else {
+        Weighing<T> w{};
+        w.row_weights = ones.data();
+        w.col_weights = col_weights.data() + tile.col;
+        w.weight = 1;
+        w.row_sums = sums_of_rows;
+        terms[t].ops->weigh(terms[t].constants, tile.values, tile.extent, w);
       }
-    });
+    }
   };
-  std::vector<double> sums(terms.size() * static_cast<std::size_t>(at.rows));
+  std::vector<double> sums(terms.size() * static_cast<std::size_t>(n_at));
   const auto sums_of = [&](std::size_t t) {
-    return sums.data() + t * static_cast<std::size_t>(at.rows);
+    return sums.data() + t * static_cast<std::size_t>(n_at);
   };
   const auto merge = [&](const TileList::Unit& unit, const double* slot) {
     for (std::size_t t = 0; t < terms.size(); ++t, slot += tile_rows) {
@@ -54,22 +49,19 @@ bool add_row_sums(Workers& workers, const MatrixView<T>& at, const MatrixView<T>
       std::transform(slot, slot + unit.rows, to, to, std::plus<>());
     }
   };
-  if (!run_ordered(workers, tiles, terms.size() * tile_rows, share, work, merge)) {
+  if (!walk_tiles<T>(workers, ready, tiles, {terms.size() * tile_rows, share, 0}, reduce, merge)) {
     return false;
   }
-  const double pairs = weights == nullptr ? static_cast<double>(x.rows)
-                                          : std::accumulate(weights, weights + x.rows, 0.0);
+  const double pairs =
+      weights == nullptr ? static_cast<double>(n) : std::accumulate(weights, weights + n, 0.0);
   if (!std::all_of(sums.begin(), sums.end(), [&](double s) { return ready.holds(s, pairs); })) {
-    Buffer<double> at_memory;
-    Buffer<double> x_memory;
-    const MatrixView<double> wide_at = widen(workers, at, at_memory);
-    const MatrixView<double> wide_x = widen(workers, x, x_memory);
-    return !workers.stopped() &&
-           add_row_sums(workers, wide_at, wide_x, weights, group, Formula::plain, 0, out);
+    return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
+      return add_row_sums(workers, wide, weights, group, Formula::plain, 0, out);
+    });
   }
   for (std::size_t t = 0; t < terms.size(); ++t) {
-    double* to = out + terms[t].output * at.rows;
-    std::transform(to, to + at.rows, sums_of(t), to,
+    double* to = out + terms[t].output * n_at;
+    std::transform(to, to + n_at, sums_of(t), to,
                    [&](double total, double sum) { return total + terms[t].weight * sum; });
   }
   return true;
@@ -85,9 +77,8 @@ bool row_sums(MatrixView<T> at, MatrixView<T> x, const double* weights,
   std::fill(out, out + n_outputs * at.rows, 0.0);
   const double pairs = static_cast<double>(at.rows) * static_cast<double>(x.rows);
   Workers workers(options, total_work(groups, x.cols, pairs));
-  const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
-    return add_row_sums(workers, at, x, weights, group, Formula::automatic, share, out);
+  return for_each_group(groups, [&](const KernelGroup& group, double share) {
+    return add_row_sums<T>(workers, {at, x}, weights, group, Formula::automatic, share, out);
   });
 }
 
