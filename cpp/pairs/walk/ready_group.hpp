@@ -66,6 +66,10 @@ class ReadyGroup {
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
   double length() const { return length_; }  // of the tile's unit, see isa.hpp
+  // The distance that a tile value stands for.
+  double distance(double tile_value) const {
+    return length_ * (base_ == Base::l1 ? tile_value : std::sqrt(2 * tile_value));
+  }
   double pair_work() const;
 
   // By how much a mapped value may be off because T cannot hold numbers that small: kernels of dot
