@@ -6,7 +6,7 @@
 #include "fastdiv/distances.hpp"
 #include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -28,29 +28,27 @@ bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, 
   const ReadyGroup<T> ready(workers, {at, x}, group, Formula::direct);
   const TileList tiles(blocks, ready.pair_work());
   const auto candidates = static_cast<std::size_t>(tile_rows * k);
-  const auto memory = buffers<T>(workers.threads(), tile_size + candidates);
   constexpr T infinity = std::numeric_limits<T>::infinity();
 
-  const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-    T* tile = memory[static_cast<std::size_t>(thread)].data();
-    T* least = tile + tile_size;
-    std::fill(least, least + candidates, infinity);
-    bool direct_hint = false;
-    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-      ready.fill(0, unit.row, 1, col, e, tile, direct_hint);
-      for (int r = 0; exclude_self && r < e.rows; ++r) {
-        const ptrdiff_t self = unit.row + r - col;
-        if (self >= 0 && self < e.cols) {
-          tile[r * tile_cols + self] = infinity;
-        }
+  const auto reduce = [&](const Tile<T>& tile) {
+    T* least = tile.values + tile_size;
+    if (tile.first) {
+      std::fill(least, least + candidates, infinity);
+    }
+    for (int r = 0; exclude_self && r < tile.extent.rows; ++r) {
+      const ptrdiff_t self = tile.row + r - tile.col;
+      if (self >= 0 && self < tile.extent.cols) {
+        tile.values[r * tile_cols + self] = infinity;
       }
-      isa().ops<T>().keep_smallest(tile, e, k, least);
-    });
-    std::copy(least, least + candidates, slot);
+    }
+    isa().ops<T>().keep_smallest(tile.values, tile.extent, k, least);
+    if (tile.last) {
+      std::copy(least, least + candidates, tile.slot);
+    }
   };
 
   // A strip's units follow each other: its candidates are merged as they come.
-  bool tiny = false;
+  double smallest = HUGE_VAL;  // of the results, as tile values
   std::vector<double> least(candidates);
   const auto merge = [&](const TileList::Unit& unit, const double* slot) {
     if (unit.col == 0) {
@@ -65,22 +63,18 @@ bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, 
         *place = value;
       }
       if (unit.end_col == x.rows) {
-        tiny = tiny || row[k - 1] < 0x1p-80;
-        out[unit.row + r] = ready.length() * std::sqrt(2 * row[k - 1]);
+        smallest = std::min(smallest, row[k - 1]);
+        out[unit.row + r] = ready.distance(row[k - 1]);
       }
     }
   };
-  if (!run_ordered(workers, tiles, candidates, 1, work, merge)) {
+  if (!walk_tiles<T>(workers, ready, tiles, {candidates, 1, candidates}, reduce, merge)) {
     return false;
   }
-  if constexpr (sizeof(T) == 4) {
-    // Squares this small, or 0, may have left float's range beside one far outlier.
-    if (tiny) {
-      Buffer<double> at_memory, x_memory;
-      const MatrixView<double> wide_at = widen(workers, at, at_memory);
-      const MatrixView<double> wide_x = widen(workers, x, x_memory);
-      return !workers.stopped() && kth_distances(wide_at, wide_x, k, exclude_self, out, options);
-    }
+  if (may_underflow<T>(smallest)) {
+    return again_in_double<T>(workers, {at, x}, [&](const std::vector<MatrixView<double>>& wide) {
+      return kth_distances(wide[0], wide[1], k, exclude_self, out, options);
+    });
   }
   return true;
 }
