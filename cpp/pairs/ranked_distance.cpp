@@ -7,7 +7,7 @@
 #include "fastdiv/distances.hpp"
 #include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -30,12 +30,10 @@ T from_bits(std::uint64_t bits) {
 template <class T>
 class Selection {
  public:
-  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles, int col_sample)
+  Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles)
       : workers_(workers),
         ready_(ready),
         tiles_(tiles),
-        col_sample_(col_sample),
-        memory_(buffers<T>(workers.threads(), tile_size)),
         counts_(static_cast<std::size_t>(workers.threads())) {}
 
   bool find(std::uint64_t rank, T* value, T* next) {
@@ -71,26 +69,21 @@ class Selection {
 
   // The same from a copy of all values: faster while they are fewer than the digits.
   bool find_among_few(std::uint64_t rank, T* value, T* next) {
-    std::vector<std::vector<T>> found(memory_.size());
-    const auto work = [&](const TileList::Unit& unit, int thread, double*) {
-      const auto id = static_cast<std::size_t>(thread);
-      bool direct_hint = false;
-      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        const T* tile = memory_[id].data();
-        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
-        for (int i = 0; i < e.rows; ++i) {
-          const T* row = tile + i * tile_cols;
-          found[id].insert(found[id].end(), row + std::max(0, e.diagonal + i + 1), row + e.cols);
-        }
-      });
+    std::vector<std::vector<T>> copies(counts_.size());
+    const auto reduce = [&](const Tile<T>& tile) {
+      std::vector<T>& copy = copies[static_cast<std::size_t>(tile.thread)];
+      for (int i = 0; i < tile.extent.rows; ++i) {
+        const T* row = tile.values + i * tile_cols;
+        copy.insert(copy.end(), row + std::max(0, tile.extent.diagonal + i + 1),
+                    row + tile.extent.cols);
+      }
     };
-    const auto nothing = [](const TileList::Unit&, double*) {};
-    if (!run_ordered(workers_, tiles_, 0, 1, work, nothing)) {
+    if (!walk_tiles<T>(workers_, ready_, tiles_, {}, reduce)) {
       return false;
     }
-    std::vector<T>& values = found[0];
-    for (std::size_t t = 1; t < found.size(); ++t) {
-      values.insert(values.end(), found[t].begin(), found[t].end());
+    std::vector<T>& values = copies[0];
+    for (std::size_t t = 1; t < copies.size(); ++t) {
+      values.insert(values.end(), copies[t].begin(), copies[t].end());
     }
     const auto at = values.begin() + static_cast<ptrdiff_t>(rank);
     std::nth_element(values.begin(), at, values.end());
@@ -109,16 +102,11 @@ class Selection {
     for (auto& counts : counts_) {
       counts.assign(digits, 0);
     }
-    const auto work = [&](const TileList::Unit& unit, int thread, double*) {
-      const auto id = static_cast<std::size_t>(thread);
-      bool direct_hint = false;
-      tiles_.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        ready_.fill(0, unit.row, col_sample_, col, e, memory_[id].data(), direct_hint);
-        isa().ops<T>().count_digits(memory_[id].data(), e, shift, prefix, counts_[id].data());
-      });
+    const auto reduce = [&](const Tile<T>& tile) {
+      isa().ops<T>().count_digits(tile.values, tile.extent, shift, prefix,
+                                  counts_[static_cast<std::size_t>(tile.thread)].data());
     };
-    const auto nothing = [](const TileList::Unit&, double*) {};
-    if (!run_ordered(workers_, tiles_, 0, 1.0 / passes, work, nothing)) {
+    if (!walk_tiles<T>(workers_, ready_, tiles_, {0, 1.0 / passes, 0}, reduce)) {
       return false;
     }
     total_ = counts_[0];
@@ -132,8 +120,6 @@ class Selection {
   Workers& workers_;
   const ReadyGroup<T>& ready_;
   const TileList& tiles_;
-  int col_sample_;
-  std::vector<Buffer<T>> memory_;
   std::vector<std::vector<std::uint64_t>> counts_;  // per thread
   std::vector<std::uint64_t> total_;
 };
@@ -157,30 +143,20 @@ bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_
   const TileList tiles({block}, ready.pair_work());
   T low{};
   T high{};
-  Selection<T> selection(workers, ready, tiles, col_sample);
+  Selection<T> selection(workers, ready, tiles);
   T* above = next == nullptr ? nullptr : &high;
   if (!(block.pairs() <= few_pairs ? selection.find_among_few(rank, &low, above)
                                    : selection.find(rank, &low, above))) {
     return false;
   }
-  if constexpr (sizeof(T) == 4) {
-    // Squares this small, or none, may have left float's range beside one far outlier.
-    if (low < 0x1p-80F) {
-      std::vector<Buffer<double>> memory(samples.size());
-      std::vector<MatrixView<double>> wide;
-      for (std::size_t s = 0; s < samples.size(); ++s) {
-        wide.push_back(widen(workers, samples[s], memory[s]));
-      }
-      return !workers.stopped() && select(wide, metric, rank, value, next, options);
-    }
+  if (may_underflow<T>(static_cast<double>(low))) {
+    return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
+      return select(wide, metric, rank, value, next, options);
+    });
   }
-  const auto distance = [&](T of_tile) {
-    const double t = static_cast<double>(of_tile);
-    return ready.length() * (metric == Base::l1 ? t : std::sqrt(2 * t));
-  };
-  *value = distance(low);
+  *value = ready.distance(static_cast<double>(low));
   if (next != nullptr) {
-    *next = distance(high);
+    *next = ready.distance(static_cast<double>(high));
   }
   return true;
 }
