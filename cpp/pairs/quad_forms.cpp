@@ -7,7 +7,7 @@
 #include "fastdiv/pair_sums.hpp"
 #include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -154,7 +154,8 @@ class FixedPoint {
                        static_cast<int>(std::min<ptrdiff_t>(tile_rows, n_ - j)),
                        i == j ? 0 : no_diagonal};
         pairs += i == j ? 0.5 * e.rows * (e.rows - 1) : 1.0 * e.rows * e.cols;
-        for_each_form(i, j, e, memory.data(), direct_hint, [&](std::size_t o, const T* mapped) {
+        ready_.fill(0, i, 0, j, e, memory.data(), direct_hint);
+        for_each_form(memory.data(), e, [&](std::size_t o, const T* mapped) {
           forms_[o].entries.add(magnitudes(mapped, e));
         });
       }
@@ -172,17 +173,11 @@ class FixedPoint {
     for (Form<T>& form : forms_) {
       form.entries = {};
     }
-    const auto memory = buffers<T>(workers_.threads(), 2 * tile_size);
-    const TileList tiles = tile_list(0);
-    const auto work = [&](const TileList::Unit& unit, int thread, double* slot) {
-      T* tile = memory[static_cast<std::size_t>(thread)].data();
-      bool direct_hint = false;
-      tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-        for_each_form(unit.row, col, e, tile, direct_hint, [&](std::size_t o, const T* mapped) {
-          const Magnitudes m = magnitudes(mapped, e);
-          slot[2 * o] += m.sum;
-          slot[2 * o + 1] = std::max(slot[2 * o + 1], m.largest);
-        });
+    const auto reduce = [&](const Tile<T>& tile) {
+      for_each_form(tile.values, tile.extent, [&](std::size_t o, const T* mapped) {
+        const Magnitudes m = magnitudes(mapped, tile.extent);
+        tile.slot[2 * o] += m.sum;
+        tile.slot[2 * o + 1] = std::max(tile.slot[2 * o + 1], m.largest);
       });
     };
     const auto merge = [&](const TileList::Unit&, const double* slot) {
@@ -190,7 +185,8 @@ class FixedPoint {
         forms_[o].entries.add({slot[2 * o], slot[2 * o + 1]});
       }
     };
-    return run_ordered(workers_, tiles, 2 * forms_.size(), 0, work, merge);
+    return walk_tiles<T>(workers_, ready_, tile_list(0), {2 * forms_.size(), 0, tile_size}, reduce,
+                         merge);
   }
 
   // Chooses scale and limbs by what measure() found, and is right.
@@ -265,15 +261,13 @@ class FixedPoint {
     return form.terms.empty() || error * pairs() <= tolerance<T> / 2 * sum;
   }
 
-  // visit(form, entries) for each form that has terms; memory is for two tiles.
+  // Calls visit(form, entries) for each form that has terms. A second tile follows the values.
   template <class Visit>
-  void for_each_form(ptrdiff_t row, ptrdiff_t col, Extent e, T* memory, bool& direct_hint,
-                     const Visit& visit) const {
-    ready_.fill(0, row, 0, col, e, memory, direct_hint);
+  void for_each_form(T* values, Extent e, const Visit& visit) const {
     for (std::size_t o = 0; o < forms_.size(); ++o) {
       if (!forms_[o].terms.empty()) {
-        map_form(ready_.terms(), forms_[o], memory, memory + tile_size, e);
-        visit(o, memory + tile_size);
+        map_form(ready_.terms(), forms_[o], values, values + tile_size, e);
+        visit(o, values + tile_size);
       }
     }
   }
@@ -318,31 +312,29 @@ bool FixedPoint<T>::sum(double share) {
     s.inside.assign(static_cast<std::size_t>(limb_slots * n_labellings_), 0);
     s.row.assign(static_cast<std::size_t>(limb_slots * padded()), 0);
   }
-  const auto tile_memory = buffers<T>(threads, 2 * tile_size);
   const auto limb_memory = buffers<std::int32_t>(threads, tile_size);
   const auto scratch = buffers<char>(threads, level.labelled_scratch_bytes(n_labellings_));
 
-  const TileList tiles = tile_list(n_labellings_ * limb_slots);
-  const auto work = [&](const TileList::Unit& unit, int thread, double*) {
-    const auto id = static_cast<std::size_t>(thread);
+  const auto reduce = [&](const Tile<T>& tile) {
+    const auto id = static_cast<std::size_t>(tile.thread);
     std::int32_t* limb = limb_memory[id].data();
-    bool direct_hint = false;
-    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-      const int col_strips = (e.cols + tile_rows - 1) / tile_rows;
-      for_each_form(
-          unit.row, col, e, tile_memory[id].data(), direct_hint, [&](std::size_t o, T* entries) {
-            for_each_limb(o, [&](ptrdiff_t slot, double) {
-              level.ops<T>().take_limb(entries, limb, e, limb_bits_);
-              add_row_sums(limb, unit.row, col, e.cols, sums_[id].row.data() + slot * padded());
-              level.add_labelled(
-                  limb, col_strips, words_.data() + unit.row / tile_rows * n_labellings_,
-                  words_.data() + col / tile_rows * n_labellings_, n_labellings_,
-                  sums_[id].inside.data() + slot * n_labellings_, scratch[id].data());
-            });
-          });
+    const int col_strips = (tile.extent.cols + tile_rows - 1) / tile_rows;
+    const auto labels_from = [&](ptrdiff_t row) {
+      return words_.data() + row / tile_rows * n_labellings_;
+    };
+    for_each_form(tile.values, tile.extent, [&](std::size_t o, T* entries) {
+      for_each_limb(o, [&](ptrdiff_t slot, double) {
+        level.ops<T>().take_limb(entries, limb, tile.extent, limb_bits_);
+        add_row_sums(limb, tile.row, tile.col, tile.extent.cols,
+                     sums_[id].row.data() + slot * padded());
+        level.add_labelled(limb, col_strips, labels_from(tile.row), labels_from(tile.col),
+                           n_labellings_, sums_[id].inside.data() + slot * n_labellings_,
+                           scratch[id].data());
+      });
     });
   };
-  if (!run_ordered(workers_, tiles, 0, share, work, [](const TileList::Unit&, double*) {})) {
+  const TileList tiles = tile_list(n_labellings_ * limb_slots);
+  if (!walk_tiles<T>(workers_, ready_, tiles, {0, share, tile_size}, reduce)) {
     return false;
   }
   for (int t = 1; t < threads; ++t) {  // integers: any order gives the same sum
@@ -418,10 +410,10 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
     return entries.write(out);
   }
   if (group.base == Base::dot && !plain) {
-    Buffer<double> memory;
-    const MatrixView<double> wide = widen(workers, z, memory);
-    return !workers.stopped() && add_quad_forms(workers, wide, group, Formula::plain, words,
-                                                n_labellings, n_outputs, share, out);
+    return again_in_double<T>(workers, {z}, [&](const std::vector<MatrixView<double>>& wide) {
+      return add_quad_forms(workers, wide[0], group, Formula::plain, words, n_labellings, n_outputs,
+                            share, out);
+    });
   }
   entries.fit();
   return entries.sum(share) && entries.write(out);
@@ -439,8 +431,7 @@ bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labe
   Workers workers(options, total_work(groups, z.cols, pairs) +
                                0.25 * pairs * static_cast<double>(n_labellings));
   const auto words = pack_labels(workers, labels, n_labellings, z.rows);
-  const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
+  return for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_quad_forms(workers, z, group, Formula::automatic, words, n_labellings, n_outputs,
                           share, out);
   });
