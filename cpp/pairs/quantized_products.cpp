@@ -4,7 +4,7 @@
 #include "fastdiv/quantized_products.hpp"
 #include "pairs/walk/quantized_tiles.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 namespace fastdiv {
 
@@ -20,19 +20,14 @@ bool quantized_products(MatrixView<double> x, MatrixView<double> w, float* out,
   Workers workers(options, blocks[0].pairs() * static_cast<double>(x.cols + 20));
   const QuantizedTiles<double> packed(workers, {x, w}, Base::dot, {}, true);
   const TileList tiles(blocks, static_cast<double>(x.cols + 20));
-  const auto memory = buffers<double>(workers.threads(), tile_size);
-  const auto work = [&](const TileList::Unit& unit, int thread, double*) {
-    double* tile = memory[static_cast<std::size_t>(thread)].data();
-    tiles.for_each_tile(unit, [&](ptrdiff_t col, Extent e) {
-      packed.fill(0, unit.row, 1, col, e, tile);
-      for (int r = 0; r < e.rows; ++r) {
-        std::transform(tile + r * tile_cols, tile + r * tile_cols + e.cols,
-                       out + (unit.row + r) * w.rows + col,
-                       [](double value) { return static_cast<float>(value); });
-      }
-    });
+  const auto reduce = [&](const Tile<double>& tile) {
+    for (int r = 0; r < tile.extent.rows; ++r) {
+      const double* row = tile.values + r * tile_cols;
+      std::transform(row, row + tile.extent.cols, out + (tile.row + r) * w.rows + tile.col,
+                     [](double value) { return static_cast<float>(value); });
+    }
   };
-  return run_ordered(workers, tiles, 0, 1, work, [](const TileList::Unit&, double*) {});
+  return walk_tiles<double>(workers, packed, tiles, {}, reduce);
 }
 
 }  // namespace fastdiv

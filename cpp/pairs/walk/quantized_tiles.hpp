@@ -36,6 +36,10 @@ class QuantizedTiles {
   double next_norm() const { return next_norm_; }
 
   void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
+  // Like the above, for `walk_tiles`: products of integers are exact and need no hint.
+  void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile, bool&) const {
+    fill(s, i, t, j, e, tile);
+  }
 
  private:
   Int8Operands operands(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
