@@ -9,8 +9,8 @@
 #include "fastdiv/weighted_sums.hpp"
 #include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
-#include "pairs/walk/rounds.hpp"
-#include "pairs/walk/tiles.hpp"
+#include "pairs/walk/walk_rounds.hpp"
+#include "pairs/walk/walk_tiles.hpp"
 
 // Sums over pairs with weights, and their gradients. A tile adds to the results of its rows and of
 // its columns, so a half of the pairs within a sample serves both. The rows of both samples are cut
@@ -22,12 +22,6 @@ namespace fastdiv {
 using std::ptrdiff_t;
 
 namespace {
-
-struct Part {
-  int sample;
-  ptrdiff_t first;
-  ptrdiff_t rows;
-};
 
 // One group's part of the results of one sample, for its outputs one after the other.
 struct Result {
@@ -81,10 +75,8 @@ class WeightedGroup {
         gradient_size_[s] = (n + tile_rows - 1) / tile_rows * tile_rows * dim_;
         results_[s].gradient.resize(outputs_.size() * static_cast<std::size_t>(gradient_size_[s]));
       }
-      for (ptrdiff_t first = 0; first < n; first += part_rows_) {
-        parts_.push_back({s, first, std::min(part_rows_, n - first)});
-      }
     }
+    parts_ = cut_into_parts<T>({samples_[0]->rows, samples_[1]->rows}, part_rows_);
     // Pairs within a sample count twice: (i, j) and (j, i).
     factors_[0] = 2 * factors[0];
     factors_[1] = 2 * factors[1];
@@ -95,10 +87,18 @@ class WeightedGroup {
     for (int i = 0; i < workers.threads(); ++i) {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
-    return run_rounds(workers, static_cast<int>(parts_.size()), share,
-                      [&](int a, int b, int thread) {
-                        add_parts(part(a), part(b), memory_[static_cast<std::size_t>(thread)]);
-                      });
+    const auto memory_of = [&](int thread) -> Memory& {
+      return memory_[static_cast<std::size_t>(thread)];
+    };
+    return walk_rounds(
+        workers, ready_, parts_, share, 0,
+        [&](const PartTile<T>& tile, int thread) { add_tile(tile, memory_of(thread)); },
+        [&](const Part& a, const Part& b, ptrdiff_t row, int rows, int thread) {
+          finish(a, b, row, rows, memory_of(thread).row_spread);
+        },
+        [&](const Part& a, const Part& b, int thread) {
+          finish(b, a, b.first, b.rows, memory_of(thread).col_spread);
+        });
   }
 
   // Whether the sums are accurate although T cannot hold small kernel values.
@@ -157,22 +157,18 @@ class WeightedGroup {
   // Of one thread.
   struct Memory {
     Memory(ptrdiff_t rows, ptrdiff_t dim, std::size_t n_outputs)
-        : tile(tile_size),
-          slopes(tile_size),
+        : slopes(tile_size),
           transposed(tile_size),
           row_spread(n_outputs * tile_rows * static_cast<std::size_t>(dim + 1)),
           col_spread(n_outputs * static_cast<std::size_t>(rows * (dim + 1))) {
       std::fill(row_spread.data(), row_spread.data() + row_spread.size(), T{0});
       std::fill(col_spread.data(), col_spread.data() + col_spread.size(), T{0});
     }
-    Buffer<T> tile;
     Buffer<T> slopes;
     Buffer<T> transposed;
     Buffer<T> row_spread;  // what the columns of a part add to the gradient of a strip of rows
     Buffer<T> col_spread;  // what the rows of a part add to that of the columns of another
   };
-
-  const Part& part(int i) const { return parts_[static_cast<std::size_t>(i)]; }
 
   bool wants_gradient() const {
     return samples_[0]->gradient != nullptr || samples_[1]->gradient != nullptr;
@@ -197,26 +193,14 @@ class WeightedGroup {
     return block == 2 ? sum : 2 * sum;
   }
 
-  // All pairs of the rows of a and of b; a comes before b or is b.
-  void add_parts(const Part& a, const Part& b, Memory& memory) {
-    const bool symmetric = a.sample == b.sample && a.first == b.first;
-    bool direct_hint = false;
-    for (ptrdiff_t row = a.first; row < a.first + a.rows; row += tile_rows) {
-      const int rows = static_cast<int>(std::min<ptrdiff_t>(tile_rows, a.first + a.rows - row));
-      for_each_tile(row, rows, b.first, b.first + b.rows, symmetric, [&](ptrdiff_t col, Extent e) {
-        add_tile(a, row, b, col, e, memory, direct_hint);
-      });
-      settle(a, b, row, rows, memory.row_spread);
-    }
-    settle(b, a, b.first, b.rows, memory.col_spread);
-  }
-
-  void add_tile(const Part& a, ptrdiff_t row, const Part& b, ptrdiff_t col, Extent e,
-                Memory& memory, bool& direct_hint) {
+  void add_tile(const PartTile<T>& tile, Memory& memory) {
     const TileOps<T>& ops = isa().ops<T>();
-    const int s = a.sample;
-    const int t = b.sample;
-    const bool direct = ready_.fill(s, row, t, col, e, memory.tile.data(), direct_hint);
+    const int s = tile.a.sample;
+    const int t = tile.b.sample;
+    const ptrdiff_t row = tile.row;
+    const ptrdiff_t col = tile.col;
+    const Extent e = tile.extent;
+    const bool direct = tile.direct;
     const bool of_rows = samples_[s]->gradient != nullptr;
     const bool of_cols = samples_[t]->gradient != nullptr;
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
@@ -238,11 +222,11 @@ class WeightedGroup {
       for (const ReadyTerm<T>* term : outputs_[o].terms) {
         w.weight = term->weight;
         w.slope_weight = static_cast<T>(term->weight / outputs_[o].unit);
-        term->ops->weigh(term->constants, memory.tile.data(), e, w);
+        term->ops->weigh(term->constants, tile.values, e, w);
         w.first = false;
       }
       if (log_slopes_) {
-        ops.row_products(memory.slopes.data(), memory.tile.data(), e,
+        ops.row_products(memory.slopes.data(), tile.values, e,
                          x.log_slopes[s == t ? 0 : 1].data() + at(s, row));
       }
       const auto spread = !direct             ? ops.spread
@@ -259,7 +243,7 @@ class WeightedGroup {
         operands.x = ready_.rows(s, row, direct);
         operands.y = direct ? ready_.rows(t, col, true) : nullptr;
         operands.out = memory.col_spread.data() +
-                       (static_cast<ptrdiff_t>(o) * part_rows_ + col - b.first) * (dim_ + 1);
+                       (static_cast<ptrdiff_t>(o) * part_rows_ + col - tile.b.first) * (dim_ + 1);
         spread(operands);
       }
       if (of_rows) {
@@ -278,7 +262,7 @@ class WeightedGroup {
   }
 
   // Adds what was spread over rows [first, first + rows) of a part to its sample's gradient.
-  void settle(const Part& own, const Part& other, ptrdiff_t first, ptrdiff_t rows,
+  void finish(const Part& own, const Part& other, ptrdiff_t first, ptrdiff_t rows,
               const Buffer<T>& spread) {
     if (samples_[own.sample]->gradient == nullptr) {
       return;
@@ -327,15 +311,15 @@ class WeightedGroup {
   std::vector<Memory> memory_;
 };
 
-// A sample in double precision, with room for its gradient.
+// A sample in double precision, with a gradient of its own.
 template <class T>
 struct Widened {
-  Widened(Workers& workers, const WeightedSample<T>& x, int n_outputs)
+  Widened(const WeightedSample<T>& x, const MatrixView<double>& rows, int n_outputs)
       : gradient(x.gradient == nullptr ? 0
                                        : static_cast<std::size_t>(n_outputs * x.rows.rows) *
                                              static_cast<std::size_t>(x.rows.cols)),
-        sample{widen(workers, x.rows, rows), x.weights, x.within, x.between,
-               gradient.empty() ? nullptr : gradient.data()} {}
+        sample{rows, x.weights, x.within, x.between, gradient.empty() ? nullptr : gradient.data()} {
+  }
 
   void add_gradient_to(const WeightedSample<T>& x) const {
     for (std::size_t i = 0; i < gradient.size(); ++i) {
@@ -343,7 +327,6 @@ struct Widened {
     }
   }
 
-  Buffer<double> rows;
   std::vector<double> gradient;
   WeightedSample<double> sample;
 };
@@ -362,15 +345,18 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
       return true;
     }
   }
-  const Widened<T> wide_x(workers, x, n_outputs);
-  const Widened<T> wide_y(workers, y, n_outputs);
-  if (workers.stopped() || !add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group,
-                                              n_outputs, Formula::plain, 0, out, log_slopes)) {
-    return false;
-  }
-  wide_x.add_gradient_to(x);
-  wide_y.add_gradient_to(y);
-  return true;
+  return again_in_double<T>(
+      workers, {x.rows, y.rows}, [&](const std::vector<MatrixView<double>>& wide) {
+        const Widened<T> wide_x(x, wide[0], n_outputs);
+        const Widened<T> wide_y(y, wide[1], n_outputs);
+        if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
+                               Formula::plain, 0, out, log_slopes)) {
+          return false;
+        }
+        wide_x.add_gradient_to(x);
+        wide_y.add_gradient_to(y);
+        return true;
+      });
 }
 
 }  // namespace
@@ -399,8 +385,7 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   }
   const auto n = static_cast<double>(x.rows.rows + y.rows.rows);
   Workers workers(options, total_work(groups, x.rows.cols, n * n / 2));
-  const double share = 1.0 / static_cast<double>(groups.size());
-  return std::all_of(groups.begin(), groups.end(), [&](const KernelGroup& group) {
+  return for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, share,
                              out, log_slopes);
   });
