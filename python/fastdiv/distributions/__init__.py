@@ -12,7 +12,9 @@ categorical: `Categorical`, from probabilities or logits
 categorical_pair: two categorical distributions side by side, with gradients
 coupled: the coupled family: Student-t and compact-support normals
 coupled_divergences: entropies and divergences of the coupled family, in closed form
+discrete: gradients through discrete choices, and the simplex (a folder)
 divergences: `kl`, `cross_entropy`, `jeffreys` and `jensen_shannon`
+estimates: estimates from draws, where there is no closed form (a folder)
 fitting: `fit_gaussian`
 gaussian: `Gaussian`, in the parametrisation it was given
 gradients: `kl_and_grad`
