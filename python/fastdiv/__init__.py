@@ -167,3 +167,7 @@ __all__ = [
     "wcss",
     "witness",
 ]
+
+for _name in __all__:
+    if callable(globals()[_name]):
+        globals()[_name].__module__ = __name__  # the public path, which pickles hold

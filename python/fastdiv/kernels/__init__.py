@@ -49,10 +49,3 @@ __all__ = [
     "as_kernels",
     "lower",
 ]
-
-_CLASSES: tuple[type[Kernel], ...] = (
-    *(RBF, Laplacian, Matern, RationalQuadratic, InverseMultiquadric),
-    *(Polynomial, Linear, Energy, Sum, Callback, Kernel),
-)
-for _class in _CLASSES:
-    _class.__module__ = __name__  # the public path, which pickles hold
