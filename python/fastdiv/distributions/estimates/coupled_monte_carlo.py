@@ -40,25 +40,25 @@ def coupled_kl_monte_carlo(
     and the estimate is the mean of a over draws of p divided by the mean of b at the same draws.
     For κ = 0 it is ``k1`` of `kl_monte_carlo`. It may be negative though the divergence is not.
 
-    As a ratio of means it is biased, by (D Var b − Cov(a, b)) / (n E[b]²) to leading order, which
-    is less than the standard error, √(Var(a − D b) / n) / E[b] (the delta method), by a factor of
-    the order of √n. For κ = 0 it is unbiased.
+    The delta method gives the standard error √(Var(a − D b) / n) / E[b]. As a ratio of means the
+    estimate is biased, by (D Var b − Cov(a, b)) / (n E[b]²) to leading order, which is smaller by a
+    factor of the order of √n. For κ = 0 it is unbiased.
 
-    Where q = 0 at a draw of p, (p/q)^r is infinite for κ > 0 and 0 for κ < 0: for κ ≥ 0 value and
-    standard error are +∞, as the divergence is, and for κ < 0 both are finite.
+    If q = 0 at a draw of p, (p/q)^r is infinite for κ > 0 and 0 for κ < 0. For κ ≥ 0 value and
+    standard error are +∞, as the divergence is. For κ < 0 both are finite.
 
-    No number of draws shows all of the tails. The standard error means nothing where the variance
-    of a or b is infinite, which is where ∫ p^{1+2r} q^{−2r} or ∫ p^{1+2r} is: between Gaussians,
-    where κ > 0 and (1 + 2r) Σ_q − 2r Σ_p is not positive definite, or where κ ≤ −1/(d + 2α). And
-    where D itself is +∞ though q > 0 everywhere, as for κ > 0, a Student-t p and a Gaussian q, the
-    estimate is a finite number that grows with n.
+    No number of draws shows all of the tails. The standard error means nothing if the variance of
+    a or b is infinite, that is if ∫ p^{1+2r} q^{−2r} or ∫ p^{1+2r} is. Between Gaussians this is so
+    for κ > 0 if (1 + 2r) Σ_q − 2r Σ_p is not positive definite, and for κ ≤ −1/(d + 2α). D itself
+    may be +∞ though q > 0 everywhere, as for κ > 0, a Student-t p and a Gaussian q. The estimate is
+    then a finite number that grows with n.
 
     Parameters
     ----------
     p, q : CoupledNormal, Gaussian, GaussianMixture or other distribution
-        As in `kl_monte_carlo`, also of SciPy or torch; their batch shapes broadcast.
+        As in `kl_monte_carlo`, also of SciPy or torch. Their batch shapes broadcast.
     kappa : float
-        Coupling κ of the divergence, with 1 + dκ > 0; it need not be that of p or q.
+        Coupling κ of the divergence, with 1 + dκ > 0. It need not be that of p or q.
     n_samples : int
         Draws of each distribution of the batch, at least 2.
     {alpha}
@@ -68,14 +68,14 @@ def coupled_kl_monte_carlo(
     Returns
     -------
     Estimate
-        Divergences, in nats for κ = 0; value and stderr have the shape of the batch. Memory is that
-        of `kl_monte_carlo`.
+        Divergences in the shape of the batch, in nats for κ = 0. Memory is that of
+        `kl_monte_carlo`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid or as in `kl_monte_carlo`, or if p is a distribution of
-        this package and ∫ p^{1+r} diverges: for Gaussians and mixtures, if κ ≤ −1/(d + α).
+        As `kl_monte_carlo`. If p is a distribution of this package and ∫ p^{1+r} diverges, which
+        for Gaussians and mixtures means κ ≤ −1/(d + α).
     OverflowError
         If an estimate is finite but too large for float64.
 
@@ -123,9 +123,9 @@ def coupled_cross_entropy_monte_carlo(
         a = p^r expm1(−r log q) / (ακ),  b = p^r,
 
     and the estimate is the mean of a over draws of p divided by the mean of b at the same draws.
-    Its bias, its standard error, and what q = 0 at a draw of p means are described at
-    `coupled_kl_monte_carlo`. The estimate of the divergence is not the difference of two of these,
-    which would vary more.
+    `coupled_kl_monte_carlo` describes its bias, its standard error, and the meaning of q = 0 at a
+    draw of p. The difference of two of these estimates would vary more than its estimate of the
+    divergence.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def coupled_cross_entropy_monte_carlo(
     Returns
     -------
     Estimate
-        Cross entropies, in nats for κ = 0; value and stderr have the shape of the batch.
+        Cross entropies in the shape of the batch, in nats for κ = 0.
 
     Raises
     ------
@@ -192,16 +192,16 @@ def _estimate(
             total.add(a, scale, escort)
     slope = 1 + order.dim * order.kappa  # ακ = r slope
     value, stderr = (
-        np.where(unbounded, np.inf, each.reshape(draws.batch_shape) / slope)
-        for each in total.estimate()
+        np.where(unbounded, np.inf, part.reshape(draws.batch_shape) / slope)
+        for part in total.estimate()
     )
-    for each in (value, stderr):
-        checked(each, unbounded, "the estimate")
+    for part in (value, stderr):
+        checked(part, unbounded, "the estimate")
     return Estimate(item(value), item(stderr), draws.n, "biased" if order.r else "unbiased")
 
 
 def _check_escort(p: object, order: Order) -> None:
-    """Refuse p if the integral of p^{1+r} is known to diverge; its draws would not show it."""
+    """Refuse p if the integral of p^{1+r} is known to diverge, which no draws would show."""
     a, d = 1 + order.r, order.dim
     if isinstance(p, CoupledNormal) and p.kappa > 0:  # the tail is that of ‖x‖^{−d − 1/κ_p}
         integrable = a * (1 + d * p.kappa) > d * p.kappa
@@ -229,9 +229,9 @@ class _Ratio:
     """
     The ratio of the means of a and b > 0, whose draws come in blocks.
 
-    What is kept are means and co-moments of a − c b and of b, where c is the ratio in the first
-    block: the variance of a − ratio · b then keeps its digits where a is nearly proportional to b.
-    Both are in units of the largest scale so far, exp(top), so that nothing overflows.
+    The state is the means and co-moments of a − c b and of b, with the ratio c in the first block.
+    The variance of a − ratio · b then keeps its digits if a is nearly proportional to b. Both are
+    in units of the largest scale so far, exp(top), so that nothing overflows.
     """
 
     size: int
@@ -249,7 +249,7 @@ class _Ratio:
     def add(self, a: Matrix, log_scale: Matrix, log_b: Matrix) -> None:
         """Add the draws a · exp(log_scale) and exp(log_b), each of shape (draws, *batch)."""
         n = len(a)
-        a, log_scale, log_b = (each.reshape(n, self.size) for each in (a, log_scale, log_b))
+        a, log_scale, log_b = (values.reshape(n, self.size) for values in (a, log_scale, log_b))
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             if not self.n:
                 top_a, top_b = log_scale.max(axis=0), log_b.max(axis=0)
@@ -258,17 +258,17 @@ class _Ratio:
                 self.sign = np.sign(mean_a)
                 self.log_c = np.log(np.abs(mean_a) / mean_b) + (top_a - top_b)
             log_cb = self.log_c + log_b
-            log_rest = np.maximum(log_scale, log_cb)
-            rest = a * np.exp(log_scale - log_rest) - self.sign * np.exp(log_cb - log_rest)
+            log_unit = np.maximum(log_scale, log_cb)
+            remainder = a * np.exp(log_scale - log_unit) - self.sign * np.exp(log_cb - log_unit)
 
-            x = np.stack([log_rest, log_b])
+            x = np.stack([log_unit, log_b])
             top = np.maximum(self.top, x.max(axis=1))
             old = np.exp(self.top - top)
             self.mean *= old
             self.m2 *= old * old[:, None]
             x -= top[:, None]
             np.exp(x, out=x)
-            x[0] *= rest
+            x[0] *= remainder
             mean = x.mean(axis=1)
             x -= mean[:, None]
             delta, share = mean - self.mean, n / (self.n + n)
@@ -279,8 +279,8 @@ class _Ratio:
     def estimate(self) -> tuple[Values, Values]:
         """Return the ratio of the means, and its standard error by the delta method."""
         with np.errstate(over="ignore", invalid="ignore"):
-            more = self.mean[0] / self.mean[1]
-            m2 = self.m2[0, 0] - 2 * more * self.m2[0, 1] + more**2 * self.m2[1, 1]
+            excess = self.mean[0] / self.mean[1]  # of the ratio over c
+            m2 = self.m2[0, 0] - 2 * excess * self.m2[0, 1] + excess**2 * self.m2[1, 1]
             stderr = np.sqrt(np.maximum(m2, 0.0) / (self.n - 1) / self.n) / self.mean[1]
             half = np.exp(0.5 * (self.top[0] - self.top[1]))  # twice: its square may overflow alone
-            return self.sign * np.exp(self.log_c) + more * half * half, stderr * half * half
+            return self.sign * np.exp(self.log_c) + excess * half * half, stderr * half * half

@@ -22,7 +22,7 @@ from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
 LOG_DENSITIES = ("the log density of p", "the log density of q")
-"""What the log densities at draws are called in errors."""
+"""Names of the log densities at draws, for errors."""
 
 Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
 
@@ -56,7 +56,7 @@ class Draws:
         generator = _inputs.generator(rng)
         report = reporter(progress)
         if {_is_discrete(p), _is_discrete(q)} == {False, True}:
-            kinds = " and ".join(type(each).__name__ for each in (p, q))
+            kinds = f"{type(p).__name__} and {type(q).__name__}"
             raise TypeError(
                 f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
             )
@@ -73,22 +73,22 @@ class Draws:
         Yield log densities of p and of q, of shape (draws, *batch_shape), which may be anything.
         With them comes a function that says in an error where a draw of the block is.
         """
-        batch, event, of_p = self.batch_shape, self.event_shape, self._sides["p"]
+        batch, event, p_batch = self.batch_shape, self.event_shape, self._sides["p"]
         # More axes of q's batch stand between those of the draws and those of p's batch.
-        between = (1,) * (len(self._sides["q"]) - len(of_p))
+        between = (1,) * (len(self._sides["q"]) - len(p_batch))
         for rows in even_blocks(self.n, math.prod(batch) * math.prod(event), DRAWN):
             count = rows.stop - rows.start
             x = self._draw(count, self._generator)
-            if x.shape != (count, *of_p, *event):
+            if x.shape != (count, *p_batch, *event):
                 raise ValueError(
                     f"p.sample({count}) must return {count} draws along the first axis; "
                     f"got shape {x.shape}"
                 )
             wide = x.reshape(count, *between, *x.shape[1:])
-            at_p = _of_shape(self._log_p(x), "p", (count, *of_p))
+            at_p = _with_shape(self._log_p(x), "p", (count, *p_batch))
             at_p = at_p.reshape(wide.shape[: 1 + len(batch)])
             full = (count, *batch)
-            at_q = _of_shape(self._log_q(wide), "q", full)
+            at_q = _with_shape(self._log_q(wide), "q", full)
 
             def place(draw: int, index: tuple[int, ...], first: int = rows.start) -> str:
                 return f" at draw {first + draw} of p{at(index).replace(' at', ',')}"
@@ -100,17 +100,17 @@ class Draws:
 
 def _is_torch(value: object) -> bool:
     """Tell a torch distribution, or one derived from it, without importing torch."""
-    return any(each.__module__.startswith("torch.distributions") for each in type(value).__mro__)
+    return any(base.__module__.startswith("torch.distributions") for base in type(value).__mro__)
 
 
 def _is_new_scipy(value: object) -> bool:
     """Tell a distribution object of scipy.stats from a frozen one, without importing SciPy."""
-    scipy = any(each.__module__.startswith("scipy.stats") for each in type(value).__mro__)
+    scipy = any(base.__module__.startswith("scipy.stats") for base in type(value).__mro__)
     return scipy and not hasattr(value, "rvs")
 
 
 def _is_discrete(value: Any) -> bool | None:
-    """Tell whether a distribution has probabilities, not a density; None if that is not known."""
+    """Tell whether a distribution has probabilities, not a density, or None if unknown."""
     if isinstance(value, Categorical):
         return True
     if isinstance(value, (CoupledNormal, Gaussian, GaussianMixture)):
@@ -143,8 +143,8 @@ def _log_prob(value: Any, name: str) -> LogProb:
     if _is_torch(value):
         as_tensor = sys.modules["torch"].as_tensor
         return lambda x: _inputs.array(value.log_prob(as_tensor(x)).detach(), log_density)
-    of_scipy = ("logpmf", "logpdf") if _is_discrete(value) else ("logpdf", "logpmf")
-    for method in ("log_prob", *of_scipy):
+    scipy_names = ("logpmf", "logpdf") if _is_discrete(value) else ("logpdf", "logpmf")
+    for method in ("log_prob", *scipy_names):
         function = getattr(value, method, None)
         if callable(function):
             return lambda x: _inputs.array(function(x), log_density)
@@ -173,7 +173,7 @@ def _torch_draws(p: Any, n: int, rng: np.random.Generator) -> NDArray[Any]:
         generator.set_state(state)
 
 
-def _of_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
+def _with_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
     if log_prob.shape == shape:
         return log_prob
     raise ValueError(
@@ -185,11 +185,11 @@ def _of_shape(log_prob: Matrix, name: str, shape: tuple[int, ...]) -> Matrix:
 def refuse(log_p: Matrix, log_q: Matrix, names: tuple[str, str], place: Place) -> None:
     """Refuse log densities of p that are not finite at draws of p, and NaN or +∞ of q."""
     bad_q = np.isnan(log_q) | (log_q == np.inf)
-    for name, values, bad, wanted in (
+    for name, values, bad, required in (
         (names[0], log_p, ~np.isfinite(log_p), "finite at draws of p"),
         (names[1], log_q, bad_q, "finite or -inf"),
     ):
         if bad.any():
             index = first_index(bad)
             where = place(index[0], index[1:])
-            raise ValueError(f"{name} must be {wanted}; got {values[index]}{where}")
+            raise ValueError(f"{name} must be {required}; got {values[index]}{where}")

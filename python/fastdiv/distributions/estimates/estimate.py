@@ -22,12 +22,12 @@ class Estimate:
     value : ndarray of float64, shape batch_shape
         Estimates in nats.
     stderr : ndarray of float64, shape batch_shape
-        Standard errors of the values; infinite beside an infinite value.
+        Standard errors of the values, infinite beside an infinite value.
     n_samples : int
         Number of draws behind each value, of both samples together if there are two.
     bias : {"unbiased", "biased", "lower bound"}
         Whether the expectation of the value is the divergence, may lie on either side of it,
-        or is never above it. The function that made the estimate says by how much.
+        or is never above it. The function that made the estimate tells the size of the bias.
 
     Examples
     --------
@@ -48,9 +48,8 @@ class Estimate:
         """
         Return the normal confidence interval value ± z · stderr.
 
-        It covers the expectation of the estimate: add the bias, where there is one, in mind.
-        Few draws from a heavy-tailed distribution are not normal, and the interval is then too
-        short.
+        It covers the expectation of the estimate, which differs from the divergence by the bias.
+        The interval is too short for few draws from a heavy-tailed distribution.
 
         Parameters
         ----------
@@ -60,7 +59,7 @@ class Estimate:
         Returns
         -------
         low, high : ndarray of float64, shape batch_shape
-            Ends of the intervals; (−∞, ∞) where the standard error is infinite.
+            Ends of the intervals, (−∞, ∞) for an infinite standard error.
 
         Raises
         ------

@@ -40,20 +40,19 @@ def kl_flow(
 
         log p(z) = log N(z_p; mean_p, exp(logstd_p)²) + log|det ∂f/∂z|.
 
-    ``"hybrid"``, the loss of VITS, takes the entropy of q as it is and the cross entropy by that
-    one draw. It is the sum over the valid elements of
+    ``"hybrid"``, the loss of VITS, takes the exact entropy of q, and the cross entropy by that one
+    draw. It is the sum over the valid elements of
 
         kl = logstd_p − logstd_q − ½ + ½ (z_p − mean_p)² exp(−2 logstd_p)
 
     less `log_det`. ``"k1"`` takes both by the draw, log q(z) − log p(z): with the noise
-    ε = (z − mean_q) exp(−logstd_q), ½ becomes ½ ε². Both are unbiased; k1 has the smaller variance
-    where p and q are close (it is 0 for q = p), and needs `noise_q`.
+    ε = (z − mean_q) exp(−logstd_q), ½ becomes ½ ε². Both are unbiased. k1 has the smaller variance
+    where p and q are close, 0 for q = p, and needs `noise_q`.
 
-    **The value may be negative**, though the divergence is not: the entropy is exact or drawn, the
-    cross entropy is drawn, and a lucky draw z_p near mean_p makes the difference negative.
-    Its mean over draws is right. The absolute value, or a clamp at 0, would make every such draw
-    count too much: the loss would be biased upwards, and its gradient would push the posterior
-    away from the prior exactly where they agree (abs) or vanish there (clamp).
+    **The value may be negative**, though the divergence is not: a lucky draw z_p near mean_p makes
+    the drawn cross entropy smaller than the entropy. Its mean over draws is right. The absolute
+    value, or a clamp at 0, would bias the loss upwards. The gradient would push the posterior away
+    from the prior exactly where they agree (abs), or vanish there (clamp).
 
     Parameters
     ----------
@@ -62,33 +61,33 @@ def kl_flow(
     mean_p, logstd_p : array_like, shape (b, h, t)
         Means of the prior and natural logarithms of its standard deviations.
     logstd_q : array_like, shape (b, h, t)
-        Those of the posterior.
+        Natural logarithms of the standard deviations of the posterior.
     log_det : float or array_like, shape (b,) or (b, 1, t), default 0
-        log|det ∂f/∂z|: of each item as a whole (a number is that of every item), or its part
-        from each frame. 0 for a flow that preserves volume, as those of VITS do.
+        log|det ∂f/∂z| of each item, or its part from each frame. A number is that of every item.
+        0 for a flow that preserves volume, as those of VITS do.
     mask : array_like, shape (b, 1, t), optional
-        Valid frames: True or 1; padding is False or 0 and may hold anything, NaN included. All
-        frames by default.
+        Valid frames are True or 1. Padding is False or 0 and may hold anything, NaN included. All
+        frames are valid by default.
     noise_q : array_like, shape (b, h, t), optional
-        (z − mean_q) exp(−logstd_q), the standard normal noise behind the draw: for
-        ``estimator="k1"``, and only for it.
+        (z − mean_q) exp(−logstd_q), the standard normal noise behind the draw. Only for
+        ``estimator="k1"``, which needs it.
     estimator : {"hybrid", "k1"}, default "hybrid"
         See above.
     reduce : {"per_frame", "per_element", "per_item", "none"}, default "per_frame"
-        Σ (kl · mask) / Σ mask, in nats per valid frame, summed over the channels (the loss of
-        VITS); that divided by h; the sum of each item; or kl element by element with 0 in the
-        padding, which has no place for a log_det other than 0.
+        "per_frame" is Σ (kl · mask) / Σ mask, in nats per valid frame, summed over the channels:
+        the loss of VITS. "per_element" is that divided by h, "per_item" the sum of each item.
+        "none" is kl element by element, 0 in the padding, and takes no log_det other than 0.
 
     Returns
     -------
     ndarray of float64, shape (), (b,) for "per_item" or (b, h, t) for "none"
-        In nats. An item without a valid frame has 0.
+        Divergences in nats. An item without a valid frame has 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid (nothing is broadcast), the mask is empty, or a valid
-        element is not finite; the message tells the index.
+        If an argument is invalid, the mask is empty, or a valid element is not finite. Nothing is
+        broadcast. The message tells the index.
     OverflowError
         If a value is too large for float64.
 
@@ -132,8 +131,8 @@ def kl_flow_and_grad(
     """
     Compute `kl_flow` and its gradient with respect to each argument.
 
-    The arguments count as independent: what logstd_q does to z_p through z = mean_q +
-    exp(logstd_q) ε and the flow is the business of the caller's own back-propagation.
+    The arguments count as independent. The effect of logstd_q on z_p, through z = mean_q +
+    exp(logstd_q) ε and the flow, is left to the caller's own back-propagation.
 
     Parameters
     ----------
@@ -143,13 +142,13 @@ def kl_flow_and_grad(
     Returns
     -------
     value : ndarray of float64
-        As of `kl_flow`.
+        As `kl_flow`.
     gradients : dict of str to ndarray
         Gradients by argument: "z_p", "mean_p", "logstd_p", "logstd_q", "log_det" and, with it,
         "noise_q", each with the shape and dtype of the argument (float64 for integers) and 0 in
-        the padding. With ``reduce="per_item"`` or ``"none"`` there are many values, but each
-        element matters to one of them only (a number for log_det to all, whose derivatives are
-        then added up): it is the derivative of that one.
+        the padding. With ``reduce="per_item"`` or ``"none"`` each element belongs to one value, and
+        has the derivative of that one. A number for log_det belongs to all, whose derivatives add
+        up.
 
     Raises
     ------
@@ -191,18 +190,18 @@ def kl_flow_of_calls(
     """
     given: dict[str, Any] = {"mask": None, "noise_q": None, **arguments}
     problem = _Problem.of(**given, calls=calls)
-    found = problem.zeros() if gradients else None
-    return problem.value(found), found or {}
+    grads = problem.zeros() if gradients else None
+    return problem.value(grads), grads or {}
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Checked arguments; the work is done on some items at a time."""
+    """Checked arguments. The work is done on some items at a time."""
 
     arrays: dict[str, Matrix]  # (b, h, t) each, and log_det
     mask: NDArray[np.bool_]  # (b, t)
     reduce: str
-    calls: int | None  # that the items belong to, equally many to each; None: one by itself
+    calls: int | None  # with equally many items each; None for a call by itself
 
     @classmethod
     def of(
@@ -238,7 +237,7 @@ class _Problem:
                 raise ValueError(f"{name} must have the shape {shape} of z_p; got shape {a.shape}")
         b, _, t = shape
         arrays["log_det"] = _log_det(log_det, b, t)
-        # In a stack of calls a number is an array, one for each item.
+        # In a stack of calls, numbers come as an array with one for each item.
         is_zero = not arrays["log_det"].any() and (calls or arrays["log_det"].ndim == 0)
         if reduce == "none" and not is_zero:
             raise ValueError(
@@ -252,7 +251,7 @@ class _Problem:
 
     def value(self, gradients: Gradients | None) -> Values:
         """
-        Return one value per call, item or element; write the gradients where they are wanted.
+        Return one value per call, item or element, and write the gradients if they are given.
 
         Padding is computed with as if it were 0, whatever it holds, and then left out.
         """
@@ -260,8 +259,8 @@ class _Problem:
         calls = self.calls or 1
         frames = self.mask.reshape(calls, -1).sum(axis=1)
         counts = {"per_frame": frames, "per_element": h * frames}
-        of_calls = 1.0 / counts.get(self.reduce, np.ones(calls))
-        weights = np.repeat(of_calls, b // calls)
+        call_weights = 1.0 / counts.get(self.reduce, np.ones(calls))
+        weights = np.repeat(call_weights, b // calls)
         sums = np.zeros(b)
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
         for items in row_blocks(b, h * t, FLOWED):
@@ -276,7 +275,7 @@ class _Problem:
             return elements
         if self.reduce == "per_item":
             return sums
-        values: Values = of_calls * sums.reshape(calls, -1).sum(axis=1)
+        values: Values = call_weights * sums.reshape(calls, -1).sum(axis=1)
         return values if self.calls else values[0]
 
     def _elements(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
@@ -306,19 +305,19 @@ class _Problem:
         return np.where(valid, v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy), 0.0)
 
     def _log_dets(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
-        """Return the log-determinants of some items; 0 for those without a frame."""
+        """Return the log-determinants of some items, 0 for those without a frame."""
         log_det = self.arrays["log_det"]
         valid = self.mask[items]
         counted = valid[:, None] if log_det.ndim == 3 else valid.any(axis=1)
-        own = log_det[items] if log_det.ndim else log_det
+        given = log_det[items] if log_det.ndim else log_det
         if gradients is not None:
             shares = np.where(counted, weights.reshape(-1, *[1] * (counted.ndim - 1)), 0)
             if log_det.ndim:
                 gradients["log_det"][items] = -shares
             else:
                 gradients["log_det"] -= shares.sum()
-        of_items = np.where(counted, own, 0).reshape(len(weights), -1)
-        total: Values = of_items.sum(axis=1, dtype=np.float64)
+        parts = np.where(counted, given, 0).reshape(len(weights), -1)
+        total: Values = parts.sum(axis=1, dtype=np.float64)
         return total
 
     def _refuse(self, i: int) -> None:

@@ -43,12 +43,12 @@ def kl_from_log_probs(
     ``k3``    exp(l) − 1 − l  unbiased   variance exp(μ²) − 1 − μ², about μ⁴/2 for small μ
     ========= =============== ========== ===================================================
 
-    ``k1`` may be negative even though the divergence is not; clamping it would bias it. ``k2``
-    and ``k3`` are never negative and vary far less when p and q are close. ``k3`` is unbiased
-    if q has no mass where p has none (else its expectation is KL(p ‖ q) less that mass), and its
-    variance is infinite where ∫ q²/p is: where q has the heavier tails.
+    ``k1`` may be negative even though the divergence is not. Clamping it would bias it. ``k2``
+    and ``k3`` are never negative and vary far less when p and q are close. ``k3`` is unbiased if q
+    has no mass where p has none. Otherwise its expectation is KL(p ‖ q) less that mass. Its
+    variance is infinite if ∫ q²/p is, as when q has the heavier tails.
 
-    Where q = 0 at a draw of p (log_q = −∞) all three are +∞, as the divergence is. ``k3`` also
+    If q = 0 at a draw of p (log_q = −∞), all three are +∞, as the divergence is. ``k3`` also
     overflows to +∞ beyond l = 709. The standard error is then infinite too.
 
     Parameters
@@ -59,25 +59,25 @@ def kl_from_log_probs(
     estimator : {"k1", "k2", "k3"}, default "k1"
         See above.
     axis : int, default 0
-        Axis of the draws, at least two; the other axes are the batch.
+        Axis of the draws, at least two. The other axes are the batch.
     {n_threads}
 
     Returns
     -------
     Estimate
-        In nats; value and stderr have the shape of the batch. The standard error is that of a
-        mean of independent draws; draws of a Markov chain need another.
+        Value and stderr in nats, in the shape of the batch. The standard error is that of a mean
+        of independent draws. Draws of a Markov chain need another.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, if log_p is NaN or infinite (a draw of p where p = 0),
-        or if log_q is NaN or +∞; the message tells the index.
+        If an argument is invalid, if log_p is NaN or infinite (a draw of p where p = 0), or if
+        log_q is NaN or +∞. The message tells the index.
 
     References
     ----------
-    J. Schulman, "Approximating KL divergence" (2020), http://joschu.net/blog/kl-approx.html;
-    the names are from there.
+    J. Schulman, "Approximating KL divergence" (2020), http://joschu.net/blog/kl-approx.html,
+    for the names.
 
     Examples
     --------
@@ -127,33 +127,33 @@ def kl_monte_carlo(
     """
     Estimate the Kullback-Leibler divergence KL(p ‖ q) from draws of p.
 
-    The estimators ``k1``, ``k2`` and ``k3``, their biases and variances, and what q = 0 at a draw
-    of p means are described at `kl_from_log_probs`.
+    `kl_from_log_probs` describes the estimators ``k1``, ``k2`` and ``k3``, their biases and
+    variances, and the meaning of q = 0 at a draw of p.
 
     p and q may be of different libraries, if the draws of one are points for the other:
 
-    - distributions of this package, and any object with ``sample(n, rng=generator)``, which
+    - Distributions of this package, and any object with ``sample(n, rng=generator)``, which
       returns n draws along the first axis, with ``log_prob(x)``, and with ``batch_shape`` if
-      there is a batch;
-    - distributions of `scipy.stats`: frozen ones, with ``rvs`` and ``logpdf`` or ``logpmf``, and
-      objects such as ``scipy.stats.Normal(mu=1.0)``, with ``sample`` and both;
-    - distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
-      ``batch_shape``. One as q that does not have all of p's support needs
-      ``validate_args=False``, or torch raises an error at such a draw.
+      there is a batch.
+    - Distributions of `scipy.stats`: frozen ones, with ``rvs`` and ``logpdf`` or ``logpmf``, and
+      objects such as ``scipy.stats.Normal(mu=1.0)``, with ``sample`` and both.
+    - Distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
+      ``batch_shape``. If q lacks some of p's support it needs ``validate_args=False``, or torch
+      raises an error at such a draw.
 
-    Of q only the log density is used. Every distribution in p's batch has draws of its own; those
+    Only the log density of q is used. Every distribution in p's batch has draws of its own. Those
     that only q's batch tells apart share them, so their values are correlated.
 
     Torch draws from a global generator. It is seeded for each block by a number drawn from `rng`,
-    and has its state back afterwards; torch is not to be used in other threads meanwhile.
+    and has its state back afterwards. Do not use torch in other threads meanwhile.
 
-    Memory is that of a block of 2¹⁸ numbers, or of one draw of the
-    whole batch if that is larger, and of what ``sample`` and ``log_prob`` need for it.
+    Memory is that of a block of 2¹⁸ numbers, or of one draw of the whole batch if that is larger,
+    and of the work of ``sample`` and ``log_prob`` on it.
 
     Parameters
     ----------
     p, q : Gaussian, GaussianMixture or other distribution
-        See above; their batch shapes broadcast.
+        See above. Their batch shapes broadcast.
     n_samples : int
         Draws of each distribution of the batch, at least 2.
     estimator : {"k1", "k2", "k3"}, default "k1"
@@ -166,14 +166,13 @@ def kl_monte_carlo(
     Returns
     -------
     Estimate
-        In nats; value and stderr have the shape of the batch.
+        Value and stderr in nats, in the shape of the batch.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, if one of p and q is discrete and the other
-        continuous, if log densities do not have the shape of the draws, or if they are NaN, +∞ or,
-        those of p at its own draws, −∞.
+        If an argument is invalid, or one of p and q is discrete and the other continuous. If log
+        densities do not have the shape of the draws, are NaN or +∞, or −∞ for p at its own draws.
 
     References
     ----------
@@ -200,7 +199,7 @@ def kl_monte_carlo(
 
 @dataclass
 class _Moments:
-    """Mean and sum of squared deviations of draws that come in blocks; merged by Chan's formula."""
+    """Mean and sum of squared deviations of draws in blocks, merged by Chan's formula."""
 
     batch_shape: tuple[int, ...]
     estimator: str
@@ -238,7 +237,7 @@ class _Moments:
         self.n = total
 
     def estimate(self) -> Estimate:
-        """Return what the draws say."""
+        """Return the mean and its standard error."""
         value = self.mean.reshape(self.batch_shape)
         variance = self.m2.reshape(self.batch_shape) / (self.n - 1)
         bias = ESTIMATORS[self.estimator]

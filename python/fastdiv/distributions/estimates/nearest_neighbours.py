@@ -8,11 +8,11 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
-from fastdiv._engine import backend as _backend
+from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 
 MAX_NEIGHBOURS = 64
-"""The largest k of `kl_knn`."""
+"""Largest k of `kl_knn`."""
 
 
 @documented
@@ -33,27 +33,25 @@ def kl_knn(
 
         D = (d/n) Σᵢ log(s(i)/r(i)) + log(m/(n−1)).
 
-    The estimate is consistent for densities on ℝᵈ and may be negative. It has no standard error:
-    its terms share neighbours and are not independent, and its bias, which falls slowly with n
-    when d is large, is often larger than its spread. A larger k has less spread and more bias.
-    Data on a surface of fewer dimensions need coordinates on it, for d counts the columns. The
-    divergence does not depend on the units of the features but the estimate does: give them
-    like scales.
+    The estimate is consistent for densities on ℝᵈ and may be negative. It has no standard error,
+    for its terms share neighbours and are not independent. Its bias falls slowly with n when d is
+    large, and is often larger than its spread. A larger k has less spread and more bias. Data on a
+    surface of fewer dimensions need coordinates on it, for d counts the columns. Unlike the
+    divergence, the estimate depends on the units of the features: give them like scales.
 
-    Memory is O(n + m); all pairs are looked at.
+    Memory is O(n + m). All pairs are looked at.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Samples of p, at least k + 1 rows, and of q, at least k rows; trailing axes are flattened to
+        Samples of p, at least k + 1 rows, and of q, at least k rows. Trailing axes are flattened to
         d features.
     k : int, default 5
-        Which neighbour, from 1 to 64.
+        Rank of the neighbour, from 1 to 64.
     {nan_policy}
     {n_threads}
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total); one round for each of
-        the two sets of distances.
+    {progress}
+        It runs twice, for distances within x and from x to y.
 
     Returns
     -------
@@ -63,9 +61,9 @@ def kl_knn(
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, or a k-th distance is zero: more than k copies of a row
-        in x, or k in y, come from a discrete or rounded distribution, which has no density.
-        (In float64, distances below 1e-154 of the range of the data count as zero.)
+        If an argument is invalid, or a k-th distance is zero. More than k copies of a row in x, or
+        k in y, come from a discrete or rounded distribution, which has no density. In float64,
+        distances below 1e-154 of the range of the data count as zero.
     OverflowError
         If a distance is too large for float64.
 
@@ -92,11 +90,11 @@ def kl_knn(
             )
     (n, d), m = a.shape, len(b)
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    backend = _backend.current()
+    engine = backend.current()
     with np.errstate(over="ignore", invalid="ignore"):
-        own = backend.kth_distances(a, a, neighbour, True, threads, report)
-        other = backend.kth_distances(a, b, neighbour, False, threads, report)
-    for name, distances in (("x", own), ("y", other)):
+        within = engine.kth_distances(a, a, neighbour, True, threads, report)
+        across = engine.kth_distances(a, b, neighbour, False, threads, report)
+    for name, distances in (("x", within), ("y", across)):
         zeros = int(np.count_nonzero(distances == 0))
         if zeros:
             raise ValueError(
@@ -106,5 +104,5 @@ def kl_knn(
             )
         if not np.isfinite(distances).all():
             raise OverflowError("a distance overflows; scale the data")
-    mean = float((np.log(other) - np.log(own)).mean())
+    mean = float((np.log(across) - np.log(within)).mean())
     return float(d * mean + math.log(m / (n - 1)))

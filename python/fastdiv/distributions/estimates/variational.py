@@ -16,7 +16,7 @@ from fastdiv.distributions.estimates.estimate import Estimate
 
 @dataclass(frozen=True)
 class _Conjugate:
-    """f* of Nowozin et al. with its domain t < below, and a factor on the bound."""
+    """The convex conjugate f*, its domain t < below, and a factor on the bound."""
 
     function: Callable[[Values], Values]
     below: float = math.inf
@@ -65,19 +65,19 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     ===================== ======================= ================ ========== ==================
 
     with m = (p + q)/2. For ``jensen_shannon`` the bound is half of E_p[T] − E_q[f*(T)], so that it
-    is one of the usual divergence, between 0 and log 2; ``squared_hellinger`` is 2 H², with H as
+    is one of the usual divergence, between 0 and log 2. ``squared_hellinger`` is 2 H², with H as
     in most textbooks.
 
-    T is what the critic's output becomes after an activation with the right range, and no
-    narrower one: a sigmoid on T caps the estimate, whatever p and q are. With T in (0, 1) the
-    bound of ``kl`` cannot pass 1 − 1/e = 0.632 nats. Take T itself for ``kl`` and ``pearson``,
-    −exp(v) for ``reverse_kl``, log 2 − log(1 + exp(−v)) for ``jensen_shannon``, 1 − exp(−v) for
-    ``squared_hellinger`` and −log(1 + exp(−v)) for ``gan`` of an unbounded output v.
+    T is the critic's output after an activation with the right range, and no narrower one. A
+    sigmoid on T caps the estimate, whatever p and q are: with T in (0, 1) the bound of ``kl``
+    cannot pass 1 − 1/e = 0.632 nats. For an unbounded output v, take T = v for ``kl`` and
+    ``pearson``, −exp(v) for ``reverse_kl`` and 1 − exp(−v) for ``squared_hellinger``. Take
+    log 2 − log(1 + exp(−v)) for ``jensen_shannon`` and −log(1 + exp(−v)) for ``gan``.
 
     Parameters
     ----------
     t_p, t_q : array_like, shapes (n, ...) and (m, ...)
-        T at n draws of p and m draws of q, at least two each; further axes are a batch of critics,
+        T at n draws of p and m draws of q, at least two each. Further axes are a batch of critics,
         the same for both.
     divergence : str, default "kl"
         A name from the table.
@@ -85,16 +85,16 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     Returns
     -------
     Estimate
-        The bounds in nats (``pearson`` and ``squared_hellinger`` are numbers without unit), with
-        the shape of the batch. Its expectation is no larger than the divergence if the critic was
-        trained on other draws; on those that it was trained on it may be larger. Variances of
-        the two means add up to that of the estimate. It may be negative: T is then a bad one.
+        Bounds in the shape of the batch, in nats, but without unit for ``pearson`` and
+        ``squared_hellinger``. The expectation is no larger than the divergence if the critic was
+        trained on other draws. On the draws of its training it may be larger. The variance is the
+        sum of those of the two means. A bound may be negative: T is then a bad one.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, not finite, or T is outside the domain; the message
-        tells the index.
+        If an argument is invalid or not finite, or T is outside the domain. The message tells the
+        index.
     OverflowError
         If f*(T) overflows.
 
@@ -144,9 +144,9 @@ def _critic(value: object, name: str, divergence: str) -> Values:
     inside = np.isfinite(t) & (t < conjugate.below)
     if not inside.all():
         index = first_index(~inside)
-        wanted = "finite" + (f" and {conjugate.domain}" if conjugate.domain else "")
+        required = "finite" + (f" and {conjugate.domain}" if conjugate.domain else "")
         raise ValueError(
-            f"{name} must be {wanted} for divergence={divergence!r}; "
+            f"{name} must be {required} for divergence={divergence!r}; "
             f"got {t[index]} at index {index}"
         )
     return t
