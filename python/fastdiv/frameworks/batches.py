@@ -73,8 +73,8 @@ def wae_mmd(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -
     rows = _rows(z, z_prior)
     _require_finite(rows)
     if options["kernel"] == "rbf":
-        codes, draws = (a.reshape(-1, a.shape[2]) for a in rows.values())
-        kernels = [Scaled(RBF(1.0), wae_bandwidths(codes, draws, len(z), threads))]
+        latents, draws = (a.reshape(-1, a.shape[2]) for a in rows.values())
+        kernels = [Scaled(RBF(1.0), wae_bandwidths(latents, draws, len(z), threads))]
     else:
         kernels = [Scaled(wae_kernel(z[0], z_prior[0], **options), None)]
     weights = {name: np.ones(a.shape[:2]) for name, a in rows.items()}

@@ -1,4 +1,4 @@
-"""CMMD, the distance between sets of CLIP embeddings."""
+"""Compute CMMD, the distance between sets of CLIP embeddings."""
 
 from __future__ import annotations
 
@@ -46,28 +46,27 @@ def cmmd(
     """
     Compute CMMD between two sets of CLIP embeddings: 1000 times the biased MMD² with RBF(10).
 
-    Embeddings of unit length are never more than 2 apart, where the kernel is 0.98: MMD² is a small
-    difference of means that are almost 1, of which float32 keeps few digits or none. MMD² does not
-    change when a constant is taken off the kernel; so exp(−‖x−y‖²/200) − 1 is averaged, evaluated
-    as expm1. In float32, which quantised embeddings are computed in too, a CMMD is good to about
-    1e-6, in float64 to 1e-13.
+    Embeddings of unit length are at most 2 apart, where the kernel is 0.98. MMD² is then a small
+    difference of means close to 1, of which float32 keeps few digits or none. MMD² does not change
+    when a constant is subtracted from the kernel. The means are therefore those of
+    exp(−‖x−y‖²/200) − 1, evaluated by expm1. The error of a CMMD is about 1e-6 in float32, which
+    quantised embeddings are computed in too, and 1e-13 in float64.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
         Embeddings, as in `mmd2`.
     normalize : bool, default False
-        Divide every row by its Euclidean length first, as the paper does. False takes the
-        embeddings as they are: right if they have unit length already. Quantised rows get other
-        scales.
+        Divide every row by its Euclidean length first, as the paper does. Leave it False for
+        embeddings of unit length. Quantised rows only get other scales.
     nan_policy, n_threads, progress
         As in `mmd2`.
 
     Returns
     -------
     float
-        CMMD, without unit; never negative up to rounding. For quantised samples a
-        `QuantizedEstimate`: the CMMD of the embeddings before quantisation, normalised alike, is
+        CMMD, without unit. It is never negative, up to rounding. Quantised samples give a
+        `QuantizedEstimate`. The CMMD of the embeddings before quantisation, normalised alike, is
         within the bound of the value.
 
     Raises
@@ -102,7 +101,7 @@ def cmmd(
 
 @dataclass(frozen=True)
 class RBFLessOne(Kernel):
-    """exp(−‖x − y‖²/(2σ²)) − 1, whose MMD is that of `RBF`."""
+    """The kernel exp(−‖x − y‖²/(2σ²)) − 1, which has the same MMD as `RBF`."""
 
     bandwidth: float
 
@@ -114,7 +113,7 @@ class RBFLessOne(Kernel):
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:
-    """Return the rows over their lengths, of which quantised ones keep their integers."""
+    """Divide rows by their lengths; quantised rows keep their integers."""
     if isinstance(a, QuantizedRows):
         integers = replace(a, scale=np.ones_like(a.scale))
         lengths = norms(integers)
@@ -122,12 +121,13 @@ def _unit_rows(a: Sample, name: str) -> Sample:
         return replace(a, scale=(1.0 / lengths).astype(np.float32))
     largest = np.abs(a).max(axis=1, keepdims=True)
     _require_lengths(largest, name)
-    unit: Matrix = a / largest  # whose squares neither overflow nor vanish
+    unit: Matrix = a / largest  # squares of these neither overflow nor vanish
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return unit
 
 
 def _require_lengths(lengths: Values, name: str) -> None:
+    """Refuse rows of length 0."""
     if not lengths.all():
         row = int(lengths.argmin())
         raise ValueError(f"{name} must have no zero row for normalize=True; got one at row {row}")

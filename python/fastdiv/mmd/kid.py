@@ -1,4 +1,4 @@
-"""Kernel inception distance: MMD² of a polynomial kernel over random subsets."""
+"""Compute the kernel inception distance: MMD² of a polynomial kernel over random subsets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastdiv.kernels import Polynomial, lower
 from fastdiv.mmd.estimate import mmd2, pair_counts, statistic
 
 _MOST_LABELS = 1 << 26
-"""Bytes of labels for one pass over all pairs; more subsets are taken one by one."""
+"""Bytes of labels in one pass over all pairs. More subsets are computed one by one."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class KID:
     mean : float
         Mean of the unbiased MMD² over the subsets. May be negative.
     std : float
-        Their standard deviation, divided by their number and not by one less. It is the spread
-        of subsets of this size and no standard error of `mean` or `value`.
+        Standard deviation of these, with ``ddof=0``. It is the spread of subsets of this size, and
+        not a standard error of `mean` or `value`.
     value : float or None
-        Unbiased MMD² of all rows; None if it was not asked for.
+        Unbiased MMD² of all rows, or None if it was not asked for.
     subset_values : ndarray of float64, shape (n_subsets,)
-        MMD² of each pair of subsets, in the order drawn; read-only.
+        MMD² of each pair of subsets, in the order drawn. Read-only.
     subset_size : int
         Rows of each subset.
 
@@ -71,37 +71,35 @@ def kid(
     """
     Compute the kernel inception distance between two sets of embeddings.
 
-    It is the unbiased MMD² of the kernel (γ x·y + c₀)^degree. `mean` and `std` are taken over
-    subsets of either sample as in torch-fidelity and torchmetrics: rows drawn without replacement,
-    anew for each subset, and the standard deviation with ``ddof=0``. `value` is the MMD² of all
-    rows, which the mean over subsets estimates with more noise. The embeddings are used as they
-    come; a polynomial kernel knows the origin, so they are neither centred nor scaled.
+    It is the unbiased MMD² of the kernel (γ x·y + c₀)^degree. `mean` and `std` are those of random
+    subsets of both samples, as in torch-fidelity and torchmetrics. Each subset is drawn anew,
+    without replacement, and the standard deviation has ``ddof=0``. `value` is the MMD² of all rows,
+    which the mean estimates with more noise. The embeddings are neither centred nor scaled.
 
-    With `full_sample` all of it comes from one pass over the pairs of rows, as long as 64 MB of
-    labels tell the subsets apart. It costs about as much as the 100 subsets of 1000 rows alone if
-    x and y have 10 000 rows each, and less if they have fewer. Beyond, ``full_sample=False`` leaves
-    `value` out, and takes the subsets one by one. Memory is O(n + m) for each subset, and that of
+    With `full_sample` everything comes from one pass over the pairs of rows, if the labels of all
+    subsets fit into 64 MB. With 10 000 rows of x and of y this costs about as much as 100 subsets
+    of 1000 rows, and less with fewer rows. With more rows ``full_sample=False`` is faster, which
+    leaves `value` out and computes the subsets one by one. Memory is O(n + m) for each subset, and
     one copy of x and y.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Embeddings, as in `mmd2`: usually the 2048 pooled features of Inception-v3, float32.
+        Embeddings, as in `mmd2`. Usually these are the 2048 pooled features of Inception-v3.
     degree, gamma, coef0
-        As in `Polynomial`; γ is 1/d by default.
+        As in `Polynomial`. γ is 1/d by default.
     n_subsets : int, default 100
-        From 1 to 10⁶.
+        Number of subsets, from 1 to 10⁶.
     subset_size : int, default 1000
         Rows of each subset, from 2 to the smaller of n and m.
     full_sample : bool, default True
         Whether to compute `value`.
-    rng : None, int or numpy.random.Generator, optional
-        Source of the subsets. The same one gives the same subsets, and the same bits for any
-        number of threads.
+    {rng}
+        Equal seeds give equal subsets, and equal bits for any number of threads.
     nan_policy, n_threads
         As in `mmd2`.
     progress : bool or callable, optional
-        As in `mmd2`; where subsets are taken one by one, it counts them.
+        As in `mmd2`. If subsets are computed one by one, it counts subsets.
 
     Returns
     -------
@@ -176,8 +174,8 @@ def _in_one_pass(
     """
     Return the MMD² of every pair of subsets, and of all rows.
 
-    With the indicators s of a subset of x, t of one of y, and K over the pooled rows, sᵀKs and tᵀKt
-    are the sums within them, and that between them is half of (s + t)ᵀK(s + t) − sᵀKs − tᵀKt.
+    With indicators s and t of the subsets and K over the pooled rows, the sums within the subsets
+    are sᵀKs and tᵀKt. The sum between them is half of (s + t)ᵀK(s + t) − sᵀKs − tᵀKt.
     """
     n, m = len(x), len(y)
     pooled = _inputs.pool([x, y])

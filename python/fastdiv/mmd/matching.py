@@ -1,4 +1,4 @@
-"""Weights that make one sample resemble another: kernel mean matching."""
+"""Find weights that make one sample resemble another: kernel mean matching."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from fastdiv.mmd.bandwidth import resolve
 
 _DEFAULT = RBF()
 _FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
-"""Squared distances between two rows in feature space, relative to their terms, that may be 0."""
+"""Squared distance of rows in feature space, relative to its terms, that may be rounding."""
 
 _ROUNDING, _ROUNDING_QUANTIZED = 1e-14, 1e-7
-"""Duality gaps, relative to the largest term of MMD² at equal weights, that may be rounding."""
+"""Duality gap, relative to the largest term of MMD² at equal weights, that may be rounding."""
 
 _REPORT_EVERY = 64
 """Steps between two reports of progress."""
@@ -37,11 +37,11 @@ class KernelMeanMatching:
     Attributes
     ----------
     weights : ndarray of float64, shape (n,)
-        w: ≥ 0, sum 1; read-only.
+        w, which is ≥ 0 and sums to 1. Read-only.
     mmd2 : float
         Biased MMD² between the weighted x and y, in the units of the kernel.
     gap : float
-        The duality gap: the smallest possible MMD² is at least ``mmd2 - gap``.
+        Duality gap. The smallest possible MMD² is at least ``mmd2 - gap``.
     n_iterations : int
         Steps taken.
     converged : bool
@@ -83,39 +83,39 @@ def kernel_mean_matching(
 
         MMD² = Σ_{ij} wᵢwⱼ k(xᵢ, xⱼ) − (2/m) Σ_{ij} wᵢ k(xᵢ, yⱼ) + (1/m²) Σ_{ij} k(yᵢ, yⱼ).
 
-    Weighting training rows x by w corrects for a covariate shift to y; rows with w = 0 may be left
-    out, which makes it a way to compress a sample (let y be the whole one). With a bound B every
-    weight is at most B/n. In the literature the weights are β = n w, in [0, B], and their mean may
-    differ from 1 by a small ε; here ε = 0. The effective number of rows, 1/Σw², is
-    then at least n/B.
+    Weights w of training rows x correct for a covariate shift to y. Rows with w = 0 may be left
+    out, so this also compresses a sample, if y is the whole one. With a bound B every weight is at
+    most B/n, and the effective number of rows, 1/Σw², is at least n/B. In the literature the
+    weights are β = n w in [0, B], and their mean may differ from 1 by a small ε. Here ε = 0.
 
-    Each step moves weight from one row to another, by as much as lowers MMD² most; the two are
-    the pair that a second-order model likes best. It stops when the duality gap
-    2 (wᵀg − min_v vᵀg), g = Kw − κ, v feasible, is at most the tolerance. A step costs O(n d), and
-    it takes about n of them or, with a small tolerance and a smooth kernel, 10 to 100 n. Memory is
-    O(n d): K is never stored. All is computed in float64, but for the kernel between quantised
-    rows: it is of float32, so that MMD² and gap are good to some 1e-7 of the largest term, which
-    takes the place of 1e-14 below.
+    Each step moves weight from one row to another, by as much as lowers MMD² most. A second-order
+    model selects the two rows. The steps end when the duality gap 2 (wᵀg − min_v vᵀg) is at most
+    the tolerance, with g = Kw − κ and v feasible. A step costs O(n d). About n steps are needed, or
+    10 to 100 n with a small tolerance and a smooth kernel. Memory is O(n d), as K is never stored.
+
+    Everything is computed in float64, except the kernel between quantised rows. That is float32, so
+    MMD² and gap have errors of some 1e-7 of the largest term, which replaces 1e-14 below.
 
     Parameters
     ----------
     x, y : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Sample to weight, and target, as in `mmd2`. They must be finite. MMD² is that of quantised
-        rows as they are, without a bound on what quantisation changed.
+        Sample to weight, and target, as in `mmd2`. They must be finite. For quantised rows the
+        result holds no bound on what quantisation changed.
     kernel : Kernel, default RBF()
-        Positive definite, or conditionally so as `Energy`. A median bandwidth is that of the pooled
-        x and y.
+        Kernel that is positive definite, or conditionally so as `Energy`. A median bandwidth is
+        that of the pooled x and y.
     bound : float, optional
-        B ≥ 1. None leaves the weights free; 1 permits equal weights only.
+        B ≥ 1. None leaves the weights free, and 1 permits equal weights only.
     tolerance : float, default 1e-3
-        > 0, relative to MMD² at equal weights: to what there is to gain. A gap that may be rounding
-        meets every tolerance: 1e-14 of the largest of the three terms of MMD² at equal weights.
+        Largest accepted gap, > 0, relative to MMD² at equal weights. A gap that may be rounding
+        meets every tolerance. That is 1e-14 of the largest of the three terms of MMD² at equal
+        weights.
     max_iter : int, default 10⁶
-        Most steps to take.
+        Largest number of steps.
     {n_threads}
     progress : bool or callable, optional
-        As in `mmd2`, of every pass over the pairs; in between, steps are counted up to `max_iter`,
-        few of which are usually needed, and in the end up to those that were.
+        As in `mmd2`, for every pass over the pairs. Between passes it counts steps, out of
+        `max_iter`, and at the end out of those that were needed.
 
     Returns
     -------
@@ -125,24 +125,28 @@ def kernel_mean_matching(
     Warns
     -----
     RuntimeWarning
-        If the tolerance is not met; `converged` is False then and `gap` says how far it is.
+        If the tolerance is not met. Then `converged` is False.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, the median bandwidth is zero, or rows are met for which
-        the kernel is not conditionally positive definite.
+        If an argument is invalid, the median bandwidth is zero, or the kernel is found not to be
+        conditionally positive definite.
     OverflowError
         If kernel values are too large for float64.
 
     References
     ----------
     J. Huang, A. J. Smola, A. Gretton, K. M. Borgwardt, B. Schölkopf, "Correcting sample selection
-    bias by unlabeled data", NeurIPS (2007), equation (5); A. Gretton et al., "Covariate shift by
-    kernel mean matching", in "Dataset shift in machine learning", MIT Press (2009). Steps:
-    R.-E. Fan, P.-H. Chen, C.-J. Lin, "Working set selection using second order information for
-    training support vector machines", JMLR 6 (2005) 1889–1918, WSS 2. Gap: M. Jaggi, "Revisiting
-    Frank-Wolfe", ICML (2013).
+    bias by unlabeled data", NeurIPS (2007), equation (5).
+
+    A. Gretton et al., "Covariate shift by kernel mean matching", in "Dataset shift in machine
+    learning", MIT Press (2009).
+
+    Steps: R.-E. Fan, P.-H. Chen, C.-J. Lin, "Working set selection using second order information
+    for training support vector machines", JMLR 6 (2005) 1889–1918, WSS 2.
+
+    Gap: M. Jaggi, "Revisiting Frank-Wolfe", ICML (2013).
 
     Examples
     --------
@@ -165,8 +169,8 @@ def kernel_mean_matching(
     relative = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iter, "max_iter", 1)
     a, b = (
-        each if isinstance(each, QuantizedRows) else each.astype(np.float64, copy=False)
-        for each in _inputs.samples(x, y, _inputs.ALWAYS_RAISE)
+        rows if isinstance(rows, QuantizedRows) else rows.astype(np.float64, copy=False)
+        for rows in _inputs.samples(x, y, _inputs.ALWAYS_RAISE)
     )
     threads, report = _inputs.threads(n_threads), reporter(progress)
     (resolved,) = resolve(kernels, [a, b], threads, report)
@@ -176,32 +180,32 @@ def kernel_mean_matching(
     upper = 1.0 if bound is None else limit / n
     weights = np.full(n, 1.0 / n)
     target = problem.sums(a, b, report) / len(b)
-    own = float(problem.sums(b, b, report).mean()) / len(b)
+    within_y = float(problem.sums(b, b, report).mean()) / len(b)
     products = problem.sums(a, a, report) / n
-    terms = float(weights @ products), float(weights @ target), own
+    terms = float(weights @ products), float(weights @ target), within_y
     if not np.isfinite([*terms, products.sum(), target.sum()]).all():
         raise OverflowError("kernel values overflow; scale the data, or choose another kernel")
     equal = terms[0] - 2.0 * terms[1] + terms[2]
-    goal = max(relative * equal, problem.rounding * max(abs(each) for each in terms))
+    goal = max(relative * equal, problem.rounding * max(map(abs, terms)))
 
     steps = 0
     gradient = products - target
 
-    def stepped(taken: int) -> None:
+    def report_step(taken: int) -> None:
         if report is not None and (steps + taken) % _REPORT_EVERY == 0:
             report(steps + taken, most)
 
     while _gap(weights, gradient, upper) > goal and steps < most:
-        taken = problem.descend(weights, gradient, upper, goal, most - steps, stepped)
+        taken = problem.descend(weights, gradient, upper, goal, most - steps, report_step)
         steps += taken
-        products = problem.sums(a, a, report, weights)  # anew, free of what the steps have rounded
+        products = problem.sums(a, a, report, weights)  # without the rounding of the steps
         gradient = products - target
         if taken == 0:
             break
     if report is not None:
         report(steps, steps)
     gap = max(0.0, _gap(weights, gradient, upper))
-    value = float(weights @ products - 2.0 * (weights @ target) + own)
+    value = float(weights @ products - 2.0 * (weights @ target) + within_y)
     if gap > goal:
         warnings.warn(
             f"kernel_mean_matching stopped after {steps} steps with a duality gap of {gap:.3g}, "
@@ -214,7 +218,7 @@ def kernel_mean_matching(
 
 
 class _Problem:
-    """The kernel matrix K of the rows of x, seen through its columns."""
+    """The kernel matrix K of the rows of x, of which only columns are computed."""
 
     def __init__(self, x: Sample, kernels: Lowered, n_threads: int) -> None:
         self.x, self.kernels, self.n_threads = x, kernels, n_threads
@@ -226,13 +230,14 @@ class _Problem:
     def sums(
         self, at: Sample, rows: Sample, progress: Progress | None, weights: Values | None = None
     ) -> Values:
-        """Return Σⱼ wⱼ k(atᵢ, rowsⱼ), by default with weights of 1."""
+        """Return Σⱼ wⱼ k(atᵢ, rowsⱼ), by default with weights 1."""
         sums: Values = reductions.row_sums(
             at, rows, weights, self.kernels, self.n_threads, progress
         )[0]
         return sums
 
     def column(self, j: int) -> Values:
+        """Return column j of K."""
         return self.sums(self.x, self.x[j : j + 1], None)
 
     def descend(
@@ -242,12 +247,12 @@ class _Problem:
         upper: float,
         goal: float,
         most: int,
-        stepped: Callable[[int], None],
+        report_step: Callable[[int], None],
     ) -> int:
         """
-        Take steps between two rows, in place, until the gap is met; return their number.
+        Take steps between two rows, in place, until the gap is met, and return their number.
 
-        `gradient` is K w − κ, half of that of MMD². `stepped` is told the steps taken so far.
+        `gradient` is K w − κ, half of that of MMD². `report_step` gets the steps taken so far.
         """
         for step in range(most):
             if _gap(weights, gradient, upper) <= goal:
@@ -267,7 +272,7 @@ class _Problem:
             weights[to] += change
             weights[source] -= change
             gradient += change * (column - self.column(source))
-            stepped(step + 1)
+            report_step(step + 1)
         return most
 
     def _curvatures(self, i: int, column: Values) -> Values:
@@ -286,9 +291,9 @@ class _Problem:
 
 
 def _gap(weights: Values, gradient: Values, upper: float) -> float:
-    """Return the duality gap: by how much a linear model of MMD² could fall."""
+    """Return the duality gap, the largest decrease of a linear model of MMD²."""
     n = len(weights)
-    full = min(n, int(1.0 / upper + 1e-9))  # rows that the best vertex fills to the bound
+    full = min(n, int(1.0 / upper + 1e-9))  # rows with the largest weight at the best vertex
     if upper >= 1:
         least = float(gradient.min())
     else:

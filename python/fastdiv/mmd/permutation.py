@@ -1,4 +1,4 @@
-"""The permutation two-sample test."""
+"""Test by permutations whether two samples have the same distribution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TwoSampleResult:
     pvalue : float
         (1 + #{T* ≥ T}) / (1 + B).
     null_distribution : ndarray of float64, shape (B,)
-        MMD² of each reordering of the pooled rows, in the order drawn; read-only.
+        MMD² of each reordering of the pooled rows, in the order drawn. Read-only.
     n_x, n_y : int
         Rows used of each sample, after dropping rows under ``nan_policy="omit"``.
     kernel : Kernel
@@ -94,14 +94,14 @@ def mmd_test(
     """
     Test whether two samples come from the same distribution.
 
-    The statistic T is the MMD² of `mmd2`. Under the null hypothesis the n + m pooled rows
-    are exchangeable, so T is compared with T* of B random reorderings of them:
-    p = (1 + #{T* ≥ T}) / (1 + B), where T* within 100 ε |T| of T counts as a tie (ε is
-    that of float64). The test is exact: P(p ≤ α) ≤ α for every n, m, B and distribution,
-    also with ties. A median bandwidth is computed once from the pooled rows and is blind
-    to the labels, which keeps this true.
+    The statistic T is the MMD² of `mmd2`. Under the null hypothesis the n + m pooled rows are
+    exchangeable, so T is compared with T* of B random reorderings of them:
+    p = (1 + #{T* ≥ T}) / (1 + B). A T* within 100 ε |T| of T counts as a tie, with the ε of
+    float64. The test is exact: P(p ≤ α) ≤ α for every n, m, B and distribution, also with ties. A
+    median bandwidth keeps it exact, because it is computed once from the pooled rows, blind to the
+    labels.
 
-    All statistics come from one pass over the pairs; the kernel matrix is never stored.
+    All statistics come from one pass over the pairs. The kernel matrix is never stored.
 
     Parameters
     ----------
@@ -109,18 +109,17 @@ def mmd_test(
         Samples, as in `mmd2`.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         As in `mmd2`. A sequence gives one result per kernel, all from one pass and the same
-        reorderings; these are separate tests, not corrected for their number.
+        reorderings. These tests are separate, and not corrected for their number.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         As in `mmd2`. With "paired", row i of the reordered x goes with row i of y.
     n_resamples : int, default 999
-        B, from 1 to 10⁹. Each takes one byte per pooled row, and is drawn one by one.
+        B, from 1 to 10⁹. Each reordering takes one byte per pooled row. They are drawn one by one.
     permutations : array_like of int, shape (B, n + m), optional
-        Reorderings to use instead of drawing them: each row holds 0, 1, ..., n+m−1 in some
-        order (rows of x come first in the pool), and its first n entries form the x group.
-        Equal to the draws ``rng.permutation(n + m)``, it reproduces a result exactly.
-    rng : None, int or numpy.random.Generator, optional
-        Source of the reorderings, ``numpy.random.default_rng(rng)``. The same one gives
-        the same bits for any number of threads.
+        Reorderings to use instead of random ones. Each row holds 0, 1, ..., n+m−1 in some order,
+        and its first n entries form the x group. Rows of x come first in the pool. The draws
+        ``rng.permutation(n + m)`` reproduce a result exactly.
+    {rng}
+        Equal seeds give equal bits, for any number of threads.
     nan_policy, n_threads, progress
         As in `mmd2`.
 
@@ -137,9 +136,10 @@ def mmd_test(
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773. B. Phipson, G. K. Smyth, "Permutation p-values should
-    never be zero", Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
+    {gretton_2012}
+
+    B. Phipson, G. K. Smyth, "Permutation p-values should never be zero", Stat. Appl. Genet. Mol.
+    Biol. 9 (2010) 39.
 
     Examples
     --------
@@ -183,8 +183,7 @@ def _splittings(
     """
     Return labels (1 + B, N) and diagonal terms (n_outputs, 1 + B, 3).
 
-    Row 0 is the split as observed, so that it is computed just like all others. One
-    ordering is held at a time.
+    Row 0 is the observed split, which is computed like the others. One ordering is held at a time.
     """
     labels = np.zeros((1 + n_resamples, len(pooled)), dtype=np.uint8)
     terms = np.zeros((kernels.n_outputs, 1 + n_resamples, 3))

@@ -1,4 +1,4 @@
-"""The MMD penalty of Wasserstein auto-encoders."""
+"""Compute the MMD penalty of Wasserstein auto-encoders."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ def wae_mmd(
     progress: object = None,
 ) -> float | QuantizedEstimate:
     """
-    Compute the MMD penalty of Wasserstein auto-encoders between codes and draws of the prior.
+    Compute the MMD penalty of Wasserstein auto-encoders between latents and draws from the prior.
 
-    It is the unbiased `mmd2` of the kernel that `wae_kernel` returns: sums over distinct pairs
-    within each sample, divided by n(n−1), less 2/n² times the sum over all pairs between them. It
-    may be negative. The paper has as many draws as codes; other numbers are accepted, with m(m−1)
-    and 2/(nm) in their places.
+    It is the unbiased `mmd2` with the kernel of `wae_kernel`, and may be negative. The sums over
+    distinct pairs within each sample are divided by n(n−1). From these it takes 2/n² times the sum
+    over all pairs between the samples. The paper has n draws. With m draws, m(m−1) and 2/(nm) take
+    the places of n(n−1) and 2/n².
 
-    d is the size of one code, all its axes together: codes of shape (batch, channels, length) are
-    points of channels × length dimensions, twice as many if complex. Taking one penalty per channel
-    and adding them up is something else, blind to how channels depend on each other.
+    Latents of shape (batch, channels, length) are points of d = channels × length dimensions, twice
+    as many if complex. A sum of one penalty per channel is something else, and blind to how
+    channels depend on each other.
 
-    For gradients take ``mmd2_and_grad(z, z_prior, wae_kernel(z, z_prior, …))``, which holds the
-    bandwidth constant.
+    ``mmd2_and_grad(z, z_prior, wae_kernel(z, z_prior, …))`` gives gradients for a constant
+    bandwidth.
 
     Parameters
     ----------
     z, z_prior : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Codes, and draws of the prior, as in `mmd2`; at least two of each. float32 stays float32.
+        Latents and draws from the prior, as in `mmd2`, at least two of each.
     kernel, prior, sigma2_p, n_threads
         As in `wae_kernel`.
     progress : bool or callable, optional
@@ -85,9 +85,9 @@ def wae_mmd(
     Returns
     -------
     float
-        MMD², without unit. For ``kernel="imq"`` it is a sum over 7 kernels, not their mean. For
-        quantised samples a `QuantizedEstimate`, as in `mmd2`; the bandwidth of ``kernel="rbf"`` is
-        that of the quantised rows.
+        MMD², without unit. For ``kernel="imq"`` it is a sum over 7 kernels, not their mean.
+        Quantised samples give a `QuantizedEstimate`, as in `mmd2`, and the bandwidth of
+        ``kernel="rbf"`` is that of the quantised rows.
 
     Raises
     ------
@@ -107,11 +107,11 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
-    codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
+    latents, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     chosen = wae_kernel(
-        codes, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p, n_threads=n_threads
+        latents, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p, n_threads=n_threads
     )
-    return mmd2(codes, draws, chosen, n_threads=n_threads, progress=progress)
+    return mmd2(latents, draws, chosen, n_threads=n_threads, progress=progress)
 
 
 @documented
@@ -125,24 +125,24 @@ def wae_kernel(
     n_threads: int | None = None,
 ) -> Kernel:
     """
-    Return the kernel of `wae_mmd` for these codes and draws of the prior.
+    Return the kernel of `wae_mmd` for these latents and draws from the prior.
 
     - ``"imq"``: Σ C/(C + ‖·‖²) over s = 0.1, 0.2, 0.5, 1, 2, 5, 10, with C = 2 d σ²_p s for a
       normal prior, 2 s on the unit sphere and d s for a uniform one. It depends on d alone.
-    - ``"rbf"``: exp(−‖·‖²/(2σ²)), that is `RBF` of bandwidth σ. σ² is the sum of two order
-      statistics of squared distances: the n(n−1)/2-th largest of all n² from a code to a draw, and
-      the n(n−1)/2-th largest of all n² from a code to a code, the n zeros of a code to itself
-      included. (If there are m ≠ n draws, the ⌊n(m−1)/2⌋-th largest of nm in the former.) They
-      are found exactly, in O(n + m) memory. `prior` and `sigma2_p` have no part in it.
+    - ``"rbf"``: exp(−‖·‖²/(2σ²)), that is `RBF` with bandwidth σ. `prior` and `sigma2_p` are not
+      used. σ² is the sum of two squared distances, found exactly in O(n + m) memory. One is the
+      n(n−1)/2-th largest of all n² between latents and draws. The other is the n(n−1)/2-th largest
+      of all n² between latents, with the n zeros of a latent to itself. With m draws, the former is
+      the ⌊n(m−1)/2⌋-th largest of nm.
 
     Parameters
     ----------
     z, z_prior : array_like or QuantizedRows, shapes (n, ...) and (m, ...)
-        Codes, and draws of the prior, as in `wae_mmd`.
+        Latents and draws from the prior, as in `wae_mmd`.
     kernel : {"imq", "rbf"}, default "imq"
         See above.
     prior : {"normal", "sphere", "uniform"}, default "normal"
-        The prior z_prior was drawn from.
+        Prior from which z_prior was drawn.
     sigma2_p : float, default 1.0
         σ²_p > 0, the variance of each coordinate of a normal prior, in squared units of z.
     {n_threads}
@@ -150,7 +150,7 @@ def wae_kernel(
     Returns
     -------
     Kernel
-        In numbers: it does not change with z any more.
+        Kernel whose parameters are numbers, which no longer change with z.
 
     Raises
     ------
@@ -158,10 +158,6 @@ def wae_kernel(
         If an argument is invalid, or the bandwidth of ``kernel="rbf"`` is zero.
     OverflowError
         If squared distances are too large for float64.
-
-    References
-    ----------
-    As for `wae_mmd`.
 
     Examples
     --------
@@ -174,46 +170,25 @@ def wae_kernel(
     form = _inputs.choice(kernel, _WAE_KERNELS, "kernel")
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
-    codes, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
+    latents, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     threads = _inputs.threads(n_threads)
     if form == "rbf":
-        return RBF(float(wae_bandwidths(codes, draws, 1, threads)[0]))
-    d = codes.shape[1]
+        return RBF(float(wae_bandwidths(latents, draws, 1, threads)[0]))
+    d = latents.shape[1]
     base = {"normal": 2.0 * d * variance, "sphere": 2.0, "uniform": float(d)}[name]
     return Sum([InverseMultiquadric(base * scale) for scale in _SCALES])
 
 
-def wae_bandwidths(codes: Sample, draws: Sample, items: int, n_threads: int) -> Values:
-    """
-    Find the bandwidths of ``wae_kernel(kernel="rbf")`` for stacks of codes and draws.
-
-    Parameters
-    ----------
-    codes, draws : ndarray, shapes (items n, d) and (items m, d); or QuantizedRows
-        Checked samples, item after item.
-    items : int
-        1 if quantised.
-    n_threads : int
-        0 is the default.
-
-    Returns
-    -------
-    ndarray of float64, shape (items,)
-        σ.
-
-    Raises
-    ------
-    ValueError, OverflowError
-        If one of them is zero, or squared distances overflow.
-    """
-    n, m = len(codes) // items, len(draws) // items
-    ranked = partial(backend.current().ranked_distances, codes)
-    # Of the n² from code to code, every pair comes twice, and after all of them the n zeros.
-    of_codes = ranked(None, items, "euclidean", n * (n - 1) // 4, n_threads, None)
+def wae_bandwidths(latents: Sample, draws: Sample, items: int, n_threads: int) -> Values:
+    """Return the bandwidth of ``wae_kernel(kernel="rbf")`` for each item of a stack."""
+    n, m = len(latents) // items, len(draws) // items
+    ranked = partial(backend.current().ranked_distances, latents)
+    # Among the n² distances between latents every pair comes twice, and the n zeros come last.
+    within = ranked(None, items, "euclidean", n * (n - 1) // 4, n_threads, None)
     rank = n * m - n * (m - 1) // 2
-    of_draws = ranked(draws, items, "euclidean", rank, n_threads, None)
+    between = ranked(draws, items, "euclidean", rank, n_threads, None)
     with np.errstate(over="ignore"):
-        squares = of_codes**2 + of_draws**2
+        squares = within**2 + between**2
     if not np.isfinite(squares).all():
         raise OverflowError("squared distances overflow; scale the data")
     if not squares.all():

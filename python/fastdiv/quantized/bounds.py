@@ -1,9 +1,9 @@
 """
-How far quantisation can move an MMD²: a bound from the scales of the rows, in O(n).
+Bound the change of an MMD² by quantisation, from the scales of the rows in O(n).
 
-Every entry of row i was moved by at most sᵢ/2, so the row by δᵢ = sᵢ√d/2 in the Euclidean norm
-and by sᵢd/2 in the L1 norm. For every kernel, |k(x, y) − k(x̂, ŷ)| is then at most a bilinear form
-a(x̂)ᵀ M a(ŷ) of a few numbers a per row, whose mean over all pairs needs only the sums of a.
+Quantisation moved every entry of row i by at most sᵢ/2. The row moved by at most δᵢ = sᵢ√d/2 in the
+Euclidean norm and sᵢd/2 in the L1 norm. For every kernel, |k(x, y) − k(x̂, ŷ)| is then at most a
+bilinear form a(x̂)ᵀ M a(ŷ) of a few numbers a per row. Its mean over all pairs needs only sums of a.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from fastdiv.kernels import Callback, Kernel, Term
 from fastdiv.quantized.norms import norms
 
 _ROUNDING = 1 + 1e-9
-"""Covers the rounding of the sums here, and of x/s in float64 before it became an integer."""
+"""Factor that covers the rounding of the sums here, and of x/s before it became an integer."""
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
 
 
 def _rational_quadratic(alpha: float, sigma: float) -> float:
+    """Return the largest |dk/dr| of `RationalQuadratic`."""
     # u (1 + u²/2α)^−(α+1) / σ is largest at u² = 2α/(2α+1).
     steepest = math.sqrt(2 * alpha / (2 * alpha + 1))
     return steepest * math.exp(-(alpha + 1) * math.log1p(1 / (2 * alpha + 1))) / sigma
@@ -42,23 +43,23 @@ STEEPEST: dict[str, Callable[..., float]] = {
     "rational_quadratic": _rational_quadratic,
     "imq": lambda c: 3 * math.sqrt(3) / (8 * math.sqrt(c)),
 }
-"""Largest |dk/dr| of the kernels with values in (0, 1], or 1 less, that see only a distance r."""
+"""Largest |dk/dr| of kernels of a distance r with values in (0, 1], or in (−1, 0]."""
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedEstimate:
     """
-    A statistic of quantised samples, and how far quantisation may have moved it.
+    A statistic of quantised samples, and a bound of its change by quantisation.
 
     Attributes
     ----------
     value : float, or ndarray of float64
-        The statistic of the rows as quantised. Where it is one number, ``float(estimate)`` is this
-        number, to compare or to compute with, and ``f"{estimate:.3f}"`` prints it.
+        Statistic of the quantised rows. If it is one number, ``float(estimate)`` returns it and
+        ``f"{estimate:.3f}"`` prints it.
     bound : float, or ndarray of float64
-        The statistic of the rows before quantisation is within this of the value, provided that
-        no entry of a row was moved by more than half its scale, as `quantize_rows` promises.
-        Rounding in the computation itself is not part of it. Infinite for a `Callback`.
+        Largest distance of the value to the statistic of the rows before quantisation, without the
+        rounding of the computation itself. It holds if no entry of a row was moved by more than
+        half its scale, as `quantize_rows` promises. Infinite for a `Callback`.
 
     Examples
     --------
@@ -97,42 +98,22 @@ def bounds(
     x_weights: Values | None,
     y_weights: Values | None,
 ) -> Values:
-    """
-    Bound the change of MMD² by quantisation.
+    """Bound the change of MMD² by quantisation, for each kernel; infinite for a `Callback`."""
 
-    Parameters
-    ----------
-    kernels : sequence of Kernel
-        Without open defaults.
-    x, y : QuantizedRows, shapes (n, d) and (m, d)
-        Samples.
-    estimator : {"unbiased", "biased", "paired"}
-        See `fastdiv.mmd2`.
-    counts : ndarray of float64, shape (3,)
-        What the sums within x, within y and between them are divided by.
-    x_weights, y_weights : ndarrays of float64, shapes (n,) and (m,), or None
-        Of the rows; None stands for 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (len(kernels),)
-        In the units of the kernels; infinite for a `Callback`.
-    """
-
-    def of_parts(kernel: Kernel) -> Iterator[float]:
+    def part_bounds(kernel: Kernel) -> Iterator[float]:
         for weight, part in kernel._parts():
             if isinstance(part, Callback):
                 yield math.inf
                 continue
             term = part._term()
-            of_x, of_y = (
-                _of_rows(term, rows) * (1.0 if w is None else w[:, None])
+            x_factors, y_factors = (
+                _row_factors(term, rows) * (1.0 if w is None else w[:, None])
                 for rows, w in ((x, x_weights), (y, y_weights))
             )
-            yield abs(weight * term.factor) * _bound(term, of_x, of_y, estimator, counts)
+            yield abs(weight * term.factor) * _bound(term, x_factors, y_factors, estimator, counts)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        totals = np.array([sum(of_parts(kernel)) for kernel in kernels])
+        totals = np.array([sum(part_bounds(kernel)) for kernel in kernels])
     return np.where(np.isnan(totals), np.inf, _ROUNDING * totals)
 
 
@@ -140,53 +121,42 @@ def biased_rbf_bound(
     value: float, samples: Iterable[QuantizedRows], sigma: float, unit: bool
 ) -> float:
     """
-    Bound the change of a biased MMD² of `RBF` by quantisation, where it is far below 1.
+    Bound the change by quantisation of a biased MMD² of `RBF` that is far below 1.
 
-    MMD is a distance between the means of x and y in feature space, and moves by at most the means
-    ε of the distances √(2 − 2k(x, x̂)) that the rows have moved there. So MMD² moves by at most
-    ε (2 MMD + ε): less than `bounds` knows, which does not look at MMD.
+    MMD is a distance between the means of x and y in feature space. It moves by at most ε, the sum
+    of the mean distances √(2 − 2k(x, x̂)) by which the rows moved there. So MMD² moves by at most
+    ε (2 MMD + ε), which is less than `bounds` gives without looking at MMD.
 
-    Parameters
-    ----------
-    value : float
-        The MMD².
-    samples : iterable of two QuantizedRows
-        x and y, before they were normalised.
-    sigma : float
-        Bandwidth.
-    unit : bool
-        Whether the rows were divided by their lengths, which must not be 0. A row x̂, at most δ away
-        from x, has then moved by at most 2δ/(‖x‖ + ‖x̂‖) (C. F. Dunkl, K. S. Williams, "A simple
-        norm inequality", Am. Math. Mon. 71 (1964) 53–54, where the norm is Euclidean), and by 2.
-
-    Returns
-    -------
-    float
-        As MMD², without unit.
+    With `unit` the rows are divided by their lengths, which must not be 0. A row x̂ that is at most
+    δ away from x then moves by at most 2δ/(‖x‖ + ‖x̂‖), and by at most 2 (C. F. Dunkl, K. S.
+    Williams, "A simple norm inequality", Am. Math. Mon. 71 (1964) 53–54).
     """
     epsilon = 0.0
     for x in samples:
         moved = 0.5 * math.sqrt(x.shape[1]) * x.scale.astype(np.float64)
         if unit:
-            least = 2.0 * norms(x) - moved  # of ‖x‖ + ‖x̂‖
+            least = 2.0 * norms(x) - moved  # the least ‖x‖ + ‖x̂‖
             moved = np.where(least > moved, 2.0 * moved / np.where(least > moved, least, 1.0), 2.0)
         epsilon += float(np.sqrt(-2.0 * np.expm1(-0.5 * (moved / sigma) ** 2)).mean())
     return _ROUNDING * epsilon * (2.0 * math.sqrt(max(value, 0.0)) + epsilon)
 
 
-def _bound(term: Term, of_x: Values, of_y: Values, estimator: str, counts: Values) -> float:
+def _bound(
+    term: Term, x_factors: Values, y_factors: Values, estimator: str, counts: Values
+) -> float:
+    """Bound the change of MMD² of one term."""
     form = _form(term)
     most = 1.0 if term.name in STEEPEST else math.inf
     sums = []
-    for a in (of_x, of_y):
+    for a in (x_factors, y_factors):
         total = _all_pairs(a, form, a)
-        # k(x, x) does not move where it sees distances only.
+        # k(x, x) of a distance does not move.
         if estimator != "biased" or term.base != "dot":
             total -= _same_index(a, form, a)
         sums.append(total)
-    between = _all_pairs(of_x, form, of_y)
+    between = _all_pairs(x_factors, form, y_factors)
     if estimator == "paired":
-        between -= _same_index(of_x, form, of_y)
+        between -= _same_index(x_factors, form, y_factors)
     xx, yy, xy = map(float, counts)
     return sum(
         min(total / count, most)
@@ -195,19 +165,21 @@ def _bound(term: Term, of_x: Values, of_y: Values, estimator: str, counts: Value
 
 
 def _all_pairs(a: Values, form: Values, b: Values) -> float:
+    """Sum the bilinear form over all pairs."""
     return float(a.sum(axis=0) @ form @ b.sum(axis=0))
 
 
 def _same_index(a: Values, form: Values, b: Values) -> float:
+    """Sum the bilinear form over the pairs (i, i)."""
     return float(((a @ form) * b).sum())
 
 
 def _form(term: Term) -> Values:
-    """Return M for the numbers of `_of_rows`."""
+    """Return the matrix M of the bilinear form, for the `_row_factors`."""
     if term.base == "dot":
         degree, gamma, coef0 = _polynomial(term)
         k = np.arange(degree + 1)
-        choose = np.array([float(math.comb(degree, each)) for each in k])
+        choose = np.array([float(math.comb(degree, power)) for power in k])
         coefficients = choose * np.float64(gamma) ** k * np.float64(coef0) ** (degree - k)
         return np.diag(np.concatenate((coefficients, -coefficients)))
     if term.name == "energy":
@@ -216,17 +188,18 @@ def _form(term: Term) -> Values:
     return STEEPEST[term.name](*term.params) * np.fliplr(np.eye(2))
 
 
-def _of_rows(term: Term, x: QuantizedRows) -> Values:
+def _row_factors(term: Term, x: QuantizedRows) -> Values:
     """
-    Return a, one row per row of x, with δ how far the row may have moved and ĥ its norm now.
+    Return the numbers a of each row of x, which may have moved by δ and has the norm ĥ now.
 
-    - A distance r moves by at most δᵢ + δⱼ, and a kernel of it by its largest slope times that:
-      a = (1, δ).
-    - r^β for β ≤ 1 moves by at most (δᵢ + δⱼ)^β ≤ δᵢ^β + δⱼ^β: a = (1, δ^β). For β > 1 by at most
-      β max(r, r̂)^(β−1) (δᵢ + δⱼ), and both distances are at most hᵢ + hⱼ with h = ĥ + δ, whose
-      power is at most the sum of powers: a = (1, δ, h^(β−1), δ h^(β−1)).
-    - x·y moves by at most hᵢhⱼ − ĥᵢĥⱼ, and (x·y)^k by (hᵢhⱼ)^k − (ĥᵢĥⱼ)^k: a holds the powers
-      of h and of ĥ.
+    - A distance r moves by at most δᵢ + δⱼ, and a kernel of it by its largest slope times that.
+      So a = (1, δ).
+    - r^β with β ≤ 1 moves by at most (δᵢ + δⱼ)^β ≤ δᵢ^β + δⱼ^β. So a = (1, δ^β).
+    - r^β with β > 1 moves by at most β max(r, r̂)^(β−1) (δᵢ + δⱼ). Both distances are at most
+      hᵢ + hⱼ with h = ĥ + δ, whose power is at most the sum of powers. So
+      a = (1, δ, h^(β−1), δ h^(β−1)).
+    - x·y moves by at most hᵢhⱼ − ĥᵢĥⱼ, and (x·y)^k by (hᵢhⱼ)^k − (ĥᵢĥⱼ)^k. So a holds the
+      powers of h and of ĥ.
     """
     d = x.shape[1]
     half = 0.5 * x.scale.astype(np.float64)
@@ -235,8 +208,8 @@ def _of_rows(term: Term, x: QuantizedRows) -> Values:
     one = np.ones(len(x))
     if term.base == "dot":
         powers = np.arange(_polynomial(term)[0] + 1)
-        now = norms(x)[:, None]
-        return np.hstack(((now + moved[:, None]) ** powers, now**powers))
+        norm = norms(x)[:, None]
+        return np.hstack(((norm + moved[:, None]) ** powers, norm**powers))
     if term.name == "energy":
         (exponent,) = term.params
         if exponent > 1:
@@ -247,6 +220,7 @@ def _of_rows(term: Term, x: QuantizedRows) -> Values:
 
 
 def _polynomial(term: Term) -> tuple[int, float, float]:
+    """Return degree, gamma and coef0 of a kernel of an inner product."""
     if term.name == "linear":
         return 1, 1.0, 0.0
     degree, gamma, coef0 = term.params

@@ -1,4 +1,4 @@
-"""Norms of quantised rows."""
+"""Compute norms of quantised rows."""
 
 from __future__ import annotations
 
@@ -12,36 +12,12 @@ from fastdiv._engine.types import Values
 
 
 def absolute_sums(x: QuantizedRows) -> Values:
-    """
-    Sum |q − z| over each row.
-
-    Parameters
-    ----------
-    x : QuantizedRows, shape (n, d)
-        Sample.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Exact integers.
-    """
+    """Sum |q − z| over each row, exactly."""
     return np.concatenate([np.abs(block).sum(axis=1) for block in _steps(x)])
 
 
 def norms(x: QuantizedRows) -> Values:
-    """
-    Compute the Euclidean norm of each row.
-
-    Parameters
-    ----------
-    x : QuantizedRows, shape (n, d)
-        Sample.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        In the units of the data.
-    """
+    """Compute the Euclidean norm of each row, in the units of the data."""
     squares = np.concatenate([np.square(block).sum(axis=1) for block in _steps(x)])
     return np.asarray(x.scale * np.sqrt(squares))
 

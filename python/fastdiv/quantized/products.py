@@ -1,4 +1,4 @@
-"""Products of rows with quantised weights, in integers."""
+"""Multiply rows by quantised weights, in integers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLOAT32 = np.finfo(np.float32)
 
 class HybridProduct(NamedTuple):
     """
-    A product computed in integers, and how far off it may be.
+    A product computed in integers, and a bound of its error.
 
     Attributes
     ----------
@@ -45,23 +45,22 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
     """
     Multiply floating-point rows by quantised weights, x Wᵀ, in integer arithmetic.
 
-    The rows of x are quantised on the fly, symmetrically; the entry of row i of x and row j of W
-    is sᵢ tⱼ (qᵢ · pⱼ), an exact integer product rescaled to float32 by the scales s of x and t
-    of W: no scale of the output is needed.
+    The rows of x are quantised on the fly, symmetrically. The entry of row i of x and row j of W is
+    sᵢ tⱼ (qᵢ · pⱼ), an exact integer product. The scales s of x and t of W rescale it to float32.
 
-    Every entry comes with a certified bound of its distance to the product of x with the weights
-    *before* their quantisation, provided that this moved none of them by more than t/2
-    (`quantize_rows` does not). With K features and the quantised rows x̂ = s q and ŵ = t p,
+    The bound of an entry is the largest distance to the product of x with the weights *before*
+    quantisation. It holds if quantisation moved no weight by more than t/2, as `quantize_rows`
+    promises. With K features and the quantised rows x̂ = s q and ŵ = t p,
 
-        |x·w − x̂·ŵ| ≤ (s/2) ‖ŵ‖₁ + (t/2) ‖x̂‖₁ + K s t / 4,
+        |x·w − x̂·ŵ| ≤ (s/2) ‖ŵ‖₁ + (t/2) ‖x̂‖₁ + K s t / 4.
 
-    because x = x̂ + e and w = ŵ + f with |e| ≤ s/2 and |f| ≤ t/2, so the difference is
-    e·ŵ + x̂·f + e·f. The bound covers the rounding of the result to float32 too.
+    The reason is that x = x̂ + e and w = ŵ + f with |e| ≤ s/2 and |f| ≤ t/2, so the difference is
+    e·ŵ + x̂·f + e·f. The bound also covers the rounding of the result to float32.
 
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Activations; trailing axes are flattened to K features.
+        Activations. Trailing axes are flattened to K features.
     weights : QuantizedRows, shape (m, K)
         W, one row per output, with or without zero points.
     {n_threads}
@@ -121,10 +120,9 @@ def _product_bound(
     """
     Bound the error of each product, from above also in its last bit.
 
-    In integers: (s/2) t‖p‖₁ + (t/2) s‖q‖₁ + K s t / 4 = s t (‖p‖₁ + ‖q‖₁ + K/2) / 2. The
-    quotients x/s are rounded before they become integers and the scale of a row to float32, so
-    |e| may exceed s/2 by some ε s of float64; rounding the value to float32 moves it by ε/2 of
-    float32, or by half the least number where it is subnormal.
+    In integers the bound is (s/2) t‖p‖₁ + (t/2) s‖q‖₁ + K s t / 4 = s t (‖p‖₁ + ‖q‖₁ + K/2) / 2.
+    The quotients x/s and the scales are rounded too, so |e| may exceed s/2 by some ε s of float64.
+    Rounding the value to float32 moves it by ε/2 of float32, or by half the least subnormal number.
     """
     s, t = (0.5 * (1 + 1e-9)) * x.scale.astype(np.float64), weights.scale.astype(np.float64)
     left = np.column_stack((s * (absolute_sums(x) + 0.5 * x.shape[1]), s))

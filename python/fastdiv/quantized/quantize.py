@@ -1,4 +1,4 @@
-"""Rows quantised to int8."""
+"""Quantise rows to int8."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     """
     Quantise every row of a sample to int8.
 
-    Symmetric: q = x/s, rounded half away from zero and clamped to ±127, with s = max|x|/127 of
-    the row. Asymmetric: q = x/s + z, rounded and clamped to −128 … 127, where the range of the row,
-    extended to hold 0, is divided into 255 steps s, and z stands for 0; this is finer where a
-    row's values lie mostly on one side of 0. A row of zeros has s = 1. No value moves by more
-    than s/2. Beyond the result a few hundred KiB are used.
+    - Symmetric: q = x/s, rounded half away from zero and clamped to ±127, with s = max|x|/127 of
+      the row.
+    - Asymmetric: q = x/s + z, rounded and clamped to −128 … 127. The range of the row, extended to
+      hold 0, is divided into 255 steps s, and z stands for 0. This is finer if a row's values lie
+      mostly on one side of 0.
+
+    A row of zeros has s = 1. No value moves by more than s/2. Beyond the result a few hundred KiB
+    are used.
 
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Sample; trailing axes are flattened to d features.
+        Sample. Trailing axes are flattened to d features.
     symmetric : bool, default True
         Whether to do without zero points.
 
@@ -41,8 +44,8 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, x holds NaN or infinite values, or values too large
-        for a float32 scale.
+        If an argument is invalid, or x holds NaN, infinite values, or values too large for a
+        float32 scale.
 
     References
     ----------
@@ -69,6 +72,7 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
 
 
 def _symmetric(a: Matrix) -> QuantizedRows:
+    """Quantise rows without zero points."""
     values, scale = np.empty(a.shape, np.int8), np.empty(len(a), np.float32)
     for rows, block in _blocks(a):
         scale[rows] = _scales(np.abs(block).max(axis=1), 127)
@@ -78,6 +82,7 @@ def _symmetric(a: Matrix) -> QuantizedRows:
 
 
 def _asymmetric(a: Matrix) -> QuantizedRows:
+    """Quantise rows with zero points."""
     values, scale = np.empty(a.shape, np.int8), np.empty(len(a), np.float32)
     zero = np.empty(len(a), np.int8)
     for rows, block in _blocks(a):
@@ -85,9 +90,11 @@ def _asymmetric(a: Matrix) -> QuantizedRows:
         with np.errstate(over="ignore"):
             reach = high - low
         scale[rows] = _scales(reach, 255)
-        # 255 steps have to hold the range, or its end would move by more than half a step.
-        short = scale[rows] * 255.0 < reach
-        scale[rows] = np.where(short, np.nextafter(scale[rows], np.float32(np.inf)), scale[rows])
+        # 255 steps must hold the range, or its end would move by more than half a step.
+        too_small = scale[rows] * 255.0 < reach
+        scale[rows] = np.where(
+            too_small, np.nextafter(scale[rows], np.float32(np.inf)), scale[rows]
+        )
         zero_point = _half_away(-low / scale[rows]) - 128
         zero[rows] = zero_point
         block /= scale[rows, None]
@@ -102,6 +109,7 @@ def _blocks(a: Matrix) -> Iterator[tuple[slice, Values]]:
 
 
 def _scales(reach: Values, steps: int) -> NDArray[np.float32]:
+    """Divide the ranges of rows into steps; return 1 for rows of zeros."""
     scale = np.where(reach > 0, np.maximum(reach / steps, _FLOAT32.tiny), 1.0)
     if (scale > 0.999 * _FLOAT32.max).any():
         raise ValueError("x holds values too large for a float32 scale; scale the data")
@@ -109,6 +117,7 @@ def _scales(reach: Values, steps: int) -> NDArray[np.float32]:
 
 
 def _half_away(a: Values) -> Values:
+    """Round to integers, halves away from zero."""
     size = np.abs(a)
     whole = np.floor(size)
     return np.asarray(np.copysign(whole + (size - whole >= 0.5), a))
