@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, Energy, Laplacian, Linear, Matern, Polynomial, RationalQuadratic, Sum
-from fastdiv._engine import backend as _backend
+from fastdiv._engine import backend
 from fastdiv.frameworks import batches
 from fastdiv.frameworks import calls as _frameworks
 
@@ -154,20 +154,20 @@ def test_kl_flow(rng, reduce, items, calls):
 class Counting:
     """A backend that counts the calls of every function."""
 
-    def __init__(self, backend):
-        self._backend, self.calls = backend, {}
+    def __init__(self, engine):
+        self._engine, self.calls = engine, {}
 
     def __getattr__(self, name):
         def call(*args):
             self.calls[name] = self.calls.get(name, 0) + 1
-            return getattr(self._backend, name)(*args)
+            return getattr(self._engine, name)(*args)
 
         return call
 
 
 def test_the_pairs_of_all_items_are_one_call(rng, monkeypatch):
-    counting = Counting(_backend.current())
-    monkeypatch.setattr(_backend, "current", lambda: counting)
+    counting = Counting(backend.current())
+    monkeypatch.setattr(backend, "current", lambda: counting)
     arrays = samples(rng, (50,), 8, 9, np.float64)
     evaluate("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"))
     assert counting.calls.pop("paired_values") == 2

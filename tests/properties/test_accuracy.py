@@ -12,7 +12,7 @@ from cases import each_dtype
 
 import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, median_distance, mmd2
-from fastdiv._engine import backend as _backend
+from fastdiv._engine import backend
 from fastdiv.kernels import FORMULAS, lower
 from fastdiv.mmd.cmmd import RBFLessOne
 
@@ -119,13 +119,13 @@ def test_kernel_sums(case, name, dtype):
         xx, yy, xy = (exact_values(kernel, a, b) for a, b in ((x, x), (y, y), (x, y)))
         np.fill_diagonal(xx, 0)
         np.fill_diagonal(yy, 0)
-        backend = _backend.current()
+        engine = backend.current()
 
-        got = backend.pair_sums(x, y, lowered.groups, 1, 0, None)[0]
+        got = engine.pair_sums(x, y, lowered.groups, 1, 0, None)[0]
         expected = np.array([k.sum() for k in (xx, yy, xy)])
         within(got, expected, np.array([np.abs(k).sum() for k in (xx, yy, xy)]), dtype)
 
-        got = backend.quad_forms(x, labels, lowered.groups, 1, 0, None)[0]
+        got = engine.quad_forms(x, labels, lowered.groups, 1, 0, None)[0]
         z = labels.astype(np.longdouble)
         for triple, one in zip(got, z, strict=True):
             sums = [one @ xx @ one, (1 - one) @ xx @ (1 - one), one @ xx @ (1 - one)]
@@ -133,11 +133,11 @@ def test_kernel_sums(case, name, dtype):
 
         direct = exact_values(kernel, x, y, for_mmd=False) if name == "linear" else xy
         groups = lower([kernel], for_mmd=False).groups
-        got = backend.row_sums(x, y, None, groups, 1, 0, None)[0]
+        got = engine.row_sums(x, y, None, groups, 1, 0, None)[0]
         rows = np.abs(direct).sum(axis=1)
         within(got, direct.sum(axis=1), rows + rows.mean(), dtype)
 
-        got = backend.paired_values(x[:M], y, groups, 1, 0)[0]
+        got = engine.paired_values(x[:M], y, groups, 1, 0)[0]
         pairs = np.diagonal(direct[:M])
         within(got, pairs, np.abs(pairs) + np.abs(direct).mean(), dtype)
 
@@ -210,7 +210,7 @@ def test_outliers(change, kernel, dtype):
     z = z.astype(dtype)
     x, y = z[:N], z[N:]
     groups = lower([kernel], for_mmd=False).groups
-    backend = _backend.current()
+    engine = backend.current()
 
     def check(got, values, axis):
         expected, bound = values.sum(axis=axis), np.abs(values).sum(axis=axis)
@@ -224,20 +224,20 @@ def test_outliers(change, kernel, dtype):
         return values
 
     with np.errstate(over="ignore", invalid="ignore"):
-        got = backend.pair_sums(x, y, groups, 1, 0, None)[0]
+        got = engine.pair_sums(x, y, groups, 1, 0, None)[0]
         between = exact_values(kernel, x, y, for_mmd=False)
         for one, values in zip(got, (off_diagonal(x), off_diagonal(y), between), strict=True):
             check(one[None], values[None], axis=(1, 2))
 
-        got = backend.row_sums(x, y, None, groups, 1, 0, None)[0]
+        got = engine.row_sums(x, y, None, groups, 1, 0, None)[0]
         check(got, between, axis=1)
 
-        got = backend.paired_values(x[:M], y, groups, 1, 0)[0]
+        got = engine.paired_values(x[:M], y, groups, 1, 0)[0]
         check(got, np.diagonal(between[:M])[:, None], axis=1)
 
         labels = np.arange(N + M) < N
         pooled = off_diagonal(z)
-        got = backend.quad_forms(z, labels[None].astype(np.uint8), groups, 1, 0, None)[0, 0]
+        got = engine.quad_forms(z, labels[None].astype(np.uint8), groups, 1, 0, None)[0, 0]
         bound = np.abs(pooled).sum()
         expected = [pooled[:N, :N].sum(), pooled[N:, N:].sum(), pooled[:N, N:].sum()]
         if bound < 1e300:
@@ -269,7 +269,7 @@ def test_all_rows_far_apart(dtype):
         kernel = RBF(1 / np.sqrt(-np.log(kernel_value)))
         groups = lower([kernel], for_mmd=True).groups
         labels = (np.arange(150) < 70)[None].astype(np.uint8)
-        got = _backend.current().quad_forms(z, labels, groups, 1, 0, None)[0, 0]
+        got = backend.current().quad_forms(z, labels, groups, 1, 0, None)[0, 0]
         pairs = np.array([70 * 69, 80 * 79, 70 * 80])
         np.testing.assert_allclose(got, pairs * kernel_value, rtol=RTOL[dtype] * 4)
 
@@ -282,7 +282,7 @@ def test_rational_quadratic_of_large_alpha(alpha, dtype):
         kernel = fd.RationalQuadratic(alpha, bandwidth)
         expected = exact_values(kernel, x, y).sum()
         groups = lower([kernel], for_mmd=True).groups
-        got = _backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
+        got = backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
         within(got, expected, expected, dtype)
         if alpha >= 1e20:
             limit = exact_values(RBF(bandwidth), x, y).sum()
@@ -295,7 +295,7 @@ def test_scaled_features(case, dtype):
     x, y, _ = make(case, dtype)
     kernel = RBF(2.0 * x.astype(np.float64).std(axis=0) + 1e-9)
     groups = lower([kernel], for_mmd=True).groups
-    got = _backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
+    got = backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
     expected = exact_values(kernel, x, y).sum()
     within(got, expected, expected, dtype)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine import backend as _backend
+from fastdiv._engine import backend
 from fastdiv._engine.blocks import DRAWN, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
 from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
@@ -147,7 +147,7 @@ def _codes(labels: object, name: str, n: int, noise_label: object) -> tuple[Code
     ):
         wide = labels.dtype in (np.int32, np.int64)
         numbers: Codes = labels if wide else labels.astype(np.int64)
-        if (_backend.current().first_rows(numbers, most + 1) >= 0).all():
+        if (backend.current().first_rows(numbers, most + 1) >= 0).all():
             return numbers, np.arange(most + 1, dtype=labels.dtype)
     codes, distinct = row_labels.codes(labels, name, n, noise_label)
     return codes.astype(np.int64, copy=False), distinct
@@ -164,7 +164,7 @@ def sums(
     """Do as the backends' `cluster_sums`; an error for data that are not finite or overflow."""
     x, codes, _, weights = clusters
     with np.errstate(over="ignore", invalid="ignore"):
-        out = _backend.current().cluster_sums(
+        out = backend.current().cluster_sums(
             x, codes, weights, centers, offsets, name, n_threads, progress
         )
     if not np.isfinite(out).all():
@@ -189,7 +189,7 @@ def means(
     Seen from one of its own rows, a cluster's squares cancel only if that row is far out; then a
     second pass sees it from the mean. `empty_at`: the centers, where clusters may be empty.
     """
-    rows = _backend.current().first_rows(clusters.codes, len(clusters.labels))
+    rows = backend.current().first_rows(clusters.codes, len(clusters.labels))
     anchors = in_float64(clusters.x[rows])
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
@@ -270,15 +270,15 @@ def _report_part(
 def _pairs_within(
     rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
 ) -> Values:
-    backend, options = _backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
+    engine, options = backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
     other = rows[:1]  # the backends want two samples; one row costs next to nothing
     with np.errstate(over="ignore", invalid="ignore"):
         if weights is None:
-            return backend.pair_sums(rows, other, *options)[:, 0] / 2
+            return engine.pair_sums(rows, other, *options)[:, 0] / 2
         largest = weights.max()
         w = weights / largest
         x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
-        found = backend.weighted_sums(
+        found = engine.weighted_sums(
             x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
         )[0][0]
         of_pairs: Values = found[:, 0] / 2 * largest * largest

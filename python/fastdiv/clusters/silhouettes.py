@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
-from fastdiv._engine import backend as _backend
+from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
@@ -206,9 +206,9 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
             sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
         else:
             groups = metrics.powers(clusters.metric, 1.0)
-            backend = _backend.current()
+            engine = backend.current()
             x = pair_weights.wide_enough(x, w)
-            (sums,) = backend.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
+            (sums,) = engine.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
     own = np.repeat(np.arange(k), sizes), np.arange(n)
@@ -253,7 +253,7 @@ def _squared_sums(
     labels = np.arange(len(sizes))
     clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, w)
     means = labelled_rows.means(clusters, n_threads, progress)
-    sums = _backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
+    sums = backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
     sums *= means.weights[:, None]
     sums += means.wcss[:, None]
     return sums
