@@ -37,9 +37,51 @@ OverflowError
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",
-    "gaussians": """\
+    "raises_invalid": """\
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.""",
+    "between_gaussians": """\
+Parameters
+----------
 p, q : Gaussian
-    As in `kl`.""",
+    As in `kl`.
+
+Returns
+-------
+ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
+    "log_densities": """\
+Parameters
+----------
+x : array_like, shape (..., d)
+    Points. Their leading axes broadcast against the batch shape.
+
+Returns
+-------
+ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``
+    Log densities in nats.
+
+Raises
+------
+TypeError, ValueError
+    If x does not fit or is not finite.
+OverflowError
+    If a log density is too large for float64.""",
+    "number_of_draws": """\
+Parameters
+----------
+n : int
+    Points per distribution, at least 1.
+rng : None, int or numpy.random.Generator, optional
+    Source of randomness.""",
+    "raises_draws": """\
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.
+OverflowError
+    If a draw is too large for the dtype.""",
     "value_per_pair": """\
 ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
     "kappa": """\
@@ -48,11 +90,6 @@ kappa : float
     "alpha": """\
 alpha : float, default 2
     Exponent α > 0.""",
-    "points": """\
-x : array_like, shape (..., d)
-    Points. Their leading axes broadcast against the batch shape.""",
-    "value_per_point": """\
-ndarray of float64, shape ``np.broadcast_shapes(x.shape[:-1], batch_shape)``""",
     "nelson_2017": """\
 K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
 coupling", Physica A 468 (2017) 30–43.""",

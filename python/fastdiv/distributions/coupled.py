@@ -247,21 +247,9 @@ dtype=float64)
         """
         Return the log densities −log Z − (1 + dκ)/(ακ) log(1 + κ m^α).
 
-        Parameters
-        ----------
-        {points}
+        They are −∞ outside the support, which only κ < 0 bounds.
 
-        Returns
-        -------
-        {value_per_point}
-            Log densities in nats. They are −∞ outside the support, which only κ < 0 bounds.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not fit or is not finite.
-        OverflowError
-            If a value is too large for float64.
+        {log_densities}
 
         Examples
         --------
@@ -286,11 +274,7 @@ dtype=float64)
         """
         Draw n points from every distribution.
 
-        Parameters
-        ----------
-        n : int
-            Points per distribution, at least 1.
-        {rng}
+        {number_of_draws}
 
         Returns
         -------
@@ -299,11 +283,8 @@ dtype=float64)
             κ m^α is a ratio of Gamma(d/α) and Gamma(1/(ακ)) variables for κ > 0. |κ| m^α is
             Beta(d/α, (1 + dκ)/(α|κ|) + 1) for κ < 0. m^α/α is Gamma(d/α) for κ = 0.
 
-        Raises
-        ------
-        {invalid}
-        OverflowError
-            If a draw is too large for `dtype`, as happens when κ is some tens or more.
+        {raises_draws}
+            This happens when κ is some tens or more.
 
         Examples
         --------

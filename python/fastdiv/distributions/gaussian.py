@@ -323,21 +323,7 @@ class Gaussian:
         """
         Return the log densities −½ (d log 2π + log|Σ| + (x − mean)ᵀ Σ⁻¹ (x − mean)).
 
-        Parameters
-        ----------
-        {points}
-
-        Returns
-        -------
-        {value_per_point}
-            Log densities in nats.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not fit or is not finite.
-        OverflowError
-            If a log density is too large for float64.
+        {log_densities}
 
         Examples
         --------
@@ -379,22 +365,14 @@ class Gaussian:
         """
         Draw n points from every distribution.
 
-        Parameters
-        ----------
-        n : int
-            Points per distribution, at least 1.
-        {rng}
+        {number_of_draws}
 
         Returns
         -------
         ndarray of `dtype`, shape (n, *batch_shape, d)
             mean + L z, with z standard normal and L the factor of `scale_tril`.
 
-        Raises
-        ------
-        {invalid}
-        OverflowError
-            If a draw is too large for `dtype`.
+        {raises_draws}
 
         Examples
         --------

@@ -116,21 +116,7 @@ class GaussianMixture:
         """
         Return the log densities log Σₐ wₐ N(x; meanₐ, Σₐ), which do not underflow.
 
-        Parameters
-        ----------
-        {points}
-
-        Returns
-        -------
-        {value_per_point}
-            Log densities in nats.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not fit or is not finite.
-        OverflowError
-            If a log density is too large for float64.
+        {log_densities}
 
         Examples
         --------
@@ -148,22 +134,14 @@ class GaussianMixture:
         """
         Draw n points from every mixture.
 
-        Parameters
-        ----------
-        n : int
-            Points per mixture, at least 1.
-        {rng}
+        {number_of_draws}
 
         Returns
         -------
         ndarray of the components' dtype, shape (n, *batch_shape, d)
             Independent draws.
 
-        Raises
-        ------
-        {invalid}
-        OverflowError
-            If a draw is too large for the dtype.
+        {raises_draws}
 
         Examples
         --------

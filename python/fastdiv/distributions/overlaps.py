@@ -34,7 +34,8 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
 
     Parameters
     ----------
-    {gaussians}
+    p, q : Gaussian
+        As in `kl`.
     alpha : float
         Order α > 0. 1 is the Kullback-Leibler divergence.
     n_threads : int, optional
@@ -77,13 +78,7 @@ def bhattacharyya(p: object, q: object) -> Values:
     """
     Compute the Bhattacharyya distance −log ∫ √(p q), half the Rényi divergence of order ½.
 
-    Parameters
-    ----------
-    {gaussians}
-
-    Returns
-    -------
-    {value_per_pair}
+    {between_gaussians}
         Distances in nats, never negative, symmetric in p and q, 0 for padding of p or q.
 
     Raises
@@ -111,18 +106,10 @@ def hellinger(p: object, q: object) -> Values:
     """
     Compute the Hellinger distance H = √(1 − ∫ √(p q)), the square root of `hellinger2`.
 
-    Parameters
-    ----------
-    {gaussians}
-
-    Returns
-    -------
-    {value_per_pair}
+    {between_gaussians}
         Distances between 0 and 1, a metric. 0 for padding of p or q.
 
-    Raises
-    ------
-    {invalid}
+    {raises_invalid}
 
     References
     ----------
@@ -142,18 +129,10 @@ def hellinger2(p: object, q: object) -> Values:
     """
     Compute the squared Hellinger distance H² = 1 − ∫ √(p q).
 
-    Parameters
-    ----------
-    {gaussians}
-
-    Returns
-    -------
-    {value_per_pair}
+    {between_gaussians}
         Squared distances between 0 and 1, 0 for padding of p or q.
 
-    Raises
-    ------
-    {invalid}
+    {raises_invalid}
 
     References
     ----------

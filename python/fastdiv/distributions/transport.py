@@ -27,13 +27,7 @@ def wasserstein2(p: object, q: object) -> Values:
     The Fréchet inception distance of two sets of embeddings x and y is
     ``wasserstein2(fit_gaussian(x), fit_gaussian(y))``. The published code fits with ``ddof=1``.
 
-    Parameters
-    ----------
-    {gaussians}
-
-    Returns
-    -------
-    {value_per_pair}
+    {between_gaussians}
         Squared distances in the squared units of the data, 0 for padding of p or q.
 
     Raises

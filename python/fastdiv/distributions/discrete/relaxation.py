@@ -242,9 +242,7 @@ def gumbel_softmax(
     RelaxedSample
         `sample`, in the shape and dtype of logits, and `vjp(cotangent)`.
 
-    Raises
-    ------
-    {invalid}
+    {raises_invalid}
 
     References
     ----------

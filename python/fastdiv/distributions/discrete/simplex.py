@@ -110,9 +110,7 @@ def project_simplex(v: object) -> Values:
     ndarray of float64, shape (..., d)
         Projections. Each sums to 1 up to rounding.
 
-    Raises
-    ------
-    {invalid}
+    {raises_invalid}
 
     References
     ----------
