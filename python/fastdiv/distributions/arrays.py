@@ -41,6 +41,11 @@ def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Val
     return values
 
 
+def selected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
+    """Set the values of items that are not chosen to 0."""
+    return values if chosen is None else np.where(chosen, values, 0.0)
+
+
 def rounded(values: Values, dtype: np.dtype[Any], name: str) -> Matrix:
     """Convert results to the type of the parameters. Refuse what overflows."""
     with np.errstate(over="ignore"):

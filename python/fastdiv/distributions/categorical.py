@@ -14,7 +14,7 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, distinct, first_index, item
+from fastdiv.distributions.arrays import at, distinct, first_index, item, selected
 
 ILL_DEFINED = (
     "A divergence between a discrete and a continuous distribution, relaxed ones included, is "
@@ -225,7 +225,7 @@ class Categorical:
         rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))
         entries = (*rows, a)
         values = self._log(self.parameter[entries], self._normalisers[rows])
-        return item(values if self.where is None else np.where(self.where[rows], values, 0.0))
+        return item(selected(values, None if self.where is None else self.where[rows]))
 
     def probs(self) -> Matrix:
         """
@@ -338,6 +338,7 @@ def _with_padding(values: Matrix, where: NDArray[np.bool_] | None, uniform: floa
 
 
 def _sum_tolerance(dtype: np.dtype[Any]) -> float:
+    """Return √ε, the largest distance from 1 of a sum of probabilities."""
     return 2.0**-11 if dtype == np.float32 else 2.0**-26
 
 
@@ -348,10 +349,3 @@ def index_blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
     A block has few rows, whatever k. `sample` adds row numbers to running sums, which costs digits.
     """
     return (np.arange(b.start, b.stop) for b in row_blocks(rows, k, COMPUTED, most=4096))
-
-
-def selected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
-    """Set the values of items that are not chosen to 0."""
-    if chosen is not None:
-        values[~chosen] = 0.0
-    return values

@@ -22,6 +22,7 @@ from fastdiv.distributions.arrays import (
     first_index,
     item,
     rounded,
+    selected,
 )
 from fastdiv.distributions.linear_algebra import (
     dense,
@@ -296,10 +297,6 @@ class Gaussian:
             filled.parameter = np.where(chosen[..., None], self.parameter, eye)
         return filled
 
-    def _chosen(self, values: Values) -> Values:
-        """Set the values of padding to 0."""
-        return values if self.where is None else np.where(self.where, values, 0.0)
-
     def entropy(self) -> Values:
         """
         Return the differential entropies ½ d (1 + log 2π) + ½ log|Σ|.
@@ -316,7 +313,7 @@ class Gaussian:
         array([1.418939, 2.112086])
         """
         values = 0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self._filled())
-        return item(self._chosen(values))
+        return item(selected(values, self.where))
 
     @documented
     def log_prob(self, x: object) -> Values:
@@ -358,7 +355,7 @@ class Gaussian:
         with np.errstate(over="ignore", invalid="ignore"):
             z = whiten(filled, points)
             values = -0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(filled)
-        return self._chosen(values)
+        return selected(values, self.where)
 
     @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:

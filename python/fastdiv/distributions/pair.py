@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, blocks, distinct, first_index
+from fastdiv.distributions.arrays import at, blocks, distinct, first_index, selected
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
 
@@ -64,8 +64,7 @@ class Pair:
         with np.errstate(all="ignore"):  # padding may hold anything
             # Convert block by block where there is something to convert.
             values = self.map(compute) if self.common_dtype is None else compute(self)
-        if chosen is not None:
-            values[~chosen] = 0.0
+        values = selected(values, chosen)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -102,8 +101,7 @@ class Pair:
         for rows, index in blocks(self.batch_shape, size):
             p, q = (side[own_index(side, index)]._filled() for side in (self.p, self.q))
             flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
-        values = flat.reshape(self.batch_shape)
-        return values if chosen is None else np.where(chosen, values, 0.0)
+        return selected(flat.reshape(self.batch_shape), chosen)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
         """
