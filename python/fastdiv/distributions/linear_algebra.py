@@ -108,7 +108,7 @@ def matvec(matrices: Values, x: Values) -> Values:
         return (matrices @ x[..., None])[..., 0]
     rows = np.moveaxis(x.reshape(math.prod(extra), *x.shape[len(extra) :]), 0, -2)
     product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
-    return cast(Values, product.reshape(*extra, *product.shape[1:]))
+    return product.reshape(*extra, *product.shape[1:])
 
 
 def _inverse(lower: Values) -> Values:

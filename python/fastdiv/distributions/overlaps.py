@@ -193,7 +193,7 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     l_q, w = factor_and_whitener(q)
     n = w @ (factor(p) - l_q)
     excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
-    overflows = ~np.isfinite(excess).all(axis=(-2, -1), keepdims=True)
+    overflows = np.asarray(~np.isfinite(excess).all(axis=(-2, -1), keepdims=True))
     n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
     e, vectors = np.linalg.eigh(excess)
     log = np.log1p(np.maximum(e, -0.5))
@@ -205,7 +205,7 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z
 
 
-def less_log(t: Values, log: Values) -> Values:
+def less_log(t: Values | np.float64, log: Values | np.float64) -> Values:
     """Return t − log(1 + t) from t and log(1 + t), without cancellation near 0."""
     small = np.abs(t) < 0.1
     u = np.where(small, t, 0.0)

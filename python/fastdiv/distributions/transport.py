@@ -65,7 +65,7 @@ def _wasserstein2(pair: Pair) -> Values:
         else:
             a, b = _semidefinite_factor(p), _semidefinite_factor(q)
             product = b.swapaxes(-1, -2) @ a
-            overflows = ~np.isfinite(product).all(axis=(-2, -1), keepdims=True)
+            overflows = np.asarray(~np.isfinite(product).all(axis=(-2, -1), keepdims=True))
             left, _, right = np.linalg.svd(np.where(overflows, 0.0, product))
             shape = ((a - b @ (left @ right)) ** 2).sum(axis=(-2, -1))
             shape = np.where(overflows[..., 0, 0], np.nan, shape)

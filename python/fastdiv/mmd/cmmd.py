@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, overload
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from fastdiv.quantized.bounds import QuantizedEstimate
 from fastdiv.quantized.norms import norms
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from fastdiv.mmd.call_options import SampleOptions
 
 _CMMD_BANDWIDTH = 10.0

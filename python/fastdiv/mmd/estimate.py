@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from fastdiv.mmd.bandwidth import resolve
 from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from fastdiv.mmd.call_options import EstimateOptions
 
 _DEFAULT = RBF()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from fastdiv.mmd.call_options import PermutationOptions
 
 _DEFAULT = RBF()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized.bounds import QuantizedEstimate
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from fastdiv.mmd.call_options import PassOptions
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
