@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdiv.frameworks import calls, docs, functions
+from fastdiv.frameworks import calls, docs, evaluation, functions
 from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
@@ -334,7 +334,7 @@ def _forward(text: str, numbers: tuple[float, ...], *primals: Any) -> Any:
     """Evaluate a call with the gradients that JAX asks for."""
     wrt = tuple(primal.perturbed for primal in primals)
     value, *gradients = _on_host(text, numbers, wrt, *[primal.value for primal in primals])
-    return value, calls.placed(gradients, wrt)
+    return value, evaluation.placed(gradients, wrt)
 
 
 def _backward(text: str, numbers: tuple[float, ...], gradients: list[Any], upstream: Any) -> Any:
@@ -359,7 +359,7 @@ def _callback(
 
     def host(*batched: Any) -> list[Any]:
         values = [np.asarray(a) for a in batched]
-        return calls.evaluate(text, numbers, values, wrt, ndims)
+        return evaluation.evaluate(text, numbers, values, wrt, ndims)
 
     if not any(isinstance(a, jax.core.Tracer) for a in arrays):
         # Errors reach the caller as they are.
@@ -370,7 +370,7 @@ def _callback(
     described: Any = jax.ShapeDtypeStruct
     results = [
         described(value_shape, jnp.result_type(*floats)),
-        *[described(a.shape, a.dtype) for a in calls.selected(arrays, wrt)],
+        *[described(a.shape, a.dtype) for a in evaluation.selected(arrays, wrt)],
     ]
     return jax.pure_callback(host, results, *arrays, vmap_method="expand_dims")
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastdiv.frameworks import calls, docs, functions
+from fastdiv.frameworks import calls, docs, evaluation, functions
 from fastdiv.kernels import RBF, Energy, Kernel
 
 try:
@@ -370,7 +370,7 @@ def _on_arrays(
 ) -> list[Tensor]:
     """Evaluate a call on the memory of tensors."""
     arrays = [tensor.detach().resolve_neg().numpy() for tensor in tensors]
-    return [torch.from_numpy(a) for a in calls.evaluate(text, numbers, arrays, wrt)]
+    return [torch.from_numpy(a) for a in evaluation.evaluate(text, numbers, arrays, wrt)]
 
 
 def _times(upstream: Tensor, gradient: Tensor) -> Tensor:
@@ -387,7 +387,7 @@ class _Function(torch.autograd.Function):
         ctx: Any, text: str, numbers: list[float], wrt: list[bool], *tensors: Tensor
     ) -> Tensor:
         value, *gradients = _on_arrays(text, numbers, tensors, wrt)
-        ctx.save_for_backward(*gradients, *calls.selected(tensors, wrt))
+        ctx.save_for_backward(*gradients, *evaluation.selected(tensors, wrt))
         ctx.wrt = wrt
         return value
 
@@ -399,7 +399,7 @@ class _Function(torch.autograd.Function):
             products = [_multiply(upstream, gradient, tensors) for gradient in gradients]
         else:
             products = [_times(upstream, gradient) for gradient in gradients]
-        return (None, None, None, *calls.placed(products, ctx.wrt))
+        return (None, None, None, *evaluation.placed(products, ctx.wrt))
 
 
 _apply: Any = _Function.apply
@@ -421,7 +421,7 @@ def _shapes(text: str, numbers: list[float], tensors: list[Tensor], wrt: list[bo
     dtype = torch.float64 if torch.float64 in floats else torch.float32
     return [
         tensors[0].new_empty(shape, dtype=dtype),
-        *[tensor.new_empty(tensor.shape) for tensor in calls.selected(tensors, wrt)],
+        *[tensor.new_empty(tensor.shape) for tensor in evaluation.selected(tensors, wrt)],
     ]
 
 
@@ -430,7 +430,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     _, numbers, tensors, ctx.wrt = inputs
     ctx.no_numbers = None if numbers else []  # an empty list passes for one of tensors
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:], *calls.selected(tensors, ctx.wrt))
+    ctx.save_for_backward(*output[1:], *evaluation.selected(tensors, ctx.wrt))
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:
@@ -441,7 +441,7 @@ def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:
     saved = ctx.saved_tensors
     gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
     products = [_multiply(upstream, gradient, tensors) for gradient in gradients]
-    return None, ctx.no_numbers, calls.placed(products, ctx.wrt), None
+    return None, ctx.no_numbers, evaluation.placed(products, ctx.wrt), None
 
 
 _evaluate.register_fake(_shapes)

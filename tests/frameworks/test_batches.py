@@ -5,8 +5,7 @@ import pytest
 
 from fastdiv import RBF, Energy, Laplacian, Linear, Matern, Polynomial, RationalQuadratic, Sum
 from fastdiv._engine import backend
-from fastdiv.frameworks import batches
-from fastdiv.frameworks import calls as _frameworks
+from fastdiv.frameworks import batches, calls, evaluation
 
 KERNELS = {
     "median": RBF(),
@@ -26,10 +25,10 @@ OWN = {"x": 2, "y": 2, "x_weights": 1, "y_weights": 1}
 
 def evaluate(function, arrays, own, options, wanted):
     numbers = []
-    text = _frameworks.encode((function, tuple(arrays), options), numbers)
+    text = calls.encode((function, tuple(arrays), options), numbers)
     wrt = [name in wanted for name in arrays]
     ndims = [own[name] for name in arrays]
-    return _frameworks.evaluate(text, tuple(numbers), list(arrays.values()), wrt, ndims)
+    return evaluation.evaluate(text, tuple(numbers), list(arrays.values()), wrt, ndims)
 
 
 def check(function, arrays, own, options, wanted, batch, *, tolerance):
@@ -154,13 +153,13 @@ def test_kl_flow(rng, reduce, items, calls):
 class Counting:
     """A backend that counts the calls of every function."""
 
-    def __init__(self, engine):
-        self._engine, self.calls = engine, {}
+    def __init__(self, backend):
+        self._backend, self.calls = backend, {}
 
     def __getattr__(self, name):
         def call(*args):
             self.calls[name] = self.calls.get(name, 0) + 1
-            return getattr(self._engine, name)(*args)
+            return getattr(self._backend, name)(*args)
 
         return call
 
@@ -187,7 +186,7 @@ def test_a_shared_argument_is_not_copied_for_all_items(rng, monkeypatch):
     )
     arrays = samples(rng, (7,), 8, 9, np.float64)
     arrays["y"] = arrays["y"][0]
-    monkeypatch.setattr(_frameworks, "GATHERED", 3 * (8 + 9) * 3)
+    monkeypatch.setattr(evaluation, "GATHERED", 3 * (8 + 9) * 3)
     check("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"), (7,), tolerance=1e-11)
     assert sizes[:3] == [3, 3, 1]
 

@@ -15,7 +15,7 @@ from jax.experimental.sparse import BCOO  # noqa: E402
 from jax.test_util import check_grads  # noqa: E402
 
 import fastdiv.jax as fj  # noqa: E402
-from fastdiv.frameworks import calls as _frameworks  # noqa: E402
+from fastdiv.frameworks import evaluation  # noqa: E402
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def test_vmap_is_one_call_with_the_results_of_many(monkeypatch, name):
         return jax.vmap(function, in_axes=(0,) + (None,) * (len(args) - 1))
 
     calls = []
-    evaluate = _frameworks.evaluate
-    monkeypatch.setattr(_frameworks, "evaluate", lambda *a: (calls.append(1), evaluate(*a))[1])
+    evaluate = evaluation.evaluate
+    monkeypatch.setattr(evaluation, "evaluate", lambda *a: (calls.append(1), evaluate(*a))[1])
     values = mapped(function)(first, *args[1:])
     assert len(calls) == 1
     which = tuple(range(len(args)))
@@ -168,13 +168,13 @@ def test_mmd2_is_that_of_autodiff(x64):
 
 def test_no_gradient_but_those_wanted(monkeypatch):
     asked = []
-    function = _frameworks.FUNCTIONS["mmd2"]
+    function = evaluation.FUNCTIONS["mmd2"]
 
     def recorded(arrays, wanted, options):
         asked.append(wanted)
         return function(arrays, wanted, options)
 
-    monkeypatch.setitem(_frameworks.FUNCTIONS, "mmd2", recorded)
+    monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
     x, y = normal(4, 2), normal(3, 2)
     value = partial(fj.mmd2, kernel=RBF(1.0))
     value(x, y)

@@ -25,7 +25,7 @@ from fastdiv import (
 torch = pytest.importorskip("torch")
 
 import fastdiv.torch as ft  # noqa: E402
-from fastdiv.frameworks import calls  # noqa: E402
+from fastdiv.frameworks import calls, evaluation  # noqa: E402
 
 KERNELS = [
     RBF(1.5),
@@ -239,8 +239,8 @@ def test_no_gradient_but_those_wanted(monkeypatch):
         asked.append(wanted)
         return function(arrays, wanted, options)
 
-    function = calls.FUNCTIONS["mmd2"]
-    monkeypatch.setitem(calls.FUNCTIONS, "mmd2", recorded)
+    function = evaluation.FUNCTIONS["mmd2"]
+    monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
     x, y = normal(4, 2), normal(3, 2)
     for a, b in ((x, y), (x, y.detach()), (x.detach(), y), (x.detach(), y.detach())):
         ft.mmd2(a, b, RBF(1.0))
@@ -282,13 +282,13 @@ def test_what_a_mask_leaves_out_has_no_gradient():
 
 def test_memory_is_shared(monkeypatch):
     seen = {}
-    function = calls.FUNCTIONS["mmd2"]
+    function = evaluation.FUNCTIONS["mmd2"]
 
     def recorded(arrays, wanted, options):
         seen.update(arrays)
         return function(arrays, wanted, options)
 
-    monkeypatch.setitem(calls.FUNCTIONS, "mmd2", recorded)
+    monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
     base = normal(6, 8, grad=False)
     x, y = base[:, ::2].requires_grad_(), normal(1, 4, grad=False).expand(5, 4)
     ft.mmd2(x, y, RBF(1.0))

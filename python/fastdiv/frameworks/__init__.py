@@ -6,8 +6,10 @@ both can record, and is evaluated from them.
 
 Files
 -----
+arguments: checks of names, shapes and masks
 batches: batches of calls, computed as one
-calls: a call as text and numbers, and its evaluation
+calls: a call as text and numbers
 docs: the docstrings that both share
+evaluation: the value and the gradients of a call, on NumPy arrays
 functions: the functions, up to the operation that a framework records
 """

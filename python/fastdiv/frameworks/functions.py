@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from fastdiv import _inputs
 from fastdiv.distributions.divergences import REDUCTIONS
-from fastdiv.frameworks import calls
+from fastdiv.frameworks import arguments, calls
 
 Array = TypeVar("Array")
 
@@ -21,7 +21,7 @@ class Framework(ABC, Generic[Array]):
     """
 
     grad_convention: str
-    """Convention of the framework itself, one of `calls.GRAD_CONVENTIONS`."""
+    """Convention of the framework itself, one of `arguments.GRAD_CONVENTIONS`."""
 
     @abstractmethod
     def dense(self, value: object, name: str) -> Array:
@@ -57,7 +57,7 @@ class Framework(ABC, Generic[Array]):
 
     @abstractmethod
     def call(self, function: str, arrays: dict[str, Array], options: Mapping[str, object]) -> Array:
-        """Record or evaluate a call of one of `calls.FUNCTIONS`."""
+        """Record or evaluate a call of one of `evaluation.FUNCTIONS`."""
 
     # --- samples -----------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Framework(ABC, Generic[Array]):
     ) -> Array:
         """Estimate MMD² between two samples."""
         options = {"kernel": calls.kernel(kernel), **options}
-        arrays = self._real(samples, grad_convention) | self._given(weights)
+        arrays = self._real(samples, grad_convention) | self._checked_all(weights)
         return self.call("mmd2", arrays, options)
 
     def wae_mmd(self, samples: Mapping[str, object], grad_convention: str, **options: Any) -> Array:
@@ -80,25 +80,23 @@ class Framework(ABC, Generic[Array]):
         options["sigma2_p"] = _inputs.positive(options["sigma2_p"], "sigma2_p")
         return self.call("wae_mmd", self._real(samples, grad_convention), options)
 
-    def _given(self, arguments: Mapping[str, object]) -> dict[str, Array]:
+    def _checked_all(self, given: Mapping[str, object]) -> dict[str, Array]:
         """Check the arrays that were given."""
         return {
-            name: self.checked(value, name)
-            for name, value in arguments.items()
-            if value is not None
+            name: self.checked(value, name) for name, value in given.items() if value is not None
         }
 
     def _real(self, samples: Mapping[str, object], grad_convention: str) -> dict[str, Array]:
         """Return samples as real ones, with real and imaginary parts along the last axis."""
-        _inputs.choice(grad_convention, calls.GRAD_CONVENTIONS, "grad_convention")
+        _inputs.choice(grad_convention, arguments.GRAD_CONVENTIONS, "grad_convention")
         arrays = {name: self.dense(value, name) for name, value in samples.items()}
         if not any([self.is_complex(a) for a in arrays.values()]):
-            return self._given(arrays)
+            return self._checked_all(arrays)
         return {name: self._features(a, name, grad_convention) for name, a in arrays.items()}
 
     def _features(self, sample: Any, name: str, grad_convention: str) -> Any:
         """Return the parts of a sample, whose gradient follows a convention."""
-        calls.require_rows(sample.shape, name)
+        arguments.require_rows(sample.shape, name)
         parts: Any = self.parts(sample if self.is_complex(sample) else self.checked(sample, name))
         if grad_convention == self.grad_convention:
             return parts
@@ -109,7 +107,7 @@ class Framework(ABC, Generic[Array]):
 
     def log_det(self, value: object, like: Array) -> object:
         """Return a log-determinant as an array if it is a number."""
-        return self.constant(value, like) if isinstance(value, calls.NUMBERS) else value
+        return self.constant(value, like) if isinstance(value, arguments.NUMBERS) else value
 
     def kl(
         self,
@@ -119,42 +117,44 @@ class Framework(ABC, Generic[Array]):
         q_scales: Sequence[object],
         *options: Any,
     ) -> Array:
-        """Compute KL(p ‖ q) between Gaussians. Scales are in the order of `calls.SCALES`."""
-        return self._divergence(calls.gaussian_arguments(mean, scales, q_mean, q_scales), *options)
+        """Compute KL(p ‖ q) between Gaussians, whose scales are in the order of `SCALES`."""
+        given = arguments.gaussian_arguments(mean, scales, q_mean, q_scales)
+        return self._divergence(given, *options)
 
     def categorical_kl(
         self, parameters: Mapping[str, object], q_parameters: Mapping[str, object], *options: Any
     ) -> Array:
         """Compute KL(p ‖ q) between categorical distributions."""
-        return self._divergence(calls.categorical_arguments(parameters, q_parameters), *options)
+        given = arguments.categorical_arguments(parameters, q_parameters)
+        return self._divergence(given, *options)
 
     def _divergence(
-        self, arguments: Mapping[str, object], where: object, reduce: str, n_threads: int | None
+        self, given: Mapping[str, object], where: object, reduce: str, n_threads: int | None
     ) -> Array:
         """Compute the divergences of a batch, after all arguments are expanded to its shape."""
         _inputs.choice(reduce, REDUCTIONS, "reduce")
         arrays: dict[str, Any] = {}
-        for name, value in arguments.items():
-            if isinstance(value, calls.NUMBERS) and arrays:
+        for name, value in given.items():
+            if isinstance(value, arguments.NUMBERS) and arrays:
                 value = self.constant(value, next(iter(arrays.values())))
             arrays[name] = self.checked(value, name)
-        batch, shapes = calls.expanded({name: a.shape for name, a in arrays.items()})
+        batch, shapes = arguments.expanded({name: a.shape for name, a in arrays.items()})
         for name, shape in shapes.items():  # no view where none is needed: see `torch._multiply`
             if arrays[name].shape != shape:
                 arrays[name] = self.expanded(arrays[name], shape)
         if where is not None:
             mask: Any = self.mask(where, "where")
-            calls.require_batch(mask.shape, batch)
+            arguments.require_batch(mask.shape, batch)
             arrays["where"] = self.expanded(mask, batch)
         values = self.call("kl", arrays, {"n_threads": n_threads})
-        result: Array = calls.reduced(values, arrays.get("where"), reduce)
+        result: Array = arguments.reduced(values, arrays.get("where"), reduce)
         return result
 
     def kl_flow(
-        self, arguments: Mapping[str, object], log_det: object, mask: object, **options: object
+        self, given: Mapping[str, object], log_det: object, mask: object, **options: object
     ) -> Array:
         """Estimate the divergence of a posterior and a prior behind a flow."""
-        arrays: dict[str, Any] = self._given(arguments)
+        arrays: dict[str, Any] = self._checked_all(given)
         z_p = arrays["z_p"]
         arrays["log_det"] = self.checked(self.log_det(log_det, z_p), "log_det")
         if options["reduce"] == "per_item" and arrays["log_det"].ndim == 0:
