@@ -11,8 +11,8 @@ derivatives and no forward mode.
 
 A batch of calls by ``jax.vmap`` is one call to the host, and is computed as one. Pairs of samples
 are one stack for the engine, which takes small items on one thread each, large ones one after the
-other on all. A batch with arguments of more than 16 MB is cut; what its items share counts for
-each. Kernels, words and numbers other than the data have to be concrete.
+other on all. A batch whose arguments hold more than two million numbers is cut; shared ones count
+for each item. Kernels, words and numbers other than the data have to be concrete.
 
 Needs JAX: ``pip install 'fastdiv[jax]'``.
 """

@@ -435,8 +435,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:
     """Multiply the gradients by that of the value; refuse those of gradients."""
-    upstream, *of_gradients = grads
-    if upstream is None or any([grad is not None for grad in of_gradients]):
+    upstream, *second = grads
+    if upstream is None or any([grad is not None for grad in second]):
         raise NotImplementedError(_NO_SECOND)
     saved = ctx.saved_tensors
     gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]

@@ -20,27 +20,27 @@ KERNELS = {
     "linear": Linear(),
 }
 MEDIAN = RBF()
-OWN = {"x": 2, "y": 2, "x_weights": 1, "y_weights": 1}
+NDIMS = {"x": 2, "y": 2, "x_weights": 1, "y_weights": 1}
 
 
-def evaluate(function, arrays, own, options, wanted):
+def evaluate(function, arrays, ndims, options, required):
     numbers = []
     text = calls.encode((function, tuple(arrays), options), numbers)
-    wrt = [name in wanted for name in arrays]
-    ndims = [own[name] for name in arrays]
-    return evaluation.evaluate(text, tuple(numbers), list(arrays.values()), wrt, ndims)
+    wrt = [name in required for name in arrays]
+    axes = [ndims[name] for name in arrays]
+    return evaluation.evaluate(text, tuple(numbers), list(arrays.values()), wrt, axes)
 
 
-def check(function, arrays, own, options, wanted, batch, *, tolerance):
+def check(function, arrays, ndims, options, required, batch, *, tolerance):
     """Compare a batch with its items, one call each."""
-    whole = evaluate(function, arrays, own, options, wanted)
+    whole = evaluate(function, arrays, ndims, options, required)
     for index in np.ndindex(batch):
         one = {}
         for name, a in arrays.items():
-            leading = a.shape[: a.ndim - own[name]]
+            leading = a.shape[: a.ndim - ndims[name]]
             spread = np.broadcast_to(a, batch + a.shape[len(leading) :])
             one[name] = spread[index]
-        alone = evaluate(function, one, own, options, wanted)
+        alone = evaluate(function, one, ndims, options, required)
         for stacked, expected in zip(whole, alone, strict=True):
             assert stacked.dtype == expected.dtype
             assert stacked[index].shape == expected.shape
@@ -69,10 +69,10 @@ def test_mmd2(rng, name, estimator, dtype):
     arrays["y_weights"] = rng.random(m)
     tolerance = 3e-5 if dtype == np.float32 else 1e-11
     options = mmd2_options(KERNELS[name], estimator)
-    for wanted in ((), ("x",), ("x", "y", "x_weights", "y_weights")):
-        check("mmd2", arrays, OWN, options, wanted, batch, tolerance=tolerance)
+    for required in ((), ("x",), ("x", "y", "x_weights", "y_weights")):
+        check("mmd2", arrays, NDIMS, options, required, batch, tolerance=tolerance)
     plain = {side: arrays[side] for side in ("x", "y")}
-    check("mmd2", plain, OWN, options, ("x", "y"), batch, tolerance=tolerance)
+    check("mmd2", plain, NDIMS, options, ("x", "y"), batch, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
@@ -85,8 +85,8 @@ def test_rows_of_weight_0_count_in_no_item(rng, name, estimator):
     arrays["x"][left_out] = np.nan
     arrays |= {"x_weights": u, "y_weights": v}
     options = mmd2_options(KERNELS[name], estimator)
-    for wanted in ((), ("x", "y"), ("y_weights",)):
-        check("mmd2", arrays, OWN, options, wanted, (3,), tolerance=1e-11)
+    for required in ((), ("x", "y"), ("y_weights",)):
+        check("mmd2", arrays, NDIMS, options, required, (3,), tolerance=1e-11)
 
 
 def test_items_far_from_the_origin_and_from_each_other(rng):
@@ -95,22 +95,22 @@ def test_items_far_from_the_origin_and_from_each_other(rng):
     arrays = {name: a + shift for name, a in arrays.items()}
     for kernel in (RBF(), RBF(1.0), Laplacian(), Linear()):
         options = mmd2_options(kernel, "unbiased")
-        check("mmd2", arrays, OWN, options, ("x",), (4,), tolerance=1e-4)
+        check("mmd2", arrays, NDIMS, options, ("x",), (4,), tolerance=1e-4)
 
 
 def test_an_item_with_an_outlier(rng):
     arrays = samples(rng, (2,), 20, 30, np.float32)
     arrays["x"][1, 0] = 1e13
-    check("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x",), (2,), tolerance=1e-4)
+    check("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x",), (2,), tolerance=1e-4)
     arrays["x"][1, 0] = 1e30
     with pytest.raises(ValueError, match="too little for float32"):
-        evaluate("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x",))
+        evaluate("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x",))
 
 
 def test_samples_of_two_dtypes(rng):
     arrays = samples(rng, (3,), 8, 9, np.float32)
     arrays["y"] = arrays["y"].astype(np.float64)
-    check("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"), (3,), tolerance=1e-6)
+    check("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x", "y"), (3,), tolerance=1e-6)
 
 
 @pytest.mark.parametrize("kernel", ["imq", "rbf"])
@@ -120,9 +120,9 @@ def test_wae_mmd(rng, kernel):
         "z_prior": rng.normal(size=(3, 15, 2, 2)) * np.arange(1, 4)[:, None, None, None],
     }
     options = {"kernel": kernel, "prior": "normal", "sigma2_p": 2.0, "n_threads": None}
-    own = {"z": 3, "z_prior": 3}
-    for wanted in ((), ("z_prior",), ("z", "z_prior")):
-        check("wae_mmd", arrays, own, options, wanted, (2, 3), tolerance=1e-11)
+    ndims = {"z": 3, "z_prior": 3}
+    for required in ((), ("z_prior",), ("z", "z_prior")):
+        check("wae_mmd", arrays, ndims, options, required, (2, 3), tolerance=1e-11)
 
 
 @pytest.mark.parametrize("reduce", ["per_frame", "per_element", "per_item", "none"])
@@ -133,7 +133,7 @@ def test_kl_flow(rng, reduce, items, calls):
     arrays = {name: rng.normal(size=(calls, items, 2, 6)) for name in names}
     arrays["mean_p"] = arrays["mean_p"][0]
     arrays["mask"] = np.arange(6) < rng.integers(1, 6, size=(calls, items, 1, 1))
-    own = dict.fromkeys(names, 3) | {"mask": 3}
+    ndims = dict.fromkeys(names, 3) | {"mask": 3}
     options = {"estimator": "k1", "reduce": reduce}
     for log_det, ndim in (
         (rng.normal(size=calls), 0),
@@ -145,9 +145,9 @@ def test_kl_flow(rng, reduce, items, calls):
             continue  # refused by the shapes, before there is a batch
         if reduce == "per_item" and ndim == 0:
             continue  # the functions of both frameworks give every item a number
-        axes = own | {"log_det": ndim}
-        for wanted in ((), (*names, "log_det")):
-            check("kl_flow", arrays, axes, options, wanted, (calls,), tolerance=1e-12)
+        axes = ndims | {"log_det": ndim}
+        for required in ((), (*names, "log_det")):
+            check("kl_flow", arrays, axes, options, required, (calls,), tolerance=1e-12)
 
 
 class Counting:
@@ -168,7 +168,7 @@ def test_the_pairs_of_all_items_are_one_call(rng, monkeypatch):
     counting = Counting(backend.current())
     monkeypatch.setattr(backend, "current", lambda: counting)
     arrays = samples(rng, (50,), 8, 9, np.float64)
-    evaluate("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"))
+    evaluate("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x", "y"))
     assert counting.calls.pop("paired_values") == 2
     assert counting.calls == {"median_distances": 1, "weighted_sums": 1}
     counting.calls.clear()
@@ -182,19 +182,19 @@ def test_a_shared_argument_is_not_copied_for_all_items(rng, monkeypatch):
     sizes = []
     mmd2 = batches.mmd2
     monkeypatch.setitem(
-        batches.STACKED, "mmd2", lambda s, *rest: (sizes.append(len(s["x"])), mmd2(s, *rest))[1]
+        batches.STACKED, "mmd2", lambda s, *others: (sizes.append(len(s["x"])), mmd2(s, *others))[1]
     )
     arrays = samples(rng, (7,), 8, 9, np.float64)
     arrays["y"] = arrays["y"][0]
     monkeypatch.setattr(evaluation, "GATHERED", 3 * (8 + 9) * 3)
-    check("mmd2", arrays, OWN, mmd2_options(RBF(), "biased"), ("x", "y"), (7,), tolerance=1e-11)
+    check("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x", "y"), (7,), tolerance=1e-11)
     assert sizes[:3] == [3, 3, 1]
 
 
 def test_medians_that_no_stack_can_take_are_computed_one_by_one(rng):
     arrays = samples(rng, (3,), 8, 9, np.float64)
     small = {name: a * 1e-309 for name, a in arrays.items()}
-    check("mmd2", small, OWN, mmd2_options(RBF(), "biased"), (), (3,), tolerance=1e-12)
+    check("mmd2", small, NDIMS, mmd2_options(RBF(), "biased"), (), (3,), tolerance=1e-12)
 
 
 def test_an_item_that_is_wrong_says_why_as_it_would_alone(rng):
@@ -206,7 +206,7 @@ def test_an_item_that_is_wrong_says_why_as_it_would_alone(rng):
         for name, value in changed.items():
             arrays[name][2] = value
         with pytest.raises(error, match=message + r".* \(call 2 of the batch\)$"):
-            evaluate("mmd2", arrays, OWN, mmd2_options(kernel, "unbiased"), ("x",))
+            evaluate("mmd2", arrays, NDIMS, mmd2_options(kernel, "unbiased"), ("x",))
 
     fails("x holds 18 NaN or infinite values", x=np.nan)
     fails("y_weights must be finite and >= 0", y_weights=-1.0)

@@ -1,4 +1,4 @@
-"""What fastdiv.torch and fastdiv.jax share, and that neither is imported unless asked for."""
+"""Calls come back from their text, and neither framework is imported unless asked for."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_numbers_are_numbers() -> None:
         text, tuple(map(float, numbers))
     )  # torch makes all of them floats
     assert (function, options) == ("f", {"a": 0.1, "b": 3, "c": 5, "d": 2.0})
-    assert [type(each) for each in options.values()] == [float, int, int, float]
+    assert [type(value) for value in options.values()] == [float, int, int, float]
     for value in (float("nan"), -float("inf")):
         with pytest.raises(ValueError, match=f"a must be finite; got {value}"):
             encode({"a": value}, [])

@@ -125,9 +125,9 @@ def test_vmap_is_one_call_with_the_results_of_many(monkeypatch, name):
     which = tuple(range(len(args)))
     gradients = mapped(jax.grad(total, argnums=which))(first, *args[1:])
     assert len(calls) == 2
-    for k, each in enumerate(first):
-        np.testing.assert_allclose(values[k], function(each, *args[1:]), rtol=1e-4, atol=1e-6)
-        expected = jax.grad(total, argnums=which)(each, *args[1:])
+    for k, item in enumerate(first):
+        np.testing.assert_allclose(values[k], function(item, *args[1:]), rtol=1e-4, atol=1e-6)
+        expected = jax.grad(total, argnums=which)(item, *args[1:])
         for ours, theirs in zip(gradients, expected, strict=True):
             np.testing.assert_allclose(ours[k], theirs, rtol=1e-4, atol=1e-6)
 
@@ -170,9 +170,9 @@ def test_no_gradient_but_those_wanted(monkeypatch):
     asked = []
     function = evaluation.FUNCTIONS["mmd2"]
 
-    def recorded(arrays, wanted, options):
-        asked.append(wanted)
-        return function(arrays, wanted, options)
+    def recorded(arrays, required, options):
+        asked.append(required)
+        return function(arrays, required, options)
 
     monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
     x, y = normal(4, 2), normal(3, 2)
@@ -206,7 +206,7 @@ def test_dtypes(x64, x, y, value):
     a, b = normal(5, 2).astype(x), (3 * normal(4, 2, seed=1)).astype(y)
     result, gradient = jax.value_and_grad(fj.energy_distance)(a, b)
     assert (result.dtype, gradient.dtype) == (value, x)
-    same = [np.asarray(each.astype(float)) for each in (a, b)]
+    same = [np.asarray(array.astype(float)) for array in (a, b)]
     assert float(result) == pytest.approx(fastdiv.energy_distance(*same), rel=1e-5)
 
 

@@ -235,9 +235,9 @@ def test_kl_is_that_of_torch_distributions():
 def test_no_gradient_but_those_wanted(monkeypatch):
     asked = []
 
-    def recorded(arrays, wanted, options):
-        asked.append(wanted)
-        return function(arrays, wanted, options)
+    def recorded(arrays, required, options):
+        asked.append(required)
+        return function(arrays, required, options)
 
     function = evaluation.FUNCTIONS["mmd2"]
     monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
@@ -284,9 +284,9 @@ def test_memory_is_shared(monkeypatch):
     seen = {}
     function = evaluation.FUNCTIONS["mmd2"]
 
-    def recorded(arrays, wanted, options):
+    def recorded(arrays, required, options):
         seen.update(arrays)
-        return function(arrays, wanted, options)
+        return function(arrays, required, options)
 
     monkeypatch.setitem(evaluation.FUNCTIONS, "mmd2", recorded)
     base = normal(6, 8, grad=False)
@@ -563,12 +563,12 @@ def run_file(tmp_path, code, *processes):
         for arguments in processes
     ]
     try:
-        done = [each.communicate(timeout=120) for each in running]
+        done = [process.communicate(timeout=120) for process in running]
     finally:
-        for each in running:
-            each.kill()
-    for each, (_, errors) in zip(running, done, strict=True):
-        assert each.returncode == 0, errors
+        for process in running:
+            process.kill()
+    for process, (_, errors) in zip(running, done, strict=True):
+        assert process.returncode == 0, errors
     return [output for output, _ in done]
 
 
@@ -641,8 +641,8 @@ def test_the_example_draws_its_picture(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
-    errors = [float(each) for each in re.findall(r"squared error (\S+)", done.stdout)]
-    statistics = [float(each) for each in re.findall(r"MMD² = (\S+),", done.stdout)]
+    errors = [float(number) for number in re.findall(r"squared error (\S+)", done.stdout)]
+    statistics = [float(number) for number in re.findall(r"MMD² = (\S+),", done.stdout)]
     assert max(errors) < 3  # 4.7 if every digit were decoded as their mean
     assert statistics[0] > 0.1
     assert max(statistics[1:]) < 0.02

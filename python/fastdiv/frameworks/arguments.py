@@ -18,14 +18,14 @@ def gaussian_arguments(
     mean: object, scales: Sequence[object], q_mean: object, q_scales: Sequence[object]
 ) -> dict[str, object]:
     """Return the arguments of `kl` that were given, by name; scales are in the order of SCALES."""
-    of_p = dict(zip(SCALES, scales, strict=True))
-    of_q = dict(zip([f"q_{name}" for name in SCALES], q_scales, strict=True))
-    given = {"mean": mean, **_given(of_p)}
+    named = dict(zip(SCALES, scales, strict=True))
+    q_named = dict(zip([f"q_{name}" for name in SCALES], q_scales, strict=True))
+    given = {"mean": mean, **_given(named)}
     if len(given) != 2:
-        raise TypeError(_exactly_one(of_p, given))
-    q_given = _given({"q_mean": q_mean, **of_q})
+        raise TypeError(_exactly_one(named, given))
+    q_given = _given({"q_mean": q_mean, **q_named})
     if q_given and ("q_mean" not in q_given or len(q_given) != 2):
-        raise TypeError("with q_mean, " + _exactly_one(of_q, q_given))
+        raise TypeError("with q_mean, " + _exactly_one(q_named, q_given))
     return given | q_given
 
 
@@ -33,9 +33,9 @@ def categorical_arguments(
     parameters: Mapping[str, object], q_parameters: Mapping[str, object]
 ) -> dict[str, object]:
     """Return the arguments of `categorical_kl` that were given, by name."""
-    for each in (parameters, q_parameters):
-        if len(_given(each)) != 1:
-            raise TypeError(_exactly_one(each, _given(each)))
+    for side in (parameters, q_parameters):
+        if len(_given(side)) != 1:
+            raise TypeError(_exactly_one(side, _given(side)))
     return _given(parameters) | _given(q_parameters)
 
 
@@ -53,7 +53,7 @@ def _exactly_one(names: Mapping[str, object], given: Mapping[str, object]) -> st
 def expanded(
     shapes: Mapping[str, tuple[int, ...]],
 ) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
-    """Return the batch shape of all arguments, and the shape that each takes in it."""
+    """Return the batch shape of all arguments, and the shape of each argument expanded to it."""
     events: dict[str, tuple[int, ...]] = {}
     batches: dict[str, tuple[int, ...]] = {}
     leading: tuple[str, tuple[int, ...]] = ("", ())  # the argument that says how many dimensions
@@ -101,7 +101,7 @@ def require_batch(shape: tuple[int, ...], batch: tuple[int, ...]) -> None:
 
 
 def reduced(values: Any, mask: Any, reduce: str) -> Any:
-    """Reduce the values of a batch, arrays of either framework, of which a mask may choose some."""
+    """Reduce the values of a batch, arrays of either framework, over the items of a mask."""
     if reduce == "none":
         return values
     if 0 in values.shape:
@@ -112,7 +112,7 @@ def reduced(values: Any, mask: Any, reduce: str) -> Any:
 
 
 def _broadcast(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    # Not np.broadcast_shapes: sizes may be symbols of torch.compile.
+    """Like `np.broadcast_shapes`, but for sizes that are symbols of torch.compile too."""
     ndim = max([len(batch) for batch in batches.values()])
     sizes = [1] * ndim
     for batch in batches.values():
@@ -120,7 +120,7 @@ def _broadcast(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
             if size != 1 and sizes[axis] not in (1, size):
                 raise ValueError(
                     f"the batch shapes of {' and '.join(batches)} must broadcast; "
-                    f"got {' and '.join([str(each) for each in batches.values()])}"
+                    f"got {' and '.join([str(batch) for batch in batches.values()])}"
                 )
             if size != 1:
                 sizes[axis] = size

@@ -1,9 +1,9 @@
 """
-Batches of calls: every function takes stacks of arguments and gives stacks of results.
+Evaluate batches of calls: stacks of arguments make stacks of results.
 
-Each computes what its namesake of `fastdiv.frameworks.calls.FUNCTIONS` does for every item, whose
-shapes and options are known to be right; the pairs of rows of all items are one call of the engine,
-for kernels of all bandwidths that are numbers, of the median, and of that of the L1 metric each.
+Each function does for every item what its namesake of `fastdiv.frameworks.evaluation.FUNCTIONS`
+does. Shapes and options are valid already. The pairs of rows of all items are one call of the
+engine for all bandwidths that are numbers, one for the median, and one for the median L1 distance.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from fastdiv.mmd.wae import wae_bandwidths, wae_kernel
 Stacks = Mapping[str, NDArray[Any]]
 Results = tuple[Values, dict[str, Matrix]]
 
-_BAD = "an item is not as it has to be"
+_INVALID = "an item is invalid"
 
 
 class Scaled(NamedTuple):
-    """A kernel of bandwidth 1 of the rows over their bandwidths; or one as it is, without."""
+    """A kernel of bandwidth 1 for rows over their bandwidths, or any kernel without bandwidths."""
 
     kernel: Kernel
     bandwidths: Values | None  # (b,)
 
 
-def mmd2(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> Results:
+def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) -> Results:
     """Compute MMD² and its gradients."""
     estimator, threads = options["estimator"], _inputs.threads(options["n_threads"])
     names = {"x": "x_weights", "y": "y_weights"}
     rows = _rows(stacks["x"], stacks["y"])
     weights = {name: _weights(stacks, names[name], rows[name].shape[:2]) for name in names}
     counted = {name: w > 0 for name, w in weights.items()}
-    u, v = (None if names[name] in wanted else w for name, w in weights.items())
+    u, v = (None if names[name] in required else w for name, w in weights.items())
     keep = _inputs.rows_kept(rows["x"], rows["y"], u, v, _inputs.ALWAYS_RAISE, estimator)
     for name, kept in zip(names, keep, strict=True):
         if not kept.all():
@@ -49,8 +49,8 @@ def mmd2(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> R
             rows[name] = np.where(kept[..., None], rows[name], first)
     _require_finite(rows)
     least = 1 if estimator == "biased" else 2
-    if any((each.sum(axis=1) < least).any() for each in counted.values()):
-        raise ValueError(_BAD)
+    if any((rows_counted.sum(axis=1) < least).any() for rows_counted in counted.values()):
+        raise ValueError(_INVALID)
 
     def medians(metric: str) -> Values:
         items = [[rows[name][i][counted[name][i]] for name in names] for i in range(len(rows["x"]))]
@@ -59,14 +59,14 @@ def mmd2(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> R
     kernels = _scaled(options["kernel"], rows["x"].shape[2], medians)
     largest = {name: w.max(axis=1) for name, w in weights.items()}
     over = {name: w / largest[name][:, None] for name, w in weights.items()}
-    found = _combined(rows, over, kernels, wanted, estimator, threads)
-    for name, own in names.items():
-        if own in wanted:
-            found[1][own] = one_pass.finite(found[1][own] / largest[name][:, None])
-    return _shaped(found, stacks)
+    values, gradients = _combined(rows, over, kernels, required, estimator, threads)
+    for name, weight in names.items():
+        if weight in required:
+            gradients[weight] = one_pass.finite(gradients[weight] / largest[name][:, None])
+    return values, _shaped(gradients, stacks)
 
 
-def wae_mmd(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> Results:
+def wae_mmd(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) -> Results:
     """Compute the penalty of Wasserstein auto-encoders and its gradients."""
     z, z_prior = stacks.values()
     threads = _inputs.threads(options["n_threads"])
@@ -80,28 +80,30 @@ def wae_mmd(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -
     weights = {name: np.ones(a.shape[:2]) for name, a in rows.items()}
     names = {"z": "x", "z_prior": "y"}
     values, gradients = _combined(
-        rows, weights, kernels, [names[name] for name in wanted], "unbiased", threads
+        rows, weights, kernels, [names[name] for name in required], "unbiased", threads
     )
-    return _shaped((values, {name: gradients[names[name]] for name in wanted}), stacks)
+    return values, _shaped({name: gradients[names[name]] for name in required}, stacks)
 
 
-def kl_flow(stacks: Stacks, wanted: Sequence[str], options: Mapping[str, Any]) -> Results:
+def kl_flow(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) -> Results:
     """Compute the divergence of a posterior and a prior behind a flow, and its gradients."""
     calls, b, *_ = stacks["z_p"].shape
     arguments: dict[str, Any] = {**stacks, **options}
-    of_calls = stacks["log_det"].ndim == 1  # a number for every call
-    if of_calls:
+    number_per_call = stacks["log_det"].ndim == 1
+    if number_per_call:
         arguments["log_det"] = np.repeat(stacks["log_det"][:, None], b, axis=1)
     for name in stacks:
         a = arguments[name]
         arguments[name] = a.reshape(calls * b, *a.shape[2:])
-    values, gradients = kl_flow_of_calls(calls, arguments, gradients=bool(wanted))
-    found = {name: gradients[name].reshape(calls, b, *gradients[name].shape[1:]) for name in wanted}
-    if of_calls and "log_det" in wanted:
-        found["log_det"] = found["log_det"].sum(axis=1)
+    values, gradients = kl_flow_of_calls(calls, arguments, gradients=bool(required))
+    results = {
+        name: gradients[name].reshape(calls, b, *gradients[name].shape[1:]) for name in required
+    }
+    if number_per_call and "log_det" in required:
+        results["log_det"] = results["log_det"].sum(axis=1)
     if options["reduce"] in ("per_item", "none"):
         values = values.reshape(calls, b, *values.shape[1:])
-    return values, found
+    return values, results
 
 
 STACKED = {"mmd2": mmd2, "wae_mmd": wae_mmd, "kl_flow": kl_flow}
@@ -118,7 +120,7 @@ def _rows(x: NDArray[Any], y: NDArray[Any]) -> dict[str, Matrix]:
 
 def _require_finite(rows: Mapping[str, Matrix]) -> None:
     if not all(np.isfinite(a).all() for a in rows.values()):
-        raise ValueError(_BAD)
+        raise ValueError(_INVALID)
 
 
 def _weights(stacks: Stacks, name: str, shape: tuple[int, ...]) -> Values:
@@ -126,23 +128,23 @@ def _weights(stacks: Stacks, name: str, shape: tuple[int, ...]) -> Values:
         return np.ones(shape)
     w: Values = stacks[name].astype(np.float64)
     if not (np.isfinite(w) & (w >= 0)).all():
-        raise ValueError(_BAD)
+        raise ValueError(_INVALID)
     return w
 
 
 def _scaled(kernel: Kernel, d: int, medians: Callable[[str], Values]) -> list[Scaled]:
     """
-    Split a kernel by what its bandwidths are: numbers, or the median of a metric.
+    Split a kernel into parts whose bandwidths are numbers, or the median of a metric.
 
-    With the median as its bandwidth a kernel is that of bandwidth 1 of the rows over the median.
+    A kernel with the median as its bandwidth is one of bandwidth 1 for the rows over the median.
     """
     parts: dict[str | None, list[tuple[float, Kernel]]] = {}
     for weight, part in kernel._parts():
         resolved = part._resolve(d, lambda _: 1.0)
         parts.setdefault(part._metric_of_median(), []).append((weight, resolved))
     scaled = []
-    for metric, of_metric in parts.items():
-        weights, kernels = zip(*of_metric, strict=True)
+    for metric, weighted in parts.items():
+        weights, kernels = zip(*weighted, strict=True)
         scaled.append(Scaled(Sum(kernels, weights), medians(metric) if metric else None))
     return scaled
 
@@ -151,28 +153,28 @@ def _combined(
     rows: Mapping[str, Matrix],
     weights: Mapping[str, Values],
     kernels: Sequence[Scaled],
-    wanted: Sequence[str],
+    required: Sequence[str],
     estimator: str,
     n_threads: int,
 ) -> Results:
-    """Add up values and gradients of kernels, by weights relative to the largest."""
+    """Add values and gradients of kernels; weights are relative to the largest."""
     values = np.zeros(len(rows["x"]))
-    gradients: dict[str, Any] = dict.fromkeys(wanted, 0.0)
+    gradients: dict[str, Any] = dict.fromkeys(required, 0.0)
     for kernel, bandwidths in kernels:
         x, y, u, v = rows["x"], rows["y"], weights["x"], weights["y"]
         samples = one_pass.Samples(x, y, u, v, bandwidths)
-        found = one_pass.run(samples, [kernel], wanted, estimator, n_threads, None)
-        values += found.values[:, 0]
-        for name in wanted:
+        result = one_pass.run(samples, [kernel], required, estimator, n_threads, None)
+        values += result.values[:, 0]
+        for name in required:
             if name in rows:
-                gradients[name] = gradients[name] + found.row_gradients[name][:, 0]
+                gradients[name] = gradients[name] + result.row_gradients[name][:, 0]
             else:
-                own = name.removesuffix("_weights")
-                of_weights = one_pass.weight_gradient(own, samples, found, estimator)
-                gradients[name] = gradients[name] + of_weights[:, 0]
-    return values, {name: one_pass.finite(gradients[name]) for name in wanted}
+                side = name.removesuffix("_weights")
+                weight_gradient = one_pass.weight_gradient(side, samples, result, estimator)
+                gradients[name] = gradients[name] + weight_gradient[:, 0]
+    return values, {name: one_pass.finite(gradients[name]) for name in required}
 
 
-def _shaped(found: Results, stacks: Stacks) -> Results:
-    values, gradients = found
-    return values, {name: a.reshape(stacks[name].shape) for name, a in gradients.items()}
+def _shaped(gradients: Mapping[str, Matrix], stacks: Stacks) -> dict[str, Matrix]:
+    """Give gradients the shapes of the arguments."""
+    return {name: a.reshape(stacks[name].shape) for name, a in gradients.items()}

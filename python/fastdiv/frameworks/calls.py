@@ -27,7 +27,7 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
     """
     Write a value as a literal with a placeholder for each number, and append the numbers.
 
-    Only what torch.compile can trace: it may know a number as a symbol alone.
+    torch.compile traces this function, and may know a number as a symbol alone.
     """
     if value is None or isinstance(value, (str, bool)):
         return repr(value).replace("%", "%%")
@@ -39,9 +39,9 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
         numbers.append(value)
         return "%d" if isinstance(value, int) else "%r"
     if isinstance(value, (tuple, list)):
-        return "(" + "".join([encode(each, numbers, name) + ", " for each in value]) + ")"
+        return "(" + "".join([encode(item, numbers, name) + ", " for item in value]) + ")"
     if isinstance(value, dict):
-        items = [f"{key!r}: {encode(each, numbers, key)}" for key, each in value.items()]
+        items = [f"{key!r}: {encode(item, numbers, key)}" for key, item in value.items()]
         return "{" + ", ".join(items) + "}"
     if isinstance(value, Callback):
         raise TypeError(
@@ -53,7 +53,7 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
                 f"{name} must be one of fastdiv.kernels; got {type(value).__name__}, which only "
                 "fastdiv.mmd2 and fastdiv.mmd2_and_grad take"
             )
-        parameters = {each.name: getattr(value, each.name) for each in fields(value)}
+        parameters = {field.name: getattr(value, field.name) for field in fields(value)}
         return encode((type(value).__name__, parameters), numbers, name)
     raise TypeError(
         f"{name} must be made of plain Python numbers and words, not of arrays or traced values; "
@@ -70,7 +70,7 @@ def described(
 
 
 def kernel(value: object) -> Kernel:
-    """Return a single kernel."""
+    """Return a kernel, after refusing sequences of them."""
     if isinstance(value, (tuple, list)):
         raise TypeError("kernel must be a single kernel: a loss is one number. Use Sum to add them")
     if not isinstance(value, Kernel):
@@ -91,7 +91,7 @@ def decode(text: str, numbers: tuple[float, ...]) -> tuple[str, tuple[str, ...],
 def _decoded_kernel(name: str, parameters: dict[str, Any]) -> Kernel:
     cls = getattr(kernels, name)
     if cls is Sum:
-        parameters["kernels"] = [_decoded_kernel(*each) for each in parameters["kernels"]]
+        parameters["kernels"] = [_decoded_kernel(*encoded) for encoded in parameters["kernels"]]
     built: Kernel = cls(**parameters)
     return built
 
@@ -116,9 +116,9 @@ def rehearse(
     dtypes: Sequence[np.dtype[Any]],
 ) -> None:
     """
-    Refuse a call that no values of its arrays can make right, with the words of NumPy's functions.
+    Refuse a call that is invalid whatever its arrays hold, with the errors of NumPy's functions.
 
-    The shapes of distributions are those that `expanded` has checked.
+    `arguments.expanded` has checked the shapes of distributions before.
     """
     function, names, options = decode(text, tuple(numbers))
     arrays: Options = {

@@ -1,4 +1,4 @@
-"""Evaluate calls on NumPy arrays: the value, and the gradients that are wanted, in one pass."""
+"""Evaluate calls on NumPy arrays: the value and the required gradients, in one pass."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def evaluate(
     ndims: Sequence[int] | None = None,
 ) -> list[Matrix]:
     """
-    Return the value, then the gradient with respect to each array that is wanted.
+    Return the value, then the gradient with respect to each array that `wrt` marks.
 
     The value has the wider dtype of the floating-point arrays, gradients shape and dtype of
     theirs. `ndims` says how many axes each array has by itself; what it has more, in front, is a
@@ -55,77 +55,84 @@ def evaluate(
     """
     function, names, options = decode(text, tuple(numbers))
     by_name = dict(zip(names, arrays, strict=True))
-    wanted = tuple(name for name, each in zip(names, wrt, strict=True) if each)
-    own = {name: a.ndim for name, a in by_name.items()}
-    own.update(zip(names, ndims or (), strict=False))
-    value, gradients = _batched(function, by_name, own, wanted, options)
+    required = tuple(name for name, flag in zip(names, wrt, strict=True) if flag)
+    call_ndims = {name: a.ndim for name, a in by_name.items()}
+    call_ndims.update(zip(names, ndims or (), strict=False))
+    value, gradients = _batched(function, by_name, call_ndims, required, options)
     dtype = np.result_type(*[a.dtype for a in arrays if a.dtype.kind == "f"])
     return [
         _typed(np.asarray(value), dtype, "the value"),
-        *(_typed(gradients[name], by_name[name].dtype, "a gradient") for name in wanted),
+        *(_typed(gradients[name], by_name[name].dtype, "a gradient") for name in required),
     ]
 
 
 def _renamed(error: ValueError, names: Mapping[str, str]) -> ValueError:
-    """Return an error with the name that its argument has here."""
-    name, space, rest = str(error).partition(" ")
-    return ValueError(names.get(name, name) + space + rest)
+    """Return an error with another name of its argument, its first word."""
+    name, space, remaining = str(error).partition(" ")
+    return ValueError(names.get(name, name) + space + remaining)
 
 
 def _batched(
-    function: str, arrays: Arrays, ndims: dict[str, int], wanted: tuple[str, ...], options: Options
+    function: str,
+    arrays: Arrays,
+    ndims: dict[str, int],
+    required: tuple[str, ...],
+    options: Options,
 ) -> Result:
+    """Evaluate a batch of calls, whose axes stand before those of a call."""
     leading = {name: a.shape[: a.ndim - ndims[name]] for name, a in arrays.items()}
     batch = np.broadcast_shapes(*leading.values())
     if not batch:
-        return FUNCTIONS[function](arrays, wanted, options)
+        return FUNCTIONS[function](arrays, required, options)
     whole = {
         name: np.broadcast_to(a, batch + a.shape[len(leading[name]) :])
         for name, a in arrays.items()
     }
     if function in ITEMWISE:
         if "where" in whole:
-            own_axes = tuple(range(len(batch), whole["where"].ndim))
-            if not whole["where"].any(axis=own_axes).all():
+            item_axes = tuple(range(len(batch), whole["where"].ndim))
+            if not whole["where"].any(axis=item_axes).all():
                 raise ValueError("where must select at least one item; got an empty mask")
-        return FUNCTIONS[function](whole, wanted, options)
+        return FUNCTIONS[function](whole, required, options)
     size = sum([a[(0,) * len(batch)].size for a in whole.values()])
     parts = []
-    # Blocks, because a stack holds a copy for each call of what the batch shares.
+    # Blocks, because a stack copies shared arguments for each call.
     for calls in row_blocks(int(np.prod(batch)), size, GATHERED):
         index = np.unravel_index(np.arange(calls.start, calls.stop), batch)
         stacks = {name: a[index] for name, a in whole.items()}
-        value, gradients = _stacked(function, stacks, wanted, options, calls.start)
-        parts.append([value, *[gradients[name] for name in wanted]])
-    value, *found = (
-        np.concatenate(each).reshape(batch + each[0].shape[1:]) for each in zip(*parts, strict=True)
+        value, gradients = _stacked(function, stacks, required, options, calls.start)
+        parts.append([value, *[gradients[name] for name in required]])
+    value, *results = (
+        np.concatenate(part).reshape(batch + part[0].shape[1:]) for part in zip(*parts, strict=True)
     )
-    return value, dict(zip(wanted, found, strict=True))
+    return value, dict(zip(required, results, strict=True))
 
 
 def _stacked(
-    function: str, stacks: Arrays, wanted: tuple[str, ...], options: Options, first: int
+    function: str, stacks: Arrays, required: tuple[str, ...], options: Options, first: int
 ) -> Result:
     """
-    Evaluate a stack of calls, the first of them at this place of the batch.
+    Evaluate a stack of calls, of which the first is call number `first` of the batch.
 
-    A call that is wrong says so in its own words. Where it is the stack alone that cannot be
-    computed, as with medians at the end of float64's range, the calls go one after the other.
+    If the stack cannot be computed, its calls are evaluated one after the other. An invalid call
+    then raises its own error. The others succeed, for example with medians at the end of
+    float64's range.
     """
     with suppress(ValueError, OverflowError):
-        return batches.STACKED[function](stacks, wanted, options)
+        return batches.STACKED[function](stacks, required, options)
     results = []
     for i in range(len(next(iter(stacks.values())))):
         try:
             call = {name: a[i] for name, a in stacks.items()}
-            results.append(FUNCTIONS[function](call, wanted, options))
+            results.append(FUNCTIONS[function](call, required, options))
         except (ValueError, OverflowError) as error:
             raise type(error)(f"{error} (call {first + i} of the batch)") from None
-    gradients = {name: np.stack([of[name] for _, of in results]) for name in wanted}
+    gradients = {name: np.stack([grads[name] for _, grads in results]) for name in required}
     return np.stack([np.asarray(value) for value, _ in results]), gradients
 
 
 def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
+    """Return values in a dtype, unless they overflow in it."""
     with np.errstate(over="ignore"):
         typed: Matrix = np.ascontiguousarray(values, dtype).reshape(values.shape)
     if (np.isinf(typed) & np.isfinite(values)).any():
@@ -133,25 +140,25 @@ def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
     return typed
 
 
-def _mmd2(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+def _mmd2(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
     arguments: Options = {**arrays, **options, "nan_policy": _inputs.ALWAYS_RAISE}
-    if not wanted:
+    if not required:
         return float(mmd2(**arguments)), {}
-    value, *gradients = mmd2_and_grad(**arguments, wrt=wanted)
-    return value, dict(zip(wanted, gradients, strict=True))
+    value, *gradients = mmd2_and_grad(**arguments, wrt=required)
+    return value, dict(zip(required, gradients, strict=True))
 
 
-def _wae_mmd(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+def _wae_mmd(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
     z, z_prior = arrays.values()
-    if not wanted:
+    if not required:
         return wae_mmd(z, z_prior, **options), {}
     chosen = wae_kernel(z, z_prior, **options)
-    names = ["x" if name == "z" else "y" for name in wanted]
+    names = ["x" if name == "z" else "y" for name in required]
     value, *gradients = mmd2_and_grad(z, z_prior, chosen, wrt=names, n_threads=options["n_threads"])
-    return value, dict(zip(wanted, gradients, strict=True))
+    return value, dict(zip(required, gradients, strict=True))
 
 
-def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
     parts: tuple[Arrays, Arrays] = ({}, {})
     for name, a in arrays.items():
         if name != "where":
@@ -163,21 +170,21 @@ def _kl(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
         q = cls(**parts[1], where=where) if parts[1] else Gaussian.standard(p.dim)
     except ValueError as error:
         raise _renamed(error, {name: f"q_{name}" for name in parts[1]}) from error
-    if not wanted:
+    if not required:
         return kl(p, q, **options), {}
-    of_q = [name.startswith("q_") for name in wanted]
-    sides = [side for side, each in (("p", not all(of_q)), ("q", any(of_q))) if each]
-    value, *found = kl_and_grad(p, q, wrt=sides, **options)
+    from_q = [name.startswith("q_") for name in required]
+    sides = [side for side, used in (("p", not all(from_q)), ("q", any(from_q))) if used]
+    value, *side_gradients = kl_and_grad(p, q, wrt=sides, **options)
     return value, {
         f"q_{name}" if side == "q" else name: gradient
-        for side, gradients in zip(sides, found, strict=True)
+        for side, gradients in zip(sides, side_gradients, strict=True)
         for name, gradient in gradients.items()
     }
 
 
-def _kl_flow(arrays: Arrays, wanted: tuple[str, ...], options: Options) -> Result:
+def _kl_flow(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
     arguments: Options = {**arrays, **options}
-    return kl_flow_and_grad(**arguments) if wanted else (kl_flow(**arguments), {})
+    return kl_flow_and_grad(**arguments) if required else (kl_flow(**arguments), {})
 
 
 FUNCTIONS: dict[str, Function] = {
