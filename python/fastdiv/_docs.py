@@ -28,6 +28,10 @@ rng : None, int or numpy.random.Generator, optional
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",
+    "bandwidth": """\
+bandwidth : float or "median", default "median"
+    σ > 0, in the units of the data. "median" is the median distance between distinct pooled rows.
+    See `median_distance`.""",
     "kernel_overflow": """\
 OverflowError
     If kernel values are too large for their floating-point type.""",
@@ -37,6 +41,9 @@ OverflowError
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",
+    "rasmussen_2006": """\
+C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning", MIT Press (2006),
+section 4.2.""",
     "raises_invalid": """\
 Raises
 ------

@@ -1,9 +1,9 @@
 """
 Kernels: small frozen dataclasses that say what to compute.
 
-Each class holds the names by which the backends know it, what it reads of a pair of rows
-(the base: squared Euclidean distance, L1 distance or inner product), its formula on those base
-values and the slope of that formula.
+A class holds the names by which the engine knows it, the base value that it reads of a pair of
+rows, and its formula and slope on base values. The base values are the squared Euclidean distance,
+the L1 distance and the inner product.
 
 Files
 -----
@@ -12,7 +12,7 @@ base: the base class of kernels, their registered formulas, and a kernel as the 
 combinations: sums of kernels, and kernels given as Python functions
 dot_products: kernels of an inner product
 energy: the kernel of the energy distance
-evaluation: kernels, their gradients and log-slopes at rows that broadcast
+evaluation: kernels, their gradients and their log-slopes in NumPy
 lowering: kernels as the terms that the engine evaluates
 parameters: checks of the parameters of kernels
 radial: kernels of a distance that decrease to 0

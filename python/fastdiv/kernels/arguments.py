@@ -1,4 +1,4 @@
-"""The kernels that a caller passes."""
+"""Check the kernels that a caller passes."""
 
 from __future__ import annotations
 
@@ -8,30 +8,16 @@ from fastdiv.kernels.base import Kernel
 
 
 def as_kernels(kernel: object, name: str = "kernel") -> tuple[tuple[Kernel, ...], bool]:
-    """
-    Return kernels as a tuple, and whether a single one was given.
-
-    Parameters
-    ----------
-    kernel : Kernel or list or tuple of Kernel
-        What the caller passed.
-    name : str
-        Name of the argument in errors.
-
-    Returns
-    -------
-    tuple of Kernel, bool
-        The kernels, and True for a single one.
-    """
+    """Return the kernels as a tuple, and whether a single one was given."""
     if _is_kernel(kernel):
         return (kernel,), True
     if not isinstance(kernel, (list, tuple)):
         raise TypeError(_not_a_kernel(kernel, name))
     if not kernel:
         raise ValueError(f"{name} must hold at least one kernel; got an empty sequence")
-    for each in kernel:
-        if not _is_kernel(each):
-            raise TypeError(_not_a_kernel(each, name))
+    for item in kernel:
+        if not _is_kernel(item):
+            raise TypeError(_not_a_kernel(item, name))
     return tuple(kernel), False
 
 

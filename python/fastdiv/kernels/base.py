@@ -1,4 +1,4 @@
-"""The base class of kernels, their registered formulas, and a kernel as the engine reads it."""
+"""Define the base class of kernels, and register their formulas."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Formula: TypeAlias = Callable[..., Values]
 Median: TypeAlias = Callable[[str], float]
 
 FORMULAS: dict[str, Formula] = {}
-"""Core name of a kernel -> its formula f(base_values, *params)."""
+"""Formula f(base_values, *params) of a kernel, by the name that the engine knows it by."""
 
 SLOPES: dict[str, Formula] = {}
-"""Core name of a kernel -> the derivative of its formula, 0 where it has a cusp."""
+"""Derivative of a formula with respect to the base value, by the same name; 0 at a cusp."""
 
 
 class Term(NamedTuple):
-    """A kernel as the backends read it: factor * name(base value of the scaled rows)."""
+    """A kernel as the engine reads it: factor * name(base value of the scaled rows)."""
 
     base: str
     name: str
@@ -52,18 +52,19 @@ class Kernel:
         return self
 
     def _metric_of_median(self) -> str | None:
-        """Return the metric whose median distance is the bandwidth, None if it is a number."""
+        """Return the metric whose median distance is the bandwidth, or None for a number."""
         return None
 
     def _parts(self) -> Iterator[tuple[float, Kernel]]:
-        """Yield (weight, kernel) for the summands."""
+        """Yield (weight, kernel) for each summand."""
         yield 1.0, self
 
     def _term(self) -> Term:
+        """Return the kernel as a term of the engine."""
         raise NotImplementedError(
             f"{type(self).__name__} has no compiled form; wrap its formula as Callback(f)"
         )
 
     def _mmd_term(self) -> Term:
-        """Return a term with the same MMD; differs from `_term` where that is more exact."""
+        """Like `_term`, but return a term of the same MMD² if that is more accurate."""
         return self._term()

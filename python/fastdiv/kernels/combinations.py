@@ -9,10 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.base import Kernel, Median
 
 
+@documented
 @dataclass(frozen=True)
 class Sum(Kernel):
     """
@@ -26,10 +28,7 @@ class Sum(Kernel):
         One finite number per kernel, without unit; all 1 by default. A negative weight can
         make the sum indefinite.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `kernels` is empty or holds something else, or `weights` does not match.
+    {raises_invalid}
 
     Examples
     --------

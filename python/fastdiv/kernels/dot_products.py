@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv.kernels.base import Kernel, Median, Term
-from fastdiv.kernels.parameters import (
-    number,
-)
+from fastdiv.kernels.parameters import number
 
 
+@documented
 @dataclass(frozen=True)
 class Polynomial(Kernel):
     """
@@ -28,10 +28,7 @@ class Polynomial(Kernel):
     coef0 : float, default 1.0
         c₀ ≥ 0 (a negative one would not be positive definite).
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter is out of its range.
+    {raises_invalid}
 
     References
     ----------
@@ -74,6 +71,7 @@ class Polynomial(Kernel):
         return Term("dot", "polynomial", (float(self.degree), number(self.gamma), self.coef0))
 
 
+@documented
 @dataclass(frozen=True)
 class Linear(Kernel):
     """
@@ -84,8 +82,7 @@ class Linear(Kernel):
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773.
+    {gretton_2012}
 
     Examples
     --------

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.kernels.base import Kernel, Term
 
@@ -17,6 +18,7 @@ def _energy_slope(sq: Values, exponent: float) -> Values:
     return slope
 
 
+@documented
 @dataclass(frozen=True)
 class Energy(Kernel):
     """
@@ -30,10 +32,7 @@ class Energy(Kernel):
     exponent : float, default 1.0
         β in the open interval (0, 2).
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `exponent` is not a number between 0 and 2.
+    {raises_invalid}
 
     See Also
     --------

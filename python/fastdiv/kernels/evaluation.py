@@ -1,4 +1,9 @@
-"""Kernels, their gradients and log-slopes at rows that broadcast against each other."""
+"""
+Evaluate lowered kernels, their gradients and their log-slopes with NumPy.
+
+The rows x and y, of shape (..., d), broadcast against each other. Results are float64 sums of the
+terms of each output, (n_outputs, ...).
+"""
 
 from __future__ import annotations
 
@@ -11,111 +16,54 @@ from fastdiv.kernels.base import FORMULAS, SLOPES
 
 
 def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
-    """
-    Evaluate every kernel at rows that broadcast against each other.
+    """Return k(x, y)."""
 
-    Parameters
-    ----------
-    x, y : ndarray, shape (..., d)
-        Rows; the leading axes broadcast.
-    kernels, n_outputs
-        As in `pair_sums`.
+    def value(weight: float, base: Values, name: str, params: tuple[float, ...]) -> Values:
+        return weight * FORMULAS[name](base, *params)
 
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, ...)
-        Weighted sum of the terms of each output.
-    """
-    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
-    for base, scale, terms in kernels:
-        values = base_values(base, x, y, scale)
-        for name, params, weight, output in terms:
-            result[output] += weight * FORMULAS[name](values, *params)
-    return result
-
-
-def kernel_gradients(
-    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
-) -> Values:
-    """
-    Find the gradients of k(x, y) by x, at rows that broadcast against each other.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (..., d)
-        Rows; the leading axes broadcast.
-    kernels, n_outputs
-        As in `pair_sums`.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, ..., d)
-        Weighted sum of the terms of each output; 0 where rows coincide at a cusp.
-    """
-    wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
-    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
-    for base, scale, terms in kernels:
-        unit = np.float64(1.0) if scale is None else scale
-        if base == "dot":
-            of_base = np.broadcast_to(wide_y * unit**2, result.shape[1:])
-        elif base == "l1":
-            of_base = np.sign(wide_x - wide_y) * unit
-        else:
-            of_base = 2.0 * (wide_x - wide_y) * unit**2
-        values = base_values(base, x, y, scale)
-        for name, params, weight, output in terms:
-            result[output] += weight * SLOPES[name](values, *params)[..., None] * of_base
-    return result
+    return _sum_of_terms(value, x, y, kernels, n_outputs)
 
 
 def kernel_log_slopes(
     x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
 ) -> Values:
-    """
-    Compute t f'(t), where the kernel is f(t) of a squared or L1 distance or a dot product t.
+    """Return t f'(t), for a kernel f of a base value t: its derivative with respect to log t."""
 
-    Parameters
-    ----------
-    x, y, kernels, n_outputs
-        As in `kernel_gradients`.
+    def log_slope(weight: float, base: Values, name: str, params: tuple[float, ...]) -> Values:
+        return weight * base * SLOPES[name](base, *params)
 
-    Returns
-    -------
-    ndarray of float64, shape (n_outputs, ...)
-        Weighted sum of the terms of each output: what it changes by with log t.
-    """
-    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
+    return _sum_of_terms(log_slope, x, y, kernels, n_outputs)
+
+
+def kernel_gradients(
+    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
+) -> Values:
+    """Return the gradients of k(x, y) with respect to x, (n_outputs, ..., d); 0 at a cusp."""
+    wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
+    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
     for base, scale, terms in kernels:
+        unit = np.float64(1.0) if scale is None else scale
+        if base == "dot":
+            base_gradient = np.broadcast_to(wide_y * unit**2, result.shape[1:])
+        elif base == "l1":
+            base_gradient = np.sign(wide_x - wide_y) * unit
+        else:
+            base_gradient = 2.0 * (wide_x - wide_y) * unit**2
         values = base_values(base, x, y, scale)
         for name, params, weight, output in terms:
-            result[output] += weight * values * SLOPES[name](values, *params)
+            slope = SLOPES[name](values, *params)[..., None]
+            result[output] += weight * slope * base_gradient
     return result
 
 
 def base_values(base: str, x: Matrix, y: Matrix, scale: Values | None = None) -> Values:
-    """
-    Compute what a kernel reads at rows that broadcast against each other.
-
-    Parameters
-    ----------
-    base : {"sqdist", "l1", "dot"}
-        Squared Euclidean distance, L1 distance or inner product.
-    x, y : ndarray, shape (..., d)
-        Rows; the leading axes broadcast.
-    scale : ndarray, shape (d,), optional
-        Factor > 0 per feature.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        One value per pair of rows.
-    """
+    """Return the value that a kernel reads of the rows, scaled per feature: one of `_BASES`."""
     combine = _BASES[base]
     x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
-    factor = np.ones(x.shape[-1]) if scale is None else scale
+    factors = np.ones(x.shape[-1]) if scale is None else scale
     total = np.zeros(np.broadcast_shapes(x.shape[:-1], y.shape[:-1]))
-    for k, s in enumerate(factor):
-        total += combine(x[..., k], y[..., k], s)
+    for k, factor in enumerate(factors):
+        total += combine(x[..., k], y[..., k], factor)
     return total
 
 
@@ -124,3 +72,18 @@ _BASES: dict[str, Callable[[Values, Values, float], Values]] = {
     "l1": lambda a, b, s: np.abs((a - b) * s),
     "dot": lambda a, b, s: (a * s) * (b * s),
 }
+
+
+def _sum_of_terms(
+    term: Callable[[float, Values, str, tuple[float, ...]], Values],
+    x: Matrix,
+    y: Matrix,
+    kernels: Sequence[KernelGroup],
+    n_outputs: int,
+) -> Values:
+    result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
+    for base, scale, terms in kernels:
+        values = base_values(base, x, y, scale)
+        for name, params, weight, output in terms:
+            result[output] += term(weight, values, name, params)
+    return result

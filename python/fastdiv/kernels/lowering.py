@@ -1,4 +1,4 @@
-"""Kernels as the terms that the engine evaluates."""
+"""Turn kernels into the terms that the engine evaluates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastdiv.kernels.combinations import Callback
 
 
 class Lowered(NamedTuple):
-    """Kernels in numbers: what the compiled backend evaluates, and what Python must."""
+    """Kernels in numbers: groups of terms for the engine, and functions (f, weight, output)."""
 
     groups: list[KernelGroup]
     callbacks: list[tuple[Callable[[Any, Any], Any], float, int]]
@@ -22,19 +22,9 @@ class Lowered(NamedTuple):
 
 def lower(kernels: Sequence[Kernel], *, for_mmd: bool) -> Lowered:
     """
-    Turn resolved kernels into the backends' form.
+    Turn resolved kernels into groups of terms of equal base and scale, one output per kernel.
 
-    Parameters
-    ----------
-    kernels : sequence of Kernel
-        Kernels without open defaults; each becomes one output.
-    for_mmd : bool
-        Whether only MMD combinations of the sums will be used.
-
-    Returns
-    -------
-    Lowered
-        Terms of equal base and scale are together in one group.
+    With `for_mmd`, the sums may serve for MMD² alone.
     """
     groups: dict[tuple[str, tuple[float, ...] | None], KernelGroup] = {}
     callbacks = []

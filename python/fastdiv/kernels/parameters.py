@@ -1,4 +1,4 @@
-"""Checks of the parameters of kernels."""
+"""Check the parameters of kernels."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.kernels.base import Kernel, Median, Term
 from fastdiv.kernels.parameters import (
@@ -25,7 +26,7 @@ from fastdiv.kernels.parameters import (
 
 @dataclass(frozen=True)
 class Radial(Kernel):
-    """A kernel of a distance in units of a bandwidth."""
+    """Base class of the kernels of a distance in units of a bandwidth."""
 
     metric: ClassVar[str] = "euclidean"
 
@@ -47,6 +48,7 @@ class Radial(Kernel):
         object.__setattr__(self, "bandwidth", bandwidth)
 
 
+@documented
 @dataclass(frozen=True)
 class RBF(Radial):
     """
@@ -56,13 +58,10 @@ class RBF(Radial):
     ----------
     bandwidth : float, array_like of shape (d,), or "median", default "median"
         σ > 0, in the units of the data; d values scale each feature on its own.
-        "median" is the median Euclidean distance between distinct pooled rows, see
+        "median" is the median Euclidean distance between distinct pooled rows. See
         `median_distance`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `bandwidth` is not made of finite numbers > 0.
+    {raises_invalid}
 
     See Also
     --------
@@ -71,8 +70,7 @@ class RBF(Radial):
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773.
+    {gretton_2012}
 
     Examples
     --------
@@ -158,21 +156,19 @@ class RBF(Radial):
         return Term("sqdist", "rbf", (number(self.bandwidth),))
 
 
+@documented
 @dataclass(frozen=True)
 class Laplacian(Radial):
     """
     Laplacian kernel, k(x, y) = exp(−‖x − y‖₁ / σ).
 
+    The γ of scikit-learn's ``laplacian_kernel`` is 1/σ. A median bandwidth is that of L1 distances.
+
     Parameters
     ----------
-    bandwidth : float or "median", default "median"
-        σ > 0, in the units of the data. "median" is the median L1 distance between
-        distinct pooled rows. (γ of scikit-learn's ``laplacian_kernel`` is 1/σ.)
+    {bandwidth}
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `bandwidth` is not a finite number > 0.
+    {raises_invalid}
 
     References
     ----------
@@ -226,6 +222,7 @@ def _matern52_slope(sq: Values, sigma: float) -> Values:
     return (1.0 + r) * np.exp(-r) * (-5.0 / (6.0 * sigma**2))
 
 
+@documented
 @dataclass(frozen=True)
 class Matern(Radial):
     """
@@ -238,18 +235,13 @@ class Matern(Radial):
     ----------
     nu : {0.5, 1.5, 2.5}, default 1.5
         Smoothness ν.
-    bandwidth : float or "median", default "median"
-        σ > 0, in the units of the data. "median" as in `RBF`.
+    {bandwidth}
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `nu` is another number or `bandwidth` is not a finite number > 0.
+    {raises_invalid}
 
     References
     ----------
-    C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning",
-    MIT Press (2006), section 4.2.
+    {rasmussen_2006}
 
     Examples
     --------
@@ -280,6 +272,7 @@ class Matern(Radial):
         return Term("sqdist", self._names[self.nu], (number(self.bandwidth),))
 
 
+@documented
 @dataclass(frozen=True)
 class RationalQuadratic(Radial):
     """
@@ -289,18 +282,13 @@ class RationalQuadratic(Radial):
     ----------
     alpha : float, default 1.0
         α > 0, without unit.
-    bandwidth : float or "median", default "median"
-        σ > 0, in the units of the data. "median" as in `RBF`.
+    {bandwidth}
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `alpha` or `bandwidth` is not a finite number > 0.
+    {raises_invalid}
 
     References
     ----------
-    C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning",
-    MIT Press (2006), section 4.2.
+    {rasmussen_2006}
 
     Examples
     --------
@@ -331,6 +319,7 @@ class RationalQuadratic(Radial):
         return Term("sqdist", "rational_quadratic", (self.alpha, number(self.bandwidth)))
 
 
+@documented
 @dataclass(frozen=True)
 class InverseMultiquadric(Kernel):
     """
@@ -341,10 +330,7 @@ class InverseMultiquadric(Kernel):
     c : float
         c > 0, in squared units of the data.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `c` is not a finite number > 0.
+    {raises_invalid}
 
     References
     ----------
