@@ -1,4 +1,4 @@
-"""Threads and the description of this installation."""
+"""Set the number of threads, and describe this installation."""
 
 from __future__ import annotations
 

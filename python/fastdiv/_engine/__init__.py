@@ -1,13 +1,13 @@
 """
-The border between Python and whoever computes.
+Declare the functions of the engine, and choose who computes them.
 
-The compiled core and the NumPy reference offer the same functions. This room declares them, chooses
-one of the two, and holds the types that cross the border.
+The compiled core and the NumPy reference offer the same functions. Everything that both sides of
+this border have to know lives here: types, blocks of rows and progress reports.
 
 Files
 -----
-types: what crosses the border
-backend: the declaration of every engine function, and the choice of who computes
+types: the types of arguments and results
+backend: the declaration of every engine function, and the choice of the core or the reference
 blocks: blocks of rows, and how many values each may hold
 progress: the `progress` argument as a function of (done, total)
 quantized_rows: `QuantizedRows`, samples kept as int8

@@ -1,4 +1,4 @@
-"""The one place that decides who computes: the compiled core or the NumPy reference."""
+"""Declare every function of the engine, and choose the core or the reference to compute it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, 
 
 
 class Backend(Protocol):
-    """What a backend offers; `fastdiv._sums.reference` documents each function."""
+    """Declare the functions of a backend. `fastdiv._sums.reference` defines each of them."""
 
     def pair_sums(
         self,
@@ -277,6 +277,7 @@ _MODULES = {"core": "fastdiv._core", "reference": "fastdiv._sums.reference"}
 
 
 def _load(name: str) -> Backend:
+    """Import a backend by its name."""
     if name not in _MODULES:
         raise ValueError(
             f"FASTDIV_BACKEND must be one of {', '.join(sorted(_MODULES))}; got {name!r}"
@@ -297,8 +298,12 @@ _override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=No
 
 
 def _load_default() -> Backend | ImportError | ValueError:
-    # At import, so that the core knows of every later fork; a failure waits for the first use, so
-    # that the command line can report it in one line.
+    """
+    Load the backend that the environment asks for, or return the error.
+
+    The core is loaded at import, so that it knows of every later fork. An error waits for the
+    first use, so that the command line can report it in one line.
+    """
     try:
         return _load(os.environ.get("FASTDIV_BACKEND") or "core")
     except (ImportError, ValueError) as error:
@@ -309,7 +314,7 @@ _default = _load_default()
 
 
 def current() -> Backend:
-    """Return the backend in force, or raise what went wrong when it was loaded."""
+    """Return the backend in use, or raise the error of loading it."""
     backend = _override.get() or _default
     if isinstance(backend, Exception):
         raise backend

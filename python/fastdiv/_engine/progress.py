@@ -1,4 +1,4 @@
-"""Progress reports: a bar on standard error, or the caller's own function."""
+"""Report progress as a bar on standard error, or to the caller's function."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from fastdiv._engine.types import Progress
 
 _WIDTH = 30
+"""Characters of the bar."""
 
 
 class _Bar:
+    """Draw a bar, with the time that is left."""
+
     def __init__(self) -> None:
         self._start = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Samples kept as int8: what they are. `fastdiv.quantized` makes them and computes with them."""
+"""Hold samples as int8. `fastdiv.quantized` makes them and computes with them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,48 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._docs import documented
+
 Index: TypeAlias = "slice | NDArray[Any]"
 
 
+@documented
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedRows:
     """
-    A sample of int8 values with a scale, and possibly a zero point, per row.
+    Sample of int8 values with a scale, and possibly a zero point, per row.
 
-    Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). It is accepted as a sample by all that compares rows with
-    rows: `mmd2`, `mmd_test`, `energy_distance`, `witness`, `median_distance`, `kid`, `cmmd`,
-    `wae_mmd`, `wae_kernel`, `kernel_mean_matching`, `kl_knn`, `permanova`, `disco`, `dunn_index`,
-    `silhouette_samples` and `silhouette_score`; and by what sums rows: `fit_gaussian`,
-    `cluster_dispersion`, `wcss`, `geometric_median`, `calinski_harabasz_score` and
-    `davies_bouldin_score`. It takes a quarter of the memory of float32, also inside: products are
-    taken between integers, and where a kernel needs single features (`Laplacian`, or `RBF` with one
-    bandwidth per feature) the rows of one tile at a time are turned into floating point, which
-    takes up to twice the time of float32. So are a few rows at a time where they are summed. All
-    samples of a call must be quantised, or none. Functions that need floating-point rows refuse
-    them: `mmd2_and_grad`, `gap_statistic`. Pass ``rows.dequantize()`` to these.
+    Row i stands for x̂ᵢ = sᵢ (qᵢ − zᵢ). All samples of a call must be quantised, or none.
+
+    These functions compare such rows: `mmd2`, `mmd_test`, `energy_distance`, `witness`,
+    `median_distance`, `kid`, `cmmd`, `wae_mmd`, `wae_kernel`, `kernel_mean_matching`, `kl_knn`,
+    `permanova`, `disco`, `dunn_index`, `silhouette_samples` and `silhouette_score`. These sum
+    them: `fit_gaussian`, `cluster_dispersion`, `wcss`, `geometric_median`,
+    `calinski_harabasz_score` and `davies_bouldin_score`. Others refuse them, such as
+    `mmd2_and_grad` and `gap_statistic`. Pass ``rows.dequantize()`` to those.
+
+    They take a quarter of the memory of float32, also during a call. Products are taken between
+    integers. Kernels that need single features (`Laplacian`, or `RBF` with one bandwidth per
+    feature) convert the rows of one tile at a time, which takes up to twice the time of float32.
+    Functions that sum rows convert a few at a time.
 
     Parameters
     ----------
     values : ndarray of int8, shape (n, d)
-        q; not copied.
+        q, which is not copied.
     scale : ndarray of float32, shape (n,)
-        s, finite and at least 1.2e-38, the least normal number of float32; in the units of the
-        data.
+        s, in the units of the data. Finite and at least 1.2e-38, the least normal number of
+        float32.
     zero_point : ndarray of int8 or int32, shape (n,), optional
-        z, from −128 to 127; 0 by default.
+        z, from −128 to 127. 0 by default.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is not as described.
+    {invalid}
 
     See Also
     --------
-    quantize_rows : Makes them from floating-point rows.
+    quantize_rows : Make them from floating-point rows.
 
     Examples
     --------
@@ -120,7 +124,7 @@ class QuantizedRows:
         Parameters
         ----------
         dtype : numpy.float32 or numpy.float64, default numpy.float32
-            Of the result; in float64 it is exact.
+            Type of the result, which is exact in float64.
 
         Returns
         -------
@@ -141,20 +145,21 @@ class QuantizedRows:
 
 
 def in_float64(rows: NDArray[Any] | QuantizedRows) -> NDArray[np.float64]:
-    """Return these rows exactly; of a large sample, take a few at a time."""
+    """Return the rows in float64, exactly. Pass a few rows of a large sample at a time."""
     if isinstance(rows, QuantizedRows):
         return rows.dequantize(np.float64)
     return rows.astype(np.float64, copy=False)
 
 
 def feature(rows: NDArray[Any] | QuantizedRows, k: int) -> NDArray[Any]:
-    """Return column k, dequantised exactly if need be."""
+    """Return column k, dequantised exactly where the rows are quantised."""
     if isinstance(rows, QuantizedRows):
         return replace(rows, values=rows.values[:, k : k + 1]).dequantize(np.float64)[:, 0]
     return rows[:, k]
 
 
 def _per_row(value: Any, name: str, dtypes: tuple[str, ...], n: int) -> NDArray[Any]:
+    """Return one number per row, of one of these dtypes."""
     a = np.asarray(value)
     if a.dtype.name not in dtypes:
         raise TypeError(f"{name} must have dtype {' or '.join(dtypes)}; got {a.dtype}")

@@ -1,4 +1,4 @@
-"""Types that cross the border between Python and the engine."""
+"""Name the types of the engine's arguments and results."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ Matrix: TypeAlias = NDArray[Any]
 """A 2-D float32 or float64 array."""
 
 Sample: TypeAlias = "Matrix | QuantizedRows"
-"""Rows as the reductions take them; all those of a call are of one type and dtype."""
+"""Rows of numbers. All samples of a call have one type and dtype."""
 
 Values: TypeAlias = NDArray[np.float64]
+"""Results, weights and parameters, of any shape."""
 
 Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Number of each row's cluster."""
 
 Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
-"""(name, params, weight, output)"""
+"""One kernel of a sum: (name, params, weight, output), where output is the place of its result."""
 
 KernelGroup: TypeAlias = tuple[str, "Values | None", list[Term]]
-"""(base, scale, terms): all terms read the same base values, so one pass serves them."""
+"""(base, scale, terms): the terms are functions of the same base values, so one pass is enough."""
 
 Progress: TypeAlias = Callable[[int, int], object]
+"""A function of (done, total)."""

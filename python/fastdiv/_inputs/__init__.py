@@ -1,17 +1,18 @@
 """
-The one door: everything a caller passes is checked and converted here, before any work.
+Check and convert everything a caller passes, before any work.
 
-Other rooms write ``_inputs.matrix(x, "x")``; this page gives them what the files hold.
+This is the one door for input: no other room checks it again. Other rooms write
+``_inputs.matrix(x, "x")``, whatever file defines the function.
 
 Files
 -----
 arrays: anything NumPy can view, as an array of numbers
 samples: rows of finite numbers, with one dtype and one number of features per call
-row_weights: weights of rows, and the samples that they leave
-row_labels: labels of rows, numbered in ascending order
+row_weights: row weights, and samples without the rows of weight 0
+row_labels: row labels, numbered in ascending order
 options: words, switches, numbers, threads and sources of randomness
 resampling: orderings of rows, and which statistics tie
-batches: masks and points that fit the batches of distributions
+batches: masks and points that fit the batch shape of distributions
 """
 
 from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array

@@ -1,4 +1,4 @@
-"""Arrays: anything NumPy can view, as an array of numbers."""
+"""Arrays: turn anything NumPy can view into an array of numbers."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def is_differentiated(value: object) -> bool:
 
 
 def _to_array(value: Any, name: str) -> NDArray[Any]:
+    """View anything but a plain array as a NumPy array, or say why it cannot be."""
     if isinstance(value, QuantizedRows):
         raise TypeError(f"{name} must not be quantised here; pass {name}.dequantize()")
     if isinstance(value, np.ma.MaskedArray):
@@ -113,6 +114,7 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _on_cpu(value: Any) -> bool:
+    """Tell whether DLPack places this in CPU memory, or does not know it."""
     device = getattr(value, "__dlpack_device__", None)
     try:
         return device is None or device()[0] in _CPU_DEVICES
@@ -121,10 +123,10 @@ def _on_cpu(value: Any) -> bool:
 
 
 def _is_traced(value: object) -> bool:
-    """Tell whether this is a tracer, without importing JAX."""
+    """Tell whether this is a tracer of JAX, without importing JAX."""
     return any(
-        each.__name__ == "Tracer" and each.__module__.startswith("jax")
-        for each in type(value).__mro__
+        base.__name__ == "Tracer" and base.__module__.startswith("jax")
+        for base in type(value).__mro__
     )
 
 
@@ -138,6 +140,7 @@ def _is_nullable_numeric(value: Any) -> bool:
 
 
 def _to_float(a: NDArray[Any], name: str) -> Matrix:
+    """Convert an array of real numbers to float32 or float64."""
     kind, size = a.dtype.kind, a.dtype.itemsize
     target: np.dtype[Any]
     if a.dtype.name == "bfloat16" or (kind == "f" and size <= 4):
@@ -153,11 +156,12 @@ def _to_float(a: NDArray[Any], name: str) -> Matrix:
 
 
 def converted(a: NDArray[Any], dtype: np.dtype[Any]) -> Matrix:
+    """Return a copy of another dtype."""
     return filled(a.shape, dtype, (a[rows] for rows in row_parts(a)))
 
 
 def filled(shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Any]) -> NDArray[Any]:
-    """Return an array of these rows, one part after the other, so that Ctrl-C is heard."""
+    """Fill an array part by part, so that Ctrl-C is heard in between."""
     out = np.empty(shape, dtype)
     start = 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""Batches: masks and points, whose leading axes have to fit those of distributions."""
+"""Batches: check that masks and points fit the batch shape of distributions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mask(value: object, name: str, batch_shape: tuple[int, ...]) -> NDArray[np.b
 
 
 def points(value: object, name: str, batch_shape: tuple[int, ...], dim: int) -> Matrix:
-    """Return finite points of `dim` features whose leading axes fit a batch shape."""
+    """Return finite points of `dim` features, whose leading axes broadcast with a batch shape."""
     a = array(value, name)
     if a.ndim == 0 or a.shape[-1] != dim:
         raise ValueError(f"{name} must have shape (..., {dim}); got shape {a.shape}")

@@ -1,4 +1,4 @@
-"""Options: words, switches, numbers, threads and sources of randomness."""
+"""Options: check words, switches, numbers, threads and sources of randomness."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from fastdiv._inputs.arrays import plain_array
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
 ALWAYS_RAISE = object()
+"""Stands for "raise" where the caller offers no `nan_policy`. Errors do not advise "omit" then."""
+
 MAX_THREADS = 1024
 
 
@@ -23,6 +25,7 @@ def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
 
 
 def omits(nan_policy: object) -> bool:
+    """Tell whether rows that hold NaN are dropped."""
     if nan_policy is ALWAYS_RAISE:
         return False
     return choice(nan_policy, NAN_POLICIES, "nan_policy") == "omit"
@@ -37,21 +40,21 @@ def flag(value: object, name: str) -> bool:
 
 def integer(value: object, name: str, least: int, most: int | None = None) -> int:
     """Return `value` as an int within [least, most]."""
-    wanted = f"an integer >= {least}" if most is None else f"an integer from {least} to {most}"
+    required = f"an integer >= {least}" if most is None else f"an integer from {least} to {most}"
     try:
         number = operator.index(cast(Any, value))
     except TypeError:
         number = None
     if number is None or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be {wanted}; got {value!r}")
+        raise TypeError(f"{name} must be {required}; got {value!r}")
     if number < least or (most is not None and number > most):
         shown = f"{number}" if number.bit_length() <= 64 else f"one of {number.bit_length()} bits"
-        raise ValueError(f"{name} must be {wanted}; got {shown}")
+        raise ValueError(f"{name} must be {required}; got {shown}")
     return number
 
 
 def is_plain_number(value: object) -> TypeGuard[float]:
-    """Tell whether this needs no NumPy to be looked at, whose arrays torch.compile cannot trace."""
+    """Tell whether this is a Python number, which torch.compile can trace, unlike NumPy arrays."""
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
@@ -83,7 +86,7 @@ def thread_count(value: object, name: str = "n_threads") -> int:
 
 
 def threads(n_threads: object) -> int:
-    """Return the backends' form of `n_threads`: 0 stands for the default."""
+    """Return `n_threads` as the engine takes it, where 0 stands for the default."""
     return 0 if n_threads is None else thread_count(n_threads)
 
 

@@ -1,4 +1,4 @@
-"""Resampling: orderings of the pooled rows, the caller's or random ones."""
+"""Resampling: check or draw the orderings of rows, and say which statistics tie."""
 
 from __future__ import annotations
 

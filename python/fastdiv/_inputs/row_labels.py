@@ -1,4 +1,4 @@
-"""Labels of rows: checked, and numbered 0, 1, ... in the order of the distinct ones."""
+"""Row labels: check them, and number them 0, 1, ... in ascending order."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def codes(
     Return the number of each row's label, and the distinct labels in ascending order.
 
     Labels may be integers, floats that are integers, booleans, times or text, in anything NumPy
-    can view; those of pandas categoricals keep the order of the categories. Rows with
-    `noise_label` get -1, and it is not among the distinct labels; None stands for no such label.
+    can view. Pandas categoricals keep the order of their categories. Rows with `noise_label` get
+    -1, and it is not among the distinct labels. None stands for no such label.
     """
     categories = getattr(getattr(labels, "dtype", None), "categories", None)
     if categories is None:
@@ -42,7 +42,7 @@ def codes(
         _refuse_shape(a, name, n)
         numbers, distinct = _numbered(a, name)
     else:
-        numbers, distinct = _of_categories(labels, categories, name, n)
+        numbers, distinct = _from_categories(labels, categories, name, n)
     if noise_label is None:
         return numbers, distinct
     noise = _equal(distinct, noise_label, name)
@@ -56,12 +56,12 @@ def codes(
 
 
 def missing(a: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which labels stand for a missing one: None, NaN, NaT and the NA of pandas."""
+    """Tell which labels are missing: None, NaN, NaT and the NA of pandas."""
     if a.dtype.kind in "OT":
-        each = (_is_missing(value) for value in a.astype(object).flat)
-        return np.fromiter(each, np.bool_, a.size).reshape(a.shape)
-    found: NDArray[np.bool_] = a != a if a.dtype.kind in "fMm" else np.zeros(a.shape, np.bool_)
-    return found
+        flags = (_is_missing(value) for value in a.astype(object).flat)
+        return np.fromiter(flags, np.bool_, a.size).reshape(a.shape)
+    result: NDArray[np.bool_] = a != a if a.dtype.kind in "fMm" else np.zeros(a.shape, np.bool_)
+    return result
 
 
 def _is_missing(value: object) -> bool:
@@ -70,10 +70,10 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, (Real, Decimal, np.generic)) and bool(value != value)
 
 
-def _of_categories(
+def _from_categories(
     labels: Any, categories: Any, name: str, n: int
 ) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Take the numbers of a pandas categorical, be it an array, an index or a series."""
+    """Return the numbers and labels of a pandas categorical: an array, an index or a series."""
     numbers = np.asarray(getattr(labels, "cat", labels).codes).astype(np.intp)
     _refuse_shape(numbers, name, n)
     if numbers.min() < 0:
@@ -90,6 +90,7 @@ def _refuse_shape(a: NDArray[Any], name: str, n: int) -> None:
 
 
 def _array(labels: object, name: str) -> NDArray[Any]:
+    """View labels as an array of one label per row."""
     if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
         raise TypeError(
             f"{name} must be an array with one label per row; got {type(labels).__name__}"
@@ -105,7 +106,7 @@ def _array(labels: object, name: str) -> NDArray[Any]:
             f"{name} cannot be viewed as a NumPy array; got {type(labels).__name__}: {error}"
         ) from error
     if a.dtype.kind in "US" and not hasattr(labels, "__array__"):
-        # Of a list NumPy makes text altogether if there is some: NaN would be a label "nan".
+        # NumPy turns a whole list into text if it holds any, and NaN into the label "nan".
         given = np.array(labels, dtype=object)
         if any(not isinstance(value, (str, bytes)) for value in given.flat):
             a = given
@@ -115,7 +116,7 @@ def _array(labels: object, name: str) -> NDArray[Any]:
 
 
 def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
-    """Give Python numbers a dtype of their own, and refuse what stands for a missing label."""
+    """Convert Python numbers to a numeric dtype, and refuse missing labels."""
     absent = missing(a)
     if absent.any():
         row = int(absent.argmax())
@@ -134,6 +135,7 @@ def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _refuse_fractions(a: NDArray[Any], name: str) -> None:
+    """Refuse floats that are not integers."""
     if a.dtype.kind == "f":
         bad = ~(np.isfinite(a) & (a == np.floor(a)))
         if bad.any():
@@ -142,6 +144,7 @@ def _refuse_fractions(a: NDArray[Any], name: str) -> None:
 
 
 def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Return the number of each label, and the distinct labels in ascending order."""
     _refuse_fractions(a, name)
     if a.dtype.kind in "Mm" and np.isnat(a).any():
         row = int(np.isnat(a).argmax())
@@ -164,16 +167,16 @@ def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any
 
 
 def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bool_]:
-    """Tell which of the labels is the noise label, which has to be of their kind."""
+    """Tell which label is the noise label, which must be of the same kind."""
     if np.ndim(noise_label) != 0:
         raise TypeError(f"noise_label must be one label or None; got {noise_label!r}")
     if _is_missing(noise_label):
         raise ValueError(f"noise_label must not be missing; got {noise_label!r}")
     noise = _array([noise_label], "noise_label")
-    kind, wanted = _kind(noise), _kind(distinct)
-    if kind != wanted:
+    kind, required = _kind(noise), _kind(distinct)
+    if kind != required:
         raise TypeError(
-            f"noise_label must be of the kind of {name}, which are {wanted}; got {noise_label!r}"
+            f"noise_label must be of the kind of {name}, which are {required}; got {noise_label!r}"
         )
     if distinct.dtype.kind in "Mm":
         return np.asarray(distinct == noise.astype(distinct.dtype.kind + "8"), dtype=np.bool_)
@@ -182,6 +185,7 @@ def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bo
 
 
 def _kind(a: NDArray[Any]) -> str:
+    """Name what the labels are, for messages."""
     if a.dtype.kind != "O":
         return _KINDS[a.dtype.kind]
     first = a.flat[0]

@@ -1,4 +1,4 @@
-"""Weights of rows: checked, and the samples that they leave."""
+"""Row weights: check them, and leave out the rows of weight 0."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array
 from fastdiv._inputs.options import ALWAYS_RAISE, omits
-from fastdiv._inputs.samples import alike, chosen, row_is_finite, same_length, samples
+from fastdiv._inputs.samples import alike, chosen, finite_mask, same_length, samples
 
 
 def weighted_samples(
     x: object, y: object, x_weights: object, y_weights: object, nan_policy: object, estimator: str
 ) -> tuple[Sample, Sample, Values | None, Values | None]:
     """
-    Return both samples as `samples` does, and the weights of their rows, the largest 1.
+    Like `samples`, but also return the row weights, the largest 1.
 
-    Rows of weight 0 are left out, and equal weights are None.
+    Rows of weight 0 are left out. Equal weights become None.
     """
     a, b = alike({"x": x, "y": y})
     u = weights(x_weights, "x_weights", len(a), estimator)
@@ -38,9 +38,9 @@ def rows_kept(
     a: Sample, b: Sample, u: Values | None, v: Values | None, nan_policy: object, estimator: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """
-    Tell which rows of two samples, or stacks of them, are not left out for weights or for NaN.
+    Tell which rows to keep: those of weight > 0, without NaN under "omit". Stacks are allowed.
 
-    "paired" keeps a row for the sake of its partner: both go if both weigh 0, or one holds NaN.
+    "paired" drops pairs: those where both weights are 0, or where either row holds NaN.
     """
     keep_x, keep_y = (
         np.ones(rows.shape[:-1], dtype=np.bool_) if w is None else w > 0
@@ -50,19 +50,19 @@ def rows_kept(
         same_length(a, b)
         keep_x = keep_y = keep_x | keep_y
     if omits(nan_policy):
-        keep_x, keep_y = keep_x & row_is_finite(a), keep_y & row_is_finite(b)
+        keep_x, keep_y = keep_x & finite_mask(a), keep_y & finite_mask(b)
         if estimator == "paired":
             keep_x = keep_y = keep_x & keep_y
     return keep_x, keep_y
 
 
 def counted(a: Sample, w: Values | None) -> Sample:
-    """Return the rows that count by themselves, for example in a median: those of weight > 0."""
+    """Return the rows of weight > 0, for what ignores weights otherwise, such as a median."""
     return a if w is None or w.all() else chosen(a, w > 0)
 
 
 def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
-    """Return the chosen rows and their weights, the largest 1; None if all are equal."""
+    """Return the kept rows and their weights, the largest 1, or None for equal weights."""
     if not keep.all():
         a = chosen(a, keep)
         w = None if w is None else w[keep]
@@ -72,7 +72,7 @@ def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample,
 
 
 def weights(value: object, name: str, rows: int, estimator: str) -> Values | None:
-    """Return one finite weight >= 0 per row in float64; None for None."""
+    """Return one finite weight >= 0 per row in float64, or None for None."""
     if value is None:
         return None
     a = array(value, name)
@@ -92,7 +92,7 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
 
 
 def enough_weight(w: Values, name: str, estimator: str) -> None:
-    """Refuse weights of which too few are > 0."""
+    """Refuse weights if too few are > 0."""
     least = 1 if estimator == "biased" else 2
     if np.count_nonzero(w) < least:
         raise ValueError(

@@ -20,15 +20,15 @@ CLEAN_OR_OMIT = f"{_CLEAN} or {_OMIT}"
 
 
 def sample(value: object, name: str) -> Sample:
-    """Return `value` as it is if its rows are quantised, or else as a `matrix` of real numbers."""
+    """Return `value` unchanged if its rows are quantised, otherwise as a `matrix`."""
     return alike({name: value})[0]
 
 
 def alike(values: dict[str, object]) -> list[Sample]:
     """
-    Return each value as it is if its rows are quantised, or else as a `matrix` of real numbers.
+    Like `sample`, but for the samples of one call.
 
-    If one is complex, all are taken as real numbers with an axis more, of real and imaginary parts.
+    If one is complex, all become real, with a last axis of real and imaginary parts.
     """
     arrays = {
         name: any_array(value, name)
@@ -44,7 +44,7 @@ def alike(values: dict[str, object]) -> list[Sample]:
 
 
 def _parts(a: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return real and imaginary parts side by side; those of complex numbers are a view."""
+    """Return real and imaginary parts side by side, as a view of complex numbers."""
     _require_rows(a, name)
     if a.dtype.kind == "c":
         return a[..., None].view(a.real.dtype)
@@ -64,6 +64,7 @@ def matrix(value: object, name: str) -> Matrix:
 
 
 def _require_rows(a: NDArray[Any], name: str) -> None:
+    """Refuse a scalar."""
     if a.ndim == 0:
         raise ValueError(f"{name} must be an array of rows, shape (n,) or (n, ...); got a scalar")
 
@@ -76,9 +77,9 @@ def samples(
     names: tuple[str, str] = ("x", "y"),
 ) -> tuple[Sample, Sample]:
     """
-    Return both samples with one type and dtype, equal d, finite rows, and enough of them.
+    Return both samples with one type and dtype, equal d, and enough rows, all finite.
 
-    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    `nan_policy` is ALWAYS_RAISE where the caller offers no other.
     """
     x_name, y_name = names
     a, b = same_space(dict(zip(names, alike({x_name: x, y_name: y}), strict=True)))
@@ -87,7 +88,7 @@ def samples(
     if estimator == "paired":
         same_length(a, b)
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
-            keep = row_is_finite(a) & row_is_finite(b)
+            keep = finite_mask(a) & finite_mask(b)
             a, b = chosen(a, keep), chosen(b, keep)
     a, b = (
         finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
@@ -110,13 +111,14 @@ def plain_samples(
     estimator: str = "biased",
     names: tuple[str, str] = ("x", "y"),
 ) -> tuple[Matrix, Matrix]:
-    """Return both samples as `samples` does; rows of int8 are refused."""
+    """Like `samples`, but refuse quantised rows."""
     plain = matrix(x, names[0]), matrix(y, names[1])
     a, b = samples(*plain, nan_policy, estimator, names)
     return cast(Matrix, a), cast(Matrix, b)
 
 
 def same_length(a: Sample, b: Sample) -> None:
+    """Refuse paired samples of different length."""
     if a.shape[-2] != b.shape[-2]:
         raise ValueError(
             "x and y must have the same number of rows for estimator='paired'; "
@@ -125,7 +127,7 @@ def same_length(a: Sample, b: Sample) -> None:
 
 
 def same_space(arrays: dict[str, Sample]) -> list[Sample]:
-    """Check that all have the same number of features and give them one dtype."""
+    """Check that all samples have the same number of features, and give them one dtype."""
     (first, a), *others = arrays.items()
     for name, b in others:
         if isinstance(a, QuantizedRows) != isinstance(b, QuantizedRows):
@@ -140,13 +142,11 @@ def same_space(arrays: dict[str, Sample]) -> list[Sample]:
                 f"{first} and {name} must have the same number of features; "
                 f"got {a.shape[1]} and {b.shape[1]}"
             )
-    plain = [each for each in arrays.values() if not isinstance(each, QuantizedRows)]
-    if all(b.dtype == plain[0].dtype for b in plain):
+    plain = [rows for rows in arrays.values() if not isinstance(rows, QuantizedRows)]
+    if all(rows.dtype == plain[0].dtype for rows in plain):
         return list(arrays.values())
-    return [
-        each if each.dtype == np.float64 else converted(each, np.dtype(np.float64))
-        for each in plain
-    ]
+    double = np.dtype(np.float64)
+    return [rows if rows.dtype == double else converted(rows, double) for rows in plain]
 
 
 @overload
@@ -160,21 +160,21 @@ def finite(
     omit: bool = False,
     advice: str = CLEAN_OR_OMIT,
 ) -> Sample:
-    """Return `a` if all values are finite; otherwise drop the rows or raise."""
+    """Return `a` if all values are finite. Otherwise drop the rows that are not, or raise."""
     if isinstance(a, QuantizedRows):
         return a
     first = _first_nonfinite(a)
     if first < 0:
         return a
     if omit:
-        return chosen(a, row_is_finite(a))
+        return chosen(a, finite_mask(a))
     count = sum(np.count_nonzero(~np.isfinite(a[rows])) for rows in row_parts(a))
     row, column = divmod(first, a.shape[1])
     raise nonfinite(name, int(count), row, column, advice)
 
 
 def nonfinite(name: str, count: int, row: int, column: int, advice: str) -> ValueError:
-    """Return the error that tells of NaN or infinity; the row and column are those of the first."""
+    """Return the error for NaN or infinity, of which the first is at this row and column."""
     return ValueError(
         f"{name} holds {count} NaN or infinite value{'s' if count > 1 else ''}, the first at "
         f"row {row}, column {column}; {advice}"
@@ -182,13 +182,14 @@ def nonfinite(name: str, count: int, row: int, column: int, advice: str) -> Valu
 
 
 def finite_rows(a: Sample) -> NDArray[np.bool_] | None:
-    """Tell which rows are finite; None if all are."""
+    """Tell which rows are finite, or return None if all are."""
     if isinstance(a, QuantizedRows) or _first_nonfinite(a) < 0:
         return None
-    return row_is_finite(a)
+    return finite_mask(a)
 
 
-def row_is_finite(a: Sample) -> NDArray[np.bool_]:
+def finite_mask(a: Sample) -> NDArray[np.bool_]:
+    """Tell which rows are finite."""
     if isinstance(a, QuantizedRows):
         return np.ones(len(a), dtype=np.bool_)
     parts = (np.isfinite(a[rows]).all(axis=1) for rows in row_parts(a))
@@ -196,6 +197,7 @@ def row_is_finite(a: Sample) -> NDArray[np.bool_]:
 
 
 def _first_nonfinite(a: Matrix) -> int:
+    """Return the flat index of the first value that is not finite, or −1."""
     for rows in row_parts(a):
         first = backend.current().first_nonfinite(a[rows])
         if first >= 0:
@@ -209,7 +211,7 @@ def chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix: ...
 @overload
 def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample: ...
 def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
-    """Return the rows of a mask."""
+    """Return the rows that a mask selects."""
     if isinstance(a, QuantizedRows):
         return a[keep]
     shape = (int(np.count_nonzero(keep)), a.shape[1])
@@ -217,7 +219,7 @@ def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
 
 
 def pool(parts: Sequence[Sample]) -> Sample:
-    """Concatenate samples of one type and dtype; a single one is not copied."""
+    """Concatenate samples of one type and dtype. A single one is not copied."""
     if len(parts) == 1:
         return parts[0]
     quantized = [part for part in parts if isinstance(part, QuantizedRows)]
@@ -233,10 +235,11 @@ def pool(parts: Sequence[Sample]) -> Sample:
 
 
 def _pooled(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Concatenate arrays of rows, block by block."""
     shape = (sum(map(len, parts)), parts[0].shape[1])
     return filled(shape, parts[0].dtype, (part[r] for part in parts for r in row_parts(part)))
 
 
 def zero_points(x: QuantizedRows) -> NDArray[np.int8]:
-    """Return the zero points, which are 0 where there are none."""
+    """Return the zero points, or zeros for symmetric rows."""
     return np.zeros(len(x), np.int8) if x.zero_point is None else x.zero_point
