@@ -6,7 +6,7 @@ from table_files import X, Y, as_json, save
 
 import fastdiv
 from fastdiv.cli import compare as compare_command
-from fastdiv.reports.comparison import feature_shifts, mean_and_sd
+from fastdiv.reports.shifts import feature_shifts, mean_and_sd
 
 
 def test_standardize_by_the_reference(compare, pair):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, TwoSampleResult
-from fastdiv.reports.comparison import FeatureShift, Report, Samples
+from fastdiv.reports.comparison import Report, Samples
+from fastdiv.reports.shifts import FeatureShift
 
 pytest.importorskip("matplotlib")
 from fastdiv import plots

@@ -33,7 +33,8 @@ from fastdiv.cli.command import (
     whole,
 )
 from fastdiv.cli.samples import complete_rows, standardize
-from fastdiv.reports.comparison import Report, Samples, feature_shifts
+from fastdiv.reports.comparison import Report, Samples
+from fastdiv.reports.shifts import feature_shifts
 from fastdiv.tables.columns import choose_columns
 from fastdiv.tables.table import Matrix, Table
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastdiv.cli.command import UsageError
-from fastdiv.reports.comparison import mean_and_sd
+from fastdiv.reports.shifts import mean_and_sd
 from fastdiv.tables.names import printable
 from fastdiv.tables.table import Matrix, Table, data_blocks
 

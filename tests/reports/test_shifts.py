@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastdiv.reports.comparison import feature_shifts, mean_and_sd
+from fastdiv.reports.shifts import feature_shifts, mean_and_sd
 from fastdiv.tables import table
 
 RNG = np.random.default_rng(20)
