@@ -44,7 +44,7 @@ def given(logits, name, dtype):
 
 
 def exact_probs(distribution):
-    """Probabilities of one distribution to many digits."""
+    """Return the probabilities of one distribution to many digits."""
     row = [Decimal(float(v)) for v in distribution.parameter]
     if distribution.parametrisation == "logits":
         weights = [(v - max(row)).exp() for v in row]
@@ -132,11 +132,11 @@ def test_tiny_and_subnormal_probabilities(dtype):
 @each_dtype
 def test_entropy_of_a_nearly_certain_category(dtype):
     for log_odds in (10.0, 40.0, 70.0):
-        rest = 2 * np.exp(-log_odds)
-        expected = np.log1p(rest) + rest * log_odds / (1 + rest)
+        ratio = 2 * np.exp(-log_odds)
+        expected = np.log1p(ratio) + ratio * log_odds / (1 + ratio)
         p = Categorical(logits=np.array([-log_odds, 0, -log_odds], dtype))
         assert p.entropy() == pytest.approx(expected, rel=RTOL[dtype])
-        assert p.log_prob(1) == pytest.approx(-np.log1p(rest), rel=RTOL[dtype])
+        assert p.log_prob(1) == pytest.approx(-np.log1p(ratio), rel=RTOL[dtype])
 
 
 @each_dtype
@@ -177,11 +177,11 @@ def test_large_offsets_of_the_logits_take_no_digits_away(offset, dtype):
         (wide_p, -wide_q),
     ):
         shifted = [Categorical(logits=row) for row in (a, b)]
-        exact = [exact_probs(each) for each in shifted]
+        exact = [exact_probs(side) for side in shifted]
         middle = [(v + w) / 2 for v, w in zip(*exact, strict=True)]
         expected = float(exact_kl(*exact))
         assert kl(*shifted) == pytest.approx(expected, rel=RTOL[dtype], abs=0)
-        expected = float(sum(exact_kl(each, middle) for each in exact) / 2)
+        expected = float(sum(exact_kl(probs, middle) for probs in exact) / 2)
         assert jensen_shannon(*shifted) == pytest.approx(expected, rel=RTOL[dtype], abs=0)
 
 
@@ -227,7 +227,7 @@ def test_impossible_categories(dtype):
 
 
 def test_masks_in_the_manner_of_attention():
-    """-1e30 or the most negative number stands for -inf; equal in p and q, it adds nothing."""
+    """-1e30 or the most negative number stands for -inf. Equal in p and q, it adds nothing."""
     for masked in (-1e30, np.finfo(np.float32).min):
         p = Categorical(logits=np.array([0.0, 1.0, masked], np.float32))
         q = Categorical(logits=np.array([1.0, 0.0, masked], np.float32))
@@ -241,11 +241,11 @@ def test_masks_in_the_manner_of_attention():
 
 
 def batch(rng, n, k, name, dtype):
-    """Rows with a few impossible categories, and no possible one in the other alone."""
+    """Draw rows with a few impossible categories, the same in both."""
     logits = 3 * rng.normal(size=(2, n, k))
     logits[:, rng.random((n, k)) < 0.1] = -INF
     logits[..., 0] = 0.3
-    return [parameter(each, name, dtype) for each in logits]
+    return [parameter(values, name, dtype) for values in logits]
 
 
 @each_dtype
@@ -323,7 +323,7 @@ def test_rows_longer_than_a_part(rng, name, dtype):
     logits = 2 * rng.normal(size=(2, 2, k))
     logits[0, 0, : 1 << 17] = -INF
     logits[1, 0, : 1 << 17] -= 200.0
-    p, q = (given(each, name, dtype) for each in logits)
+    p, q = (given(values, name, dtype) for values in logits)
     with backend.use("reference"):
         expected = kl(p, q), p.entropy(), given(logits[0], name, dtype)._normalisers
     np.testing.assert_allclose(kl(p, q), expected[0], rtol=RTOL[dtype])
@@ -335,7 +335,7 @@ def test_rows_longer_than_a_part(rng, name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(700, 37), (64, 5000), (2, 1 << 18)])
 def test_threads_do_not_change_a_bit(rng, shape, name, dtype):
-    p, q = (given(each, name, dtype) for each in rng.normal(size=(2, *shape)))
+    p, q = (given(values, name, dtype) for values in rng.normal(size=(2, *shape)))
     functions = (
         lambda n: kl(p, q, n_threads=n),
         lambda n: jensen_shannon(p, q, n_threads=n),

@@ -25,7 +25,7 @@ SHIFT = np.array([0.5, -0.3])
 
 
 def grid(d):
-    """Nodes and log weights of the trapezoidal rule in u, x = sinh(u): heavy tails included."""
+    """Return nodes and log weights of the trapezoidal rule in u, x = sinh(u), for heavy tails."""
     u = np.linspace(-45, 45, 3001) if d == 1 else np.linspace(-17, 17, 426)
     log_weight = math.log(u[1] - u[0]) + np.logaddexp(u, -u) - math.log(2)
     x = np.stack(np.meshgrid(*[np.sinh(u)] * d, indexing="ij"), axis=-1).reshape(-1, d)
@@ -38,7 +38,7 @@ def integral(log_weight, log_density, values):
 
 
 def by_quadrature(log_p, log_q, log_weight, kappa, alpha, d):
-    """H(p, q) from its definition."""
+    """Compute H(p, q) from its definition."""
     r = alpha * kappa / (1 + d * kappa)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         values = (np.exp(-r * log_q) - 1) / kappa if kappa else -alpha * log_q
@@ -46,7 +46,7 @@ def by_quadrature(log_p, log_q, log_weight, kappa, alpha, d):
 
 
 def frozen(mean, cov, kappa):
-    """SciPy's distribution of the same name."""
+    """Return SciPy's distribution of the same name."""
     if kappa == 0:
         return stats.multivariate_normal(mean, cov)
     return stats.multivariate_t(mean, cov, df=1 / kappa)
@@ -158,7 +158,7 @@ def test_close_distributions_keep_their_digits(rng, kappa, of_p):
         CoupledNormal(np.zeros(4), scale_tril=lower + size * change, kappa=of_p)
         for size in (1e-5, 1e-7)
     ]
-    far, near = (coupled_kl(p, each, kappa) for each in q)
+    far, near = (coupled_kl(p, side, kappa) for side in q)
     assert near * 1e4 == pytest.approx(far, rel=1e-4)
 
 
@@ -312,7 +312,7 @@ PADDED = Gaussian([[0.0], [np.nan]], std=1.0, where=[True, False])
 
 
 def test_a_thousand_dimensions():
-    """Z^r is far from what float64 holds before the power is taken; blocks are as one feature."""
+    """Z is beyond float64 before the power is taken, and blocks are as one feature."""
     d, kappa = 1000, 0.2
     c = kappa / (1 + d * kappa)
     for log_std in (-200.0, 0.0, 200.0):

@@ -61,9 +61,7 @@ def test_closed_form_of_gaussians(d, kappa, alpha):
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("kappa", [0.02, 0.2, 0.45])
 def test_closed_form_of_one_coupling(d, kappa):
-    p, q = (
-        CoupledNormal(each.mean, scale_tril=each.scale_tril(), kappa=kappa) for each in gaussians(d)
-    )
+    p, q = (CoupledNormal(g.mean, scale_tril=g.scale_tril(), kappa=kappa) for g in gaussians(d))
     truth = coupled_kl(p, q, kappa)
     e = coupled_kl_monte_carlo(p, q, kappa, 100_000, rng=1)
     assert within(e, truth)
@@ -106,7 +104,7 @@ def test_a_thousand_dimensions(log_std):
 
 
 def by_quadrature(log_p, log_q, kappa, alpha, support):
-    """H(p, q) and D from the definition of the cross entropy."""
+    """Compute H(p, q) and D from the definition of the cross entropy."""
     r = alpha * kappa / (1 + kappa)
     ends = np.unique([support[0], *np.clip([-1.0, 0.5, 2.0], *support), support[1]])
 
@@ -191,14 +189,14 @@ def test_disjoint_supports():
 
 
 def by_definition(p, q, kappa, alpha, d, x):
-    """Value and standard error in long doubles."""
-    log_p, log_q = (np.asarray(each.log_prob(x), np.longdouble) for each in (p, q))
+    """Compute value and standard error in long doubles."""
+    log_p, log_q = (np.asarray(side.log_prob(x), np.longdouble) for side in (p, q))
     r = alpha * np.longdouble(kappa) / (1 + d * np.longdouble(kappa))
     b = np.exp(r * log_p)
     for a in ((np.exp(r * (log_p - log_q)) - 1), b * (np.exp(-r * log_q) - 1)):
         value = (a / (alpha * np.longdouble(kappa))).mean(axis=0) / b.mean(axis=0)
-        rest = a / (alpha * np.longdouble(kappa)) - value * b
-        stderr = np.sqrt((rest**2).sum(axis=0) / (len(x) - 1) / len(x)) / b.mean(axis=0)
+        residual = a / (alpha * np.longdouble(kappa)) - value * b
+        stderr = np.sqrt((residual**2).sum(axis=0) / (len(x) - 1) / len(x)) / b.mean(axis=0)
         yield value.astype(float), stderr.astype(float)
 
 
@@ -235,7 +233,7 @@ def blocks(p, n, rows):
     ],
 )
 def test_standard_error_is_calibrated(p, q, kappa, alpha, truth):
-    """How many of 400 intervals of 95 % hold the truth."""
+    """About 95 % of 400 intervals hold the truth."""
     if truth is None:
         truth = coupled_kl(p, q, kappa, alpha=alpha)
     else:

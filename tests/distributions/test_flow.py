@@ -31,7 +31,7 @@ def call(function, given, **options):
 
 
 def vits(given, mask):
-    """As the loss is written in the code of VITS, in the order of its statements."""
+    """Compute the loss as the code of VITS does, in the order of its statements."""
     z_p, m_p, logs_p, logs_q = (given[n] for n in ("z_p", "mean_p", "logstd_p", "logstd_q"))
     value = logs_p - logs_q - 0.5
     value = value + 0.5 * ((z_p - m_p) ** 2) * np.exp(-2.0 * logs_p)
@@ -39,7 +39,7 @@ def vits(given, mask):
 
 
 def elements(given):
-    """log q(z) − log p(z) from normal log densities, with the entropy for log q(z) if hybrid."""
+    """Compute log q(z) − log p(z) from normal log densities, with the entropy of q if hybrid."""
     log_2pi = math.log(2 * math.pi)
     square = ((given["z_p"] - given["mean_p"]) / np.exp(given["logstd_p"])) ** 2
     log_p = -0.5 * (log_2pi + square) - given["logstd_p"]

@@ -1,4 +1,4 @@
-"""Gaussian: what it accepts, what it refuses, and its moments, densities and draws."""
+"""Gaussian: accepted and refused arguments, moments, densities and draws."""
 
 import tracemalloc
 
@@ -35,7 +35,7 @@ def gaussian(name, rng, batch=(), d=3, dtype=np.float64):
 
 
 def covariance(name, value):
-    """Return what a parameter means, by its definition."""
+    """Return the covariance by the definition of the parameter."""
     if name in DIAGONAL:
         var = {
             "std": lambda s: s**2,

@@ -19,7 +19,7 @@ def changed(g, key, step):
 
 
 def directions(g, key, rng):
-    """Steps that keep the parameter what it is: symmetric or lower triangular."""
+    """Return steps that keep the parameter symmetric or lower triangular."""
     step = rng.normal(size=(g.mean if key == "mean" else g.parameter).shape)
     if key in ("cov", "precision"):
         return step + step.swapaxes(-1, -2)
@@ -65,7 +65,7 @@ def test_shapes_are_those_given_and_shared_parameters_add_up(rng):
 
 
 def repeated(g, batch):
-    """The same distributions, with nothing shared."""
+    """Return the same distributions, with nothing shared."""
     event = g.parameter.shape[len(g.batch_shape) :]
     value = np.broadcast_to(g.parameter, (*batch, *event)).copy()
     return Gaussian(np.broadcast_to(g.mean, (*batch, g.dim)).copy(), **{g.parametrisation: value})
@@ -178,7 +178,7 @@ def test_parity_of_diagonal_gradients(core, rng, p_name, q_name, dtype):
 
 @pytest.mark.parametrize("name", DIAGONAL)
 def test_gradients_of_near_equals_keep_their_digits(name):
-    """To the scale of p, log σ having moved by h, KL falls by expm1(2h) per unit of log σ."""
+    """After a step h of log σ to the scale of p, KL falls by expm1(2h) per unit of log σ."""
     h = 1e-9
     q = {"std": 2.0, "var": 4.0, "logstd": 0.5, "logvar": 0.5}[name]
     moved = {"std": q * (1 + h), "var": q * (1 + h), "logstd": q + h, "logvar": q + h}[name]
@@ -195,7 +195,7 @@ def test_gradients_of_near_equals_keep_their_digits(name):
 
 
 def test_one_dtype_stays_what_it_is(rng, monkeypatch):
-    """Only what has two dtypes is converted."""
+    """Only distributions of two dtypes are converted."""
     p, q = (gaussian("std", rng, (4,), 3, np.float32) for _ in range(2))
     seen = []
     original = reference.gaussian_kl

@@ -50,7 +50,7 @@ def mixture(rng, k, d, batch=(), full=True):
 
 
 def log_density(p, x):
-    """From scipy, component by component; x is (n, d), p a single mixture."""
+    """Compute log densities by SciPy, component by component, of a single mixture at x, (n, d)."""
     covs = p.components.cov()
     return logsumexp(
         [
@@ -63,14 +63,14 @@ def log_density(p, x):
 
 
 def by_quadrature(p, q):
-    """KL(p ‖ q) of mixtures on the line."""
+    """Integrate KL(p ‖ q) of mixtures on the line."""
     grid = np.linspace(-14, 14, 40_001)
     log_p, log_q = p.log_prob(grid[:, None]), q.log_prob(grid[:, None])
     return integrate.simpson(np.exp(log_p) * (log_p - log_q), x=grid)
 
 
 def part(p, index):
-    """One mixture of a batch."""
+    """Return one mixture of a batch."""
     w = np.broadcast_to(p.weights, (*p.batch_shape, p.n_components))[index]
     mean = np.broadcast_to(p.components.mean, (*p.batch_shape, p.n_components, p.dim))[index]
     cov = np.broadcast_to(p.components.cov(), (*p.batch_shape, p.n_components, p.dim, p.dim))
@@ -133,8 +133,8 @@ class TestDistribution:
         std = np.sqrt(p.components.cov()[:, 0, 0])
 
         def cdf(t):
-            each = stats.norm.cdf(t[:, None], p.components.mean[:, 0], std)
-            return each @ p.weights
+            parts = stats.norm.cdf(t[:, None], p.components.mean[:, 0], std)
+            return parts @ p.weights
 
         assert stats.kstest(x, cdf).pvalue > 1e-3
 
@@ -298,14 +298,14 @@ class TestDivergence:
             elif method == "moment_matching":
                 expected = kl(Gaussian(p.mean(), cov=p.cov()), Gaussian(q.mean(), cov=q.cov()))
             else:
-                own, other, rest = {
+                p_term, q_term, remaining = {
                     "variational": (closeness, closeness, 0.0),
                     "product": (overlap, overlap, 0.0),
                     "product_lower": (closeness, overlap, -entropy),
                     "product_upper": (overlap, closeness, entropy),
                 }[method]
-                expected = rest + sum(
-                    w * (log_of(f, p, own) - log_of(f, q, other)) for w, f in gaussians(p)
+                expected = remaining + sum(
+                    w * (log_of(f, p, p_term) - log_of(f, q, q_term)) for w, f in gaussians(p)
                 )
             assert kl_mixture(p, q, method=method) == pytest.approx(expected, rel=1e-10)
 
@@ -345,7 +345,7 @@ class TestDivergence:
         g = Gaussian(rng.normal(size=(5, 1, 2)), std=1.3)
         one = GaussianMixture([1.0], Gaussian(g.mean[..., None, :], std=1.3))
         for first, second in ((g, q), (q, g), (g, g)):
-            promoted = [one if each is g else each for each in (first, second)]
+            promoted = [one if side is g else side for side in (first, second)]
             value = kl_mixture(first, second, method=method)
             np.testing.assert_allclose(value, kl_mixture(*promoted, method=method), rtol=1e-12)
             assert value.shape == np.broadcast_shapes(first.batch_shape, second.batch_shape)
@@ -382,7 +382,7 @@ class TestDivergence:
 
     @each_method
     def test_far_apart(self, method):
-        """exp(−D) underflows; the logarithms do not."""
+        """exp(−D) underflows, but its logarithms do not."""
         p = GaussianMixture([0.5, 0.5], Gaussian([[0.0], [1.0]], std=1.0))
         q = GaussianMixture([0.5, 0.5], Gaussian([[1e4], [2e4]], std=1.0))
         value = kl_mixture(p, q, method=method)

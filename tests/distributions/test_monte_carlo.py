@@ -84,7 +84,7 @@ class TestFromLogProbs:
     def test_stated_biases_and_variances(self, mu):
         n = 400_000
         x = np.random.default_rng(7).normal(size=n)
-        found = {
+        estimates = {
             word: kl_from_log_probs(-0.5 * x**2, -0.5 * (x - mu) ** 2, estimator=word)
             for word in WORDS
         }
@@ -95,11 +95,11 @@ class TestFromLogProbs:
             "k2": mu**4 / 2 + mu**6 / 4,
             "k3": math.exp(mu**2) - 1 - mu**2,
         }
-        for word, e in found.items():
+        for word, e in estimates.items():
             assert within(e, expected[word])
             tolerance = 0.2 if word == "k3" else 0.02  # the fourth moment of k3 is large
             assert n * e.stderr**2 == pytest.approx(variance[word], rel=tolerance)
-        assert not within(found["k2"], truth)
+        assert not within(estimates["k2"], truth)
 
     def test_close_distributions_keep_their_digits(self):
         """exp(l) − 1 − l is l²/2 (1 + l/3 + …), whatever cancels."""
@@ -187,7 +187,7 @@ class TestFromLogProbs:
 
 
 class Uniform:
-    """A distribution of somebody else: with what `kl_monte_carlo` needs and nothing more."""
+    """A foreign distribution with the methods that `kl_monte_carlo` needs and no others."""
 
     def __init__(self, low, high):
         self.low, self.high = low, high
@@ -403,8 +403,8 @@ class TestScipyObjects:
     def test_discrete(self):
         p, q = stats.Binomial(n=10, p=0.5), stats.Binomial(n=10, p=[0.4, 0.6])
         truth = 5 * np.log(0.5 / 0.4) + 5 * np.log(0.5 / 0.6)
-        for each in (p, stats.make_distribution(stats.binom)(n=10, p=0.5), stats.binom(10, 0.5)):
-            assert within(kl_monte_carlo(each, q, 20_000, rng=0), truth)
+        for law in (p, stats.make_distribution(stats.binom)(n=10, p=0.5), stats.binom(10, 0.5)):
+            assert within(kl_monte_carlo(law, q, 20_000, rng=0), truth)
         assert within(kl_monte_carlo(EVEN, stats.Binomial(n=1, p=0.5), 100, rng=0), 0.0)
 
     def test_discrete_beside_continuous(self):
@@ -430,7 +430,7 @@ CONTINUOUS = [
 
 
 class Bare:
-    """A distribution of which nothing more is known."""
+    """A foreign distribution of unknown kind."""
 
     def __init__(self, of):
         self.sample, self.log_prob = of.sample, of.log_prob

@@ -12,9 +12,9 @@ from fastdiv._engine import backend
 
 def knn_by_tree(x, y, k):
     (n, d), m = x.shape, len(y)
-    own = cKDTree(x).query(x, [k + 1])[0][:, 0]
-    other = cKDTree(y).query(x, [k])[0][:, 0]
-    return d * np.log(other / own).mean() + math.log(m / (n - 1))
+    within = cKDTree(x).query(x, [k + 1])[0][:, 0]
+    across = cKDTree(y).query(x, [k])[0][:, 0]
+    return d * np.log(across / within).mean() + math.log(m / (n - 1))
 
 
 class TestNearestNeighbours:

@@ -20,7 +20,7 @@ from fastdiv import (
 
 
 def by_definition(p, q, alpha):
-    """The textbook formula, which cancels near alpha = 1 and p = q."""
+    """Evaluate the textbook formula, which cancels near alpha = 1 and p = q."""
     cov_p, cov_q = p.cov().astype(float), q.cov().astype(float)
     s = alpha * cov_q + (1 - alpha) * cov_p
     if np.linalg.eigvalsh(s).min() <= 0:

@@ -26,7 +26,7 @@ def softmax(logits):
 
 
 def slopes(function, x, step):
-    """Central differences of a scalar function, entry by entry."""
+    """Return central differences of a scalar function, entry by entry."""
     result = np.empty_like(x)
     for index in np.ndindex(x.shape):
         up, down = x.copy(), x.copy()
@@ -120,7 +120,7 @@ def test_batches_of_score_functions(rng):
 
 
 def gumbel_gradient(temperature, runs, *, hard=False, rng=0):
-    """Estimates of the gradient of E (reward . z)^2 through relaxed draws."""
+    """Estimate the gradient of E (reward . z)^2 through relaxed draws."""
     drawn = gumbel_softmax(np.broadcast_to(LOGITS, (runs, 4)), temperature, hard=hard, rng=rng)
     value = drawn.sample @ REWARD
     return drawn.vjp(2 * value[:, None] * REWARD)

@@ -25,7 +25,7 @@ def test_gradient_is_minus_the_slope(rng):
     step = 1e-5
     for i in range(5):
         shifted = p + step * np.eye(5)[i], p - step * np.eye(5)[i]
-        above, below = (quadratic_energy_and_grad(r, each, c)[0] for each in shifted)
+        above, below = (quadratic_energy_and_grad(r, point, c)[0] for point in shifted)
         assert q[i] == pytest.approx(-(above - below) / (2 * step), rel=1e-7, abs=1e-8)
 
 
@@ -65,9 +65,9 @@ def test_projection_meets_its_conditions(v):
     w = project_simplex(v)
     assert (w >= 0).all()
     np.testing.assert_allclose(w.sum(axis=-1), 1.0, rtol=1e-14)
-    rest = v - w
-    theta = rest.max(axis=-1, keepdims=True)
-    tight = np.where(w > 0, theta - rest, 0.0)
+    excess = v - w
+    theta = excess.max(axis=-1, keepdims=True)
+    tight = np.where(w > 0, theta - excess, 0.0)
     assert (tight <= 1e-15 * np.abs(v).max() + 4e-15).all()
 
 

@@ -42,7 +42,7 @@ each_divergence = pytest.mark.parametrize("divergence", TRUTH)
 
 
 def critic(t):
-    """Outputs at samples that hold every value exactly as often as its probability says."""
+    """Return outputs at samples that hold every value in proportion to its probability."""
     return np.repeat(t, COUNTS_P), np.repeat(t, COUNTS_Q)
 
 
@@ -66,7 +66,7 @@ class TestVariationalBounds:
 
     @each_divergence
     def test_activations_cover_the_optimum(self, divergence):
-        """Each is increasing, and its range is the domain: some output gives every optimum."""
+        """Activations increase, and their range is the domain: some output gives every optimum."""
         v = np.linspace(-20, 20, 4001)
         t = ACTIVATION[divergence](v)
         order = np.sort(t)
@@ -79,7 +79,7 @@ class TestVariationalBounds:
         p, q = Gaussian([0.0], std=1.0), Gaussian([6.0], std=1.0)  # KL = 18
         x, y = p.sample(5000, rng=0), q.sample(5000, rng=1)
         v = [40 * (p.log_prob(z) - q.log_prob(z)) for z in (x, y)]
-        capped = [1 / (1 + np.exp(-np.clip(each, -700, 700))) for each in v]
+        capped = [1 / (1 + np.exp(-np.clip(t, -700, 700))) for t in v]
         assert 0.6 < f_divergence_bound(*capped, "kl").value < 1 - math.exp(-1)
 
     @each_divergence
@@ -115,7 +115,7 @@ class TestVariationalBounds:
         assert far.value == pytest.approx(-1.0 - (math.exp(-50) + math.exp(-60)) / 2, rel=1e-15)
 
     @pytest.mark.parametrize(
-        ("divergence", "edge", "wanted"),
+        ("divergence", "edge", "required"),
         [
             ("reverse_kl", 0.0, "negative"),
             ("jensen_shannon", math.log(2), "less than log 2"),
@@ -123,12 +123,12 @@ class TestVariationalBounds:
             ("gan", 0.0, "negative"),
         ],
     )
-    def test_domain(self, divergence, edge, wanted):
+    def test_domain(self, divergence, edge, required):
         inside = np.full((4, 2), edge - 0.1)
         outside = inside.copy()
         outside[3, 1] = edge
         for name, arguments in (("t_p", (outside, inside)), ("t_q", (inside, outside))):
-            message = rf"{name} must be finite and {wanted} for divergence='{divergence}'"
+            message = rf"{name} must be finite and {required} for divergence='{divergence}'"
             with pytest.raises(ValueError, match=message + r"; got \S+ at index \(3, 1\)"):
                 f_divergence_bound(*arguments, divergence)
         f_divergence_bound(inside, inside, divergence)
