@@ -1,8 +1,8 @@
 """
-Cut the rows of large data into blocks, so that temporaries stay small and Ctrl-C is heard.
+Cut rows into blocks, so that temporaries stay small and Ctrl-C is heard.
 
-A budget is the number of values of a block; in float64 a value takes 8 bytes. Some sums over
-blocks are rounded differently when the blocks change, so a budget is part of a result's last bit.
+A budget is the most values that a block holds, of 8 bytes each in float64. Where sums run over
+blocks, their last bit depends on the budget: a new value there is a new result.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import itertools
 from collections.abc import Iterator
 
 READ = 1 << 22
-"""Values read or copied at a time: 32 MiB, which takes some 20 ms."""
+"""Values read or copied at a time: 32 MiB. Ctrl-C is heard in between, some 20 ms later."""
 
 GATHERED = 1 << 21
-"""Values copied out of a larger array at a time, to be computed with: 16 MiB."""
+"""Values centred or stacked at a time: 16 MiB. Sums of `fit_gaussian` run over such blocks."""
 
 COMPUTED = 1 << 20
-"""Values at a time where NumPy computes with few temporaries: 8 MiB for each."""
+"""Values at a time in formulas of few temporaries: 8 MiB for each."""
 
 BATCHED = 1 << 19
-"""Values at a time where NumPy computes with several temporaries: 4 MiB for each."""
+"""Values of a batch at a time in formulas of several temporaries: 4 MiB for each."""
 
 DRAWN = 1 << 18
-"""Values drawn or summed at a time: 2 MiB. Sums over blocks of rows depend on it."""
+"""Values drawn or summed at a time: 2 MiB. Monte Carlo and Weiszfeld sums run over such blocks."""
 
 FLOWED = 1 << 17
-"""Elements of a flow at a time: 1 MiB for each of some ten temporaries."""
+"""Elements of a flow at a time: 1 MiB for each temporary, of which there are some ten."""
 
 CACHED = 1 << 16
-"""Values at a time in several short passes: 512 KiB, which stay in the L2 cache; some 1 ms."""
+"""Values passed over several times at a time: 512 KiB, which the L2 cache holds. Some 1 ms."""
 
 
 def row_blocks(
