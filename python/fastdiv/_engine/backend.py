@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, cast
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Codes, Kernels, Matrix, Progress, Sample, Values
 
 
 class Backend(Protocol):
@@ -23,7 +23,7 @@ class Backend(Protocol):
         self,
         x: Sample,
         y: Sample,
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -34,7 +34,7 @@ class Backend(Protocol):
         self,
         z: Sample,
         labels: NDArray[np.uint8],
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -46,7 +46,7 @@ class Backend(Protocol):
         at: Sample,
         x: Sample,
         weights: Values | None,
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -58,7 +58,7 @@ class Backend(Protocol):
         x: Sample,
         weights: Values | None,
         sizes: NDArray[np.int64],
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -86,7 +86,7 @@ class Backend(Protocol):
         row_sums: bool,
         x_gradient: bool,
         y_gradient: bool,
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -99,7 +99,7 @@ class Backend(Protocol):
         y: Sample,
         x_weights: Values,
         y_weights: Values,
-        kernels: Sequence[KernelGroup],
+        kernels: Kernels,
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
@@ -107,13 +107,7 @@ class Backend(Protocol):
     ) -> Values: ...
 
     def paired_values(
-        self,
-        x: Sample,
-        y: Sample,
-        kernels: Sequence[KernelGroup],
-        n_outputs: int,
-        n_threads: int,
-        /,
+        self, x: Sample, y: Sample, kernels: Kernels, n_outputs: int, n_threads: int, /
     ) -> Values: ...
 
     def ranked_distances(

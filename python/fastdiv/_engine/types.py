@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +27,9 @@ Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
 
 KernelGroup: TypeAlias = tuple[str, "Values | None", list[Term]]
 """(base, scale, terms): the terms are functions of the same base values, so one pass is enough."""
+
+Kernels: TypeAlias = Sequence[KernelGroup]
+"""The kernels of one pass over the pairs."""
 
 Progress: TypeAlias = Callable[[int, int], object]
 """A function of (done, total)."""

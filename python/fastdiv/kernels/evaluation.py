@@ -7,15 +7,15 @@ terms of each output, (n_outputs, ...).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from fastdiv._engine.types import KernelGroup, Matrix, Values
+from fastdiv._engine.types import Kernels, Matrix, Values
 from fastdiv.kernels.base import FORMULAS, SLOPES
 
 
-def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
+def kernel_values(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
     """Return k(x, y)."""
 
     def value(weight: float, base: Values, name: str, params: tuple[float, ...]) -> Values:
@@ -24,9 +24,7 @@ def kernel_values(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_output
     return _sum_of_terms(value, x, y, kernels, n_outputs)
 
 
-def kernel_log_slopes(
-    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
-) -> Values:
+def kernel_log_slopes(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
     """Return t f'(t), for a kernel f of a base value t: its derivative with respect to log t."""
 
     def log_slope(weight: float, base: Values, name: str, params: tuple[float, ...]) -> Values:
@@ -35,9 +33,7 @@ def kernel_log_slopes(
     return _sum_of_terms(log_slope, x, y, kernels, n_outputs)
 
 
-def kernel_gradients(
-    x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int
-) -> Values:
+def kernel_gradients(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
     """Return the gradients of k(x, y) with respect to x, (n_outputs, ..., d); 0 at a cusp."""
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
@@ -78,7 +74,7 @@ def _sum_of_terms(
     term: Callable[[float, Values, str, tuple[float, ...]], Values],
     x: Matrix,
     y: Matrix,
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
 ) -> Values:
     result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))

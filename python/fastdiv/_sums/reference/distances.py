@@ -40,11 +40,7 @@ def ranked_distances(
 
 
 def median_distances(
-    x: Sample,
-    sizes: NDArray[np.int64],
-    metric: str,
-    n_threads: int,
-    progress: Progress | None,
+    x: Sample, sizes: NDArray[np.int64], metric: str, n_threads: int, progress: Progress | None
 ) -> Values:
     """Return the median distance between distinct rows of each item, (b,), of `sizes` rows."""
     if sizes.sum() != len(x):

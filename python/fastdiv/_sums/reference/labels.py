@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import in_float64
-from fastdiv._engine.types import KernelGroup, Progress, Sample, Values
+from fastdiv._engine.types import Kernels, Progress, Sample, Values
 from fastdiv._sums.reference.distances import distance_matrix
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
 from fastdiv._sums.reference.rows import report
@@ -18,7 +16,7 @@ def label_sums(
     x: Sample,
     weights: Values | None,
     sizes: NDArray[np.int64],
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -41,11 +39,7 @@ def label_sums(
 
 
 def label_extremes(
-    x: Sample,
-    metric: str,
-    sizes: NDArray[np.int64],
-    n_threads: int,
-    progress: Progress | None,
+    x: Sample, metric: str, sizes: NDArray[np.int64], n_threads: int, progress: Progress | None
 ) -> tuple[float, float]:
     """
     Return the largest distance within labels, and the smallest between them.

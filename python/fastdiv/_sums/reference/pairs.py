@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import in_float64
-from fastdiv._engine.types import KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Kernels, Matrix, Progress, Sample, Values
 from fastdiv._sums.reference.rows import report
 from fastdiv.kernels.evaluation import kernel_values
 
@@ -16,7 +14,7 @@ from fastdiv.kernels.evaluation import kernel_values
 def pair_sums(
     x: Sample,
     y: Sample,
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -39,7 +37,7 @@ def pair_sums(
 def quad_forms(
     z: Sample,
     labels: NDArray[np.uint8],
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -73,7 +71,7 @@ def row_sums(
     at: Sample,
     x: Sample,
     weights: Values | None,
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -85,14 +83,12 @@ def row_sums(
     return sums
 
 
-def paired_values(
-    x: Sample, y: Sample, kernels: Sequence[KernelGroup], n_outputs: int, n_threads: int
-) -> Values:
+def paired_values(x: Sample, y: Sample, kernels: Kernels, n_outputs: int, n_threads: int) -> Values:
     """Return k(x_i, y_i), (n_outputs, n)."""
     return kernel_values(in_float64(x), in_float64(y), kernels, n_outputs)
 
 
-def kernel_matrix(x: Matrix, y: Matrix, kernels: Sequence[KernelGroup], n_outputs: int) -> Values:
+def kernel_matrix(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
     """Return k(x_i, y_j), (n_outputs, n, m)."""
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
 

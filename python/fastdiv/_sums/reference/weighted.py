@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import KernelGroup, Kernels, Matrix, Progress, Sample, Values
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
 from fastdiv._sums.reference.rows import report
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
@@ -23,7 +21,7 @@ def weighted_sums(
     row_sums: bool,
     x_gradient: bool,
     y_gradient: bool,
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -72,7 +70,7 @@ def _weighted_sums(
     weights: tuple[Values, Values],
     factors: Values,
     required: tuple[bool, bool, bool],
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
     """Like `weighted_sums`, but for one item; `required` are the three switches."""
@@ -113,7 +111,7 @@ def log_slope_sums(
     y: Sample,
     x_weights: Values,
     y_weights: Values,
-    kernels: Sequence[KernelGroup],
+    kernels: Kernels,
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
@@ -133,7 +131,7 @@ def log_slope_sums(
     return np.stack(sums, axis=-1)
 
 
-def _scaled(kernels: Sequence[KernelGroup], factor: float, d: int) -> list[KernelGroup]:
+def _scaled(kernels: Kernels, factor: float, d: int) -> list[KernelGroup]:
     """Return the kernels of rows that are multiplied by a factor first."""
     return [
         (base, factor * (np.ones(d) if scale is None else scale), terms)
