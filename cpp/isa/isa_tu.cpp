@@ -1,5 +1,6 @@
-// Compiled once per ISA level: instantiates the tile, kernel and reduction templates and exports
-// one table of them. No static initialisers, no inline functions shared between levels.
+// Instantiates the tile, kernel and reduction templates of one ISA level and exports them as one
+// table. The build compiles it once per level. It contains no static initialisers and no inline
+// functions that levels could share, and is the only file here that includes the rooms above it.
 
 #include "clusters/simd/cluster_rows.hpp"
 #include "distributions/simd/categorical.hpp"

@@ -4,11 +4,11 @@
 #include "isa/tile_ops.hpp"
 
 // One functor per kernel. A functor maps tile values to kernel values in place; its constants come
-// from `prepare`, which sees the length of the tile's unit (a power of two; isa.hpp has the base
-// values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor taken
-// out, a power of two wherever exact kernel values exist, so that they stay exact. Without a bound
-// (infinity) nothing is taken out. It returns what is wrong with the parameters for these data, or
-// null.
+// from `prepare`, which sees the length of the tile's unit (a power of two; tile_ops.hpp has the
+// base values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor
+// taken out, a power of two wherever exact kernel values exist, so that they stay exact. Without a
+// bound (infinity) nothing is taken out. It returns what is wrong with the parameters for these
+// data, or null.
 //
 // `slope(t, f)` is f'(t), given t and f(t); 0 where a kernel has a cusp.
 //

@@ -65,7 +65,7 @@ class ReadyGroup {
              Formula formula = Formula::automatic, Purpose purpose = Purpose::values);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
-  double length() const { return length_; }  // of the tile's unit, see isa.hpp
+  double length() const { return length_; }  // of the tile's unit, see tile_ops.hpp
   // The distance that a tile value stands for.
   double distance(double tile_value) const {
     return length_ * (base_ == Base::l1 ? tile_value : std::sqrt(2 * tile_value));
