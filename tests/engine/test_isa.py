@@ -30,7 +30,7 @@ NUMBERS = {
         "distributions/test_divergences.py",
         "distributions/test_categorical.py",
         "distributions/test_pairwise.py",
-        "distributions/test_monte_carlo.py",
+        "distributions/estimates/test_monte_carlo.py",
         "-k",
         "parity or standard or accuracy or digits or scales or conditioning or features or offsets "
         "or tiny or FromLogProbs",

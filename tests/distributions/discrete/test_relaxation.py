@@ -241,7 +241,7 @@ def test_wrong_arguments(call, error, message):
 
 def test_the_example_draws_its_picture(tmp_path):
     pytest.importorskip("matplotlib")
-    script = Path(__file__).parents[2] / "examples" / "discrete_vi.py"
+    script = Path(__file__).parents[3] / "examples" / "discrete_vi.py"
     done = subprocess.run(
         [sys.executable, str(script), "--output", str(tmp_path / "out.png")],
         capture_output=True,
