@@ -38,6 +38,17 @@ OverflowError
     "squares_overflow": """\
 OverflowError
     If squares overflow.""",
+    "distances_overflow": """\
+OverflowError
+    If distances are too large for float64.""",
+    "rousseeuw_1987": """\
+P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+analysis", J. Comput. Appl. Math. 20 (1987) 53–65.""",
+    "powers_of_distances": """\
+TypeError, ValueError
+    If an argument is invalid, all rows are equal, or powers of their distances underflow.
+OverflowError
+    If powers of the distances are too large for their floating-point type.""",
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",

@@ -165,7 +165,7 @@ def test_errors_of_the_clusterer_pass_as_they_are(error):
         ({"k_range": [0, 1]}, ValueError, "each of k_range must be an integer from 1 to 6; got 0"),
         ({"k_range": [7]}, ValueError, "each of k_range must be an integer from 1 to 6; got 7"),
         ({"k_range": [1.5]}, TypeError, "each of k_range must be an integer"),
-        ({"k_range": [6]}, ValueError, "W_k must be > 0 .* it is 0 for k = 6 on the data"),
+        ({"k_range": [6]}, ValueError, r"log\(W_k\) is undefined: W_k is 0 for k = 6 on the data"),
         ({"n_references": 0}, ValueError, "n_references must be an integer from 1"),
         ({"reference": "box"}, ValueError, "reference must be one of 'uniform', 'pca'"),
         ({"rng": -1}, ValueError, "rng must be"),
@@ -174,7 +174,7 @@ def test_errors_of_the_clusterer_pass_as_they_are(error):
 def test_bad_options(options, error, message):
     with pytest.raises(error, match=message):
         gap_statistic(np.arange(6.0), bins, **{"k_range": [1, 2], **options})
-    with pytest.raises(ValueError, match="W_k must be > 0"):
+    with pytest.raises(ValueError, match=r"log\(W_k\) is undefined"):
         gap_statistic(np.ones(6), bins, [1])
 
 

@@ -1,4 +1,4 @@
-"""Within-cluster dispersion: WCSS and the three objectives it is confused with."""
+"""Measure the dispersion within clusters: WCSS and the three objectives it is confused with."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ METRICS = ("euclidean", *metrics.CITYBLOCK)
 _CENTERS = ("mean", "geometric_median")
 _METHODS = ("centroid", "pairwise")
 _SUMS = {"euclidean": "euclidean", "cityblock": "manhattan"}
-"""What the backends call the sums of distances."""
+"""Names of the sums of distances in the engine."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClusterDispersion:
     """
-    Dispersion within clusters, by every objective that goes by such a name.
+    Dispersion within clusters, by every objective with such a name.
 
-    Of cluster c with n_c rows x of weights w, W_c = Σ w, and centre c:
+    For a cluster c with n_c rows x of weights w, W_c = Σ w, and centre c, the objectives are
 
     1. `wcss`: Σ w ‖x − c‖², the within-cluster sum of squares ("inertia").
-    2. `mse`: WCSS_c / W_c; of all clusters `total_mse` = WCSS / W, also called quantisation
+    2. `mse`: WCSS_c / W_c. For all clusters it is `total_mse` = WCSS / W, also called quantisation
        error.
-    3. `sum_dist`: Σ w D(x, c), unsquared. The tables of papers on metaheuristic clustering
-       print this as "MSE", "fitness" or "intra-cluster distance".
-    4. `pair_sum_sq` and `pair_sum`: Σ over pairs i < j of wᵢwⱼ‖xᵢ − xⱼ‖² and wᵢwⱼ D(xᵢ, xⱼ).
-       About the means, pair_sum_sq_c = W_c WCSS_c: squared distances tell nothing new, while
-       no such shortcut is known for unsquared ones.
+    3. `sum_dist`: Σ w D(x, c), unsquared. The tables of papers on metaheuristic clustering print
+       this as "MSE", "fitness" or "intra-cluster distance".
+    4. `pair_sum_sq` and `pair_sum`: Σ over pairs i < j of wᵢwⱼ‖xᵢ − xⱼ‖² and wᵢwⱼ D(xᵢ, xⱼ). About
+       the means, pair_sum_sq_c = W_c WCSS_c, so it tells nothing new. No such identity is known
+       for unsquared distances.
 
     Attributes
     ----------
     labels : ndarray, shape (k,)
-        Distinct labels in ascending order, those of pandas categoricals in the order of their
-        categories; without the noise label. The arrays below are in this order, and read-only.
+        Distinct labels without the noise label, in ascending order. Pandas categoricals keep the
+        order of their categories. The arrays below are in this order, and read-only.
     sizes : ndarray of int64, shape (k,)
-        n_c, rows of each cluster.
+        n_c, the rows of each cluster.
     weights : ndarray of float64, shape (k,)
-        W_c; n_c without weights.
+        W_c, or n_c without weights.
     centers : ndarray of float64, shape (k, d)
         Centres used.
     wcss, mse, sum_dist : ndarrays of float64, shape (k,)
-        As above; in the squared units of the data, the same, and the units of the data. All
-        are 0 for a cluster of one row at its own centre, and for a cluster without rows.
+        As above. `sum_dist` has the units of the data, the others their squares. All are 0 for a
+        cluster of one row at its own centre, and for a cluster without rows.
     pair_sum_sq, pair_sum : ndarrays of float64, shape (k,), or None
-        As above; 0 for clusters of at most one row; None if not asked for.
+        As above. They are 0 for clusters of at most one row, and None if not asked for.
     total_wcss, total_mse, total_sum_dist : float
         Σ WCSS_c, Σ WCSS_c / Σ W_c and Σ sum_dist_c.
     bcss : float
-        Between-cluster sum of squares Σ W_c ‖m_c − m‖², by the means m_c of the clusters and m
-        of all rows, whatever centres are used.
+        Between-cluster sum of squares Σ W_c ‖m_c − m‖², with the means m_c of the clusters and m
+        of all rows, for any centres.
     total_ss : float
         Σ w ‖x − m‖². About the means total_ss = total_wcss + bcss.
     metric : str
-        Of D: "euclidean" or "cityblock".
+        Metric of D: "euclidean" or "cityblock".
 
     Examples
     --------
@@ -110,58 +110,56 @@ def cluster_dispersion(
     """
     Measure the dispersion within clusters by all four objectives at once.
 
-    Which is which, and their formulas, is told by `ClusterDispersion`. Sums are in float64
-    whatever the dtype of the data, about a row of the cluster, so that data far from the
-    origin lose nothing. Time O(n d); with ``pairs=True`` O(Σ n_c² d). Memory O(n + k d), and
-    for pairs a copy of one cluster at a time. Integer labels 0, ..., k−1, with or without the
-    noise label −1, are taken without a copy if they are int32 or int64.
+    `ClusterDispersion` lists the objectives and their formulas. Sums are in float64 for any dtype
+    of the data, about a row of the cluster, so that data far from the origin lose no digits. Time
+    is O(n d), or O(Σ n_c² d) with ``pairs=True``. Memory is O(n + k d), and for pairs a copy of one
+    cluster at a time. Integer labels 0, ..., k−1, with or without the noise label −1, are not
+    copied if they are int32 or int64.
 
     Parameters
     ----------
     x : array_like or QuantizedRows, shape (n, ...)
-        Rows; trailing axes are flattened to d features, 1-D means scalars.
+        Rows. Trailing axes are flattened to d features, and 1-D means scalars.
     labels : array_like, shape (n,)
-        Cluster of each row: integers, booleans, text, times, pandas categoricals; floats if
-        they are integers. None and NaN are errors, and so is text among numbers.
+        Cluster of each row: integers, booleans, text, times, pandas categoricals, or floats that
+        are integers. None and NaN are errors, and so is text among numbers.
     centers : {"mean", "geometric_median"} or array_like, shape (k, d), default "mean"
-        Centres to measure from. The mean minimises `wcss`, the geometric median `sum_dist`
-        (under the Euclidean metric). Of a given array, integer labels name the rows, 0 to
-        k − 1; those that do not occur are empty clusters. Of labels of other kinds the j-th in
-        order belongs to row j, and there must be k. None stands for "mean".
+        Centres to measure from. The mean minimises `wcss`, and the geometric median minimises
+        `sum_dist` for the Euclidean metric. None stands for "mean". Integer labels name rows of a
+        given array, 0 to k − 1, and rows without a label are empty clusters. Labels of other kinds
+        belong to the rows in order, and there must be k of them.
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0. An integer weight counts as that many copies of the row.
     metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
-        D of `sum_dist` and `pair_sum`: L2, or L1 under two names. Squared distances are always
-        Euclidean.
+        Metric D of `sum_dist` and `pair_sum`: L2, or L1 under two names. Squared distances are
+        always Euclidean.
     pairs : bool, default False
-        Compute `pair_sum_sq` and `pair_sum` too, in O(n²) time. Their pairs are in the dtype of
-        the data: relative errors up to 1e-5 for float32.
+        Compute `pair_sum_sq` and `pair_sum` too, in O(n²) time. Distances are computed in the dtype
+        of the data, with relative errors up to 1e-5 for float32.
     noise_label : label, optional
-        Rows with this label (often −1) are left out of everything, and may hold NaN. It has to
-        be of the kind of the labels: a number, text, a time and so on. It is no error if no
-        row has it.
+        Rows with this label, often −1, are left out of everything and may hold NaN. It must have
+        the kind of the labels: a number, text, a time and so on. No row needs to have it.
     {nan_policy}
     {n_threads}
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total). Every pass counts
-        from 0; the pairs of all clusters are one pass.
+    {progress}
+        Every pass counts from 0. The pairs of all clusters are one pass.
 
     Returns
     -------
     ClusterDispersion
-        Per cluster and in total.
+        Objectives per cluster and in total.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, labels and centres do not fit, all weights of a
-        cluster are 0, or differences are so small that their squares underflow.
+        If an argument is invalid, labels and centres do not fit, all weights of a cluster are 0, or
+        differences are so small that their squares underflow.
     {squares_overflow}
 
     Warns
     -----
     RuntimeWarning
-        If a geometric median is not known as well as it should be; see `geometric_median`.
+        If a geometric median is not found to the tolerance of `geometric_median`.
 
     References
     ----------
@@ -187,13 +185,13 @@ def cluster_dispersion(
         kind = "given"
         given, clusters = _fitted(centers, clusters)
     means = labelled_rows.means(clusters, threads, report, given)
-    at, offsets = means.anchors, means.offsets
+    anchors, offsets = means.anchors, means.offsets
     if given is not None:
-        at, offsets = given, np.zeros_like(given)
+        anchors, offsets = given, np.zeros_like(given)
     elif kind == "geometric_median":
         median = find(clusters, means, DEFAULT_TOLERANCE, MAX_ITERATIONS, threads, report)
-        at, offsets = median.anchors, median.offsets
-    sums = labelled_rows.sums(clusters, at, offsets, _SUMS[metric], threads, report)
+        anchors, offsets = median.anchors, median.offsets
+    sums = labelled_rows.sums(clusters, anchors, offsets, _SUMS[metric], threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
     weights = means.weights
     both: tuple[Values | None, Values | None] = (None, None)
@@ -204,7 +202,7 @@ def cluster_dispersion(
         labels=_read_only(clusters.labels),
         sizes=_read_only(means.sizes),
         weights=_read_only(weights),
-        centers=_read_only(at + offsets),
+        centers=_read_only(anchors + offsets),
         wcss=_read_only(wcss),
         mse=_read_only(wcss / np.where(weights > 0, weights, 1.0)),
         sum_dist=_read_only(sums[:, 3]),
@@ -234,24 +232,18 @@ def wcss(
     """
     Compute the within-cluster sum of squares Σ_c Σ w ‖x − m_c‖² about the means.
 
-    ``method="pairwise"`` computes it as Σ_c (1/W_c) Σ_{i<j} wᵢwⱼ‖xᵢ − xⱼ‖² instead: the sum
-    over *ordered* pairs is 2 W_c WCSS_c, so that their mean over n_c² pairs is 2 WCSS_c / n_c.
-    Both agree to 1e-12 for float64 and 1e-5 for float32, also far from the origin.
+    ``method="pairwise"`` computes it as Σ_c (1/W_c) Σ_{i<j} wᵢwⱼ‖xᵢ − xⱼ‖² instead. The sum over
+    *ordered* pairs is 2 W_c WCSS_c, and its mean over n_c² pairs is 2 WCSS_c / n_c. Both methods
+    agree to 1e-12 for float64 and 1e-5 for float32, also far from the origin.
 
     Parameters
     ----------
-    x : array_like or QuantizedRows, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
-    labels : array_like, shape (n,)
-        Cluster of each row, as in `cluster_dispersion`.
+    x, labels
+        As in `cluster_dispersion`.
     method : {"centroid", "pairwise"}, default "centroid"
-        In O(n d) time, or in O(Σ n_c² d) time. Both take O(n + k d) memory, and the latter a
-        copy of one cluster at a time.
-    sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0.
-    noise_label : label, optional
-        Rows with this label are left out.
-    nan_policy, n_threads, progress
+        "centroid" takes O(n d) time, and "pairwise" O(Σ n_c² d). Both take O(n + k d) memory, and
+        "pairwise" a copy of one cluster at a time.
+    sample_weight, noise_label, nan_policy, n_threads, progress
         As in `cluster_dispersion`.
 
     Returns
@@ -273,7 +265,7 @@ def wcss(
     >>> wcss([0.0, 2.0, 10.0, 13.0, 16.0], [0, 0, 1, 1, 1], method="pairwise")
     20.0
 
-    With scikit-learn, which passes what stands for y first:
+    scikit-learn passes rows before labels:
 
     >>> from sklearn.cluster import KMeans
     >>> from sklearn.metrics import make_scorer
@@ -291,14 +283,14 @@ def wcss(
     if clusters.weights is None:
         squares, _ = labelled_rows.pair_sums(clusters, "euclidean", threads, report)
         return float((squares / means.weights).sum())
-    shares = clusters.weights / means.weights[clusters.codes]  # whose products do not overflow
+    shares = clusters.weights / means.weights[clusters.codes]  # products of these do not overflow
     shared = clusters._replace(weights=shares)
     squares, _ = labelled_rows.pair_sums(shared, "euclidean", threads, report)
     return float((squares * means.weights).sum())
 
 
 def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
-    """Return given centres, and the clusters numbered by their rows."""
+    """Return the given centres, and the clusters with the rows of the centres as their numbers."""
     a = _inputs.matrix(centers, "centers")
     if a.shape[1] != clusters.x.shape[1]:
         raise ValueError(
@@ -320,11 +312,12 @@ def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
             f"labels must be rows of centers, 0 to {len(at) - 1}; got "
             f"{labels[wrong].tolist()[0]!r}: pass the label of noise as noise_label"
         )
-    numbers = np.append(labels.astype(np.int64), -1)  # the last one for code -1
+    numbers = np.append(labels.astype(np.int64), -1)  # the last entry is for code -1
     return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
 
 
 def _read_only(a: Any) -> Any:
+    """Return a copy that cannot be written to."""
     copy = np.array(a)
     copy.flags.writeable = False
     return copy

@@ -1,4 +1,4 @@
-"""The gap statistic: how many clusters."""
+"""Choose the number of clusters by the gap statistic."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.clusters import labelled_rows
@@ -27,17 +28,16 @@ class GapStatistic:
     Attributes
     ----------
     k : int
-        The chosen one: the least with gap(k) ≥ gap(k') − s(k'), k' being the next one tried;
-        the largest one tried if there is none.
+        Chosen number of clusters. It is the least k with gap(k) ≥ gap(k') − s(k') for the next
+        number k', or the largest number tried.
     k_values : ndarray of int64, shape (m,)
-        Numbers of clusters tried, ascending.
+        Numbers of clusters tried, in ascending order.
     w_k : ndarray of float64, shape (m,)
         W_k, the WCSS of the data in k clusters, in the squared units of the data.
     gap : ndarray of float64, shape (m,)
-        Mean over the reference sets of log W*_k, less log W_k.
+        Mean of log W*_k over the reference sets, minus log W_k.
     s_k : ndarray of float64, shape (m,)
-        Standard deviation of log W*_k over the B reference sets, divided by B and not by B − 1,
-        times √(1 + 1/B).
+        Standard deviation (``ddof=0``) of log W*_k over the B reference sets, times √(1 + 1/B).
     reference_w_k : ndarray of float64, shape (B, m)
         W*_k of each reference set.
     reference : str
@@ -61,6 +61,7 @@ class GapStatistic:
     reference: str
 
 
+@documented
 def gap_statistic(
     x: object,
     labels_of: Callable[[Matrix, int], Any],
@@ -76,44 +77,40 @@ def gap_statistic(
     """
     Compare the WCSS of a clustering with that of data without clusters, for several k.
 
-    The same clusterer runs on the data and on B reference sets of the same size, drawn
+    The same clusterer runs on the data and on B reference sets of the same size. These are drawn
     uniformly from a box around the data.
 
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Rows, as in `cluster_dispersion`; `QuantizedRows` are refused.
+        Rows, as in `cluster_dispersion`, but not quantised.
     labels_of : callable
-        ``labels_of(x, k)`` returns one label per row, k different ones. It gets a read-only
-        array (n, d), float32 or float64 as the data are. Randomness of its own should be
-        seeded.
+        Function of (x, k) that returns one label per row, k different ones. It gets a read-only
+        array of shape (n, d), float32 or float64 as the data. Its own randomness should be seeded.
     k_range : iterable of int
-        Numbers of clusters to try, ascending. The rule for the choice was made for consecutive
-        ones.
+        Numbers of clusters to try, in ascending order. The rule of choice was made for consecutive
+        numbers.
     n_references : int, default 10
-        B.
+        B, the number of reference sets.
     reference : {"uniform", "pca"}, default "uniform"
         Box along the features, or along the principal axes of the data.
-    rng : None, int or numpy.random.Generator, optional
-        Source of the reference sets, ``numpy.random.default_rng(rng)``.
+    {rng}
     nan_policy : {"raise", "omit"}, default "raise"
         As in `cluster_dispersion`.
-    n_threads : int, optional
-        Number of threads for the sums; see `set_num_threads`.
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total) calls of `labels_of`.
+    {n_threads}
+    {progress}
+        It counts the calls of `labels_of`.
 
     Returns
     -------
     GapStatistic
-        The curves and the chosen k.
+        Curves, and the chosen k.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, `labels_of` does not return k clusters, or a W_k is
-        0, which has no logarithm: k is too large, or the data are constant. Errors that
-        `labels_of` raises pass as they are.
+        If an argument is invalid, `labels_of` does not return k clusters, or a W_k is 0. Then k is
+        too large, or the data are constant. Errors of `labels_of` itself are not changed.
 
     See Also
     --------
@@ -146,24 +143,26 @@ def gap_statistic(
     generator = _inputs.generator(rng)
     threads, report = _inputs.threads(n_threads), reporter(progress)
 
-    found = np.empty((1 + b, len(ks)))
+    dispersions = np.empty((1 + b, len(ks)))
     for row, rows in enumerate(_data_and_references(a, reference, b, generator)):
         name = "the data" if row == 0 else f"reference set {row - 1}"
         for column, k in enumerate(ks):
-            found[row, column] = _wcss(rows, labels_of, k, name, threads)
+            dispersions[row, column] = _wcss(rows, labels_of, k, name, threads)
             if report is not None:
-                report(row * len(ks) + column + 1, found.size)
-    logs = np.log(found)
+                report(row * len(ks) + column + 1, dispersions.size)
+    logs = np.log(dispersions)
     gap = logs[1:].mean(axis=0) - logs[0]
     s = logs[1:].std(axis=0) * np.sqrt(1 + 1 / b)
-    good = np.append(gap[:-1] >= gap[1:] - s[1:], True)
-    tried, w_k, reference_w_k = np.array(ks, dtype=np.int64), found[0].copy(), found[1:].copy()
-    for each in (tried, w_k, gap, s, reference_w_k):
-        each.flags.writeable = False
-    return GapStatistic(ks[int(good.argmax())], tried, w_k, gap, s, reference_w_k, reference)
+    is_enough = np.append(gap[:-1] >= gap[1:] - s[1:], True)
+    tried = np.array(ks, dtype=np.int64)
+    w_k, reference_w_k = dispersions[0].copy(), dispersions[1:].copy()
+    for array in (tried, w_k, gap, s, reference_w_k):
+        array.flags.writeable = False
+    return GapStatistic(ks[int(is_enough.argmax())], tried, w_k, gap, s, reference_w_k, reference)
 
 
 def _ascending(k_range: object, n: int) -> list[int]:
+    """Return the numbers of clusters to try; refuse others than ascending integers."""
     try:
         given = list(cast("Iterable[object]", k_range))
     except TypeError:
@@ -177,13 +176,14 @@ def _ascending(k_range: object, n: int) -> list[int]:
 def _data_and_references(
     x: Matrix, reference: str, n_references: int, rng: np.random.Generator
 ) -> Iterator[Matrix]:
+    """Yield the data, then each reference set."""
     yield x
     centre, axes, scores = np.zeros(x.shape[1]), None, x
     if reference == "pca":
         centre = x.mean(axis=0, dtype=np.float64)
         axes = np.linalg.svd(x - centre, full_matrices=False)[2]
         scores = (x - centre) @ axes.T
-    least, most = (each.astype(np.float64) for each in (scores.min(axis=0), scores.max(axis=0)))
+    least, most = (end.astype(np.float64) for end in (scores.min(axis=0), scores.max(axis=0)))
     for _ in range(n_references):
         drawn = rng.uniform(least, most, size=(len(x), len(least)))
         yield ((drawn if axes is None else drawn @ axes) + centre).astype(x.dtype)
@@ -192,6 +192,7 @@ def _data_and_references(
 def _wcss(
     x: Matrix, labels_of: Callable[[Matrix, int], Any], k: int, name: str, n_threads: int
 ) -> float:
+    """Return the WCSS of a clustering, which must not be 0."""
     view = x.view()
     view.flags.writeable = False
     labels = labels_of(view, k)
@@ -208,7 +209,7 @@ def _wcss(
     wcss = float(labelled_rows.means(clusters, n_threads, None).wcss.sum())
     if wcss == 0:
         raise ValueError(
-            f"W_k must be > 0 to have a logarithm; it is 0 for k = {k} on {name}: leave out so "
-            "large a k, or data that are constant"
+            f"log(W_k) is undefined: W_k is 0 for k = {k} on {name}. Use a smaller k, or drop "
+            "constant data."
         )
     return wcss

@@ -1,4 +1,4 @@
-"""Geometric medians of clusters."""
+"""Find the geometric medians of clusters."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ DEFAULT_TOLERANCE = 1e-8
 MAX_ITERATIONS = 10_000
 
 _TRY_ROWS_EVERY = 8
-"""Passes between looks at the nearest row."""
+"""Passes between trials of the nearest row."""
 
 _PAIRS = 6
-"""Past steps that tell of the curvature."""
+"""Past steps from which the curvature is estimated."""
 
 _LEAST_CURVATURE = 1e-12
-"""Of what Weiszfeld's step supposes; for where there is none, as between rows on a line."""
+"""Least curvature, relative to that of Weiszfeld's step. Between rows on a line it may be 0."""
 
 _SHARE = 0.1
-"""Of the descent that Weiszfeld's step promises: what any other step has to reach."""
+"""Least descent of any other step, relative to the one that Weiszfeld's step promises."""
 
 _FAILURES = 3
-"""Steps that failed, each a quarter of the one before, until it is Weiszfeld's turn."""
+"""Failed steps, each a quarter of the one before, after which Weiszfeld's step is taken."""
 
 _ROUNDING = 1e-14
-"""Of a sum of distances, relative."""
+"""Relative rounding error of a sum of distances."""
 
 
 @dataclass(frozen=True, eq=False)
 class GeometricMedian:
     """
-    Geometric medians, and how near to the optimum they are.
+    Geometric medians, and a bound of their distance from the optimum.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class GeometricMedian:
     sum_dist : ndarray of float64, shape (k,)
         Σ w ‖x − c‖ at the centres.
     gap : ndarray of float64, shape (k,)
-        At most so far, relative to it, `sum_dist` is above its minimum: proven by a
-        subgradient, up to rounding.
+        Largest relative distance of `sum_dist` from its minimum, proven by a subgradient, up to
+        rounding.
     n_iterations : int
         Passes over the rows.
 
@@ -73,8 +73,8 @@ class GeometricMedian:
     n_iterations: int
 
     def __post_init__(self) -> None:
-        for each in (self.labels, self.centers, self.sum_dist, self.gap):
-            each.flags.writeable = False
+        for array in (self.labels, self.centers, self.sum_dist, self.gap):
+            array.flags.writeable = False
 
 
 @documented
@@ -93,45 +93,40 @@ def geometric_median(
     """
     Find the point of least summed Euclidean distance to the rows, for each cluster.
 
-    From the mean, all clusters side by side. With the pull R = Σ w (x − c)/‖x − c‖ over the
-    rows x ≠ c, the weight η of the rows at c, and D = Σ w/‖x − c‖, Weiszfeld's step is
-    max(0, 1 − η/‖R‖) R / D, which leaves a row that is not the median (Vardi and Zhang). It never
-    ascends, but crawls where most rows lie along a line through c: the Hessian
-    Σ w/‖x − c‖ (I − uuᵀ), of the directions u to the rows, has the trace (d − 1) D and no
-    eigenvalue above D, so that at most one is below D/2, and that one may be next to 0. Hence the
-    steps are those of the limited-memory BFGS method, with D as the curvature to start from.
-    One is taken if it descends by a tenth of what Weiszfeld's promises at least; else a
-    quarter of it is tried, and in the end Weiszfeld's. Now and then the row nearest to c is tried,
-    because a median that is a row is approached without ever being reached.
+    The search starts at the mean, with all clusters side by side. Let R = Σ w (x − c)/‖x − c‖ be
+    the pull of the rows x ≠ c, η the weight of the rows at c, and D = Σ w/‖x − c‖. Weiszfeld's step
+    max(0, 1 − η/‖R‖) R / D leaves a row that is not the median (Vardi and Zhang). It never
+    ascends, but it is slow if most rows lie along a line through c. The Hessian
+    Σ w/‖x − c‖ (I − uuᵀ), with the directions u to the rows, then has one eigenvalue near 0. Its
+    trace is (d − 1) D and no eigenvalue exceeds D, so at most one is below D/2.
 
-    A cluster is done when the subgradient g = max(0, ‖R‖ − η) is small: the objective f is
-    then within the share 2g/W of its minimum, since the minimum lies within 2f/W of c. Some 10 to
-    30 passes are usual. Centres are found as offsets from a row nearby, so that data far from
-    the origin lose nothing. Distances below 1e-150 may count as 0. Memory O(n + k d).
+    The steps are therefore those of the limited-memory BFGS method, with D as the first curvature.
+    A step is taken if it descends by at least a tenth of what Weiszfeld's step promises. Else a
+    quarter of it is tried, and in the end Weiszfeld's step. Sometimes the row nearest to c is
+    tried, because steps approach a median that is a row but never reach it.
+
+    A cluster is done when the subgradient g = max(0, ‖R‖ − η) is small. The objective f is then
+    within the share 2g/W of its minimum, since the minimum lies within 2f/W of c. Some 10 to 30
+    passes are usual. Centres are offsets from a row nearby, so that data far from the origin lose
+    no digits. Distances below 1e-150 may count as 0. Memory is O(n + k d).
 
     Parameters
     ----------
-    x : array_like or QuantizedRows, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
+    x, sample_weight, noise_label, nan_policy, n_threads, progress
+        As in `cluster_dispersion`.
     labels : array_like, shape (n,), optional
-        Cluster of each row, as in `cluster_dispersion`; None stands for one cluster, with the
+        Cluster of each row, as in `cluster_dispersion`. None stands for one cluster, with the
         label 0.
-    sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0.
     tolerance : float, default 1e-8
-        Largest accepted `gap`, > 0. Rounding sets a limit: of some 1e-14, unless few far rows
+        Largest accepted `gap`, > 0. Rounding limits it to some 1e-14, or to more if few far rows
         make up most of f.
     max_iterations : int, default 10000
-        Passes over the rows at most.
-    noise_label : label, optional
-        Rows with this label are left out.
-    nan_policy, n_threads, progress
-        As in `cluster_dispersion`.
+        Largest number of passes over the rows.
 
     Returns
     -------
     GeometricMedian
-        Centres, objective and proven gap per cluster.
+        Centre, objective and proven gap of each cluster.
 
     Raises
     ------
@@ -142,8 +137,8 @@ def geometric_median(
     Warns
     -----
     RuntimeWarning
-        If the tolerance is not reached within `max_iterations` or because of rounding. The result
-        holds the best centres, and the `gap` that is proven.
+        If the tolerance is not reached, within `max_iterations` or because of rounding. The result
+        holds the best centres, and their proven `gap`.
 
     References
     ----------
@@ -166,13 +161,15 @@ def geometric_median(
     clusters = labelled_rows.read(x, labels, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     means = labelled_rows.means(clusters, threads, report)
-    found = find(clusters, means, tolerance, most, threads, report)
-    centers = found.anchors + found.offsets
-    return GeometricMedian(clusters.labels, centers, found.sum_dist, found.gap, found.n_iterations)
+    result = find(clusters, means, tolerance, most, threads, report)
+    centers = result.anchors + result.offsets
+    return GeometricMedian(
+        clusters.labels, centers, result.sum_dist, result.gap, result.n_iterations
+    )
 
 
 class Medians(NamedTuple):
-    """Geometric medians, `anchors` + `offsets` as in `Means`, and what proves them."""
+    """Geometric medians, which are `anchors` + `offsets` as in `Means`, and their proof."""
 
     anchors: Values
     offsets: Values
@@ -189,20 +186,20 @@ def find(
     n_threads: int,
     progress: Progress | None,
 ) -> Medians:
-    """Find the geometric medians from the means, as `geometric_median` does."""
+    """Like `geometric_median`, but for checked rows and their means."""
     anchors, goal = means.anchors, tolerance / 2 * means.weights
-    rest = clusters
+    remaining = clusters
 
-    def look(offsets: Values) -> _Look:
-        sums = labelled_rows.sums(rest, anchors, offsets, "directions", n_threads, progress)
-        return _Look.of(sums, offsets)
+    def look(offsets: Values) -> _Point:
+        sums = labelled_rows.sums(remaining, anchors, offsets, "directions", n_threads, progress)
+        return _Point.of(sums, offsets)
 
     best, passes = look(means.offsets), 1
     active = best.excess > goal
     pairs: deque[_Pair] = deque(maxlen=_PAIRS)
     step, failures = np.zeros_like(anchors), np.zeros(len(anchors), dtype=np.int64)
     while active.any() and passes < max_iterations:
-        rest = _only(rest, active)
+        remaining = _only(remaining, active)
         plain = failures > _FAILURES
         step = np.where((failures > 0)[:, None], step / 4, best.bfgs_step(pairs, means.weights))
         step = np.where(plain[:, None], best.weiszfeld_step(), step)
@@ -210,19 +207,19 @@ def find(
         passes += 1
         taken = active & best.falls_to(new, np.where(plain, 0.0, _SHARE))
         pairs.append(_Pair.between(best, new, taken))
-        best.take(new, taken)
+        best.replace(new, taken)
         failures = np.where(taken, 0, failures + 1)
         stuck = active & plain & ~taken
         if passes < max_iterations and (stuck.any() or passes % _TRY_ROWS_EVERY == 0):
-            nearest = _nearest_rows(rest, anchors, best.offsets)
-            best.offsets += anchors - nearest  # small, and so is their rounding
+            nearest = _nearest_rows(remaining, anchors, best.offsets)
+            best.offsets += anchors - nearest  # a small difference, with little rounding
             anchors = nearest
             new = look(np.zeros_like(anchors))
             passes += 1
             taken = active & best.falls_to(new, 0.0)
-            best.take(new, taken)
+            best.replace(new, taken)
             failures[taken] = 0
-            active &= taken | ~stuck  # the others are as low as rounding lets them come
+            active &= taken | ~stuck  # rounding lets the others come no lower
         active &= best.excess > goal
     gap = 2 * best.excess / means.weights
     if (gap > tolerance).any():
@@ -231,50 +228,53 @@ def find(
 
 
 @dataclass
-class _Look:
-    """What a pass tells of a point in each cluster."""
+class _Point:
+    """A point in each cluster, with its objective and subgradient from one pass."""
 
     offsets: Values
     sum_dist: Values
     rate: Values  # D
     excess: Values  # length of the subgradient
-    descent: Values  # the subgradient turned round
+    descent: Values  # minus the subgradient
 
     @classmethod
-    def of(cls, sums: Values, offsets: Values) -> _Look:
+    def of(cls, sums: Values, offsets: Values) -> _Point:
+        """Return the points at offsets from the anchors, from the sums there."""
         pull = np.sqrt((sums[:, 4:] ** 2).sum(axis=1))
         excess = np.maximum(0.0, pull - sums[:, 2])
         descent = _ratio(excess, pull)[:, None] * sums[:, 4:]
         return cls(offsets.copy(), sums[:, 3], sums[:, 1], excess, descent)
 
-    def take(self, new: _Look, where: NDArray[np.bool_]) -> None:
-        for mine, theirs in zip(vars(self).values(), vars(new).values(), strict=True):
-            mine[where] = theirs[where]
+    def replace(self, new: _Point, where: NDArray[np.bool_]) -> None:
+        """Take over the new points of some clusters."""
+        for old_values, new_values in zip(vars(self).values(), vars(new).values(), strict=True):
+            old_values[where] = new_values[where]
 
-    def falls_to(self, new: _Look, share: Values | float) -> NDArray[np.bool_]:
+    def falls_to(self, new: _Point, share: Values | float) -> NDArray[np.bool_]:
         """
         Tell where `new` is lower by this share of what Weiszfeld's step promises.
 
-        Where rounding hides so small a descent, the subgradient has to be smaller.
+        If rounding hides so small a descent, the subgradient has to be smaller.
         """
-        needed = share * _ratio(self.excess**2, 2 * self.rate)
+        required = share * _ratio(self.excess**2, 2 * self.rate)
         rounding: Values = _ROUNDING * self.sum_dist
         fallen = self.sum_dist - new.sum_dist
-        hidden = (needed <= rounding) & (np.abs(fallen) <= rounding)
-        falls: NDArray[np.bool_] = np.where(hidden, new.excess < self.excess, fallen > needed)
+        hidden = (required <= rounding) & (np.abs(fallen) <= rounding)
+        falls: NDArray[np.bool_] = np.where(hidden, new.excess < self.excess, fallen > required)
         return falls
 
     def weiszfeld_step(self) -> Values:
+        """Return Weiszfeld's step."""
         step: Values = _ratio(np.ones_like(self.rate), self.rate)[:, None] * self.descent
         return step
 
     def bfgs_step(self, pairs: deque[_Pair], weights: Values) -> Values:
-        """Return the inverse Hessian that the pairs tell of, times the descent."""
-        rest, parts = self.descent.copy(), []
+        """Return the descent times the inverse Hessian that is estimated from the pairs."""
+        remaining, parts = self.descent.copy(), []
         for pair in reversed(pairs):
-            parts.append(pair.inverse * _dot(pair.step, rest))
-            rest -= parts[-1][:, None] * pair.change
-        step: Values = _ratio(np.ones_like(self.rate), self.rate)[:, None] * rest
+            parts.append(pair.inverse * _dot(pair.step, remaining))
+            remaining -= parts[-1][:, None] * pair.change
+        step: Values = _ratio(np.ones_like(self.rate), self.rate)[:, None] * remaining
         for pair in pairs:
             step += (parts.pop() - pair.inverse * _dot(pair.change, step))[:, None] * pair.step
         length, most = np.sqrt(_dot(step, step)), 2 * self.sum_dist / weights
@@ -283,14 +283,15 @@ class _Look:
 
 
 class _Pair(NamedTuple):
-    """A step in each cluster, and what it changed."""
+    """A step in each cluster, and its change of the gradient."""
 
     step: Values
-    change: Values  # of the gradient
-    inverse: Values  # 1 / (step · change); 0 where it is not to be used
+    change: Values
+    inverse: Values  # 1 / (step · change), or 0 if the pair is not to be used
 
     @classmethod
-    def between(cls, old: _Look, new: _Look, where: NDArray[np.bool_]) -> _Pair:
+    def between(cls, old: _Point, new: _Point, where: NDArray[np.bool_]) -> _Pair:
+        """Return the pair of the steps from old to new points, to be used in some clusters."""
         step = new.offsets - old.offsets
         change = old.descent - new.descent + _LEAST_CURVATURE * old.rate[:, None] * step
         product = np.where(where, np.maximum(0.0, _dot(step, change)), 0.0)
@@ -298,36 +299,39 @@ class _Pair(NamedTuple):
 
 
 def _dot(a: Values, b: Values) -> Values:
+    """Return the inner products of matching rows."""
     products: Values = (a * b).sum(axis=1)
     return products
 
 
 def _ratio(a: Values, b: Values) -> Values:
-    """Return a / b; 0 where b is 0."""
+    """Return a / b, or 0 where b is 0."""
     return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
 
 def _only(clusters: Clusters, active: NDArray[np.bool_]) -> Clusters:
+    """Leave out the rows of clusters that are done."""
     if active.all():
         return clusters
-    open_rows = (clusters.codes >= 0) & active[clusters.codes]
-    return clusters._replace(codes=np.where(open_rows, clusters.codes, -1))
+    is_active = (clusters.codes >= 0) & active[clusters.codes]
+    return clusters._replace(codes=np.where(is_active, clusters.codes, -1))
 
 
 def _nearest_rows(clusters: Clusters, anchors: Values, offsets: Values) -> Values:
-    """Return the row of each cluster that is nearest to its centre; the anchor without rows."""
+    """Return the first row of each cluster that is nearest to its centre, or the anchor."""
     least = np.full(len(anchors), np.inf)
     nearest: Values = anchors.copy()
-    for of, rows in labelled_rows.blocks(clusters):
-        squares = ((rows - anchors[of] - offsets[of]) ** 2).sum(axis=1)
+    for codes, rows in labelled_rows.blocks(clusters):
+        squares = ((rows - anchors[codes] - offsets[codes]) ** 2).sum(axis=1)
         before = least.copy()
-        np.minimum.at(least, of, squares)
-        at = np.flatnonzero((squares == least[of]) & (squares < before[of]))[::-1]
-        nearest[of[at]] = rows[at]  # of several the last counts: the first row
+        np.minimum.at(least, codes, squares)
+        at = np.flatnonzero((squares == least[codes]) & (squares < before[codes]))[::-1]
+        nearest[codes[at]] = rows[at]  # the last assignment counts, which is the first row
     return nearest
 
 
 def _warn(labels: NDArray[Any], gap: Values, tolerance: float, passes: int) -> None:
+    """Warn that the worst gap exceeds the tolerance."""
     worst = int(gap.argmax())
     warnings.warn(
         f"the geometric median of label {labels.tolist()[worst]!r} is not found to tolerance "

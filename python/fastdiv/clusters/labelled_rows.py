@@ -1,4 +1,4 @@
-"""Rows with labels: checked, and summed by cluster."""
+"""Check rows with labels, and sum them by cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastdiv._inputs import row_labels
 from fastdiv._sums import pair_weights
 
 _CANCELLATION = 100.0
-"""How many times the dispersion about a row of the cluster may exceed that about the mean."""
+"""Largest ratio of the squares about a row of the cluster to those about its mean."""
 
 _LEAST_SQUARES = 1e-280
 """Sums of squares below it may have lost digits to underflow."""
@@ -40,10 +40,10 @@ class Clusters(NamedTuple):
 
 class Means(NamedTuple):
     """
-    What one pass tells of each cluster.
+    Sizes, weights, means and dispersions of clusters, from one pass.
 
-    The mean is `anchors` + `offsets`: the anchor is near, so that the offset is free of the
-    rounding that the mean of data far from the origin suffers.
+    The means are `anchors` + `offsets`. An anchor is near the mean, so the offset is free of the
+    rounding of a mean far from the origin.
     """
 
     sizes: NDArray[np.int64]
@@ -53,7 +53,7 @@ class Means(NamedTuple):
     wcss: Values
 
     def relative(self, to: int = 0) -> Values:
-        """Return the means of the clusters, (k, d), seen from the mean of one of them."""
+        """Return the differences of the means, (k, d), to the mean of one cluster."""
         between: Values = self.anchors - self.anchors[to] + (self.offsets - self.offsets[to])
         return between
 
@@ -67,13 +67,13 @@ class Means(NamedTuple):
 def read(
     x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
 ) -> Clusters:
-    """Return rows, labels and weights that fit; NaN in the rows is left for `sums` to find."""
+    """Return rows, labels and weights that fit; `sums` finds NaN in the rows."""
     a = rows_of(x)
     return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
 
 
 def rows_of(x: object) -> Sample:
-    """Return real rows. Complex ones are refused: centres would have their parts as features."""
+    """Return real rows; refuse complex ones, whose parts would be features of the centres."""
     return x if isinstance(x, QuantizedRows) else _inputs.matrix(x, "x")
 
 
@@ -88,19 +88,18 @@ def read_labels(
     """
     Return the codes, the distinct labels and the weights of rows.
 
-    Rows with NaN get the code -1 if they are to be omitted; otherwise they are not looked for:
-    `refuse_nonfinite` does that.
+    Rows with NaN get the code -1 if they are to be omitted. Otherwise `refuse_nonfinite` finds them.
     """
     omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
     codes, distinct = _codes(labels, name, len(a), noise_label)
     weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
     if omit and (keep := _inputs.finite_rows(a)) is not None:
         codes = np.where(keep, codes, -1)
-        left = np.bincount(codes[keep & (codes >= 0)], minlength=len(distinct)) > 0
-        if not left.any():
+        has_rows = np.bincount(codes[keep & (codes >= 0)], minlength=len(distinct)) > 0
+        if not has_rows.any():
             raise ValueError("x has no rows left after dropping those with NaN or infinite values")
-        codes = np.where(codes >= 0, (np.cumsum(left) - 1)[codes], -1)
-        distinct = distinct[left]
+        codes = np.where(codes >= 0, (np.cumsum(has_rows) - 1)[codes], -1)
+        distinct = distinct[has_rows]
     if weights is not None:
         kept = codes >= 0
         totals = np.bincount(codes[kept], weights[kept], minlength=len(distinct))
@@ -113,7 +112,7 @@ def read_labels(
 
 
 def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") -> tuple[int, int]:
-    """Return the numbers of clusters and of their rows, if the clusters can be compared."""
+    """Return the numbers of clusters and of their rows; refuse too few or too many clusters."""
     k, n = len(distinct), int(np.count_nonzero(codes >= 0))
     if not 2 <= k <= n - 1:
         left_out = "" if n == len(codes) else ", counting no rows that are noise or dropped"
@@ -124,7 +123,7 @@ def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") 
 
 
 def refuse_nonfinite(x: Sample, codes: Codes, advice: str = _inputs.CLEAN_OR_OMIT) -> None:
-    """Raise an error if a row that counts holds NaN or infinity."""
+    """Refuse NaN and infinity in the rows that are not left out."""
     finite = _inputs.finite_rows(x)
     if finite is None:
         return
@@ -135,7 +134,7 @@ def refuse_nonfinite(x: Sample, codes: Codes, advice: str = _inputs.CLEAN_OR_OMI
 
 
 def _codes(labels: object, name: str, n: int, noise_label: object) -> tuple[Codes, NDArray[Any]]:
-    """Do as `row_labels.codes`; labels that are such numbers already are taken as they are."""
+    """Like `row_labels.codes`, but return labels 0, ..., k - 1 without a copy."""
     noise = isinstance(noise_label, Integral) and noise_label == -1
     if (
         (noise or noise_label is None)
@@ -161,7 +160,7 @@ def sums(
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Do as the backends' `cluster_sums`; an error for data that are not finite or overflow."""
+    """Like `cluster_sums` of the engine, but refuse data that are not finite or overflow."""
     x, codes, _, weights = clusters
     with np.errstate(over="ignore", invalid="ignore"):
         out = backend.current().cluster_sums(
@@ -174,6 +173,7 @@ def sums(
 
 
 def _scaling(clusters: Clusters) -> str:
+    """Return the advice against overflow and underflow."""
     return "scale the data" + ("" if clusters.weights is None else " or sample_weight")
 
 
@@ -186,36 +186,35 @@ def means(
     """
     Return sizes, means and dispersions, in one pass over the rows.
 
-    Seen from one of its own rows, a cluster's squares cancel only if that row is far out; then a
-    second pass sees it from the mean. `empty_at`: the centers, where clusters may be empty.
+    Squares about a row of the cluster cancel only if that row is far from the others. Then a second
+    pass takes them about the mean. Empty clusters have their anchors at `empty_at`.
     """
     rows = backend.current().first_rows(clusters.codes, len(clusters.labels))
     anchors = in_float64(clusters.x[rows])
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
-    found = _from_anchors(clusters, anchors, n_threads, progress)
-    if found.wcss.sum() < _LEAST_SQUARES * max(1.0, found.weights.sum()):
+    result = _about(anchors, clusters, n_threads, progress)
+    if result.wcss.sum() < _LEAST_SQUARES * max(1.0, result.weights.sum()):
         _refuse_underflow(clusters, anchors)
-    shift = found.weights * (found.offsets**2).sum(axis=1)
-    if (shift > _CANCELLATION * found.wcss).any():
-        found = _from_anchors(clusters, anchors + found.offsets, n_threads, progress)
-    return found
+    shift = result.weights * (result.offsets**2).sum(axis=1)
+    if (shift > _CANCELLATION * result.wcss).any():
+        result = _about(anchors + result.offsets, clusters, n_threads, progress)
+    return result
 
 
-def _from_anchors(
-    clusters: Clusters, anchors: Values, n_threads: int, progress: Progress | None
-) -> Means:
-    found = sums(clusters, anchors, None, "squares", n_threads, progress)
-    sizes, weights = found[:, 0].astype(np.int64), found[:, 1]
-    offsets = found[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
-    wcss = found[:, 2] - weights * (offsets**2).sum(axis=1)
+def _about(anchors: Values, clusters: Clusters, n_threads: int, progress: Progress | None) -> Means:
+    """Return sizes, means and dispersions from squares about the anchors."""
+    columns = sums(clusters, anchors, None, "squares", n_threads, progress)
+    sizes, weights = columns[:, 0].astype(np.int64), columns[:, 1]
+    offsets = columns[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
+    wcss = columns[:, 2] - weights * (offsets**2).sum(axis=1)
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
 
 
 def _refuse_underflow(clusters: Clusters, first: Values) -> None:
-    """Raise an error unless all rows of each cluster are equal to its first."""
-    for of, rows in blocks(clusters):
-        if (rows != first[of]).any():
+    """Refuse squares that underflow, unless all rows of each cluster equal its first."""
+    for codes, rows in blocks(clusters):
+        if (rows != first[codes]).any():
             raise ValueError(
                 "x must not have differences so small that the sums of their squares underflow "
                 f"in float64; {_scaling(clusters)}"
@@ -223,7 +222,7 @@ def _refuse_underflow(clusters: Clusters, first: Values) -> None:
 
 
 def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
-    """Yield the numbers of the clusters and the rows, as float64, a few at a time."""
+    """Yield codes and rows in float64, a few at a time."""
     kept = np.flatnonzero(clusters.codes >= 0)
     for rows in row_blocks(len(kept), clusters.x.shape[1], DRAWN):
         at = kept[rows]
@@ -244,9 +243,9 @@ def pair_sums(
     squares, distances = np.zeros(len(labels)), np.zeros(len(labels))
     done = 0
     for c in np.flatnonzero(pairs):
-        of_cluster = order[bounds[c] : bounds[c + 1]]
-        rows = x[of_cluster]
-        w = None if weights is None else weights[of_cluster]
+        members = order[bounds[c] : bounds[c + 1]]
+        rows = x[members]
+        w = None if weights is None else weights[members]
         part = None
         if progress is not None:
             part = partial(_report_part, progress, done, int(pairs[c]), int(pairs.sum()))
@@ -264,6 +263,7 @@ def pair_sums(
 def _report_part(
     whole: Progress, before: int, size: int, all_parts: int, done: int, total: int
 ) -> None:
+    """Report the progress of a part as that of all parts."""
     whole(before + size * done // total, all_parts)
 
 
@@ -271,7 +271,7 @@ def _pairs_within(
     rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
 ) -> Values:
     engine, options = backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
-    other = rows[:1]  # the backends want two samples; one row costs next to nothing
+    other = rows[:1]  # the engine takes two samples, and one row costs next to nothing
     with np.errstate(over="ignore", invalid="ignore"):
         if weights is None:
             return engine.pair_sums(rows, other, *options)[:, 0] / 2
@@ -289,8 +289,8 @@ def _cityblock_pairs(rows: Sample, weights: Values) -> float:
     """
     Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
 
-    In each feature, sorted: between neighbours lies a gap, which every pair from below to above
-    crosses.
+    In each feature the sorted values have gaps between neighbours. Every pair of a value below and
+    one above crosses the gap.
     """
     total = 0.0
     for k in range(rows.shape[1]):

@@ -1,4 +1,4 @@
-"""Scores of a clustering: Calinski–Harabasz, Davies–Bouldin and Dunn."""
+"""Score a clustering, by Calinski and Harabasz, Davies and Bouldin, or Dunn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.silhouettes import sorted_clusters
 
 _COINCIDING = 64 * np.finfo(np.float64).eps
+"""Distance of two means, relative to the sizes of their clusters, that may be rounding of 0."""
 
 
 @documented
@@ -25,18 +26,18 @@ def calinski_harabasz_score(
     n_threads: int | None = None,
 ) -> float:
     """
-    Compute the Calinski–Harabasz score, (BCSS/(k − 1)) / (WCSS/(n − k)): more is better.
+    Compute the Calinski–Harabasz score (BCSS/(k − 1)) / (WCSS/(n − k)), where more is better.
 
-    The value is that of scikit-learn's function, 1.0 for WCSS = 0 too. Time O(n d).
+    The value is that of scikit-learn's function, which is 1.0 for WCSS = 0. Time is O(n d).
 
     Parameters
     ----------
     x : array_like or QuantizedRows, shape (n, ...)
         Rows, as in `cluster_dispersion`.
     labels : array_like, shape (n,)
-        Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
+        Cluster of each row, as in `cluster_dispersion`. There must be from 2 to n − 1 clusters.
     sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0, as copies of a row: n is their sum, and must exceed k.
+        Finite weights ≥ 0, which count as copies of a row. Their sum n must exceed k.
     noise_label : label, optional
         Rows with this label are left out.
     nan_policy, n_threads
@@ -83,26 +84,20 @@ def davies_bouldin_score(
     n_threads: int | None = None,
 ) -> float:
     """
-    Compute the Davies–Bouldin score: less is better, 0 is the least.
+    Compute the Davies–Bouldin score, which is ≥ 0 and where less is better.
 
-    With the mean distance s_c of a cluster to its mean m_c, the mean over the clusters c of
-    max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖. Means that coincide, up to rounding, count as infinitely
-    far apart, as in scikit-learn's function. The value is that of the latter but where its own
-    rounding decides what coincides, or its absolute tolerance of 1e-8 turns small units into 0.
-    Time O((n + k²) d).
+    The score is the mean over the clusters c of max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖, where s_c is
+    the mean distance of the rows of c to their mean m_c. Means that are equal up to rounding count
+    as infinitely far apart, as in scikit-learn's function. The value differs from that function's
+    where rounding decides which means are equal, and where its absolute tolerance of 1e-8 turns
+    small units into 0. Time is O((n + k²) d).
 
     Parameters
     ----------
-    x : array_like or QuantizedRows, shape (n, ...)
-        Rows, as in `cluster_dispersion`.
-    labels : array_like, shape (n,)
-        Cluster of each row, as in `cluster_dispersion`; k of them, 2 ≤ k ≤ n − 1.
+    x, labels, noise_label, nan_policy, n_threads
+        As in `calinski_harabasz_score`.
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0.
-    noise_label : label, optional
-        Rows with this label are left out.
-    nan_policy, n_threads
-        As in `cluster_dispersion`.
 
     Returns
     -------
@@ -131,7 +126,7 @@ def davies_bouldin_score(
     means = labelled_rows.means(clusters, threads, None)
     sums = labelled_rows.sums(clusters, means.anchors, means.offsets, "euclidean", threads, None)
     spread = sums[:, 3] / means.weights
-    size = spread + np.sqrt((means.offsets**2).sum(axis=1))  # of what was rounded
+    size = spread + np.sqrt((means.offsets**2).sum(axis=1))  # of the numbers that were rounded
     worst = np.zeros(len(spread))
     for c in range(len(worst)):
         apart = np.sqrt((means.relative(c) ** 2).sum(axis=1))
@@ -154,25 +149,26 @@ def dunn_index(
     progress: object = None,
 ) -> float:
     """
-    Compute Dunn's index: the least distance between clusters over the largest within one.
+    Compute Dunn's index, the least distance between clusters over the largest within one.
 
-    It is the minimum of d(i, j) over the rows i and j of different clusters, divided by the maximum
-    over those of one. Above 1, every row is nearer to all rows of its cluster than to any other.
+    It is the minimum of d(i, j) over rows i and j of different clusters, divided by the maximum
+    over rows of one cluster. Above 1, every row is nearer to all rows of its cluster than to any
+    other row.
 
-    Time is O(n² d), memory that of a copy of x.
+    Time is O(n² d), and memory that of a copy of x.
 
     Parameters
     ----------
     x, labels, metric, n_threads, progress
         As in `silhouette_samples`.
     noise_label : optional
-        Rows with this label, often −1, count as left out.
+        Rows with this label, often −1, are left out.
     {nan_policy}
 
     Returns
     -------
     float
-        Index >= 0, without unit; infinite if all clusters are single points.
+        Index >= 0, without unit. It is infinite if all clusters are single points.
 
     Raises
     ------

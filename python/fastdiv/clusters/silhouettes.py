@@ -1,4 +1,4 @@
-"""Silhouettes: how much nearer each row is to its own cluster than to the next."""
+"""Compute silhouettes: how much nearer each row is to its own cluster than to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastdiv.clusters import labelled_rows
 METRICS = ("euclidean", "sqeuclidean", *metrics.CITYBLOCK)
 
 _LEAST_RANGE = 1e-140
-"""Of data whose squared differences keep their digits."""
+"""Range of data below which squared differences may lose digits to underflow."""
 
 
 @documented
@@ -36,35 +36,36 @@ def silhouette_samples(
     """
     Compute the silhouette of every row.
 
-    With a the mean distance of row i to the other rows of its cluster, and b the least, over the
-    other clusters, of its mean distance to their rows,
+    The silhouette of row i is
 
         s(i) = (b − a) / max(a, b),
 
-    from −1 to 1. It is 0 for the only row of a cluster, and where a = b = 0. Weights turn the means
-    into weighted ones, over j ≠ i within the own cluster; they have no scale, and are no counts.
+    from −1 to 1. Here a is the mean distance of row i to the other rows of its cluster, and b the
+    least mean distance to the rows of another cluster. The silhouette is 0 for the only row of a
+    cluster, and if a = b = 0. Weights give weighted means, over j ≠ i within the cluster of row i.
+    Their scale does not matter, so they are no counts.
 
-    Time is O(n² d), and O(n k d) for "sqeuclidean" and k clusters; memory is a copy of x and
-    an (n, k) array of float64. The values are those of scikit-learn's function of this name.
+    Time is O(n² d), or O(n k d) for "sqeuclidean" and k clusters. Memory is a copy of x and an
+    (n, k) array of float64. The values are those of scikit-learn's function of this name.
 
     Parameters
     ----------
     x : array_like or QuantizedRows, shape (n, ...)
-        Sample, as in `mmd2`; trailing axes are flattened to d features. float32 stays float32.
+        Sample, as in `mmd2`. Trailing axes are flattened to d features. float32 stays float32.
     labels : array_like, shape (n,)
-        One label per row: integers, text or a pandas categorical. 2 to n − 1 distinct ones.
+        One label per row: integers, text or a pandas categorical. There must be from 2 to n − 1
+        distinct labels.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
         Distance between rows: L2, its square, or L1 under two names.
     sample_weight : array_like, shape (n,), optional
-        Finite weights >= 0, not all 0 in a cluster; None stands for equal ones.
+        Finite weights >= 0, not all 0 in a cluster. None stands for equal weights.
     noise_label : optional
-        Rows with this label, often −1, count as left out, and their silhouette is NaN; they may
-        hold NaN. By default every label is that of a cluster. There is no `nan_policy`, because
-        every row is to have a silhouette: give rows with NaN a noise label, or drop them.
+        Rows with this label, often −1, are left out. They may hold NaN, and their silhouette is
+        NaN. By default every label is that of a cluster. There is no `nan_policy`, because every
+        row is to have a silhouette. Give rows with NaN a noise label, or drop them.
     {n_threads}
-    progress : bool or callable, optional
-        True for a bar on standard error, or a function of (done, total). "sqeuclidean" takes
-        several short passes, each of which counts from 0.
+    {progress}
+        "sqeuclidean" takes several short passes, each of which counts from 0.
 
     Returns
     -------
@@ -74,13 +75,11 @@ def silhouette_samples(
     Raises
     ------
     {invalid}
-    OverflowError
-        If distances are too large for float64.
+    {distances_overflow}
 
     References
     ----------
-    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
-    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+    {rousseeuw_1987}
 
     Examples
     --------
@@ -117,26 +116,24 @@ def silhouette_score(
     x, labels, metric, n_threads, progress
         As in `silhouette_samples`.
     sample_weight : array_like, shape (n,), optional
-        As in `silhouette_samples`; the mean of the silhouettes is weighted too.
+        As in `silhouette_samples`. The mean of the silhouettes is weighted too.
     noise_label : optional
-        Rows with this label, often −1, count as left out.
+        Rows with this label, often −1, are left out.
     {nan_policy}
 
     Returns
     -------
     float
-        From −1 to 1; near 1 the clusters are compact and far apart.
+        Mean silhouette, from −1 to 1. Near 1 the clusters are compact and far apart.
 
     Raises
     ------
     {invalid}
-    OverflowError
-        If distances are too large for float64.
+    {distances_overflow}
 
     References
     ----------
-    P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
-    analysis", J. Comput. Appl. Math. 20 (1987) 53–65.
+    {rousseeuw_1987}
 
     Examples
     --------
@@ -153,7 +150,7 @@ def silhouette_score(
 
 @dataclass(frozen=True)
 class SortedClusters:
-    """The rows that count, in the order of their labels."""
+    """The rows that are not left out, in the order of their labels."""
 
     rows: Sample
     sizes: NDArray[np.int64]
@@ -172,9 +169,9 @@ def sorted_clusters(
     nan_policy: object,
 ) -> SortedClusters:
     """
-    Return the rows of x by cluster; there must be from 2 to n - 1 of these.
+    Return the rows of x in the order of their clusters, of which there must be from 2 to n - 1.
 
-    `nan_policy` is ALWAYS_RAISE where the caller has no other choice.
+    `nan_policy` is ALWAYS_RAISE if the public function has no such argument.
     """
     name = metrics.metric_name(metric, METRICS)
     a, advice = _inputs.sample(x, "x"), _inputs.CLEAN_OR_OMIT
@@ -197,7 +194,7 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
     x, sizes, weights = clusters.rows, clusters.sizes, clusters.weights
     ends = np.cumsum(sizes)
     if weights is not None:
-        # Of order 1 in every cluster: only the means count.
+        # Divide the weights of a cluster by their largest: only the means matter.
         weights = weights / np.repeat(np.maximum.reduceat(weights, ends - sizes), sizes)
     w = np.ones(n) if weights is None else weights
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
@@ -205,34 +202,36 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
         if clusters.metric == "sqeuclidean":
             sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
         else:
-            groups = metrics.powers(clusters.metric, 1.0)
-            engine = backend.current()
+            distance = metrics.powers(clusters.metric, 1.0)
             x = pair_weights.wide_enough(x, w)
-            (sums,) = engine.label_sums(x, weights, sizes, groups, 1, n_threads, progress)
+            (sums,) = backend.current().label_sums(
+                x, weights, sizes, distance, 1, n_threads, progress
+            )
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
-    own = np.repeat(np.arange(k), sizes), np.arange(n)
+    own_cluster = np.repeat(np.arange(k), sizes), np.arange(n)
     others = np.concatenate([_total_of_others(w[span]) for span in spans])
-    alone = others == 0
-    within = sums[own] / np.where(alone, 1.0, others)
+    is_alone = others == 0
+    within = sums[own_cluster] / np.where(is_alone, 1.0, others)
     sums /= np.array([[w[span].sum()] for span in spans])
-    sums[own] = np.inf
+    sums[own_cluster] = np.inf
     between = sums.min(axis=0)
     largest = np.maximum(within, between)
-    zero = alone | (largest == 0)
-    silhouettes: Values = np.where(zero, 0.0, between - within) / np.where(zero, 1.0, largest)
+    is_zero = is_alone | (largest == 0)
+    silhouettes: Values = np.where(is_zero, 0.0, between - within) / np.where(is_zero, 1.0, largest)
     return silhouettes
 
 
 def _total_of_others(w: Values) -> Values:
+    """Return the total weight of the other rows, for each row of a cluster."""
     others: Values = w.sum() - w
-    heaviest = w.argmax()  # it may outweigh the others by more digits than there are
+    heaviest = w.argmax()  # the difference may have lost the digits of the others
     others[heaviest] = w[:heaviest].sum() + w[heaviest + 1 :].sum()
     return others
 
 
 def _in_range(x: Sample) -> Sample:
-    """Return the rows, in other units if squares of these could underflow: shares have no unit."""
+    """Return the rows, scaled up if their squares could underflow."""
     if isinstance(x, QuantizedRows):
         return x
     largest = float((x.max(axis=0) - x.min(axis=0)).max())
@@ -248,7 +247,7 @@ def _squared_sums(
     """
     Return the sums of squared distances of all rows to those of each cluster, (k, n).
 
-    With its mean c and its weight W, Σⱼ wⱼ‖xᵢ − xⱼ‖² = W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
+    For a cluster of mean c and weight W they are W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
     """
     labels = np.arange(len(sizes))
     clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, w)

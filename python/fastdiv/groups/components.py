@@ -1,4 +1,4 @@
-"""Sums of powers of distances within and between groups, and how they compare when reordered."""
+"""Test groups of rows by sums of powers of distances within and between them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEAST_TOTAL = 1e-300
 
 @dataclass(frozen=True)
 class Components:
-    """The parts of a sum over pairs of rows, and their test."""
+    """The components of a sum over pairs of rows, and their permutation test."""
 
     total: float
     within: float
@@ -44,7 +44,7 @@ def components(
     n_threads: object,
     progress: object,
 ) -> Components:
-    """Return what both tests consist of; `kernel` is what is summed over pairs."""
+    """Test groups of rows by the sums of a kernel over pairs."""
     a = _inputs.sample(x, "x")
     codes, distinct, _ = labelled_rows.read_labels(a, groups, None, None, nan_policy, "groups")
     k, n = labelled_rows.require_several(codes, distinct, "groups")
@@ -66,7 +66,7 @@ def components(
         )
     with np.errstate(divide="ignore"):
         ratios = (total - within) / (k - 1) / (within / (n - k))
-    # F falls as the sum within rises, and the latter has no cancellation.
+    # F falls as the sum within groups rises, and that sum has no cancellation.
     at_least = int(np.count_nonzero(within[1:] <= within[0] * (1 + _inputs.TIE)))
     null = ratios[1:].copy()
     null.flags.writeable = False
@@ -78,19 +78,19 @@ def _members(
     codes: Codes, k: int, orders: Iterable[NDArray[Any]], n_resamples: int
 ) -> NDArray[np.uint8]:
     """
-    Return the indicators of the groups, (1 + B, k, n): of the rows as they are, then reordered.
+    Return the indicators of the groups, (1 + B, k, n), for the observed order and all reorderings.
 
-    Of two groups one is enough: a labelling tells the sums within both of its sides.
+    For two groups one indicator is enough, since its labelling gives the sums within both groups.
     """
-    # Short codes: a resample costs one scatter of them and one comparison for each group.
+    # Each reordering costs one scatter of short codes and one comparison per group.
     groups = np.arange(1 if k == 2 else k, dtype=np.min_scalar_type(k))[:, None]
-    own = codes.astype(groups.dtype)
+    short_codes = codes.astype(groups.dtype)
     members = np.empty((1 + n_resamples, len(groups), len(codes)), dtype=np.bool_)
-    np.equal(own, groups, out=members[0])
-    moved = np.empty_like(own)
+    np.equal(short_codes, groups, out=members[0])
+    reordered = np.empty_like(short_codes)
     for index, order in enumerate(orders, start=1):
-        moved[order] = own
-        np.equal(moved, groups, out=members[index])
+        reordered[order] = short_codes
+        np.equal(reordered, groups, out=members[index])
     return members.view(np.uint8)
 
 
@@ -102,13 +102,13 @@ def _sums(
     n_threads: int,
     progress: Progress | None,
 ) -> tuple[float, Values]:
-    """Return Σ_{i<j} over all pairs, by N, and for each labelling Σ_g Σ_{i<j in g}, by n_g."""
+    """Return Σ_{i<j} k / N over all pairs, and Σ_g Σ_{i<j in g} k / n_g for each order."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums = backend.current().quad_forms(
             x, members.reshape(-1, len(x)), kernel, 1, n_threads, progress
         )[0]
-        own = sums[:, :2] if len(sizes) == 2 else sums[:, 0]
-        within = (own.reshape(len(members), -1) / (2.0 * sizes)).sum(axis=1)
+        group_sums = sums[:, :2] if len(sizes) == 2 else sums[:, 0]
+        within = (group_sums.reshape(len(members), -1) / (2.0 * sizes)).sum(axis=1)
         total = float(sums[0] @ [1.0, 1.0, 2.0]) / (2.0 * len(x))
     if not (np.isfinite(total) and np.isfinite(within).all()):
         raise OverflowError("powers of the distances overflow; scale the data")

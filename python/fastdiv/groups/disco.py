@@ -1,4 +1,4 @@
-"""The test of groups by distance components."""
+"""Test groups by distance components."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._sums import metrics
 from fastdiv.groups.components import components
 
@@ -20,15 +21,16 @@ class DiscoResult:
     Attributes
     ----------
     statistic : float
-        The ratio F of the components, without unit; infinite if the rows of every group are equal.
+        Ratio F of the components, without unit. It is infinite if the rows of every group are
+        equal.
     pvalue : float
         (1 + #{F* ≥ F}) / (1 + B).
     null_distribution : ndarray of float64, shape (B,)
-        F of each reordering of the rows, in the order drawn; read-only.
+        F of each reordering of the rows, in the order drawn. Read-only.
     between, within, total : float
-        The components S, W and T = S + W, in units of distance^exponent.
+        Components S, W and T = S + W, in units of distance^exponent.
     n_rows, n_groups : int
-        N and k.
+        Number N of rows, and k of groups.
     exponent : float
         α.
     n_resamples : int
@@ -54,6 +56,7 @@ class DiscoResult:
     n_resamples: int
 
 
+@documented
 def disco(
     x: object,
     groups: object,
@@ -69,38 +72,34 @@ def disco(
     """
     Test whether groups of rows have the same distribution, by distance components.
 
-    With g(a, b) the mean of ‖x − y‖₂^α over all pairs of a row of group a and one of b, and with k
-    groups of n_a rows, N in all,
+    Let g(a, b) be the mean of ‖x − y‖₂^α over the rows x of group a and y of group b. With k groups
+    of n_a rows, and N rows in all, the statistic is F:
 
         S = Σ_{a<b} n_a n_b / (2N) (2 g(a, b) − g(a, a) − g(b, b)),    W = Σ_a n_a / 2 g(a, a),
         F = (S / (k − 1)) / (W / (N − k)).
 
-    S is a weighted sum of the energy distances between groups: for 0 < α < 2 the test sees every
-    difference of distribution. S + W is the same for all reorderings, so this is the test by S too,
-    the energy test for several samples. For α = 2 it is `permanova`, and with one feature the
-    analysis of variance.
+    S is a weighted sum of the energy distances between groups, so for 0 < α < 2 the test detects
+    every difference of distribution. S + W is the same for all reorderings, so S gives the same
+    p-value. That is the energy test for several samples. For α = 2 the test is `permanova`, and
+    with one feature the analysis of variance.
 
     Parameters
     ----------
     x, groups
         As in `permanova`.
     exponent : float, default 1.0
-        α, > 0 and at most 2.
+        α, which is > 0 and at most 2.
     n_resamples, permutations, rng, nan_policy, n_threads, progress
         As in `permanova`.
 
     Returns
     -------
     DiscoResult
-        Components, their ratio and p-value.
+        Components, their ratio, and the p-value.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is invalid, all rows are equal, or powers of their distances
-        underflow.
-    OverflowError
-        If powers of the distances are too large for their floating-point type.
+    {powers_of_distances}
 
     References
     ----------

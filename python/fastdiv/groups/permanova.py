@@ -1,4 +1,4 @@
-"""PERMANOVA, the permutational analysis of variance."""
+"""Test groups by PERMANOVA, the permutational analysis of variance."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class PermanovaResult:
     Attributes
     ----------
     statistic : float
-        Anderson's pseudo-F, without unit: F of `permanova`. Infinite if the rows of every group
-        are equal.
+        Anderson's pseudo-F, the F of `permanova`, without unit. It is infinite if the rows of every
+        group are equal.
     r2 : float
-        Share of the sum of squares that lies between the groups, SS_A / SS_T.
+        Share SS_A / SS_T of the sum of squares between the groups.
     pvalue : float
         (1 + #{F* ≥ F}) / (1 + B).
     null_distribution : ndarray of float64, shape (B,)
-        Pseudo-F of each reordering of the rows, in the order drawn; read-only.
+        Pseudo-F of each reordering of the rows, in the order drawn. Read-only.
     ss_total, ss_within : float
         Sums of squares SS_T and SS_W, in squared units of the distance.
     n_rows, n_groups : int
-        N and k.
+        Number N of rows, and k of groups.
     metric : str
         "euclidean", "sqeuclidean" or "cityblock".
     n_resamples : int
@@ -76,38 +76,37 @@ def permanova(
     """
     Test whether groups of rows have the same distribution, by the variance between them.
 
-    With the distances d between all N rows, and k groups of n_g rows,
+    With the distances d between all N rows, and k groups of n_g rows, the statistic is F:
 
         SS_T = Σ_{i<j} d²(i, j) / N,    SS_W = Σ_g Σ_{i<j in g} d²(i, j) / n_g,
         F = ((SS_T − SS_W) / (k − 1)) / (SS_W / (N − k)).
 
     For Euclidean distances of one feature this is the F of the analysis of variance. Under the null
     hypothesis the rows are exchangeable, so F is compared with F* of B random reorderings of them:
-    p = (1 + #{F* ≥ F}) / (1 + B). The test is exact, as `mmd_test` is. It sees a difference of
-    location, and one of spread too where the groups have unequal sizes.
+    p = (1 + #{F* ≥ F}) / (1 + B). The test is exact, like `mmd_test`. It detects a difference of
+    location. With groups of unequal sizes it detects a difference of spread too.
 
     All F* come from one pass over the pairs, and the distances are never stored. Memory is one byte
-    for every row, reordering and group (if there are two groups, for every row and reordering).
+    for every row, reordering and group. Two groups take one byte for every row and reordering.
 
     Parameters
     ----------
     x : array_like or QuantizedRows, shape (N, ...)
-        Sample, as in `mmd2`; trailing axes are flattened to d features. float32 stays float32.
+        Sample, as in `mmd2`. Trailing axes are flattened to d features. float32 stays float32.
     groups : array_like, shape (N,)
-        One label per row: integers, text or a pandas categorical. 2 to N − 1 distinct ones.
+        One label per row: integers, text or a pandas categorical. There must be from 2 to N − 1
+        distinct labels.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
-        Distance between rows: L2, its square, or L1 under two names. Note that d is squared above.
+        Distance d between rows: L2, its square, or L1 under two names. F has the squares of d.
     n_resamples : int, default 999
-        B, from 1 to 10⁹.
+        B, the number of reorderings, from 1 to 10⁹.
     permutations : array_like of int, shape (B, N), optional
-        Reorderings to use instead of drawing them: each row holds 0, 1, ..., N−1 in some order, and
+        Reorderings to use instead of random ones. Each row holds 0, 1, ..., N−1 in some order, and
         its i-th entry is the row that gets the group of row i.
-    rng : None, int or numpy.random.Generator, optional
-        Source of the reorderings, ``numpy.random.default_rng(rng)``. The same one gives the same
-        bits for any number of threads.
-    nan_policy : {"raise", "omit"}, default "raise"
-        Refuse NaN and infinite values, or drop the rows that hold them; N is the number of those
-        left, also for `permutations`.
+    {rng}
+        Equal seeds give equal bits, for any number of threads.
+    {nan_policy}
+        N is the number of remaining rows, also for `permutations`.
     {n_threads}
     {progress}
 
@@ -118,11 +117,7 @@ def permanova(
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is invalid, all rows are equal, or powers of their distances
-        underflow.
-    OverflowError
-        If powers of the distances are too large for their floating-point type.
+    {powers_of_distances}
 
     References
     ----------
