@@ -88,7 +88,7 @@ def read_labels(
     """
     Return the codes, the distinct labels and the weights of rows.
 
-    Rows with NaN get the code -1 if they are to be omitted. Otherwise `refuse_nonfinite` finds them.
+    Rows with NaN get the code -1 if they are to be omitted. Otherwise they are not looked for.
     """
     omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
     codes, distinct = _codes(labels, name, len(a), noise_label)
