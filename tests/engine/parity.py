@@ -2,7 +2,7 @@
 Inputs and tolerances of the tests of the compiled core against the reference.
 
 One row per kernel. The sizes are smaller than a tile, odd, or prime; the numbers of
-features leave a rest in every vector width.
+features leave a remainder in every vector width.
 """
 
 import numpy as np
@@ -46,29 +46,14 @@ KERNELS = {
     "rbf less one": lambda d: RBFLessOne(0.8),
     "rbf less one, wide": lambda d: RBFLessOne(30.0),
 }
-
-
 FEATURES = [1, 2, 3, 7, 16, 17, 64, 65, 300]
-
-
 SIZES = [(1, 1), (1, 5), (2, 3), (7, 1), (16, 17), (31, 64), (97, 131), (5, 130)]
-
-
 SIZES_MANY_FEATURES = [(1, 3), (17, 16), (97, 31)]
-
-
 DTYPES = [np.float32, np.float64]
-
-
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 
-
 each_kernel = pytest.mark.parametrize("name", KERNELS)
-
-
 each_d = pytest.mark.parametrize("d", FEATURES)
-
-
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 
 
@@ -77,7 +62,7 @@ def groups_of(name, d):
 
 
 def sample(rng, n, d, dtype):
-    """Rows of squared norm near 1, whatever d, away from the origin."""
+    """Draw rows of squared norm near 1, whatever d, away from the origin."""
     return ((rng.normal(size=(n, d)) + 0.3) / np.sqrt(d)).astype(dtype)
 
 

@@ -42,8 +42,8 @@ def test_cluster_sums(core, rng, codes_dtype, shifted, kind, weighted, dtype):
         codes[0] = 0
         for of in (codes, np.sort(codes)):
             expected = reference.cluster_sums(x, of, weights, centers, offsets, kind, 0, None)
-            for each in layouts(x):
-                got = core.cluster_sums(each, of, weights, centers, offsets, kind, 0, None)
+            for layout in layouts(x):
+                got = core.cluster_sums(layout, of, weights, centers, offsets, kind, 0, None)
                 np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * n)
 
 
@@ -81,8 +81,8 @@ def test_center_squares(core, rng, offset, dtype):
         x = (rng.normal(size=(n, d)) + offset).astype(dtype)
         anchors, offsets = x[rng.integers(n, size=k)].astype(np.float64), rng.normal(size=(k, d))
         expected = reference.center_squares(x, anchors, offsets, 0, None)
-        for each in layouts(x):
-            got = core.center_squares(each, anchors, offsets, 0, None)
+        for layout in layouts(x):
+            got = core.center_squares(layout, anchors, offsets, 0, None)
             np.testing.assert_allclose(got, expected, rtol=1e-12)
         for threads in (2, 3):
             again = core.center_squares(x, anchors, offsets, threads, None)
@@ -110,9 +110,9 @@ def test_first_rows(core, rng, codes_dtype):
         assert backend.first_rows(several[:1], 2).tolist() == [-1, -1]
     for n in (31, 32, 33, 1000):
         codes = rng.integers(-1, 9, size=n).astype(codes_dtype)
-        for each in (codes, np.sort(codes), np.sort(codes)[::-1], np.repeat(codes, 40)[7:]):
-            expected = reference.first_rows(each, 11)
-            np.testing.assert_array_equal(core.first_rows(each, 11), expected)
+        for order in (codes, np.sort(codes), np.sort(codes)[::-1], np.repeat(codes, 40)[7:]):
+            expected = reference.first_rows(order, 11)
+            np.testing.assert_array_equal(core.first_rows(order, 11), expected)
     with pytest.raises(ValueError, match="codes must be below the number of clusters"):
         core.first_rows(several, 2)
     with pytest.raises(ValueError, match="codes need one dimension"):

@@ -122,6 +122,6 @@ def test_kth_distances_in_any_unit(core, rng, exponent):
 
 def test_kth_distances_refuses_k_out_of_range(core, rng):
     x = sample(rng, 20, 2, np.float64)
-    for k, own in ((0, False), (-1, False), (65, False), (21, False), (20, True)):
+    for k, exclude_self in ((0, False), (-1, False), (65, False), (21, False), (20, True)):
         with pytest.raises(ValueError, match="k is out of range"):
-            core.kth_distances(x, x, k, own, 0, None)
+            core.kth_distances(x, x, k, exclude_self, 0, None)

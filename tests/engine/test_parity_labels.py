@@ -35,12 +35,12 @@ def test_label_sums(core, rng, name, d, dtype):
     for sizes in LABEL_SIZES[: 7 if d in (3, 16) else 6 if d < 64 else 4]:
         x = sample(rng, sum(sizes), d, dtype)
         counts = np.array(sizes)
-        of_label = np.repeat(np.eye(len(sizes)), counts, axis=1)
+        has_label = np.repeat(np.eye(len(sizes)), counts, axis=1)
         magnitudes = absolute(x, x, groups)
         for weights in (None, rng.random(len(x))):
             expected = reference.label_sums(x, weights, counts, groups, 1, 0, None)
             got = core.label_sums(x, weights, counts, groups, 1, 0, None)
-            bound = (of_label if weights is None else of_label * weights) @ magnitudes
+            bound = (has_label if weights is None else has_label * weights) @ magnitudes
             close(got, expected, bound, dtype)
 
 

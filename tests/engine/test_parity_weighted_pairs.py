@@ -19,8 +19,8 @@ from fastdiv._sums import reference
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
 
 
-def item_of(results, item):
-    """Return what `weighted_sums` found for one item of a stack."""
+def item_results(results, item):
+    """Return the results of `weighted_sums` for one item of a stack."""
     return [part[:, item] if k in (1, 2) else part[item] for k, part in enumerate(results)]
 
 
@@ -36,29 +36,30 @@ def test_weighted_sums(core, rng, name, d, dtype):
         u[0] = 0.0
         factors = rng.normal(size=3)
         arguments = (x, y, u, v, factors[None], None, True, True, True, groups, 1, 0, None)
-        expected = item_of(reference.weighted_sums(*arguments), 0)
-        got = item_of(core.weighted_sums(*arguments), 0)
+        expected = item_results(reference.weighted_sums(*arguments), 0)
+        got = item_results(core.weighted_sums(*arguments), 0)
         weighted = [
             absolute(a, b, groups) * p[:, None] * q
             for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
         ]
-        close(got[0], expected[0], np.array([each.sum() for each in weighted]), dtype)
-        for row_sums, wanted, a, p, b, q in (
+        close(got[0], expected[0], np.array([values.sum() for values in weighted]), dtype)
+        for row_sums, row_sums_expected, a, p, b, q in (
             (got[1], expected[1], x, u, y, v),
             (got[2], expected[2], y, v, x, u),
         ):
             bound = [absolute(a, a, groups) @ p, absolute(a, b, groups) @ q]
-            close(row_sums, wanted, np.array(bound), dtype)
-        for gradient, wanted, own, a, p, b, q in (
+            close(row_sums, row_sums_expected, np.array(bound), dtype)
+        for gradient, gradient_expected, factor, a, p, b, q in (
             (got[3], expected[3], factors[0], x, u, y, v),
             (got[4], expected[4], factors[1], y, v, x, u),
         ):
             within = np.abs(kernel_gradients(a[:, None], a[None], groups, 1))
             between = np.abs(kernel_gradients(a[:, None], b[None], groups, 1))
-            bound = 2 * abs(own) * np.einsum("oijk,i,j->oik", within, p, p)
+            bound = 2 * abs(factor) * np.einsum("oijk,i,j->oik", within, p, p)
             bound += abs(factors[2]) * np.einsum("oijk,i,j->oik", between, p, q)
             assert gradient.dtype == dtype
-            close(gradient.astype(np.float64), wanted.astype(np.float64), bound.max(), dtype)
+            wide, wide_expected = (g.astype(np.float64) for g in (gradient, gradient_expected))
+            close(wide, wide_expected, bound.max(), dtype)
 
 
 @each_dtype
@@ -70,30 +71,30 @@ def test_log_slope_sums(core, rng, name, d, dtype):
         x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
         u, v = rng.random(n), rng.random(m)
         expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None)
-        sizes_of = [
+        magnitudes = [
             np.abs(kernel_log_slopes(a[:, None], b[None], groups, 1)) @ q @ p
             for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
         ]
         got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None)
-        close(got, expected, np.stack(sizes_of, axis=-1), dtype)
+        close(got, expected, np.stack(magnitudes, axis=-1), dtype)
         np.testing.assert_array_equal(core.log_slope_sums(x, y, u, v, groups, 1, 3, None), got)
 
 
 @each_kernel
-def test_weighted_sums_give_what_is_wanted_only(core, rng, name):
+def test_weighted_sums_give_only_what_is_required(core, rng, name):
     groups = groups_of(name, 3)
     x, y = sample(rng, 200, 3, np.float64), sample(rng, 60, 3, np.float64)
     u, v, factors = rng.random(200), rng.random(60), np.array([[0.5, 1.0, -2.0]])
     everything = (True, True, True)
     whole = core.weighted_sums(x, y, u, v, factors, None, *everything, groups, 1, 0, None)
-    for wanted in itertools.product((False, True), repeat=3):
-        got = core.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
-        twin = reference.weighted_sums(x, y, u, v, factors, None, *wanted, groups, 1, 0, None)
+    for required in itertools.product((False, True), repeat=3):
+        got = core.weighted_sums(x, y, u, v, factors, None, *required, groups, 1, 0, None)
+        twin = reference.weighted_sums(x, y, u, v, factors, None, *required, groups, 1, 0, None)
         assert [part.shape for part in got] == [part.shape for part in twin]
-        of_part = (True, wanted[0], *wanted)
-        for part, full, is_wanted in zip(got, whole, of_part, strict=True):
-            assert (part.size > 0) == is_wanted
-            assert not is_wanted or np.array_equal(part, full)
+        parts = zip(got, whole, (True, required[0], *required), strict=True)
+        for part, full, is_required in parts:
+            assert (part.size > 0) == is_required
+            assert not is_required or np.array_equal(part, full)
 
 
 @each_dtype
@@ -118,13 +119,23 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
     for i in range(items):
         a, b = slice(i * n, (i + 1) * n), slice(i * m, (i + 1) * m)
         alone = core.weighted_sums(x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options)
-        for part, same in zip(item_of(whole, i), item_of(alone, 0), strict=True):
+        for part, same in zip(item_results(whole, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
-        of_features = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
+        scaled = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
         alone = core.weighted_sums(
-            x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options[:3], of_features, 1, 0, None
+            x[a],
+            y[b],
+            u[a],
+            v[b],
+            factors[i : i + 1],
+            None,
+            *options[:3],
+            scaled,
+            1,
+            0,
+            None,
         )
-        for part, same in zip(item_of(over_scales, i), item_of(alone, 0), strict=True):
+        for part, same in zip(item_results(over_scales, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
         one = np.array([n + m])
         assert medians[i] == core.median_distances(pooled[i], one, "cityblock", 0, None)[0]
@@ -143,8 +154,8 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
             ),
             rtol=1e-5,
         )
-        of_y = reference.ranked_distances(x, y, items, "euclidean", 0, 0, None)
-        np.testing.assert_allclose(ranked, of_y, rtol=1e-5)
+        expected = reference.ranked_distances(x, y, items, "euclidean", 0, 0, None)
+        np.testing.assert_allclose(ranked, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", [8, 1500])
