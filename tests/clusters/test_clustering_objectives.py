@@ -1,4 +1,4 @@
-"""The example that reproduces a published table."""
+"""Test the example that reproduces a published table."""
 
 import runpy
 from pathlib import Path

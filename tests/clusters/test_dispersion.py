@@ -1,4 +1,4 @@
-"""Dispersion within clusters: against NumPy, by identities, and bad input."""
+"""Test the dispersion within clusters against NumPy and identities, and its errors."""
 
 import os
 
@@ -126,7 +126,7 @@ def test_total_is_within_plus_between(rng):
 
 def test_translation_scale_and_order(rng):
     x, labels = clustered(rng)
-    x = np.round(x * 256) / 256  # so that the shift is exact
+    x = np.round(x * 256) / 256  # so the shift is exact
     found = cluster_dispersion(x, labels, pairs=True)
     moved = cluster_dispersion(x + 2.0**20, labels, pairs=True)
     doubled = cluster_dispersion(2 * x, labels, pairs=True)
@@ -175,14 +175,14 @@ def test_nan_counts_only_in_rows_with_a_label(rng):
     np.testing.assert_allclose(found.wcss, alone.wcss, rtol=1e-12)
     with pytest.raises(OverflowError, match="overflow in float64"):
         wcss(np.where(np.arange(300)[:, None] == 9, 1e200, x), labels, noise_label=-1)
-    x[7, 0] = np.inf  # row 3 does not count
+    x[7, 0] = np.inf  # row 3 is noise
     with pytest.raises(ValueError, match=r"x holds 1 NaN or infinite value, .* row 7, column 0"):
         wcss(x, labels, noise_label=-1)
 
 
 def test_rows_with_nan_are_dropped_where_asked(rng):
     x, labels = clustered(rng)
-    labels[7] = 9  # whose only row goes
+    labels[7] = 9  # a label whose only row is dropped
     x[7, 0], x[11, 1] = np.nan, np.inf
     kept = np.isfinite(x).all(axis=1)
     found = cluster_dispersion(x, labels, nan_policy="omit")
@@ -264,7 +264,7 @@ def test_input_is_neither_copied_nor_written(rng, tmp_path):
     os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference copies the rows"
 )
 def test_memory_beside_the_data_is_small(rng):
-    """No float64 copy of x: 64 MB of float32 pass through a few MB."""
+    """Make no float64 copy of x: 64 MB of float32 need a few MB."""
     x = np.zeros((1_000_000, 16), dtype=np.float32)
     labels = np.arange(len(x)) % 100
     assert peak_bytes(lambda: wcss(x, labels)) < 40e6  # labels are 8 MB
@@ -376,7 +376,7 @@ def test_manhattan_is_cityblock(rng):
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.int16, np.uint64, ">i4"])
 def test_labels_that_are_numbers_already(rng, dtype):
-    """They are taken as they are, if none is missing; the sums do not tell."""
+    """Pass numbers 0, ..., k - 1, which are not copied, and others, with equal sums."""
     x = rng.normal(size=(50_000, 2))
     late = np.zeros(50_000, dtype=dtype)
     late[-1] = 1
@@ -434,7 +434,7 @@ def test_the_pairs_of_all_clusters_are_one_pass_to_progress(rng, weighted):
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
 def test_distances_keep_their_digits_far_from_the_origin(rng, metric, centers):
     x, labels = clustered(rng)
-    x = np.round(x * 256) / 256  # so that the shift is exact
+    x = np.round(x * 256) / 256  # so the shift is exact
     near = cluster_dispersion(x, labels, metric=metric, centers=centers)
     for offset in (1e8, 1e12):
         far = cluster_dispersion(x + offset, labels, metric=metric, centers=centers)
@@ -455,8 +455,8 @@ def test_squares_that_underflow_are_refused(rng, scale):
             function(x * scale, labels)
     with pytest.raises(ValueError, match=r"underflow in float64; scale the data or sample_weight$"):
         wcss(x * scale, labels, sample_weight=np.ones(len(x)))
-    assert wcss(np.full((6, 2), scale), [0, 0, 0, 1, 1, 1]) == 0.0  # equal rows are none
-    x[5:9, 0] = np.arange(4) * scale  # nor are small differences beside others
+    assert wcss(np.full((6, 2), scale), [0, 0, 0, 1, 1, 1]) == 0.0  # equal rows do not underflow
+    x[5:9, 0] = np.arange(4) * scale  # nor do small differences beside others
     assert wcss(x, labels) == pytest.approx(brute_wcss(x, labels).sum(), rel=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The gap statistic: its formula, its choices, its errors and its picture."""
+"""Test the formula, choices, errors and picture of the gap statistic."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_every_field_by_its_formula(rng, reference):
 
 
 def test_pca_box_follows_the_data(rng):
-    """A thin diagonal cloud: its box along the features is wide, along its axes thin."""
+    """Use a thin diagonal cloud, whose box is wide along the features and thin along its axes."""
     t = rng.normal(size=400)
     x = np.stack([t, t + 0.01 * rng.normal(size=400)], axis=1) + 100.0
     seen = {"uniform": [], "pca": []}
@@ -138,7 +138,7 @@ def test_bad_clusterers(labels_of, error, message):
 
 
 class OwnError(ValueError):
-    """Of a clusterer; it is not made from a message."""
+    """Error of a clusterer that is not made from a message."""
 
     def __init__(self, code, detail):
         super().__init__(f"{detail} ({code})")

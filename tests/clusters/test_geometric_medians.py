@@ -1,4 +1,4 @@
-"""Geometric medians: against closed forms and an optimiser, and with medians that are rows."""
+"""Test geometric medians against closed forms and an optimiser, and at rows."""
 
 import re
 import warnings
@@ -106,7 +106,7 @@ def lobes(rng, first, second, apart, d=2):
     [
         (500, 500, 30.0, 2),
         (500, 500, 100.0, 2),
-        (499, 501, 100.0, 2),  # next to no slope between the lobes
+        (499, 501, 100.0, 2),  # almost no slope between the lobes
         (400, 600, 1e8, 2),
         (5, 5, 20.0, 2),
         (5, 5, 1e3, 3),
@@ -119,7 +119,7 @@ def test_lobes_take_few_passes(rng, first, second, apart, d):
         x = lobes(rng, first, second, apart, d)
         found = geometric_median(x)
         assert found.gap[0] <= 1e-8
-        assert found.n_iterations <= 60  # Weiszfeld's steps alone: thousands and more
+        assert found.n_iterations <= 60  # Weiszfeld's steps alone take thousands
         assert found.sum_dist[0] == pytest.approx(objective(x, found.centers[0]), rel=1e-12)
         assert cluster_dispersion(x, np.zeros(len(x), int), centers="geometric_median").sum_dist
 
@@ -147,7 +147,7 @@ def test_more_passes_are_never_worse(rng, shape):
 @pytest.mark.parametrize("offset", [1e8, 1.7e9, 1e12])
 def test_far_from_the_origin(rng, offset):
     labels = np.append(np.arange(3), rng.integers(3, size=147))
-    x = np.round(rng.standard_exponential((150, 4)) * 256) / 256  # so that the shift is exact
+    x = np.round(rng.standard_exponential((150, 4)) * 256) / 256  # so the shift is exact
     moved = x + offset * (labels[:, None] + 1)
     near = geometric_median(x, labels, tolerance=1e-12)
     far = geometric_median(moved, labels, tolerance=1e-12)

@@ -1,4 +1,4 @@
-"""Scores of a clustering: those of scikit-learn, weights as copies, and bad input."""
+"""Test scores of a clustering against scikit-learn and definitions, and their errors."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fastdiv import calinski_harabasz_score, davies_bouldin_score, dunn_index, q
 def test_scores_are_those_of_scikit_learn(rng, offset):
     metrics = pytest.importorskip("sklearn.metrics")
     x, labels = clustered(rng)
-    x = np.round(x * 256) / 256  # so that the shift is exact
+    x = np.round(x * 256) / 256  # so the shift is exact
     for ours, theirs in (
         (calinski_harabasz_score, metrics.calinski_harabasz_score),
         (davies_bouldin_score, metrics.davies_bouldin_score),
@@ -41,7 +41,7 @@ def test_scores_of_degenerate_clusters_are_those_of_scikit_learn():
 
 def test_means_that_coincide_up_to_rounding():
     x, labels = [[0.1], [0.3], [0.0], [0.4], [5.0], [6.0]], [0, 0, 1, 1, 2, 2]
-    with_others = [(0.1 + 0.5) / 5.3, (0.2 + 0.5) / 5.3]  # of the first two clusters
+    with_others = [(0.1 + 0.5) / 5.3, (0.2 + 0.5) / 5.3]  # for the first two clusters
     expected = (with_others[0] + 2 * with_others[1]) / 3
     for offset in (0.0, 0.7, 1e3):
         found = davies_bouldin_score(np.array(x) + offset, labels)
@@ -51,7 +51,7 @@ def test_means_that_coincide_up_to_rounding():
 @pytest.mark.parametrize("offset", [1e8, 1e12])
 def test_davies_bouldin_keeps_its_digits_far_from_the_origin(rng, offset):
     x, labels = clustered(rng)
-    x = np.round(x * 256) / 256  # so that the shift is exact
+    x = np.round(x * 256) / 256  # so the shift is exact
     near = davies_bouldin_score(x, labels)
     assert davies_bouldin_score(x + offset, labels) == pytest.approx(near, rel=1e-13)
 

@@ -1,4 +1,4 @@
-"""Silhouettes."""
+"""Test silhouettes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RTOL = {np.float32: 2e-5, np.float64: 1e-11}
 
 
 def by_definition(x, labels, metric="euclidean", weights=None):
-    """Row by row, from the matrix of distances."""
+    """Compute silhouettes row by row, from the matrix of distances."""
     labels, d = np.asarray(labels), distances(x, metric)
     w = np.ones(len(x)) if weights is None else weights
     values = []
@@ -86,7 +86,7 @@ def test_far_from_the_origin(rng, metric):
 
 @each_metric
 def test_tight_clusters_far_apart(rng, metric):
-    """The mean distance within is 1e-9 of the range of the data."""
+    """Use clusters whose mean inner distance is 1e-9 of the range of the data."""
     labels = np.repeat([0, 1, 2], 30)
     x = 1e-9 * rng.normal(size=(90, 3)) + rng.normal(size=(3, 3))[labels]
     expected = by_definition(x, labels, metric)
@@ -256,7 +256,7 @@ def test_progress_reaches_the_end(rng, metric):
 
 @each_metric
 def test_memory_is_that_of_sums_by_label(rng, metric):
-    """No n² array: one would take 128 MB."""
+    """Make no n² array, which would take 128 MB."""
     labels = np.arange(4000) % 4
     x = rng.normal(size=(4000, 2)) + labels[:, None]
     assert peak_bytes(lambda: silhouette_samples(x, labels, metric=metric)) < 4e6

@@ -187,3 +187,15 @@ def test_overflow_is_not_infinity():
         with pytest.raises(OverflowError, match="too large"):
             call()
     assert hellinger2(p, q) == 1
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_fid_is_wasserstein2_of_fitted_gaussians(rng, ddof):
+    """Compare with the usual formula, ‖μ − μ'‖² + tr(Σ + Σ' − 2 √(ΣΣ'))."""
+    x = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6))
+    y = rng.normal(size=(150, 6)) @ rng.normal(size=(6, 6)) + 0.5
+    a, b = (np.cov(z, rowvar=False, ddof=ddof) for z in (x, y))
+    root = linalg.sqrtm(a @ b)
+    expected = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum() + np.trace(a + b - 2 * root.real)
+    fid = wasserstein2(fit_gaussian(x, ddof=ddof), fit_gaussian(y, ddof=ddof))
+    assert fid == pytest.approx(expected, rel=1e-8)

@@ -1,4 +1,4 @@
-"""PERMANOVA and distance components."""
+"""Test PERMANOVA and distance components."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ each_k = pytest.mark.parametrize("k", [2, 3, 7])
 
 
 def anderson(d, groups):
-    """Pseudo-F and R² by the sums of Anderson (2001) over the matrix of distances."""
+    """Compute pseudo-F and R² by the sums of Anderson (2001) over the matrix of distances."""
     groups = np.asarray(groups)
     n, k = len(d), len(set(groups.tolist()))
     total = sum(d[i, j] ** 2 for i in range(n) for j in range(i)) / n
@@ -32,7 +32,7 @@ def anderson(d, groups):
 
 
 def rizzo_szekely(d, groups, alpha):
-    """Between and within components by their definitions."""
+    """Compute the between and within components by their definitions."""
     groups, powers = np.asarray(groups), d**alpha
     sets = [np.flatnonzero(groups == g) for g in sorted(set(groups.tolist()))]
 
@@ -102,7 +102,7 @@ def test_of_one_feature_it_is_the_analysis_of_variance(rng, k):
 
 
 def test_a_published_example():
-    """Critical flicker frequency by colour of the iris, 19 people (OzDASL): F(2, 16) = 4.8023."""
+    """Reproduce F(2, 16) = 4.8023 of flicker frequencies by colour of the iris (OzDASL)."""
     brown = [26.8, 27.9, 23.7, 25.0, 26.3, 24.8, 25.7, 24.5]
     green = [26.4, 24.2, 28.0, 26.9, 29.1]
     blue = [25.7, 27.2, 29.9, 28.5, 29.4, 28.3]
@@ -173,7 +173,7 @@ def test_both_backends_agree(rng, k):
 
 
 def test_equal_splits_tie():
-    """Of the 20 ways to choose 3 rows of 6, 2 are as extreme as the rows stand."""
+    """Use 6 rows, for which 2 of the 20 ways to choose 3 are as extreme as the observed one."""
     x = np.array([0.0, 0.1, 0.3, 5.0, 5.2, 5.3])
     orders = np.array(
         [[*first, *set(range(6)) - set(first)] for first in itertools.combinations(range(6), 3)]
@@ -223,7 +223,7 @@ def test_level(name):
 
 
 def test_power(rng):
-    """Equal means, unequal spread."""
+    """Detect unequal spread with equal means."""
     groups = np.repeat([0, 1], 60)
     x = rng.normal(size=(120, 2)) * np.where(groups == 0, 1.0, 3.0)[:, None]
     assert disco(x, groups, rng=0).pvalue < 0.01

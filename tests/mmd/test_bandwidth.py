@@ -1,4 +1,4 @@
-"""The median distance."""
+"""Test the median distance."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ class TestBeyondTheExactSize:
         mask = np.uint64(2**kept_bits - 1)
         monkeypatch.setattr(bandwidth, "_hashes", lambda parts: hashes(parts) & mask)
         z = np.column_stack([np.round(rng.normal(size=500), 1), np.ones(500)])
-        z[0, 0] = 1e30  # an outlier, beside which all other rows look alike
+        z[0, 0] = 1e30  # beside this outlier all other rows look alike
         expected = bandwidth._subsample([z])
         assert expected.shape == (200, 2)
         assert {tuple(row) for row in expected} <= {tuple(row) for row in z}
@@ -124,7 +124,7 @@ class TestBeyondTheExactSize:
         assert np.ptp(bandwidth._hashes([z])) == 0
 
     def test_copies_of_a_row_are_drawn_one_by_one(self):
-        """Of 500 rows 200 are drawn: of five copies 2 in the mean, with hypergeometric spread."""
+        """Draw 200 of 500 rows: a mean of 2 of 5 copies, with hypergeometric spread."""
         z = np.repeat(np.arange(100.0), 5)[:, None]
         drawn = [
             np.unique(bandwidth._subsample([z + 100 * k]), return_counts=True)[1] for k in range(50)

@@ -1,4 +1,4 @@
-"""CMMD against a plain version of its published formula."""
+"""Test CMMD against a plain version of its published formula."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from fastdiv import RBF, cmmd, mmd2
 
 
 def plain_cmmd(x, y):
-    """1000 MMD² without the ones, which cancel: by expm1, in extended precision."""
+    """Compute 1000 MMD² by expm1 in extended precision, without the ones, which cancel."""
     x, y = x.astype(np.longdouble), y.astype(np.longdouble)
     xx, yy, xy = (np.expm1(-squares(a, b) / 200).mean() for a, b in ((x, x), (y, y), (x, y)))
     return float(1000 * (xx + yy - 2 * xy))
@@ -28,7 +28,7 @@ def test_cmmd(rng, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cmmd_keeps_the_digits_of_near_equals(rng, dtype):
-    """A small shift, of which MMD² of the kernel itself sees little but rounding."""
+    """Shift rows so little that MMD² of the kernel itself is mostly rounding."""
     shift, tolerance = (1e-3, 3e-7) if dtype == np.float32 else (1e-6, 1e-14)
     x = unit(rng.normal(size=(150, 64))).astype(dtype)
     y = (x + shift).astype(dtype)

@@ -1,4 +1,4 @@
-"""MMD², energy distance and witness against their definitions, and against themselves."""
+"""Test MMD², energy distance and witness against definitions and identities."""
 
 import math
 
@@ -25,13 +25,13 @@ KERNELS = [
     fd.Linear(),
     fd.Polynomial(2, gamma=0.3),
 ]
-INVARIANT = KERNELS[:-1]  # to translations
+INVARIANT = KERNELS[:-1]  # invariant to translations
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=str)
 each_invariant = pytest.mark.parametrize("kernel", INVARIANT, ids=str)
 
 
 def value(kernel, a, b):
-    """One kernel value from the textbook."""
+    """Return one kernel value by the textbook formula."""
     diff = a - b
     sq, l1, dot = float(diff @ diff), float(abs(diff).sum()), float(a @ b)
     match kernel:
@@ -133,7 +133,7 @@ def test_symmetry(rng, kernel, estimator):
 @each_estimator
 @each_invariant
 def test_translation(rng, kernel, estimator):
-    """Multiples of 1/1024 shift without rounding."""
+    """Shift multiples of 1/1024, which is free of rounding."""
     x, y = np.round(rng.normal(size=(2, 60, 3)) * 1024) / 1024
     expected = mmd2(x, y, kernel, estimator=estimator)
     shifted = mmd2(x + 2**20, y + 2**20, kernel, estimator=estimator)
@@ -162,7 +162,7 @@ def test_scaling(rng, estimator):
 
 @each_kernel
 def test_repeated_samples(rng, kernel):
-    """The V-statistic depends on the empirical distributions alone."""
+    """Repeat rows, which leaves the empirical distributions and the V-statistic as they are."""
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(7, 2))
     expected = mmd2(x, y, kernel, estimator="biased")
     repeated = mmd2(np.repeat(x, 3, axis=0), np.tile(y, (5, 1)), kernel, estimator="biased")
@@ -185,7 +185,7 @@ def test_negative_values_are_not_clamped():
 
 
 def test_energy_distance_in_one_dimension(rng):
-    """In one dimension it is twice the squared L2 distance of the distribution functions."""
+    """Compare with twice the squared L2 distance of the distribution functions."""
     x, y = np.sort(rng.normal(size=40)), np.sort(rng.normal(size=25) + 0.7)
     points = np.sort(np.concatenate([x, y]))
     f = np.searchsorted(x, points[:-1], side="right") / len(x)
@@ -231,7 +231,7 @@ def test_overflow_is_an_error():
 
 
 def test_pair_count_beyond_32_bits(core):
-    """66 000² pairs: Linear from means and variances, and Energy from sorted samples."""
+    """Compare 66 000² pairs with means and variances (Linear) and sorted samples (Energy)."""
     n = 66_000
     x = (np.arange(n) % 1013).astype(np.float32)
     y = (np.arange(n) % 911).astype(np.float32) + 100

@@ -1,4 +1,4 @@
-"""The kernel inception distance against its definition, and its two ways against each other."""
+"""Test the kernel inception distance against its definition, and its two ways to compute it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from fastdiv import KID, Polynomial, kid, mmd2, quantize_rows
 
 
 def textbook(x, y, degree=3, gamma=None, coef0=1.0):
-    """Unbiased MMD² as torch-fidelity and torchmetrics have it, for equal sizes."""
+    """Compute the unbiased MMD² of samples of equal size, like torch-fidelity and torchmetrics."""
     gamma = 1 / x.shape[1] if gamma is None else gamma
     xx, yy, xy = ((gamma * a @ b.T + coef0) ** degree for a, b in ((x, x), (y, y), (x, y)))
     n = len(x)
@@ -56,7 +56,7 @@ def test_subsets_are_taken_one_by_one_only_where_that_is_less(
 
 
 def test_whole_samples_as_subsets(rng):
-    """Drawn without replacement, a subset of all rows is the sample."""
+    """Draw all rows without replacement, which gives the sample itself."""
     x, y = rng.normal(size=(2, 40, 4))
     result = kid(x, y, n_subsets=3, subset_size=40, rng=0)
     np.testing.assert_allclose(result.subset_values, result.value, rtol=1e-10)
@@ -66,13 +66,13 @@ def test_whole_samples_as_subsets(rng):
 @pytest.mark.parametrize("full_sample", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 30.0])
 def test_float32_and_no_centring(rng, full_sample, offset):
-    """The kernel is not invariant to translations: far from the origin the value is another."""
+    """Move rows far from the origin, which changes the value: the kernel is not invariant."""
     x = (rng.normal(size=(300, 64)) ** 2 + offset).astype(np.float32)
     y = (rng.normal(size=(300, 64)) ** 2 * 1.05 + offset).astype(np.float32)
     options = {"n_subsets": 4, "subset_size": 100, "full_sample": full_sample, "rng": 1}
     single = kid(x, y, **options)
     exact = kid(x.astype(np.float64), y.astype(np.float64), **options)
-    largest = (np.square(x, dtype=np.float64).mean(axis=1).max() + 1) ** 3  # of the kernel
+    largest = (np.square(x, dtype=np.float64).mean(axis=1).max() + 1) ** 3  # kernel value
     np.testing.assert_allclose(single.subset_values, exact.subset_values, atol=2e-6 * largest)
     i, j = drawn(1, 300, 300, 4, 100)[0]
     expected = textbook(x[i].astype(np.float64), y[j].astype(np.float64))

@@ -1,4 +1,4 @@
-"""Kernel mean matching against a general solver, its optimality conditions and its purpose."""
+"""Test kernel mean matching against a general solver, optimality conditions and its purpose."""
 
 import math
 import os
@@ -89,7 +89,7 @@ def test_equal_samples_keep_equal_weights(rng):
 
 
 def test_covariate_shift(rng):
-    """Training rows weighted by w have the mean, and predict like, the shifted population."""
+    """Weight training rows, so that their mean and predictions are those of the population."""
     x, y = rng.normal(size=(1000, 2)), rng.normal(size=(800, 2)) * 0.6 + [0.8, -0.5]
     result = kernel_mean_matching(x, y, RBF(1.0), bound=30.0, tolerance=1e-4)
     before = np.abs(x.mean(axis=0) - y.mean(axis=0)).max()
@@ -104,7 +104,7 @@ def test_covariate_shift(rng):
 
 
 def test_compression(rng):
-    """A few weighted rows stand for a sample better than equally many equal ones."""
+    """Compress a sample better by weighted rows than by as many rows of equal weight."""
     y = rng.normal(size=(400, 2))
     result = kernel_mean_matching(y[:30], y, RBF(1.0))
     assert result.mmd2 < 0.3 * mmd2(y[:30], y, RBF(1.0), estimator="biased")
@@ -155,7 +155,7 @@ def test_a_tolerance_below_rounding_ends(rng):
 
 @pytest.mark.parametrize("mean", [0.0, 10.0, 1e4])
 def test_a_large_constant_in_the_kernel_loosens_nothing(rng, mean):
-    """The terms of MMD² may be many times what there is to gain."""
+    """Add a large constant to the kernel, which makes the terms of MMD² large, not its range."""
     x, y = rng.normal(mean, size=(30, 2)), rng.normal(mean, size=(30, 2))
     result = kernel_mean_matching(x, y, fd.Polynomial())
     equal = mmd2(x, y, fd.Polynomial(), estimator="biased")
@@ -231,7 +231,7 @@ def test_kernels_that_are_not_positive_definite(rng, kernel):
 
 @pytest.mark.parametrize("bound", [16.0, 20.0, 29.0])
 def test_two_rows_fill_a_loose_bound(rng, bound):
-    """With B/n between 1/2 and 1 the best vertex has two rows."""
+    """Use B/n between 1/2 and 1, where the best vertex has two rows."""
     x, y = rng.normal(size=(30, 2)), 0.1 * rng.normal(size=(50, 2)) + 2.0
     result = kernel_mean_matching(x, y, RBF(1.0), bound=bound, max_iter=3000)
     assert result.converged
@@ -273,7 +273,7 @@ def test_progress_without_a_step(rng):
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
 def test_quantised_rows(rng, kernel, symmetric):
-    """The weights of int8 rows are as good for these rows as their gap says."""
+    """Check the gap of the weights of int8 rows on these rows."""
     x, y = rng.normal(size=(60, 3)), rng.normal(size=(50, 3)) * 0.7 + 0.4
     a, b = (quantize_rows(each, symmetric=symmetric) for each in (x, y))
     wide = a.dequantize(np.float64), b.dequantize(np.float64)

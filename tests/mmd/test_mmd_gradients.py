@@ -1,4 +1,4 @@
-"""Gradients of MMD² against finite differences, its own identities, and what it must refuse."""
+"""Test gradients of MMD² against finite differences and identities, and their errors."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def value(given, kernel, estimator):
 
 
 def difference(f, at, index, step=1e-5):
-    """Return the derivative of f by one entry, of fourth order."""
+    """Return the derivative of f with respect to one entry, of fourth order."""
     values = []
     for times in (-2, -1, 1, 2):
         moved = at.copy()
@@ -158,7 +158,7 @@ def test_gradients_far_from_the_origin(rng, kernel):
 
 
 def test_tight_clusters_far_apart(rng):
-    """Differences within the clusters are 1e-6 of the range."""
+    """Use clusters whose inner differences are 1e-6 of the range."""
     centres = rng.choice([0.0, 1000.0, 3000.0], size=(60, 1))
     x = centres + 1e-3 * rng.normal(size=(60, 2))
     y = centres[::-1] + 1e-3 * rng.normal(size=(60, 2))
@@ -189,7 +189,7 @@ def test_tight_clusters_far_apart(rng):
 )
 @pytest.mark.parametrize("d", [1, 5])
 def test_bandwidth_between_the_size_of_clusters_and_their_distance(rng, d, kernel):
-    """Kernel values bear centred products, but not the differences of rows within a cluster."""
+    """Use rows for which centred products suit kernel values, but not their slopes."""
     where = np.repeat([0.0, 1e6], 100)[rng.permutation(200), None]
     x = (where + rng.normal(size=(200, d))).astype(np.float32)
     y = (where + rng.normal(size=(200, d)) + 0.5).astype(np.float32)
@@ -218,7 +218,7 @@ def test_a_fill_value_does_not_spoil_the_gradient_by_the_bandwidth(rng, kernel, 
 
 @pytest.mark.parametrize("gap", [1e6, 1e10, 1e14])
 def test_gradient_by_the_bandwidth_of_clusters_far_apart(rng, gap):
-    """Beyond the bandwidth the other cluster does not matter, wherever it is."""
+    """Place clusters farther apart than the bandwidth, where they do not see each other."""
     x, y = np.round(rng.normal(size=(2, 60, 2)), 1)
     x[::2, 0] += gap
     y[::2, 0] += gap
@@ -249,14 +249,14 @@ def test_coincident_rows_have_the_subgradient_0(kernel, dtype):
 @each_estimator
 @each_kernel
 def test_identities(given, kernel, estimator):
-    """The value stays when weights are scaled, and mostly when all rows are moved."""
+    """Check the gradients for the scale of weights and, for most kernels, the place of all rows."""
     weights = {name: given[name] for name in ("x_weights", "y_weights")}
     arguments = {"estimator": estimator, "wrt": EVERYTHING, **weights}
     _, by_x, by_y, by_u, by_v = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
     assert abs(by_u @ weights["x_weights"]) <= 1e-12 * np.abs(by_u * weights["x_weights"]).sum()
     assert abs(by_v @ weights["y_weights"]) <= 1e-12 * np.abs(by_v * weights["y_weights"]).sum()
     parts = kernel.kernels if isinstance(kernel, Sum) else [kernel]
-    # With weights, x·y is one of distances for "biased" only.
+    # With weights, x·y acts as a kernel of distances for "biased" only.
     if not any(
         isinstance(each, fd.Polynomial) or (isinstance(each, fd.Linear) and estimator != "biased")
         for each in parts
@@ -389,7 +389,7 @@ def test_rows_of_weight_0_may_be_padding(rng, estimator, dtype):
 @each_estimator
 @pytest.mark.parametrize("wrt", [("x",), EVERYTHING])
 def test_the_median_is_that_of_mmd2(rng, estimator, wrt):
-    """A row of weight 0 does not count in it, even if its partner keeps it in the sums."""
+    """Leave rows of weight 0 out of the median, even if a partner keeps them in the sums."""
     x, y, u, v = rng.normal(size=(9, 2)), rng.normal(size=(9, 2)), *rng.random((2, 9))
     x[2], y[5], u[[2, 4]], v[[5, 4]] = 50.0, -70.0, 0.0, 0.0
     arguments = {"estimator": estimator, "x_weights": u, "y_weights": v}
@@ -434,7 +434,7 @@ def test_omitted_rows_have_the_gradient_0(given, estimator, weighted):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_linear_keeps_its_digits_whatever_is_asked_for(rng, estimator, dtype):
-    """Equal weights that might differ: still the squared distance of means, exactly."""
+    """Pass equal weights, which give the squared distance of means, exactly."""
     x, y = (np.round(rng.normal(size=(30, 2)) * 64) / 64 for _ in range(2))
     far = (x + 2.0**17).astype(dtype), (y + 2.0**17).astype(dtype)
     near = mmd2(x, y, fd.Linear(), estimator=estimator)

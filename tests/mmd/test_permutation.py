@@ -1,4 +1,4 @@
-"""The permutation test: exact reproduction, ties, and the result."""
+"""Test the permutation test: exact reproduction, ties, and the result."""
 
 import dataclasses
 
@@ -134,11 +134,11 @@ def test_sequence_is_one_result_per_kernel(samples):
 @each_estimator
 @each_kernel
 def test_same_split_gives_same_bits(rng, kernel, estimator, dtype):
-    """Reorderings within the groups, or among equal rows, are ties to the last bit."""
+    """Reorder within samples or among equal rows, which gives ties to the last bit."""
     n = m = 37
     x = rng.normal(size=(n, 3)).astype(dtype)
     y = rng.normal(size=(m, 3)).astype(dtype)
-    y[:9] = x[:9]  # equal rows at the same places, so that pairs survive
+    y[:9] = x[:9]  # equal rows at the same places keep their pairs
     order = np.tile(np.arange(n + m), (40, 1))
     for row in order:
         within = rng.permutation(n)
@@ -166,7 +166,7 @@ def test_identical_rows_everywhere(estimator):
 
 
 def test_all_splits_of_a_tiny_sample():
-    """3 + 3 separated points: of 20 splits, the observed one and its mirror are extreme."""
+    """Separate 3 + 3 points: the observed split and its mirror are the extremes of 20 splits."""
     x, y = np.array([0.0, 0.1, 0.2]), np.array([5.0, 5.1, 5.2])
     result = mmd_test(x, y, RBF(1.0), n_resamples=1999, rng=0)
     assert len(np.unique(result.null_distribution)) <= 20
@@ -200,11 +200,11 @@ def test_row_order_within_samples_keeps_the_statistic(samples, rng):
     ids=str,
 )
 def test_an_outlier_beside_dot_products(rng, kernel, outlier, dtype):
-    """One row far out decides the test, but must not erase what else is in the sums."""
+    """Place one row far out, which must not erase the digits of the other rows."""
     x, y = rng.normal(size=(2, 100, 4)).astype(dtype)
     x[3, 0] = outlier
     result = mmd_test(x, y, kernel, n_resamples=50, rng=0)
-    tolerance = 1e-3 if dtype == np.float32 else 1e-9  # of a difference of sums
+    tolerance = 1e-3 if dtype == np.float32 else 1e-9  # relative to a difference of sums
     assert result.statistic == pytest.approx(mmd2(x, y, kernel), rel=tolerance)
     assert len(np.unique(result.null_distribution)) == 50
     orders = orderings(0, 50, 200)

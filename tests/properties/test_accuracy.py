@@ -1,9 +1,9 @@
 """
-The accuracy contract: kernel sums within 1e-5 (float32) and 1e-12 (float64).
+Test the accuracy contract: kernel sums within 1e-5 (float32) and 1e-12 (float64).
 
-The truth is computed here in extended precision by direct differences from the input
-values as they are after rounding to their dtype. Errors are relative to the sum of the
-absolute kernel values, which is the sum itself for all kernels of one sign.
+The exact sums are computed in extended precision, by direct differences of the input values after
+rounding to their dtype. Errors are relative to the sum of the absolute kernel values, which is the
+sum itself for kernels of one sign.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def row_norms(rng, rows, d):
 
 
 CASES = {
-    # name: (sampler(rng, rows), bandwidths worth a look)
+    # name: (sampler(rng, rows), bandwidths to test)
     "near the origin": (lambda rng, n: rng.normal(size=(n, 5)), [0.3, 3.0]),
     "many features": (lambda rng, n: rng.normal(size=(n, 260)), [5.0, 22.0]),
     "shifted by 1e6": (lambda rng, n: rng.normal(size=(n, 5)) + 1e6, [0.3, 3.0]),
@@ -71,7 +71,7 @@ KERNELS = {
 
 
 def exact_values(kernel, x, y, *, for_mmd=True):
-    """Kernel matrix in extended precision."""
+    """Return the kernel matrix in extended precision."""
     x, y = x.astype(np.longdouble), y.astype(np.longdouble)
     total = np.zeros((len(x), len(y)), dtype=np.longdouble)
     for base, scale, terms in lower([kernel], for_mmd=for_mmd).groups:
@@ -97,7 +97,7 @@ each_kernel = pytest.mark.parametrize("name", KERNELS)
 
 
 def within(got, expected, bound, dtype):
-    """Check the contract, down to sums of values that underflow."""
+    """Check the accuracy contract, down to sums of values that underflow."""
     error = np.abs(got - expected)
     floor = N * N * np.finfo(dtype).tiny
     assert (error <= RTOL[dtype] * bound + floor).all(), (
@@ -171,7 +171,7 @@ def mirrored(z):
 
 
 OUTLIERS = {
-    # name: what becomes of normal rows
+    # name: how normal rows are changed
     "far": far_row,
     "far in all features": far_in_all_features,
     "two": two_far_rows,
@@ -246,7 +246,7 @@ def test_outliers(change, kernel, dtype):
 
 @each_dtype
 def test_duplicates_among_the_first_rows_of_a_grouped_sample(core, dtype):
-    """The tiles from which the core guesses its fixed point hold nothing but k = 1."""
+    """Use rows whose first tiles, which set the fixed point of the core, hold only k = 1."""
     rng = np.random.default_rng(8)
     n, d = 4800, 200
     z = rng.choice([-1.0, 1.0], size=(n, d)).astype(dtype)
@@ -263,7 +263,7 @@ def test_duplicates_among_the_first_rows_of_a_grouped_sample(core, dtype):
 
 @each_dtype
 def test_all_rows_far_apart(dtype):
-    """Nothing near 1 off the diagonal: the fixed point follows the entries."""
+    """Use small values off the diagonal, which the fixed point must follow."""
     z = np.eye(150, dtype=dtype)
     for kernel_value in (1e-10, 1e-30) if dtype == np.float32 else (1e-30, 1e-300):
         kernel = RBF(1 / np.sqrt(-np.log(kernel_value)))
@@ -332,7 +332,7 @@ def test_linear_mmd_far_from_the_origin(shift, dtype):
 
 @each_dtype
 def test_power_of_two_shifts_change_nothing_much(dtype):
-    """A shift that is exact in the dtype leaves the same differences."""
+    """Shift rows exactly in their dtype, which leaves the differences as they are."""
     rng = np.random.default_rng(3)
     grid = rng.integers(-64, 64, size=(2, 90, 3)) / 64
     x, y = grid.astype(dtype)

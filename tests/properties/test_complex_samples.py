@@ -1,4 +1,4 @@
-"""Complex samples are real ones of twice as many features, wherever rows are compared."""
+"""Test complex samples, which are real ones with twice as many features."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What is too large for floating point says so, or is computed another way."""
+"""Test numbers near the limits of floating point: exact results or errors."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_refused(case):
 @pytest.mark.parametrize("name", ["logstd", "logvar"])
 @pytest.mark.parametrize("log_std", [-720.0, -1000.0, -1e4, -1e300])
 def test_units_too_small_for_floating_point(name, log_std):
-    """Their inverse overflows, the density at the mean does not."""
+    """Use scales whose inverse overflows, but not the density at the mean."""
     value = log_std * (1 if name == "logstd" else 2)
     p = Gaussian([1.0, 2.0], **{name: [value, 0.0]})
     expected = -0.5 * (2 * np.log(2 * np.pi) + 1) - log_std

@@ -1,4 +1,4 @@
-"""Weighted samples: against the definition, whole-number weights and rows left out."""
+"""Test weighted samples against definitions, repeated rows and rows left out."""
 
 import mpmath
 import numpy as np
@@ -176,7 +176,7 @@ def test_weights_of_rows_that_are_all_dropped():
 
 @pytest.mark.parametrize("ratio", [1e-3, 1e-6, 1e-10, 1e-14, 1e-17, 1e-30])
 def test_one_weight_may_dominate(ratio):
-    """As it does, what is left are the pairs of that row with the others."""
+    """Let one weight dominate, which leaves the pairs of its row with the others."""
     x, y = np.array([[0.0], [0.5], [2.0]]), np.array([[0.3], [1.0]])
     u = np.array([1.0, ratio, ratio])
     with mpmath.workdps(60):

@@ -1,4 +1,4 @@
-"""Kernels of a width that suits quantised rows of d features."""
+"""List kernels of a width that suits quantised rows of d features."""
 
 import numpy as np
 import pytest

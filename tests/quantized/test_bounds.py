@@ -1,4 +1,4 @@
-"""The bound of what quantisation changes in an MMD²."""
+"""Test the bound of the change of an MMD² by quantisation."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_a_bound_beyond_the_range_is_infinite(rng):
 
 
 def test_the_bound_is_of_use(rng):
-    """It shrinks with the scale, and says something at the precision of int8."""
+    """Check that the bound shrinks with the scale, and is small at the precision of int8."""
     x, y = rng.normal(size=(200, 16)), rng.normal(size=(200, 16)) + 0.5
     estimate = mmd2(quantize_rows(x), quantize_rows(y), RBF(np.sqrt(16.0)))
     assert estimate.bound < 0.1

@@ -1,4 +1,4 @@
-"""Products of rows with quantised weights."""
+"""Test products of rows with quantised weights."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_products_are_those_of_the_integers(rng, symmetric):
 
 
 def test_the_integer_sums_do_not_overflow():
-    """All products are the largest there are, over more features than an int32 can add up."""
+    """Add up the largest products over more features than an int32 can hold."""
     for d in (32_768, 32_769, 140_001):
         values = np.full((2, d), 127, np.int8)
         values[1] = -128

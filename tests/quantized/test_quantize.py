@@ -1,4 +1,4 @@
-"""Rows kept as int8: how they are made, and which are refused."""
+"""Test how rows are quantised, and which rows are refused."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_any_strides(rng):
 
 
 def test_scales_far_apart(rng):
-    """A row of zeros has scale 1 and says nothing of the range of the others."""
+    """Use a row of zeros, whose scale 1 is far from the scales of the others."""
     for size in (1e-36, 1e-30, 1e30):
         x = (rng.normal(size=(30, 8)) * size).astype(np.float32)
         x[3] = 0

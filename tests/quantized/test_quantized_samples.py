@@ -1,4 +1,4 @@
-"""Samples kept as int8 in the functions built on MMD, and where they have no place."""
+"""Test quantised rows in the functions that accept them, and in those that refuse them."""
 
 import os
 import re
@@ -39,7 +39,7 @@ PLAIN = np.linspace(0.0, 1.0, 12).reshape(6, 2)
 LABELS = [0, 0, 0, 1, 1, 1]
 
 
-# --- estimates as numbers --------------------------------------------------------------
+# --- estimates as numbers -------------------------------------------------------------
 
 
 def test_an_estimate_prints_as_its_value():
@@ -59,7 +59,7 @@ def test_several_estimates_are_not_one_number(rng):
             f"{estimate:.3f}"
 
 
-# --- fitted Gaussians ------------------------------------------------------------------
+# --- fitted Gaussians -----------------------------------------------------------------
 
 
 @each_symmetry
@@ -88,7 +88,7 @@ def test_fit_gaussian_of_few_quantised_rows(rng):
         fit_gaussian(quantized(rng, 3, 2), ddof=3)
 
 
-# --- the WAE penalty -------------------------------------------------------------------
+# --- the WAE penalty ------------------------------------------------------------------
 
 
 @each_symmetry
@@ -113,7 +113,7 @@ def test_wae_bandwidth_is_that_of_the_dequantised_rows(rng, symmetric):
     assert got.bandwidth == pytest.approx(expected.bandwidth, rel=1e-6)
 
 
-# --- CMMD ------------------------------------------------------------------------------
+# --- CMMD -----------------------------------------------------------------------------
 
 
 def embeddings(rng, n, d, shift):
@@ -160,7 +160,7 @@ def test_cmmd_before_quantisation_is_within_the_bound(normalize, symmetric, seed
 
 
 def test_a_bound_of_coarse_rows_ends_at_two():
-    """Integers of one step may stand for vectors of any direction."""
+    """Use integers of one step, which may stand for vectors of any direction."""
     rows = QuantizedRows(np.eye(9, dtype=np.int8), np.ones(9, np.float32))
     far = cmmd(rows, rows[:1], normalize=True)
     epsilon = 2 * np.sqrt(-2 * np.expm1(-0.5 * 0.2**2))
@@ -183,7 +183,7 @@ def test_cmmd_refuses_quantised_rows_of_zeros(rng):
         cmmd(rows, zero, normalize=True)
 
 
-# --- silhouettes -----------------------------------------------------------------------
+# --- silhouettes ----------------------------------------------------------------------
 
 
 def test_squared_silhouettes_hold_a_few_rows_at_a_time(rng):
@@ -192,13 +192,13 @@ def test_squared_silhouettes_hold_a_few_rows_at_a_time(rng):
     def call():
         return silhouette_samples(rows, labels, metric="sqeuclidean")
 
-    # The rows, in the order of their labels, are one copy in int8.
+    # The rows in the order of their labels are one copy in int8.
     assert peak_bytes(call) < 3 * rows.values.nbytes
     expected = silhouette_samples(rows.dequantize(np.float64), labels, metric="sqeuclidean")
     np.testing.assert_allclose(call(), expected, atol=1e-12)
 
 
-# --- the list in the docstring ---------------------------------------------------------
+# --- functions that accept quantised rows ---------------------------------------------
 
 ACCEPTING = {
     "mmd2": lambda q: fastdiv.mmd2(q, q),
@@ -253,7 +253,7 @@ def test_dispersion_of_quantised_rows(rng, metric, symmetric):
         np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-5)
 
 
-# --- where they have no place ----------------------------------------------------------
+# --- functions that refuse quantised rows ---------------------------------------------
 
 
 @pytest.mark.parametrize(
