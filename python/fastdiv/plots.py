@@ -1,9 +1,11 @@
-"""Pictures; they need matplotlib (``pip install 'fastdiv[plot]'``)."""
+"""Draw pictures of results; needs matplotlib (``pip install 'fastdiv[plot]'``)."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +50,8 @@ _STYLE: Any = {  # matplotlib.typing names every key, in new versions only
 
 
 def require() -> None:
-    """Import matplotlib, or fail early.
+    """
+    Import matplotlib, or fail early.
 
     Raises
     ------
@@ -59,7 +62,8 @@ def require() -> None:
 
 
 def draw(report: Report) -> Figure:
-    """Draw the null distribution with the observed value, and the shift of each feature.
+    """
+    Draw the null distribution with the observed value, and the shift of each feature.
 
     No window is opened and the state of pyplot is not touched.
 
@@ -75,23 +79,16 @@ def draw(report: Report) -> Figure:
         Kolmogorov-Smirnov distances of the features that moved most, at most 20 of them, coloured
         by the direction of the mean shift, which is written at the end of each bar.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     n_bars = min(len(report.features), _FEATURES_SHOWN)
-    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
-    with rc_context(_STYLE):
-        height = max(3.6, 1.5 + 0.27 * n_bars)
-        figure = Figure(figsize=(10, height), layout=layout)
-        null, shifts = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    with _panels(n_bars, width_ratios=[1, 1.1]) as (figure, null, shifts):
         _draw_null(null, report)
         _draw_shifts(shifts, report)
     return figure
 
 
 def gap(result: GapStatistic) -> Figure:
-    """Draw the elbow and the gap statistic side by side.
+    """
+    Draw the elbow and the gap statistic side by side.
 
     No window is opened and the state of pyplot is not touched.
 
@@ -114,14 +111,7 @@ def gap(result: GapStatistic) -> Figure:
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['W', 'gap']
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(10, 3.8), layout=layout)
-        elbow, curve = figure.subplots(1, 2)
+    with _panels() as (figure, elbow, curve):
         k = result.k_values
         elbow.plot(k, result.w_k, color=_INK, marker="o", markersize=4)
         elbow.set_ylim(0, None)
@@ -143,7 +133,8 @@ def gap(result: GapStatistic) -> Figure:
 
 
 def clusters(report: ClusterReport) -> Figure:
-    """Draw the clusters of a table side by side.
+    """
+    Draw the clusters of a table side by side.
 
     No window is opened and the state of pyplot is not touched.
 
@@ -160,34 +151,41 @@ def clusters(report: ClusterReport) -> Figure:
         marked. Right, of the same clusters the silhouettes of all rows, sorted; without
         silhouettes the mean distance to the centre.
     """
+    dispersion = report.dispersion
+    shown = np.argsort(-dispersion.wcss, kind="stable")[:_FEATURES_SHOWN]
+    shown = np.sort(shown)
+    names = [printable(report.names()[c], _NAME_WIDTH) for c in shown.tolist()]
+    with _panels(len(shown)) as (figure, squares, right):
+        if report.elbow:
+            _draw_elbow(squares, report)
+        else:
+            _draw_bars(squares, dispersion.wcss[shown], names)
+            squares.set_xlabel("sum of squared distances to the centre")
+            total = len(dispersion.wcss)
+            which = f": {len(shown)} of {total} clusters" if total > len(shown) else ""
+            squares.set_title(f"WCSS {dispersion.total_wcss:.5g}{which}")
+        if report.silhouettes is None:
+            _draw_bars(right, (dispersion.sum_dist / dispersion.weights)[shown], names)
+            right.set_xlabel(f"mean {dispersion.metric} distance to the centre")
+            right.set_title(f"Sum of distances {dispersion.total_sum_dist:.5g}")
+        else:
+            _draw_silhouettes(right, report, shown.tolist(), names)
+    return figure
+
+
+@contextlib.contextmanager
+def _panels(n_bars: int | None = None, **ratios: Any) -> Iterator[tuple[Figure, Any, Any]]:
+    """Open a figure of two panels, high enough for bars, in the style of the package."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    found = report.dispersion
-    shown = np.argsort(-found.wcss, kind="stable")[:_FEATURES_SHOWN]
-    shown = np.sort(shown)
-    names = [printable(report.names()[c], _NAME_WIDTH) for c in shown.tolist()]
+    height = 3.8 if n_bars is None else max(3.6, 1.5 + 0.27 * n_bars)
     layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1)
     with rc_context(_STYLE):
-        height = max(3.6, 1.5 + 0.27 * len(shown))
         figure = Figure(figsize=(10, height), layout=layout)
-        squares, right = figure.subplots(1, 2)
-        if report.elbow:
-            _draw_elbow(squares, report)
-        else:
-            _draw_bars(squares, found.wcss[shown], names)
-            squares.set_xlabel("sum of squared distances to the centre")
-            total = len(found.wcss)
-            which = f": {len(shown)} of {total} clusters" if total > len(shown) else ""
-            squares.set_title(f"WCSS {found.total_wcss:.5g}{which}")
-        if report.silhouettes is None:
-            _draw_bars(right, (found.sum_dist / found.weights)[shown], names)
-            right.set_xlabel(f"mean {found.metric} distance to the centre")
-            right.set_title(f"Sum of distances {found.total_sum_dist:.5g}")
-        else:
-            _draw_silhouettes(right, report, shown.tolist(), names)
-    return figure
+        left, right = figure.subplots(1, 2, **ratios)
+        yield figure, left, right
 
 
 def _draw_elbow(axes: Axes, report: ClusterReport) -> None:
@@ -230,10 +228,10 @@ def _draw_silhouettes(
     values = np.asarray(report.silhouettes)
     ticks, start = [], 0
     for c in shown:
-        own = np.sort(values[report.rows_of == c])[::-1]
-        axes.fill_betweenx(np.arange(start, start + len(own)), 0, own, color=_DOWN, step="post")
-        ticks.append(start + len(own) / 2)
-        start += len(own) + max(1, len(values) // 60)
+        bars = np.sort(values[report.row_clusters == c])[::-1]
+        axes.fill_betweenx(np.arange(start, start + len(bars)), 0, bars, color=_DOWN, step="post")
+        ticks.append(start + len(bars) / 2)
+        start += len(bars) + max(1, len(values) // 60)
     axes.axvline(float(values.mean()), color=_ACCENT, linewidth=2)
     axes.set_yticks(ticks, names)
     axes.tick_params(axis="y", length=0)
@@ -243,7 +241,8 @@ def _draw_silhouettes(
 
 
 def save(figure: Figure, path: str) -> None:
-    """Write a figure as PNG, whatever the suffix of the path.
+    """
+    Write a figure as PNG, whatever the suffix of the path.
 
     Parameters
     ----------

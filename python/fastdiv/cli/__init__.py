@@ -1,9 +1,9 @@
 """
-The command line: one file per command, over what commands share.
+Run the commands of the command line, one file each.
 
 Files
 -----
-command: options, messages and output files that commands share
+command: shared options, messages and output files
 compare: `fastdiv compare`
 main: the entry point, `fastdiv info`, streams and exit status
 plan: the predicted cost of a comparison

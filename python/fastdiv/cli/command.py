@@ -19,7 +19,7 @@ _ASCII = str.maketrans({"²": "^2", "≤": "<=", "…": "...", "∞": "inf"})
 
 
 class UsageError(ValueError):
-    """A command that cannot be carried out; the message is meant for the user."""
+    """An invalid command; the message is meant for the user."""
 
 
 class Findings(Protocol):
@@ -35,7 +35,7 @@ class Findings(Protocol):
 
 
 def say(stream: TextIO, text: str) -> None:
-    """Print, in ASCII if the stream can do no better."""
+    """Print a text, in ASCII if the stream can do no better."""
     try:
         text.encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
@@ -69,7 +69,7 @@ def add_command(
 
 
 def add_columns(data: argparse._ArgumentGroup, columns: str, standardize: str) -> None:
-    """Add the options that say what is taken from a table; two help texts are the command's."""
+    """Add the options that choose columns and rows of a table; a command words two of them."""
     data.add_argument("--columns", metavar="NAME,...", type=argument(parse_names), help=columns)
     data.add_argument("--standardize", action="store_true", help=standardize)
     data.add_argument(
@@ -100,7 +100,7 @@ def add_outputs(parser: argparse.ArgumentParser, plot: str) -> argparse._Argumen
 
 
 def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse pass on the message of a ValueError as it is."""
+    """Return a parser whose ValueError argparse passes on with its message."""
 
     def convert(text: str) -> Any:
         try:
@@ -135,13 +135,13 @@ def as_number(text: str) -> float | None:
 
 @contextlib.contextmanager
 def in_option_words(words: Mapping[str, str]) -> Iterator[None]:
-    """Turn what the library refuses into a UsageError in these words."""
+    """Turn an error of the library into a UsageError in the words of options."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
         message = str(error)
-        for theirs, ours in words.items():
-            message = message.replace(theirs, ours, 1)
+        for library_words, option_words in words.items():
+            message = message.replace(library_words, option_words, 1)
         raise UsageError(message) from error
 
 
@@ -164,7 +164,7 @@ def tell_notices(*tables: Table) -> None:
 
 
 def deliver(report: Findings, args: argparse.Namespace, draw: Callable[[Any], Any]) -> None:
-    """Write the files, all or none, then print; `draw` makes the picture with `fastdiv.plots`."""
+    """Write all files or none, then print. `draw` makes the picture with `fastdiv.plots`."""
     as_json = json.dumps(report.to_json(), indent=2, allow_nan=False) if args.json else ""
     with contextlib.ExitStack() as staged:
         if args.json not in (None, "-"):
@@ -204,15 +204,15 @@ def _check_outputs(args: argparse.Namespace, *tables: str) -> None:
 
 @contextlib.contextmanager
 def _whole_file(path: str) -> Iterator[str]:
-    """Give a temporary name beside `path`, moved there only if all goes well."""
+    """Yield a temporary path, whose file moves to `path` only without an error."""
     path = os.path.realpath(path)
-    aside = f"{path}.{os.getpid()}.part"
+    temporary = f"{path}.{os.getpid()}.part"
     try:
-        yield aside
-        os.replace(aside, path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
-            os.remove(aside)
+            os.remove(temporary)
 
 
 def _load_plots() -> Any:

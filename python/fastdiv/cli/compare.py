@@ -1,7 +1,8 @@
-"""``fastdiv compare``: test whether two tables come from the same distribution.
+"""
+Run ``fastdiv compare``: test whether two tables come from the same distribution.
 
-The way of the data: `choose_columns` of the two tables, rows with missing values refused or
-dropped, `mmd_test`, `report.feature_shifts`, then a `report.Report` as text, JSON and picture.
+Data go through `choose_columns`, `complete_rows`, `mmd_test` and `feature_shifts` into a `Report`,
+which becomes text, JSON and a picture.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 import fastdiv
 from fastdiv import _inputs, kernels
-from fastdiv.cli import plan as _plan
+from fastdiv.cli import plan
 from fastdiv.cli.command import (
     UsageError,
     add_columns,
@@ -40,8 +41,8 @@ from fastdiv.tables.table import Matrix, Table
 
 EXIT_DIFFERENT = 1
 
-_LONG_RUN = 1.0  # seconds from which the predicted cost is printed
-_FEW_ROWS = 40  # fewer reference rows than this disturb the level of a standardised test
+_LONG_RUN = 1.0  # predicted seconds from which the cost is printed
+_FEW_ROWS = 40  # reference rows below which a standardised test has a higher level: see _EPILOG
 _KERNELS: dict[str, type] = {
     "rbf": kernels.RBF,
     "laplacian": kernels.Laplacian,
@@ -183,13 +184,13 @@ def _parse_bandwidth(text: str) -> float | str:
 
 
 def _parse_kernel(text: str) -> Any:
-    name, _, rest = text.partition(":")
+    name, _, parameters = text.partition(":")
     if name not in _KERNELS:
         raise ValueError(f"unknown kernel {name!r}; choose from {', '.join(_KERNELS)}")
     kernel = _KERNELS[name]
     known = [f.name for f in dataclasses.fields(kernel) if f.name != "bandwidth"]
     params: dict[str, float] = {}
-    for item in rest.split(",") if rest else []:
+    for item in parameters.split(",") if parameters else []:
         key, _, value = item.partition("=")
         number = as_number(value)
         if key not in known:
@@ -274,7 +275,7 @@ def _standardize(x: Matrix, y: Matrix, names: Sequence[str]) -> tuple[Matrix, Ma
 
 
 def _test(x: Matrix, y: Matrix, kernel: Any, samples: Samples, args: argparse.Namespace) -> Any:
-    """Run the test; before a long run, say on standard error what is compared at what cost."""
+    """Run the test. Before a long run, print the samples and the cost on standard error."""
     smallest = 1 / (args.resamples + 1)
     if smallest > args.alpha:
         notice(
@@ -287,8 +288,8 @@ def _test(x: Matrix, y: Matrix, kernel: Any, samples: Samples, args: argparse.Na
         "n_threads": args.threads,
     }
     with in_option_words(_IN_OPTIONS):
-        plan = _plan.predict(x, y, kernel, **options)
-        if plan.seconds >= _LONG_RUN:
-            notice(f"{samples.to_text()}\nplan       {plan}")
-        progress = plan.seconds >= _LONG_RUN and sys.stderr.isatty()
+        cost = plan.predict(x, y, kernel, **options)
+        if cost.seconds >= _LONG_RUN:
+            notice(f"{samples.to_text()}\nplan       {cost}")
+        progress = cost.seconds >= _LONG_RUN and sys.stderr.isatty()
         return fastdiv.mmd_test(x, y, kernel, rng=args.seed, progress=progress, **options)

@@ -1,8 +1,8 @@
-"""The command line: ``fastdiv compare``, ``fastdiv wcss`` and ``fastdiv info``.
+"""
+Run ``fastdiv compare``, ``fastdiv wcss`` and ``fastdiv info``.
 
-Here is what holds for every command: parser, streams and exit status. Commands that read tables
-have a file each, `compare` and `wcss`, and share `command` (options, outputs) and
-`samples` (rows). Results go to standard output, everything else to standard error.
+This file holds the parser, the streams and the exit status of every command. Results go to
+standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -27,18 +27,12 @@ EXIT_PIPE_CLOSED = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """
+    Run the command line; return the exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments after the program name; `sys.argv` by default.
-
-    Returns
-    -------
-    int
-        0; 1 if ``--exit-code`` was given and the samples differ; 2 after an error, told in one
-        line on standard error; 130 after Ctrl-C.
+    It is 0, 1 if ``--exit-code`` was given and the samples differ, 2 after an error (told in one
+    line on standard error), and 130 after Ctrl-C. `argv` are the arguments after the program name,
+    `sys.argv` by default.
 
     Examples
     --------
@@ -79,7 +73,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 @contextlib.contextmanager
 def _open_streams() -> Iterator[None]:
-    """Stand in for a standard stream that the caller has closed, which Python makes None."""
+    """Replace a standard stream that the caller has closed, which Python makes None."""
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:
@@ -89,7 +83,7 @@ def _open_streams() -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what a broken stream still holds go nowhere, so that the exit does not fail on it."""
+    """Discard the buffer of a broken stream, so that the exit does not fail on it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -127,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_installation() -> None:
-    """Load what computes: a wrong FASTDIV_ISA or a broken build is told before any work."""
+    """Load the engine, so that a wrong FASTDIV_ISA or a broken build is told before any work."""
     try:
         backend.current().config()
     except (ImportError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a comparison will cost, measured on a small part of it before it starts."""
+"""Predict the cost of a comparison from runs on a few of its rows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from fastdiv.kernels import Kernel, lower
 from fastdiv.mmd import bandwidth
 from fastdiv.mmd.permutation import _splittings
 
-_FIRST_ROWS = 256
-_FEW_DRAWS = 20
-_LONG_ENOUGH = 0.25  # seconds of a calibration run
+_FIRST_ROWS = 256  # of the first calibration run
+_FEW_DRAWS = 20  # permutations that are timed
+_LONG_ENOUGH = 0.25  # seconds after which calibration ends
 
 _Work: TypeAlias = Callable[[npt.NDArray[Any]], object]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of one comparison.
+    """
+    The cost of one comparison.
 
     Attributes
     ----------
@@ -35,10 +36,9 @@ class Plan:
     n_resamples : int
         Permutations, all served by the same pass over the pairs.
     seconds : float
-        Predicted time; 0 for samples too small to be worth calibration runs, and where these
-        fail.
+        Predicted time; 0 for samples too small for calibration runs, or if these fail.
     n_bytes : int
-        Predicted memory above the two samples: pooled rows, their packed copy and the labels.
+        Predicted memory besides the two samples: pooled rows, their packed copy, and labels.
     """
 
     pairs: int
@@ -62,24 +62,12 @@ def predict(
     n_resamples: int,
     n_threads: int | None,
 ) -> Plan:
-    """Predict the cost of ``mmd_test(x, y, kernel, …)`` from runs on a few rows of the same data.
+    """
+    Predict the cost of ``mmd_test(x, y, kernel, …)`` from runs on a few rows of the same data.
 
-    Parameters
-    ----------
-    x, y : ndarray of shape (n, d) and (m, d)
-        The samples.
-    kernel : Kernel
-        The kernel; the search for a median bandwidth is predicted too.
-    estimator, n_resamples, n_threads
-        As for `fastdiv.mmd_test`.
-
-    Returns
-    -------
-    Plan
-        The prediction. Both passes over the pairs, for the median and for the statistics, are
-        timed on a few rows and grow with the square of the rows; drawing the permutations
-        grows with the rows. Few rows can be too much alike, or too far apart, for a kernel that
-        suits all: a failure here says nothing, and is left to the test itself.
+    The passes over the pairs, for a median bandwidth and for the statistics, grow with the square
+    of the rows. The draws of permutations grow with the rows. Few rows can be too much alike, or
+    too far apart, for a kernel that suits all. Such a failure is left to the test itself.
     """
     n_rows = len(x) + len(y)
     itemsize = 4 if x.dtype == y.dtype == np.float32 else 8
@@ -142,8 +130,8 @@ def _extend(work: _Work, few: Callable[[int], npt.NDArray[Any]], n_rows: int) ->
     """
     Extend the time on a few rows to all rows, as their square.
 
-    The rows double until they are a quarter of all or take long enough; the difference of the
-    last two runs counts, so that what a call costs whatever its size does not.
+    The rows double until they are a quarter of all or take long enough. The difference of the
+    last two runs counts, which leaves out the constant cost of a call.
     """
     rows, before, slope = _FIRST_ROWS, 0.0, 0.0
     while 4 * rows <= n_rows:

@@ -1,4 +1,4 @@
-"""Rows of tables as samples for the command line: complete, and scaled where that is wanted."""
+"""Load rows of tables as samples: complete, and scaled on request."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from fastdiv.tables.table import Matrix, Table, data_blocks
 def complete_rows(
     tables: Sequence[Table], names: Sequence[str], nan_policy: str, *, paired: bool = False
 ) -> tuple[list[Matrix], list[Any]]:
-    """Load samples; refuse missing values, or drop their rows. Also return which rows are kept.
+    """
+    Load samples; refuse missing values, or drop their rows. Also return which rows are kept.
 
-    From `paired` tables of equal length a row is dropped if its partner is.
+    A row of `paired` tables of equal length is dropped with its partner.
     """
     samples = [table.load(names) for table in tables]
     keep = [_finite_rows(x) for x in samples]
@@ -63,10 +64,10 @@ def _describe_missing(table: Table, x: Matrix, keep: Any, names: Sequence[str]) 
 
 
 def standardize(samples: Mapping[str, Matrix], names: Sequence[str]) -> list[Matrix]:
-    """Scale samples, given by role, by the mean and standard deviation of the first."""
+    """Scale samples by the mean and standard deviation of the first. Errors name their roles."""
     (first, x), *others = samples.items()
     mean, sd = mean_and_sd(x)
-    _refuse_wild(first, np.isfinite(sd), names)
+    _require_finite(first, np.isfinite(sd), names)
     flat = sd == 0
     for role, y in others:
         moved = [names[j] for j in np.flatnonzero(flat).tolist() if (y[:, j] != x[0, j]).any()]
@@ -91,11 +92,11 @@ def _scaled(x: Matrix, mean: Matrix, sd: Matrix, role: str, names: Sequence[str]
             finite &= np.isfinite(target).all(axis=0)
         if finite.all():
             break
-    _refuse_wild(role, finite, names)
+    _require_finite(role, finite, names)
     return out
 
 
-def _refuse_wild(role: str, finite: Any, names: Sequence[str]) -> None:
-    wild = [printable(names[j]) for j in np.flatnonzero(~finite).tolist()]
-    if wild:
-        raise UsageError(f"--standardize: values of {role} are too large: {', '.join(wild[:8])}")
+def _require_finite(role: str, finite: Any, names: Sequence[str]) -> None:
+    large = [printable(names[j]) for j in np.flatnonzero(~finite).tolist()]
+    if large:
+        raise UsageError(f"--standardize: values of {role} are too large: {', '.join(large[:8])}")

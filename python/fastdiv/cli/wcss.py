@@ -1,8 +1,8 @@
-"""``fastdiv wcss``: measure the dispersion within the clusters of a table.
+"""
+Run ``fastdiv wcss``: measure the dispersion within the clusters of a table.
 
-The way of the data: labels and columns of the table, rows with missing values refused or dropped,
-rows of noise dropped, `cluster_dispersion`, silhouettes, the other labellings of the elbow, then a
-`cluster_report.ClusterReport` as text, JSON and picture.
+Data go through `_complete_rows`, the removal of noise, `cluster_dispersion`, silhouettes and
+`_elbow` into a `ClusterReport`, which becomes text, JSON and a picture.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fastdiv.cli.command import (
 )
 from fastdiv.cli.samples import complete_rows, standardize
 from fastdiv.clusters.dispersion import METRICS, ClusterDispersion
-from fastdiv.reports import clusters as clusters
+from fastdiv.reports import clusters
 from fastdiv.tables.columns import any_column, choose_columns
 from fastdiv.tables.names import parse_names, printable
 from fastdiv.tables.table import Matrix, Table
@@ -125,7 +125,7 @@ def _wcss(args: argparse.Namespace) -> int:
             columns = {name: column[counted] for name, column in columns.items()}
         if args.standardize:
             (x,) = standardize({"DATA": x}, names)
-        found = fastdiv.cluster_dispersion(
+        dispersion = fastdiv.cluster_dispersion(
             x,
             columns[args.labels],
             centers=args.centers,
@@ -133,22 +133,22 @@ def _wcss(args: argparse.Namespace) -> int:
             pairs=not args.no_pairs,
             n_threads=args.threads,
         )
-        of_rows = None
+        silhouettes = None
         if not args.no_pairs:
-            of_rows = clusters.silhouettes_of_rows(x, codes, args.metric, args.threads)
+            silhouettes = clusters.row_silhouettes(x, codes, args.metric, args.threads)
     report = clusters.ClusterReport(
         data=args.data,
         column=args.labels,
         n_features=len(names),
-        dispersion=found,
+        dispersion=dispersion,
         centers=args.centers,
-        silhouettes=of_rows,
-        rows_of=codes,
+        silhouettes=silhouettes,
+        row_clusters=codes,
         standardized=args.standardize,
         left_out=left_out,
         omitted=table.n_rows - n_complete,
         noise=n_complete - len(x),
-        elbow=_elbow(x, columns, found, args) if args.elbow else (),
+        elbow=_elbow(x, columns, dispersion, args) if args.elbow else (),
     )
     deliver(report, args, lambda plots: plots.clusters(report))
     return 0
@@ -183,12 +183,12 @@ def _complete_rows(
 
 
 def _elbow(
-    x: Matrix, columns: dict[str, Matrix], found: ClusterDispersion, args: argparse.Namespace
+    x: Matrix, columns: dict[str, Matrix], measured: ClusterDispersion, args: argparse.Namespace
 ) -> tuple[clusters.ElbowPoint, ...]:
-    """Measure the other labellings of the rows, as the first was, and sort all."""
+    """Measure the other labellings of the rows like the first, and sort all."""
     points = []
     for name, labels in columns.items():
-        each = found
+        dispersion = measured
         if name != args.labels:
             with in_option_words({"labels must": f"--elbow: {name} must"}):
                 if args.noise is not None and _written(labels, args.noise):
@@ -196,17 +196,17 @@ def _elbow(
                         f"--elbow: {name} has the noise label {args.noise!r} in rows that are no "
                         f"noise in {args.labels}"
                     )
-                each = fastdiv.cluster_dispersion(
+                dispersion = fastdiv.cluster_dispersion(
                     x, labels, centers=args.centers, n_threads=args.threads
                 )
-        points.append(clusters.ElbowPoint(name, len(each.labels), each.total_wcss))
+        points.append(clusters.ElbowPoint(name, len(dispersion.labels), dispersion.total_wcss))
     return tuple(sorted(points, key=lambda point: (point.n_clusters, -point.total_wcss)))
 
 
 def _measured_columns(
     table: Table, args: argparse.Namespace
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Choose the columns to measure: the labels are not among them."""
+    """Choose the columns to measure, without labels."""
     labels = (args.labels, *args.elbow)
     if args.columns is not None:
         for name in labels:
@@ -227,7 +227,7 @@ def _noise_label(labels: Matrix, args: argparse.Namespace) -> Any:
 
 
 def _written(labels: Matrix, text: str) -> list[Any]:
-    """Return the labels that are written like this."""
+    """Return the labels that a text writes."""
     number = as_number(text)
     return [
         label

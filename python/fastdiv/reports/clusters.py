@@ -1,6 +1,7 @@
-"""What a clustered table looks like: the objectives per cluster, as text and as a JSON object.
+"""
+Report the objectives of a clustered table as text and as a JSON object.
 
-`_cli_wcss` fills in a `ClusterReport`; everything here works on plain NumPy arrays.
+`fastdiv.cli.wcss` fills in a `ClusterReport`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 import fastdiv
 from fastdiv.clusters.dispersion import ClusterDispersion
+from fastdiv.reports.lines import counted, labelled, rows_of
 from fastdiv.tables.columns import describe_left_out
 from fastdiv.tables.names import printable
 
@@ -25,14 +27,15 @@ _NUMBER_WIDTH = 12
 
 
 class ElbowPoint(NamedTuple):
-    """One labelling of the rows.
+    """
+    One labelling of the rows.
 
     Attributes
     ----------
     column : str
         The column of its labels.
     n_clusters : int
-        How many of them are different.
+        Number of different labels.
     total_wcss : float
         `ClusterDispersion.total_wcss`.
     """
@@ -44,7 +47,8 @@ class ElbowPoint(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ClusterReport:
-    """A clustered table, measured.
+    """
+    The measures of a clustered table.
 
     Attributes
     ----------
@@ -55,13 +59,13 @@ class ClusterReport:
     n_features : int
         Columns measured.
     dispersion : ClusterDispersion
-        What `cluster_dispersion` returned.
+        From `cluster_dispersion`.
     centers : str
         "mean" or "geometric_median".
     silhouettes : ndarray of float64, shape (n,), or None
-        Of the rows with a label other than noise; None if they were not computed.
-    rows_of : ndarray of int64, shape (n,)
-        Place of each of these rows' label in `dispersion.labels`.
+        Silhouettes of the rows that are not noise; None if they were not computed.
+    row_clusters : ndarray of int64, shape (n,)
+        Clusters of these rows, as places in `dispersion.labels`.
     standardized : bool
         Whether the features were scaled.
     left_out : mapping of str to str
@@ -69,8 +73,8 @@ class ClusterReport:
     omitted, noise : int
         Rows dropped because of missing values, and rows that are noise.
     elbow : tuple of ElbowPoint
-        Several labellings of these rows, that of `column` among them, by their number of
-        clusters; empty if there is only one.
+        Labellings of these rows with that of `column`, by their number of clusters; empty
+        if there is only one.
     """
 
     data: str
@@ -79,7 +83,7 @@ class ClusterReport:
     dispersion: ClusterDispersion
     centers: str
     silhouettes: Vector | None
-    rows_of: npt.NDArray[np.int64]
+    row_clusters: npt.NDArray[np.int64]
     standardized: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
     omitted: int = 0
@@ -87,53 +91,34 @@ class ClusterReport:
     elbow: tuple[ElbowPoint, ...] = ()
 
     def names(self) -> list[str]:
-        """Return the labels as text.
-
-        Returns
-        -------
-        list of str
-            In the order of `dispersion.labels`.
-        """
+        """Return the labels as text, in the order of `dispersion.labels`."""
         return [str(label) for label in self.dispersion.labels.tolist()]
 
     def columns(self) -> dict[str, Vector]:
-        """Return what the table shows per cluster.
-
-        Returns
-        -------
-        dict of str to ndarray, shape (k,)
-            Numbers by heading, without those that were not computed.
-        """
+        """Return the numbers per cluster that were computed, by heading."""
         d = self.dispersion
-        found = {"WCSS": d.wcss, "MSE": d.mse, "sum of dist.": d.sum_dist}
+        columns = {"WCSS": d.wcss, "MSE": d.mse, "sum of dist.": d.sum_dist}
         if d.pair_sum_sq is not None and d.pair_sum is not None:
-            found |= {"pairs, sq.": d.pair_sum_sq, "pairs": d.pair_sum}
+            columns |= {"pairs, sq.": d.pair_sum_sq, "pairs": d.pair_sum}
         if self.silhouettes is not None:
-            sums = np.bincount(self.rows_of, self.silhouettes, len(d.sizes))
-            found["silhouette"] = sums / d.sizes
-        return found
+            sums = np.bincount(self.row_clusters, self.silhouettes, len(d.sizes))
+            columns["silhouette"] = sums / d.sizes
+        return columns
 
     def to_text(self) -> str:
-        """Render the report as a table for a person.
-
-        Returns
-        -------
-        str
-            Lines of text ending with a newline.
-        """
+        """Render the report as a table for a person."""
         d = self.dispersion
-        dropped = f" ({self.omitted} with missing values dropped)" if self.omitted else ""
-        noise = f", {_counted(self.noise, 'row')} of noise left out" if self.noise else ""
+        noise = f", {counted(self.noise, 'row')} of noise left out" if self.noise else ""
         about = "means" if self.centers == "mean" else "geometric medians"
-        rows = int(d.sizes.sum()) + self.noise
+        rows = counted(int(d.sizes.sum()) + self.noise, "row")
         scaled = ", standardised" if self.standardized else ""
-        head = [
-            ("data", f"{printable(self.data)}: {_counted(rows, 'row')}{dropped}"),
+        head = labelled(
+            ("data", rows_of(self.data, rows, self.omitted)),
             ("features", f"{self.n_features}{scaled}"),
             *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
-            ("labels", f"{printable(self.column)}: {_counted(len(d.labels), 'cluster')}{noise}"),
+            ("labels", f"{printable(self.column)}: {counted(len(d.labels), 'cluster')}{noise}"),
             ("centers", f"{about}; distances {d.metric}"),
-        ]
+        )
         columns = self.columns()
         names = [printable(name, _NAME_WIDTH) for name in self.names()[:_CLUSTERS_SHOWN]]
         width = max(map(len, ["cluster", "total", *names]))
@@ -147,7 +132,7 @@ class ClusterReport:
         lines.append(_line(width, "total", str(d.sizes.sum()), numbers))
         return "\n".join(
             [
-                *(f"{label:<10} {text}" for label, text in head),
+                head,
                 "",
                 *lines,
                 "",
@@ -161,28 +146,19 @@ class ClusterReport:
         )
 
     def totals(self) -> dict[str, float]:
-        """Return the last line of the table.
-
-        Returns
-        -------
-        dict of str to float
-            By heading as in `columns`; of the silhouettes the mean over the rows.
-        """
-        found = {name: float(values.sum()) for name, values in self.columns().items()}
-        found["MSE"] = self.dispersion.total_mse
+        """Return the last line of the table, by heading: sums over clusters or means over rows."""
+        totals = {name: float(values.sum()) for name, values in self.columns().items()}
+        totals["MSE"] = self.dispersion.total_mse
         if self.silhouettes is not None:
-            found["silhouette"] = float(self.silhouettes.mean())
-        return found
+            totals["silhouette"] = float(self.silhouettes.mean())
+        return totals
 
     def to_json(self) -> dict[str, Any]:
-        """Render the report as an object that `json.dumps` accepts.
+        """
+        Render the report as an object that `json.dumps` accepts.
 
-        Returns
-        -------
-        dict
-            The fields of `ClusterDispersion` under their own names, `silhouettes` (the mean of
-            each cluster), `silhouette_score` and `elbow`, None if not computed, then the set-up.
-            Labels that are neither numbers, booleans nor text are told as text.
+        The fields of `ClusterDispersion` keep their names. `silhouettes` are the means of the
+        clusters. Labels that are neither numbers, booleans nor text become text.
         """
         d = self.dispersion
 
@@ -220,34 +196,13 @@ class ClusterReport:
         }
 
 
-def silhouettes_of_rows(
+def row_silhouettes(
     x: npt.NDArray[Any], codes: npt.NDArray[np.int64], metric: str, n_threads: int | None
 ) -> Vector | None:
-    """Return the silhouette of each row; None where it is not defined.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, d)
-        Rows.
-    codes : ndarray of int64, shape (n,)
-        Their clusters.
-    metric : str
-        As in `cluster_dispersion`.
-    n_threads : int or None
-        Number of threads.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,), or None
-        None for one cluster, or as many as rows.
-    """
+    """Return the silhouette of each row; None for one cluster, or as many clusters as rows."""
     if not 2 <= len(np.unique(codes)) < len(codes):
         return None
     return fastdiv.silhouette_samples(x, codes, metric=metric, n_threads=n_threads)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _line(width: int, name: str, rows: str, numbers: list[str]) -> str:

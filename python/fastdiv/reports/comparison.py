@@ -1,6 +1,7 @@
-"""What a comparison of two tables found: per-feature shifts, a text and a JSON object.
+"""
+Report the comparison of two tables as text and as a JSON object.
 
-`_cli_compare` fills in a `Report`; everything here works on plain NumPy arrays and needs no file.
+`fastdiv.cli.compare` fills in a `Report`, which needs no file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastdiv.reports.lines import counted, labelled, rows_of
 from fastdiv.reports.shifts import FeatureShift
 from fastdiv.tables.columns import describe_left_out
 from fastdiv.tables.names import printable
@@ -31,7 +33,8 @@ _HEAD = "what moved most"
 
 @dataclass(frozen=True)
 class Samples:
-    """What is compared: known, and worth saying, before a long run.
+    """
+    The samples of a comparison, known before a long run.
 
     Attributes
     ----------
@@ -60,12 +63,8 @@ class Samples:
     omitted_current: int = 0
 
     def to_text(self) -> str:
-        """Describe the samples, one line each, and their features.
-
-        Returns
-        -------
-        str
-            Lines of text without an ending newline.
+        """
+        Describe the samples, one line each, and their features.
 
         Examples
         --------
@@ -76,9 +75,13 @@ class Samples:
         left out   sex: text
         """
         rule = ", standardised by the mean and standard deviation of the reference"
-        return _labelled(
-            ("reference", _sample(self.reference, self.n_x, self.omitted_reference)),
-            ("current", _sample(self.current, self.n_y, self.omitted_current)),
+
+        def rows(path: str, number: int, omitted: int) -> str:
+            return rows_of(path, _count(number, "row"), omitted)
+
+        return labelled(
+            ("reference", rows(self.reference, self.n_x, self.omitted_reference)),
+            ("current", rows(self.current, self.n_y, self.omitted_current)),
             ("features", str(self.n_features) + (rule if self.standardized else "")),
             *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
         )
@@ -86,7 +89,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class Report:
-    """A finished comparison: the test, how it was set up, and the features that moved.
+    """
+    A finished comparison: the test, how it was set up, and the features that moved.
 
     Attributes
     ----------
@@ -113,21 +117,15 @@ class Report:
 
     @property
     def differ(self) -> bool:
-        """Whether the test rejects equality at level `alpha`: p ≤ alpha."""
+        """Return whether the test rejects equality at level `alpha`: p ≤ alpha."""
         return self.result.pvalue <= self.alpha
 
     def to_text(self) -> str:
-        """Render the report as a table for a person.
-
-        Returns
-        -------
-        str
-            Lines of text, at most about 100 characters wide, ending with a newline.
-        """
+        """Render the report as a table for a person, about 100 characters wide."""
         result = self.result
         sign = "≤" if self.differ else ">"
         verdict = "the samples differ" if self.differ else "no evidence of a difference"
-        outcome = _labelled(
+        outcome = labelled(
             ("kernel", describe_kernel(result.kernel, self.bandwidth_rule)),
             ("MMD²", f"{result.statistic:.6g} ({result.estimator})"),
             ("p-value", f"{result.pvalue:.4g} ({self._resampling()})"),
@@ -136,14 +134,11 @@ class Report:
         return "\n".join([self.samples.to_text(), outcome, "", *self._feature_lines(), ""])
 
     def to_json(self) -> dict[str, Any]:
-        """Render the report as an object that `json.dumps` accepts.
+        """
+        Render the report as an object that `json.dumps` accepts.
 
-        Returns
-        -------
-        dict
-            The fields of `TwoSampleResult` under their own names (`kernel` as an object,
-            `null_distribution` as a list), then the set-up and `features`. Numbers that JSON does
-            not have (infinite shifts) become None.
+        The fields of `TwoSampleResult` keep their names. Numbers that JSON does not have, such as
+        infinite shifts, become None.
         """
         result, samples = self.result, self.samples
         kernel = {
@@ -202,19 +197,8 @@ class Report:
 
 
 def describe_kernel(kernel: object, bandwidth_rule: str = "") -> str:
-    """Name a kernel and its parameters in one line.
-
-    Parameters
-    ----------
-    kernel : object
-        A kernel dataclass.
-    bandwidth_rule : str
-        Where the bandwidth came from, for example "median".
-
-    Returns
-    -------
-    str
-        For example ``"RBF, bandwidth 2.31 (median)"``.
+    """
+    Name a kernel and its parameters in one line. `bandwidth_rule` says how sigma was chosen.
 
     Examples
     --------
@@ -234,14 +218,5 @@ def _fields(kernel: Any) -> dict[str, Any]:
     return {f.name: getattr(kernel, f.name) for f in dataclasses.fields(kernel)}
 
 
-def _labelled(*rows: tuple[str, str]) -> str:
-    return "\n".join(f"{label:<10} {text}" for label, text in rows)
-
-
-def _sample(name: str, rows: int, omitted: int) -> str:
-    note = f" ({omitted} with missing values dropped)" if omitted else ""
-    return f"{printable(name)}: {_count(rows, 'row')}{note}"
-
-
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", " ")
+    return counted(number, noun, separator=" ")

@@ -12,12 +12,13 @@ from fastdiv.tables.table import Matrix, data_blocks
 
 Vector = npt.NDArray[np.float64]
 
-_COLUMNS_PER_BLOCK = 32
+_COLUMNS_PER_BLOCK = 32  # whose sorted copies stand in memory at a time
 
 
 @dataclass(frozen=True)
 class FeatureShift:
-    """How far one feature moved from the reference to the current sample.
+    """
+    The move of one feature from the reference to the current sample.
 
     Attributes
     ----------
@@ -46,36 +47,13 @@ class FeatureShift:
 def feature_shifts(
     reference: Matrix, current: Matrix, names: Sequence[str]
 ) -> tuple[FeatureShift, ...]:
-    """Measure each feature by itself: difference of means and Kolmogorov-Smirnov distance.
+    """
+    Measure each feature by itself: difference of means and Kolmogorov-Smirnov distance.
 
-    These describe; they are not tests, and no correction for looking at many features is needed
-    or made.
-
-    Parameters
-    ----------
-    reference : ndarray of shape (n, d)
-        Reference sample, finite.
-    current : ndarray of shape (m, d)
-        Current sample, finite.
-    names : sequence of str
-        Names of the d features.
-
-    Returns
-    -------
-    tuple of FeatureShift
-        One per feature, the largest Kolmogorov-Smirnov distance first, then the largest absolute
-        shift.
-
-    Notes
-    -----
+    Return the largest distance first, then the largest absolute shift. The samples are finite.
+    These numbers describe; they are not tests, and need no correction for their number. Time is
     O((n + m) log(n + m)) per feature. The standardised difference is the one of balance
-    diagnostics [1]_.
-
-    References
-    ----------
-    .. [1] P. C. Austin, "Balance diagnostics for comparing the distribution of baseline covariates
-       between treatment groups in propensity-score matched samples", Statistics in Medicine 28
-       (2009) 3083-3107.
+    diagnostics (P. C. Austin, Statistics in Medicine 28 (2009) 3083-3107).
 
     Examples
     --------
@@ -110,18 +88,11 @@ def feature_shifts(
 
 
 def mean_and_sd(x: Matrix) -> tuple[Vector, Vector]:
-    """Mean and standard deviation (ddof = 1) of each column, in two passes and float64.
+    """
+    Return mean and standard deviation (ddof = 1) of each column, in two passes and float64.
 
-    Parameters
-    ----------
-    x : ndarray of shape (n, d)
-        The data, finite; read in blocks of rows, so it may be memory-mapped.
-
-    Returns
-    -------
-    mean, sd : ndarray of shape (d,), float64
-        A column whose values are all equal has sd exactly 0; so has every column if n = 1.
-        A standard deviation too large for float64 is infinite.
+    `x` is finite and may be memory-mapped. A column whose values are all equal has deviation 0;
+    so has every column of one row. A deviation too large for float64 is infinite.
 
     Examples
     --------
@@ -144,7 +115,7 @@ def _units(*samples: Matrix) -> Vector:
 
 
 def _moments(x: Matrix, unit: Vector) -> tuple[Vector, Vector]:
-    """Mean and standard deviation of the columns in these units."""
+    """Return mean and standard deviation of the columns in these units."""
     first = x[:1] / unit
     offset = sum((block / unit - first).sum(axis=0) for block in data_blocks(x)) / len(x)
     squares = sum(np.square(block / unit - first - offset).sum(axis=0) for block in data_blocks(x))
@@ -152,7 +123,7 @@ def _moments(x: Matrix, unit: Vector) -> tuple[Vector, Vector]:
 
 
 def _ks_distances(x: Matrix, y: Matrix) -> Vector:
-    """Kolmogorov-Smirnov distance of each column."""
+    """Return the Kolmogorov-Smirnov distance of each column."""
     out = np.empty(x.shape[1])
     for j, (a, b) in enumerate(zip(np.sort(x.T), np.sort(y.T), strict=True)):
         at = np.concatenate([a, b])
