@@ -60,6 +60,37 @@ Raises
 ------
 TypeError, ValueError
     If an argument is invalid.""",
+    "raises_overflow": """\
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.
+OverflowError
+    If a finite result is too large for float64.""",
+    "hellinger": """\
+Parameters
+----------
+p, q : Gaussian
+    As in `kl`.
+
+Returns
+-------
+ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+    Values between 0 and 1, 0 for padding of p or q.
+
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.
+
+References
+----------
+L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.""",
+    "dense_matrices": """\
+Returns
+-------
+ndarray of `dtype`, shape (*batch_shape, d, d)
+    Dense, also for diagonal distributions.""",
     "between_gaussians": """\
 Parameters
 ----------
@@ -109,6 +140,8 @@ kappa : float
 alpha : float, default 2
     Exponent α > 0.""",
     "nelson_2017": """\
+References
+----------
 K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
 coupling", Physica A 468 (2017) 30–43.""",
 }

@@ -14,7 +14,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, distinct, first_index, selected
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
-from fastdiv.distributions.pair import chosen_items
+from fastdiv.distributions.pair import chosen_items, require
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,15 @@ class CategoricalPair:
     @classmethod
     def of(cls, p: object, q: object) -> CategoricalPair:
         """Check that p and q fit."""
-        for name, value in (("p", p), ("q", q)):
-            if not isinstance(value, Categorical):
-                kind = type(value).__name__
-                raise TypeError(f"{name} must be a Categorical; got {kind}. {ILL_DEFINED}")
-        assert isinstance(p, Categorical)
-        assert isinstance(q, Categorical)
-        if p.n_categories != q.n_categories:
+        a = require(Categorical, p, "p", f". {ILL_DEFINED}")
+        b = require(Categorical, q, "q", f". {ILL_DEFINED}")
+        if a.n_categories != b.n_categories:
             raise ValueError(
                 "p and q must have the same number of categories; "
-                f"got {p.n_categories} and {q.n_categories}"
+                f"got {a.n_categories} and {b.n_categories}"
             )
-        shapes = {"p": p.batch_shape, "q": q.batch_shape}
-        return cls(p, q, _inputs.broadcast_batches(shapes))
+        batch_shape = _inputs.broadcast_batches({"p": a.batch_shape, "q": b.batch_shape})
+        return cls(a, b, batch_shape)
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
         """Return the items to compute: `where`, or all but the padding of p and q."""

@@ -35,15 +35,8 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     ndarray of float64, shape of x
         Values. At x = 0 they are −1/κ for κ > 0 and −∞ otherwise. At ∞ they are −1/κ for κ < 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If x is negative or NaN, or kappa or dim is invalid.
-    OverflowError
-        If a value is too large for float64.
+    {raises_overflow}
 
-    References
-    ----------
     {nelson_2017}
 
     Examples
@@ -73,7 +66,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     Parameters
     ----------
     x : array_like
-        Numbers, of any shape.
+        Numbers, of any shape, not NaN.
     kappa : float
         Coupling κ, with 1 + dim · κ > 0.
     dim : int, default 1
@@ -84,15 +77,8 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     ndarray of float64, shape of x
         Values. For 1 + κx ≤ 0 they are 0 if κ > 0 and ∞ if κ < 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If x is NaN, or kappa or dim is invalid.
-    OverflowError
-        If a value at a finite x with 1 + κx > 0 is too large for float64.
+    {raises_overflow}
 
-    References
-    ----------
     {nelson_2017}
 
     Examples
@@ -151,8 +137,6 @@ class CoupledNormal:
     TypeError, ValueError
         If an argument is invalid. The message names it and the batch index.
 
-    References
-    ----------
     {nelson_2017}
 
     Examples

@@ -31,7 +31,8 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     Parameters
     ----------
     p : Gaussian or CoupledNormal
-        Gaussian without a mask `where`, for any κ > −1/(d + α), or coupled with this κ and α.
+        Gaussian without a mask `where`, for any κ > −1/(d + α), or coupled with this κ and α. For
+        others ∫ p^{1+r} diverges, or there is no closed form.
     kappa : float
         Coupling κ of the entropy, with 1 + dκ > 0. For κ = 0 it is the differential entropy.
     {alpha}
@@ -41,15 +42,8 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
     ndarray of float64, shape batch_shape of p
         Entropies, in nats for κ = 0. They may be negative.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is invalid, or ∫ p^{1+r} diverges.
-    OverflowError
-        If an entropy is too large for float64.
+    {raises_overflow}
 
-    References
-    ----------
     {nelson_2017}
 
     Examples
@@ -90,8 +84,6 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     TypeError, ValueError, OverflowError
         As `coupled_kl`.
 
-    References
-    ----------
     {nelson_2017}
 
     Examples
@@ -132,7 +124,8 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
     Parameters
     ----------
     p, q : Gaussian or CoupledNormal
-        Distributions of the same dimension, without a mask `where`. Their batch shapes broadcast.
+        Distributions of the same dimension, without a mask `where`, for which there is a closed
+        form. Their batch shapes broadcast.
     kappa : float
         Coupling κ, with 1 + dκ > 0, and 1 + (d + α) κ > 0 for Gaussians.
     {alpha}
@@ -142,12 +135,7 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
     {value_per_pair}
         Divergences, in nats for κ = 0; +∞ where the integral diverges.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is invalid, or there is no closed form.
-    OverflowError
-        If a divergence is finite but too large for float64.
+    {raises_overflow}
 
     References
     ----------

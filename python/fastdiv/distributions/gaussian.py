@@ -388,10 +388,7 @@ class Gaussian:
         """
         Return the covariance matrices Σ.
 
-        Returns
-        -------
-        ndarray of `dtype`, shape (*batch_shape, d, d)
-            Dense, also for diagonal distributions.
+        {dense_matrices}
 
         Raises
         ------
@@ -422,10 +419,7 @@ class Gaussian:
         """
         Return the Cholesky factors L: lower triangular, Σ = L Lᵀ, with a positive diagonal.
 
-        Returns
-        -------
-        ndarray of `dtype`, shape (*batch_shape, d, d)
-            Dense, also for diagonal distributions.
+        {dense_matrices}
 
         Raises
         ------

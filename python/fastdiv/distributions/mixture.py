@@ -13,6 +13,7 @@ from fastdiv.distributions.arrays import at, checked, first_index, item, rounded
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor, log_std
+from fastdiv.distributions.pair import require
 
 SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
@@ -63,8 +64,7 @@ class GaussianMixture:
     )
 
     def __init__(self, weights: object, components: Gaussian) -> None:
-        if not isinstance(components, Gaussian):
-            raise TypeError(f"components must be a Gaussian; got {type(components).__name__}")
+        require(Gaussian, components, "components")
         if not components.batch_shape or components.batch_shape[-1] == 0:
             raise ValueError(
                 "components must have batch shape (..., k), k >= 1; "

@@ -46,11 +46,7 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     {value_per_pair}
         Divergences in nats, never negative, 0 for padding of p or q.
 
-    Raises
-    ------
-    {invalid}
-    OverflowError
-        If a divergence is finite but too large for float64.
+    {raises_overflow}
 
     References
     ----------
@@ -81,11 +77,7 @@ def bhattacharyya(p: object, q: object) -> Values:
     {between_gaussians}
         Distances in nats, never negative, symmetric in p and q, 0 for padding of p or q.
 
-    Raises
-    ------
-    {invalid}
-    OverflowError
-        If a distance is too large for float64.
+    {raises_overflow}
 
     References
     ----------
@@ -106,14 +98,9 @@ def hellinger(p: object, q: object) -> Values:
     """
     Compute the Hellinger distance H = √(1 − ∫ √(p q)), the square root of `hellinger2`.
 
-    {between_gaussians}
-        Distances between 0 and 1, a metric. 0 for padding of p or q.
+    It is a metric.
 
-    {raises_invalid}
-
-    References
-    ----------
-    L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.
+    {hellinger}
 
     Examples
     --------
@@ -129,14 +116,7 @@ def hellinger2(p: object, q: object) -> Values:
     """
     Compute the squared Hellinger distance H² = 1 − ∫ √(p q).
 
-    {between_gaussians}
-        Squared distances between 0 and 1, 0 for padding of p or q.
-
-    {raises_invalid}
-
-    References
-    ----------
-    L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.
+    {hellinger}
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, blocks, distinct, first_index, selected
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,12 @@ class Pair:
     @classmethod
     def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
         """Check that p and q fit, and their batch shapes if they go `together`."""
-        for name, value in (("p", p), ("q", q)):
-            if not isinstance(value, Gaussian):
-                advice = getattr(value, "_no_closed_form", "")
-                raise TypeError(f"{name} must be a Gaussian; got {type(value).__name__}{advice}")
-        assert isinstance(p, Gaussian)
-        assert isinstance(q, Gaussian)
-        if p.dim != q.dim:
-            raise ValueError(f"p and q must have the same dimension; got {p.dim} and {q.dim}")
-        shapes = {"p": p.batch_shape, "q": q.batch_shape}
-        return cls(p, q, _inputs.broadcast_batches(shapes) if together else ())
+        a = require(Gaussian, p, "p", getattr(p, "_no_closed_form", ""))
+        b = require(Gaussian, q, "q", getattr(q, "_no_closed_form", ""))
+        if a.dim != b.dim:
+            raise ValueError(f"p and q must have the same dimension; got {a.dim} and {b.dim}")
+        shapes = {"p": a.batch_shape, "q": b.batch_shape}
+        return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
 
     def mask(self, where: object) -> NDArray[np.bool_] | None:
         """Return the items to compute: `where`, or all but the padding of p and q."""
@@ -132,6 +130,14 @@ class Pair:
             name,
             np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
         )
+
+
+def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _Kind:
+    """Return a value of the required kind, or refuse it with some advice."""
+    if not isinstance(value, kind):
+        given = type(value).__name__
+        raise TypeError(f"{name} must be a {kind.__name__}; got {given}{advice}")
+    return value
 
 
 def chosen_items(

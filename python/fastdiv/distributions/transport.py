@@ -30,11 +30,7 @@ def wasserstein2(p: object, q: object) -> Values:
     {between_gaussians}
         Squared distances in the squared units of the data, 0 for padding of p or q.
 
-    Raises
-    ------
-    {invalid}
-    OverflowError
-        If a squared distance is too large for float64.
+    {raises_overflow}
 
     References
     ----------

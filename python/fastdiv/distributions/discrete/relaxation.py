@@ -293,11 +293,7 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     ndarray of float64, shape ``np.broadcast_shapes(logits.shape, f_values.shape)``
         Gradients. Each sums to 0.
 
-    Raises
-    ------
-    {invalid}
-    OverflowError
-        If a gradient is too large for float64.
+    {raises_overflow}
 
     References
     ----------

@@ -38,11 +38,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
     q : ndarray of float64, shape (..., d)
         −∂E/∂p.
 
-    Raises
-    ------
-    {invalid}
-    OverflowError
-        If a result is too large for float64.
+    {raises_overflow}
 
     References
     ----------
