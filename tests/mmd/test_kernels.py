@@ -61,15 +61,15 @@ def test_formula(kernel, dtype):
     tolerance = 2e-6 if dtype == np.float32 else 1e-14
     expected = FORMULAS[kernel]
     at_self = witness(x, y, x, kernel)[0]
-    same = FORMULAS_ON_SELF(kernel)
+    same = value_on_self(kernel)
     assert at_self == pytest.approx(same - expected, rel=tolerance, abs=tolerance * abs(same))
 
 
-def FORMULAS_ON_SELF(kernel):
-    """Value k(X, X)."""
+def value_on_self(kernel):
+    """Return k(X, X)."""
     if isinstance(kernel, Sum):
         return sum(
-            w * FORMULAS_ON_SELF(k) for w, k in zip(kernel.weights, kernel.kernels, strict=True)
+            w * value_on_self(k) for w, k in zip(kernel.weights, kernel.kernels, strict=True)
         )
     norm = float(X @ X)
     if isinstance(kernel, Polynomial):

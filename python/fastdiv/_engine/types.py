@@ -22,10 +22,10 @@ Values: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Number of each row's cluster."""
 
-Term: TypeAlias = tuple[str, tuple[float, ...], float, int]
+GroupTerm: TypeAlias = tuple[str, tuple[float, ...], float, int]
 """One kernel of a sum: (name, params, weight, output), where output is the place of its result."""
 
-KernelGroup: TypeAlias = tuple[str, "Values | None", list[Term]]
+KernelGroup: TypeAlias = tuple[str, "Values | None", list[GroupTerm]]
 """(base, scale, terms): the terms are functions of the same base values, so one pass is enough."""
 
 Kernels: TypeAlias = Sequence[KernelGroup]
