@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast, overload
 
 import numpy as np
@@ -105,15 +105,10 @@ def samples(
 
 
 def plain_samples(
-    x: object,
-    y: object,
-    nan_policy: object,
-    estimator: str = "biased",
-    names: tuple[str, str] = ("x", "y"),
+    x: object, y: object, nan_policy: object, estimator: str
 ) -> tuple[Matrix, Matrix]:
     """Like `samples`, but refuse quantised rows."""
-    plain = matrix(x, names[0]), matrix(y, names[1])
-    a, b = samples(*plain, nan_policy, estimator, names)
+    a, b = samples(matrix(x, "x"), matrix(y, "y"), nan_policy, estimator)
     return cast(Matrix, a), cast(Matrix, b)
 
 
@@ -220,24 +215,26 @@ def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
 
 def pool(parts: Sequence[Sample]) -> Sample:
     """Concatenate samples of one type and dtype. A single one is not copied."""
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else joined(parts, _concatenated)
+
+
+def joined(parts: Sequence[Sample], join: Callable[[list[NDArray[Any]]], NDArray[Any]]) -> Sample:
+    """Make one sample of several, where `join` makes one array of several."""
     quantized = [part for part in parts if isinstance(part, QuantizedRows)]
-    if quantized:
-        zeros = [zero_points(part) for part in quantized]
-        symmetric = all(part.zero_point is None for part in quantized)
-        return QuantizedRows(
-            _pooled([part.values for part in quantized]),
-            np.concatenate([part.scale for part in quantized]),
-            None if symmetric else np.concatenate(zeros),
-        )
-    return _pooled(cast("list[Matrix]", parts))
+    if not quantized:
+        return join(cast("list[Matrix]", parts))
+    symmetric = all(part.zero_point is None for part in quantized)
+    return QuantizedRows(
+        join([part.values for part in quantized]),
+        join([part.scale for part in quantized]),
+        None if symmetric else join([zero_points(part) for part in quantized]),
+    )
 
 
-def _pooled(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Concatenate arrays of rows, block by block."""
-    shape = (sum(map(len, parts)), parts[0].shape[1])
-    return filled(shape, parts[0].dtype, (part[r] for part in parts for r in row_parts(part)))
+def _concatenated(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Concatenate arrays along their first axis, block by block."""
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+    return filled(shape, arrays[0].dtype, (a[rows] for a in arrays for rows in row_parts(a)))
 
 
 def zero_points(x: QuantizedRows) -> NDArray[np.int8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,15 +240,7 @@ def _numbers(rows: Sample) -> Values:
 
 def _rows_at(parts: Sequence[Sample], rows: NDArray[np.intp]) -> Sample:
     """Gather rows by their index in the pool."""
-    quantized = [part for part in parts if isinstance(part, QuantizedRows)]
-    if not quantized:
-        return _gather(cast("list[NDArray[Any]]", parts), rows)
-    symmetric = all(part.zero_point is None for part in quantized)
-    return QuantizedRows(
-        _gather([part.values for part in quantized], rows),
-        _gather([part.scale for part in quantized], rows),
-        None if symmetric else _gather([_inputs.zero_points(part) for part in quantized], rows),
-    )
+    return _inputs.joined(parts, lambda arrays: _gather(arrays, rows))
 
 
 def _gather(arrays: list[NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[Any]:
