@@ -384,6 +384,7 @@ class Gaussian:
             x = unwhiten(filled, z)
         return rounded(x, self.dtype, "a draw")
 
+    @documented
     def cov(self) -> Matrix:
         """
         Return the covariance matrices Σ.
@@ -415,6 +416,7 @@ class Gaussian:
                 cov = lower @ lower.swapaxes(-1, -2)
         return rounded(cov, self.dtype, "a covariance")
 
+    @documented
     def scale_tril(self) -> Matrix:
         """
         Return the Cholesky factors L: lower triangular, Σ = L Lᵀ, with a positive diagonal.
