@@ -24,6 +24,11 @@ def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
     raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
 
 
+def least_rows(estimator: str) -> int:
+    """Return how many rows an estimator needs of each sample."""
+    return 1 if estimator == "biased" else 2
+
+
 def omits(nan_policy: object) -> bool:
     """Tell whether rows that hold NaN are dropped."""
     if nan_policy is ALWAYS_RAISE:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array
-from fastdiv._inputs.options import ALWAYS_RAISE, omits
+from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 from fastdiv._inputs.samples import alike, chosen, finite_mask, same_length, samples
 
 
@@ -93,7 +93,7 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
 
 def enough_weight(w: Values, name: str, estimator: str) -> None:
     """Refuse weights if too few are > 0."""
-    least = 1 if estimator == "biased" else 2
+    least = least_rows(estimator)
     if np.count_nonzero(w) < least:
         raise ValueError(
             f"{name} must be > 0 for at least {least} row{'s' if least > 1 else ''} for "

@@ -12,7 +12,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Sample
 from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
-from fastdiv._inputs.options import ALWAYS_RAISE, omits
+from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 
 _CLEAN = "clean the data"
 _OMIT = "pass nan_policy='omit' to drop such rows"
@@ -93,7 +93,7 @@ def samples(
     a, b = (
         finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
     )
-    least = 1 if estimator == "biased" else 2
+    least = least_rows(estimator)
     if len(a) < least or len(b) < least:
         name, rows = (x_name, a) if len(a) < least else (y_name, b)
         after = " after dropping rows with NaN or infinite values" if omit else ""

@@ -251,7 +251,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _check_rows(reference: Table, current: Table, n: int, m: int, estimator: str) -> None:
-    least = 1 if estimator == "biased" else 2
+    least = _inputs.least_rows(estimator)
     for table, rows in ((reference, n), (current, m)):
         if rows < least:
             raise UsageError(

@@ -48,7 +48,7 @@ def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) ->
             first = np.take_along_axis(rows[name], kept.argmax(axis=1)[:, None, None], axis=1)
             rows[name] = np.where(kept[..., None], rows[name], first)
     _require_finite(rows)
-    least = 1 if estimator == "biased" else 2
+    least = _inputs.least_rows(estimator)
     if any((rows_counted.sum(axis=1) < least).any() for rows_counted in counted.values()):
         raise ValueError(_INVALID)
 
