@@ -249,7 +249,7 @@ def save(figure: Figure, path: str) -> None:
     figure : matplotlib.figure.Figure
         From `draw`, `gap` or `clusters`.
     path : str
-        Where to write.
+        The file to write.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box is drawn in its place

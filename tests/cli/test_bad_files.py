@@ -86,9 +86,9 @@ BAD_ARRAYS = {
 @pytest.mark.parametrize("fault", BAD_ARRAYS)
 def test_bad_arrays(refused, tmp_path, fault):
     array, message = BAD_ARRAYS[fault]
-    found = refused(save(tmp_path / "bad.npy", array), save(tmp_path / "y.npy", Y))
-    assert message in found
-    assert "bad.npy" in found
+    error = refused(save(tmp_path / "bad.npy", array), save(tmp_path / "y.npy", Y))
+    assert message in error
+    assert "bad.npy" in error
 
 
 def test_bad_archives(refused, tmp_path):

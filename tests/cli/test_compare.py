@@ -72,20 +72,20 @@ KERNELS = {
 def test_kernels(compare, pair, name):
     status, out, _ = compare(*pair, "--kernel", name, "--json=-", "--seed=5")
     expected = fastdiv.mmd_test(X, Y, KERNELS[name], n_resamples=99, rng=5)
-    found = as_json(out)
+    result = as_json(out)
     assert status == 0
-    assert found["statistic"] == expected.statistic
-    assert found["pvalue"] == expected.pvalue
-    assert found["null_distribution"] == list(expected.null_distribution)
-    assert found["kernel"]["name"] == type(KERNELS[name]).__name__
+    assert result["statistic"] == expected.statistic
+    assert result["pvalue"] == expected.pvalue
+    assert result["null_distribution"] == list(expected.null_distribution)
+    assert result["kernel"]["name"] == type(KERNELS[name]).__name__
 
 
 def test_every_library_kernel_has_a_name():
     from fastdiv import kernels
 
-    own = {kernels.Sum, kernels.Callback, kernels.Kernel}
-    known = {value for value in vars(kernels).values() if isinstance(value, type)}
-    public = {kind for kind in known if kind.__name__ in fastdiv.__all__} - own
+    other = {kernels.Sum, kernels.Callback, kernels.Kernel}
+    kinds = {value for value in vars(kernels).values() if isinstance(value, type)}
+    public = {kind for kind in kinds if kind.__name__ in fastdiv.__all__} - other
     assert public == set(compare_command._KERNELS.values())
 
 
@@ -97,10 +97,10 @@ def test_estimators_bandwidth_threads(compare, tmp_path, estimator):
     expected = fastdiv.mmd_test(
         X, X[::-1] + 0.2, fastdiv.RBF(0.7), estimator=estimator, n_resamples=99, rng=0
     )
-    found = as_json(out)
-    assert found["statistic"] == expected.statistic
-    assert found["pvalue"] == expected.pvalue
-    assert found["kernel"] == {"name": "RBF", "bandwidth": 0.7}
+    result = as_json(out)
+    assert result["statistic"] == expected.statistic
+    assert result["pvalue"] == expected.pvalue
+    assert result["kernel"] == {"name": "RBF", "bandwidth": 0.7}
 
 
 def test_omit_drops_rows_with_nan_or_infinity(compare, refused, tmp_path):
@@ -109,10 +109,10 @@ def test_omit_drops_rows_with_nan_or_infinity(compare, refused, tmp_path):
     files = save(tmp_path / "x.npy", x), save(tmp_path / "y.npy", Y)
     assert "missing values in 2 of 40 rows (1 1, 2 1, 0 1 infinite)" in refused(*files)
     _, out, _ = compare(*files, "--nan-policy=omit", "--json=-")
-    found = as_json(out)
+    result = as_json(out)
     expected = fastdiv.mmd_test(np.delete(X, [3, 5], axis=0), Y, n_resamples=99, rng=0)
-    assert (found["n_x"], found["omitted_reference"], found["omitted_current"]) == (38, 2, 0)
-    assert found["statistic"] == expected.statistic
+    assert (result["n_x"], result["omitted_reference"], result["omitted_current"]) == (38, 2, 0)
+    assert result["statistic"] == expected.statistic
 
 
 def test_omit_drops_both_members_of_a_pair(compare, tmp_path):

@@ -37,28 +37,30 @@ def test_elbow(wcss, labellings, tmp_path):
     assert status == 0
     read = json.loads(out)
     rows = np.delete(X, 7, axis=0)
-    assert [(each["column"], each["n_clusters"]) for each in read["elbow"]] == [
+    assert [(point["column"], point["n_clusters"]) for point in read["elbow"]] == [
         ("k1", 1),
         ("k2", 2),
         ("k3", 3),
         ("k6", 6),
     ]
     expected = [fastdiv.wcss(rows, ks[name]) for name in ("k1", "k2", "k3", "k6")]
-    np.testing.assert_allclose([e["total_wcss"] for e in read["elbow"]], expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        [point["total_wcss"] for point in read["elbow"]], expected, rtol=1e-12
+    )
     assert read["total_wcss"] == read["elbow"][2]["total_wcss"]
     assert read["left_out"] == {}  # labels are no features, and not left out either
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
-    found = fastdiv.cluster_dispersion(rows, ks["k3"])
-    points = tuple(clusters.ElbowPoint(**each) for each in read["elbow"])
+    dispersion = fastdiv.cluster_dispersion(rows, ks["k3"])
+    points = tuple(clusters.ElbowPoint(**point) for point in read["elbow"])
     report = clusters.ClusterReport(
-        "d", "k3", 2, found, "mean", None, np.delete(LABELS, 7), elbow=points
+        "d", "k3", 2, dispersion, "mean", None, np.delete(LABELS, 7), elbow=points
     )
     left, right = plots.clusters(report).axes
     curve, mark = left.lines
     np.testing.assert_array_equal(curve.get_xdata(), [1, 2, 3, 6])
     np.testing.assert_allclose(curve.get_ydata(), expected)
-    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([3], [found.total_wcss])
+    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([3], [dispersion.total_wcss])
     assert [text.get_text() for text in left.texts] == ["k1", "k2", "k3", "k6"]
     assert not left.patches
     assert len(right.patches) == 3
@@ -68,8 +70,10 @@ def test_elbow_is_of_the_same_centers(wcss, labellings):
     path, _ = labellings
     options = ("--labels=k2", "--elbow=k6", "--centers=geometric_median", "--columns=x.0")
     _, out, _ = wcss(path, *options, "--json=-")
-    found = fastdiv.cluster_dispersion(X[:, 0], np.arange(60) % 6, centers="geometric_median")
-    assert json.loads(out)["elbow"][1]["total_wcss"] == pytest.approx(found.total_wcss, rel=1e-12)
+    dispersion = fastdiv.cluster_dispersion(X[:, 0], np.arange(60) % 6, centers="geometric_median")
+    assert json.loads(out)["elbow"][1]["total_wcss"] == pytest.approx(
+        dispersion.total_wcss, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(

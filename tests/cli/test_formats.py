@@ -67,9 +67,9 @@ def test_npz_of_several_arrays(compare, tmp_path):
         words = np.full(len(data), "w")
         np.savez(tmp_path / name, age=data[:, 0], pixels=data[:, 1:], words=words)
     _, out, _ = compare(tmp_path / "x.npz", tmp_path / "y.npz", "--json=-")
-    found = as_json(out)
-    assert {feature["name"] for feature in found["features"]} == {"age", "pixels.0", "pixels.1"}
-    assert found["left_out"] == {"words": "<U1"}
+    result = as_json(out)
+    assert {feature["name"] for feature in result["features"]} == {"age", "pixels.0", "pixels.1"}
+    assert result["left_out"] == {"words": "<U1"}
 
 
 def test_columns_of_every_type(compare, tmp_path):
@@ -97,12 +97,12 @@ def test_columns_of_every_type(compare, tmp_path):
     )
     assert "missing values in 1 of 20 rows (integer 1)" in compare(*files)[2]
     _, out, _ = compare(*files, "--nan-policy=omit", "--json=-")
-    found = as_json(out)
-    assert [found["n_x"], found["n_y"]] == [19, 24]
-    assert {feature["name"] for feature in found["features"]} == {
+    result = as_json(out)
+    assert [result["n_x"], result["n_y"]] == [19, 24]
+    assert {feature["name"] for feature in result["features"]} == {
         *("integer", "single", "decimal", "half", "a.b")
     }
-    assert found["left_out"] == {
+    assert result["left_out"] == {
         "flag": "true/false",
         "day": "date or time",
         "text": "text",
@@ -110,7 +110,7 @@ def test_columns_of_every_type(compare, tmp_path):
         "empty": "no values",
         "list": "list",
     }
-    by_name = {feature["name"]: feature for feature in found["features"]}
+    by_name = {feature["name"]: feature for feature in result["features"]}
     assert by_name["decimal"]["reference_mean"] == 1.25
     assert by_name["integer"]["reference_mean"] == 9.0
 
@@ -127,9 +127,9 @@ def test_left_out_columns_say_why(compare, tmp_path):
     x = write(tmp_path / "x.csv", ",a,b,c,d\n0,1,1.5,x,1\n1,2,2.5,y,2\n2,4,2.0,z,3\n")
     y = write(tmp_path / "y.csv", ",d,c,b,e\n0,no,x,1.5,1\n1,no,y,2.5,2\n")
     _, out, _ = compare(x, y, "--json=-")
-    found = as_json(out)
-    assert [feature["name"] for feature in found["features"]] == ["b"]
-    assert found["left_out"] == {
+    result = as_json(out)
+    assert [feature["name"] for feature in result["features"]] == ["b"]
+    assert result["left_out"] == {
         "a": f"not in {y}",
         "d": f"text in {y}",
         "": "column without a name",
@@ -143,9 +143,9 @@ def test_columns_without_a_name_are_left_out(compare, tmp_path):
     x = write(tmp_path / "x.csv", "a,,\n1,2,\n2,3,\n4,5,\n")
     y = parquet(tmp_path / "y.parquet", **{"a": [1.0, 2.0, 3.0], "": [1.0, 2.0, 3.0]})
     _, out, _ = compare(x, y, "--json=-")
-    found = as_json(out)
-    assert [feature["name"] for feature in found["features"]] == ["a"]
-    assert found["left_out"] == {"": "column without a name"}
+    result = as_json(out)
+    assert [feature["name"] for feature in result["features"]] == ["a"]
+    assert result["left_out"] == {"": "column without a name"}
 
 
 @pytest.mark.parametrize("names", [["0", "1", "2"], ["2019", "2020", "2021"]])
@@ -159,11 +159,11 @@ def test_whole_numbers_can_be_names_of_columns(compare, tmp_path, names):
     others = [tmp_path / "y.csv", save(tmp_path / "y.npy", Y)]
     for other in others if names[0] == "0" else others[:1]:
         status, out, err = compare(tmp_path / "x.csv", other, "--json=-")
-        found = as_json(out)
+        result = as_json(out)
         assert status == 0
-        assert (found["n_x"], found["n_y"]) == (40, 30)
-        assert found["statistic"] == pytest.approx(fastdiv.mmd2(X, Y), rel=1e-12)
-        assert {feature["name"] for feature in found["features"]} == {*names}
+        assert (result["n_x"], result["n_y"]) == (40, 30)
+        assert result["statistic"] == pytest.approx(fastdiv.mmd2(X, Y), rel=1e-12)
+        assert {feature["name"] for feature in result["features"]} == {*names}
         assert f"x.csv: the first line ({', '.join(names)}) is taken for the column names" in err
 
 
@@ -181,9 +181,9 @@ def test_chosen_columns(compare, refused, tmp_path):
     pytest.importorskip("pyarrow")
     file = write(tmp_path / "x.csv", 'a,"b, c",t\n1,2,x\n2,4,y\n3,3,z\n')
     _, out, _ = compare(file, file, "--columns", '"b, c",a', "--json=-")
-    found = as_json(out)
-    assert {feature["name"] for feature in found["features"]} == {"a", "b, c"}
-    assert found["left_out"] == {}
+    result = as_json(out)
+    assert {feature["name"] for feature in result["features"]} == {"a", "b, c"}
+    assert result["left_out"] == {}
     assert "no column 'q'; its numeric columns are: a, b, c" in refused(file, file, "--columns=q")
     assert "column 't'" in refused(file, file, "--columns=a,t")
     assert "duplicate column names: a" in refused(file, file, "--columns=a,a")

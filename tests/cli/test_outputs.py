@@ -15,15 +15,15 @@ from fastdiv import plots
 
 def test_json_holds_the_result_and_nothing_else_is_on_stdout(compare, pair):
     status, out, err = compare(*pair, "--json", "-")
-    found = as_json(out)
+    result = as_json(out)
     assert status == 0
     for name in ("statistic", "pvalue", "null_distribution", "n_x", "n_y"):
-        assert name in found
-    assert set(fastdiv.TwoSampleResult.__dataclass_fields__) <= set(found)
-    assert (found["n_x"], found["n_y"], found["n_resamples"]) == (40, 30, 99)
-    assert len(found["null_distribution"]) == 99
-    assert found["reject"] is True
-    assert found["features"][0]["name"] == "1"
+        assert name in result
+    assert set(fastdiv.TwoSampleResult.__dataclass_fields__) <= set(result)
+    assert (result["n_x"], result["n_y"], result["n_resamples"]) == (40, 30, 99)
+    assert len(result["null_distribution"]) == 99
+    assert result["reject"] is True
+    assert result["features"][0]["name"] == "1"
     assert "the samples differ" in err
 
 

@@ -13,10 +13,10 @@ def test_standardize_by_the_reference(compare, pair):
     _, out, _ = compare(*pair, "--standardize", "--json=-")
     mean, sd = X.mean(axis=0), X.std(axis=0, ddof=1)
     expected = fastdiv.mmd_test((X - mean) / sd, (Y - mean) / sd, n_resamples=99, rng=0)
-    found = as_json(out)
-    assert found["standardized"] is True
-    assert found["statistic"] == pytest.approx(expected.statistic, rel=1e-9)
-    assert found["pvalue"] == expected.pvalue
+    result = as_json(out)
+    assert result["standardized"] is True
+    assert result["statistic"] == pytest.approx(expected.statistic, rel=1e-9)
+    assert result["pvalue"] == expected.pvalue
 
 
 def test_standardize_keeps_float32(compare, tmp_path):

@@ -34,26 +34,27 @@ def test_table(wcss, table):
     assert (status, err) == (0, "")
     assert f"data       {table}: 60 rows" in out
     assert "labels     tree: 3 clusters" in out
-    found = fastdiv.cluster_dispersion(X, WORDS, pairs=True)
+    dispersion = fastdiv.cluster_dispersion(X, WORDS, pairs=True)
     cells = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    measures = ("wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum")
     for c, word in enumerate(("ash", "elm", "oak")):
-        numbers = found.wcss, found.mse, found.sum_dist, found.pair_sum_sq, found.pair_sum
-        assert cells[word][:6] == ["20", *(f"{values[c]:.6g}" for values in numbers)]
-    totals = found.total_wcss, found.total_mse, found.total_sum_dist
+        numbers = [getattr(dispersion, name)[c] for name in measures]
+        assert cells[word][:6] == ["20", *(f"{number:.6g}" for number in numbers)]
+    totals = dispersion.total_wcss, dispersion.total_mse, dispersion.total_sum_dist
     assert cells["total"][:4] == ["60", *(f"{value:.6g}" for value in totals)]
-    assert f"between clusters {found.bcss:.6g}" in out
+    assert f"between clusters {dispersion.bcss:.6g}" in out
 
 
 def test_json(wcss, table, tmp_path):
     status, out, err = wcss(table, "--labels=cluster", "--columns=x.0,x.1", "--json=-")
     assert status == 0
     assert "total" in err
-    found = fastdiv.cluster_dispersion(X, LABELS, pairs=True)
+    dispersion = fastdiv.cluster_dispersion(X, LABELS, pairs=True)
     read = json.loads(out)
     for name in ("sizes", "wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum", "centers"):
-        np.testing.assert_allclose(read[name], getattr(found, name), rtol=1e-12)
+        np.testing.assert_allclose(read[name], getattr(dispersion, name), rtol=1e-12)
     for name in ("total_wcss", "total_mse", "total_sum_dist", "bcss", "total_ss"):
-        assert read[name] == pytest.approx(getattr(found, name), rel=1e-12)
+        assert read[name] == pytest.approx(getattr(dispersion, name), rel=1e-12)
     assert read["labels"] == [0, 1, 2]
     assert read["left_out"] == {}
     wcss(table, "--labels=cluster", "--columns=x.0,x.1", f"--json={tmp_path / 'r.json'}")
@@ -71,10 +72,10 @@ def test_noise_centers_metric_and_pairs(wcss, table):
     options = ("--columns=x.0,x.1", "--centers=geometric_median", "--metric=manhattan")
     _, out, err = wcss(table, "--labels=noisy", "--noise=-1", *options, "--no-pairs", "--json=-")
     read = json.loads(out)
-    found = fastdiv.cluster_dispersion(
+    dispersion = fastdiv.cluster_dispersion(
         X, LABELS - 1, noise_label=-1, centers="geometric_median", metric="manhattan"
     )
-    np.testing.assert_allclose(read["sum_dist"], found.sum_dist, rtol=1e-12)
+    np.testing.assert_allclose(read["sum_dist"], dispersion.sum_dist, rtol=1e-12)
     assert (read["pair_sum"], read["silhouettes"], read["noise"]) == (None, None, 20)
     assert "60 rows" in err
     assert "noisy: 2 clusters, 20 rows of noise left out" in err
@@ -239,10 +240,10 @@ def test_silhouettes_are_those_of_scikit_learn(wcss, table, metric):
     options = ("--columns=x.0,x.1", "--labels=noisy", "--noise=-1", f"--metric={metric}")
     _, out, err = wcss(table, *options, "--json=-")
     kept = LABELS > 0
-    each = metrics.silhouette_samples(X[kept], LABELS[kept], metric=metric)
+    silhouettes = metrics.silhouette_samples(X[kept], LABELS[kept], metric=metric)
     read = json.loads(out)
-    assert read["silhouette_score"] == pytest.approx(each.mean(), rel=1e-12)
-    by_cluster = [each[LABELS[kept] == c].mean() for c in (1, 2)]
+    assert read["silhouette_score"] == pytest.approx(silhouettes.mean(), rel=1e-12)
+    by_cluster = [silhouettes[LABELS[kept] == c].mean() for c in (1, 2)]
     np.testing.assert_allclose(read["silhouettes"], by_cluster, rtol=1e-12)
     assert "silhouette" in err
 
@@ -269,17 +270,17 @@ def test_picture_shows_the_largest_clusters(rng):
     from fastdiv import plots
 
     labels = np.arange(120) % 40
-    found = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), labels)
-    report = clusters.ClusterReport("d", "c", 2, found, "mean", None, labels)
+    dispersion = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), labels)
+    report = clusters.ClusterReport("d", "c", 2, dispersion, "mean", None, labels)
     left, right = plots.clusters(report).axes
     drawn = [bar.get_width() for bar in left.patches]
-    assert sorted(drawn) == sorted(found.wcss.tolist())[-20:]
+    assert sorted(drawn) == sorted(dispersion.wcss.tolist())[-20:]
     assert "20 of 40 clusters" in left.get_title(loc="left")
     assert len(right.patches) == 20
     assert " more\n" not in report.to_text()
     many = np.arange(120) % 60
-    found = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), many)
-    report = clusters.ClusterReport("d", "c", 2, found, "mean", None, many)
+    dispersion = fastdiv.cluster_dispersion(rng.normal(size=(120, 2)), many)
+    report = clusters.ClusterReport("d", "c", 2, dispersion, "mean", None, many)
     assert "and 10 more" in report.to_text()
 
 

@@ -23,21 +23,21 @@ def test_feature_shifts_against_brute_force(rng):
 
 
 def test_feature_shifts_are_sorted():
-    found = feature_shifts(X, Y, "abc")
-    assert found[0].name == "b"
-    assert [f.ks for f in found] == sorted((f.ks for f in found), reverse=True)
+    shifts = feature_shifts(X, Y, "abc")
+    assert shifts[0].name == "b"
+    assert [shift.ks for shift in shifts] == sorted((shift.ks for shift in shifts), reverse=True)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e300 * 1e8, 1e-300])
 def test_shifts_do_not_depend_on_the_unit(scale):
     x, y = (np.clip(data, -1.7, 1.7) for data in (X, Y))
-    for found, expected in zip(
+    for shift, expected in zip(
         feature_shifts(scale * x, scale * y, "abc"), feature_shifts(x, y, "abc"), strict=True
     ):
-        assert found.name == expected.name
-        assert found.shift == pytest.approx(expected.shift)
-        assert found.reference_mean == pytest.approx(scale * expected.reference_mean)
-        assert found.current_mean == pytest.approx(scale * expected.current_mean)
+        assert shift.name == expected.name
+        assert shift.shift == pytest.approx(expected.shift)
+        assert shift.reference_mean == pytest.approx(scale * expected.reference_mean)
+        assert shift.current_mean == pytest.approx(scale * expected.current_mean)
 
 
 def test_mean_and_sd_far_from_the_origin_and_in_blocks(monkeypatch):

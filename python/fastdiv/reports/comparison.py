@@ -95,9 +95,9 @@ class Report:
     Attributes
     ----------
     samples : Samples
-        What was compared.
+        The two samples.
     result : TwoSampleResult
-        What `fastdiv.mmd_test` returned.
+        From `fastdiv.mmd_test`.
     features : tuple of FeatureShift
         One per feature, the largest `ks` first.
     alpha : float
