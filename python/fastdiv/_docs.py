@@ -52,6 +52,11 @@ OverflowError
     "gretton_2012": """\
 A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
 test", JMLR 13 (2012) 723–773.""",
+    "szekely_2013": """\
+G. J. Székely, M. L. Rizzo, "Energy statistics: a class of statistics based on
+distances", J. Stat. Plan. Inference 143 (2013) 1249–1272.""",
+    "tolstikhin_2018": """\
+I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders", ICLR (2018).""",
     "rasmussen_2006": """\
 C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning", MIT Press (2006),
 section 4.2.""",

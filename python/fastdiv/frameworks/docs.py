@@ -69,8 +69,7 @@ TypeError, ValueError, OverflowError
 
 References
 ----------
-G. J. Székely, M. L. Rizzo, "Energy statistics: a class of statistics based on
-distances", J. Stat. Plan. Inference 143 (2013) 1249–1272.""",
+{szekely_2013}""",
     "wae_mmd": """\
 Parameters
 ----------
@@ -99,7 +98,7 @@ TypeError, ValueError, OverflowError
 $notes
 References
 ----------
-I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders", ICLR (2018).""",
+{tolstikhin_2018}""",
     "kl": """\
 The scale of p is given by exactly one argument, in the words of `fastdiv.Gaussian`, that of q
 by exactly one of those with the prefix ``q_``.

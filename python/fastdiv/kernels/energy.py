@@ -40,8 +40,7 @@ class Energy(Kernel):
 
     References
     ----------
-    G. J. Székely, M. L. Rizzo, "Energy statistics: a class of statistics based on
-    distances", J. Stat. Plan. Inference 143 (2013) 1249–1272.
+    {szekely_2013}
 
     Examples
     --------

@@ -334,8 +334,7 @@ class InverseMultiquadric(Kernel):
 
     References
     ----------
-    I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders",
-    ICLR (2018).
+    {tolstikhin_2018}
 
     Examples
     --------

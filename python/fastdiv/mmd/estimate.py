@@ -206,8 +206,7 @@ def energy_distance(
 
     References
     ----------
-    G. J. Székely, M. L. Rizzo, "Energy statistics: a class of statistics based on
-    distances", J. Stat. Plan. Inference 143 (2013) 1249–1272.
+    {szekely_2013}
 
     Examples
     --------
