@@ -16,13 +16,13 @@ def test_published_numbers_are_sums_of_distances():
     page = (EXAMPLES / "clustering_objectives.md").read_text(encoding="utf-8")
     checked = 0
     for name, x, k in example["data_sets"]():
-        found = cluster_dispersion(x, example["k_means"](x, k), pairs=True)
-        values = found.total_wcss, found.total_mse, found.total_sum_dist, found.pair_sum.sum()
+        result = cluster_dispersion(x, example["k_means"](x, k), pairs=True)
+        values = result.total_wcss, result.total_mse, result.total_sum_dist, result.pair_sum.sum()
         cells = [float(v) for v in page.split(f"| {name}, ")[1].splitlines()[0].split("|")[2:6]]
         assert cells == pytest.approx(values, rel=1e-9)
         published = example["PUBLISHED"].get(name)
         if published is not None:
-            assert round(found.total_sum_dist, 5) == published
+            assert round(result.total_sum_dist, 5) == published
             checked += 1
     assert checked == 2
 

@@ -51,19 +51,19 @@ def test_a_first_row_far_out_loses_nothing(rng):
     x = rng.normal(size=(5000, 3))
     x[0] = 1e6
     labels = np.zeros(5000, dtype=int)
-    rest = np.append(0.0, np.ones(4999))
+    other_weights = np.append(0.0, np.ones(4999))
     alone = brute_wcss(x[1:], labels[1:]).sum()
     assert wcss(x, labels) == pytest.approx(float(brute_wcss(x, labels).sum()), rel=1e-13)
-    assert wcss(x, labels, sample_weight=rest) == pytest.approx(float(alone), rel=1e-12)
+    assert wcss(x, labels, sample_weight=other_weights) == pytest.approx(float(alone), rel=1e-12)
 
 
 def test_wcss_is_the_inertia_of_kmeans(rng):
     cluster = pytest.importorskip("sklearn.cluster")
     x, _ = clustered(rng, n=500)
-    found = cluster.KMeans(6, n_init=2, random_state=0, tol=0.0).fit(x)
-    assert wcss(x, found.labels_) == pytest.approx(found.inertia_, rel=1e-10)
-    at_theirs = cluster_dispersion(x, found.labels_, centers=found.cluster_centers_)
-    assert at_theirs.total_wcss == pytest.approx(found.inertia_, rel=1e-10)
+    result = cluster.KMeans(6, n_init=2, random_state=0, tol=0.0).fit(x)
+    assert wcss(x, result.labels_) == pytest.approx(result.inertia_, rel=1e-10)
+    at_theirs = cluster_dispersion(x, result.labels_, centers=result.cluster_centers_)
+    assert at_theirs.total_wcss == pytest.approx(result.inertia_, rel=1e-10)
 
 
 # ---------------------------------------------------------------- all objectives
@@ -74,7 +74,7 @@ def test_wcss_is_the_inertia_of_kmeans(rng):
 def test_every_objective_by_its_formula(rng, metric, weighted):
     x, labels = clustered(rng, n=60, k=3)
     w = rng.random(60) + 0.1 if weighted else np.ones(60)
-    found = cluster_dispersion(
+    result = cluster_dispersion(
         x, labels, metric=metric, pairs=True, sample_weight=w if weighted else None
     )
     order = 2 if metric == "euclidean" else 1
@@ -82,9 +82,9 @@ def test_every_objective_by_its_formula(rng, metric, weighted):
         rows, u = x[labels == c], w[labels == c]
         mean = u @ rows / u.sum()
         squares = u @ ((rows - mean) ** 2).sum(axis=1)
-        assert found.sizes[c] == len(rows)
-        np.testing.assert_allclose(found.centers[c], mean, rtol=1e-12)
-        values = found.weights[c], found.wcss[c], found.mse[c], found.sum_dist[c]
+        assert result.sizes[c] == len(rows)
+        np.testing.assert_allclose(result.centers[c], mean, rtol=1e-12)
+        values = result.weights[c], result.wcss[c], result.mse[c], result.sum_dist[c]
         expected = (
             u.sum(),
             squares,
@@ -92,48 +92,48 @@ def test_every_objective_by_its_formula(rng, metric, weighted):
             u @ np.linalg.norm(rows - mean, order, axis=1),
         )
         np.testing.assert_allclose(values, expected, rtol=1e-12)
-        both = found.pair_sum_sq[c], found.pair_sum[c]
-        by_hand = (
+        both = result.pair_sum_sq[c], result.pair_sum[c]
+        expected = (
             pairs_of(rows, u, lambda v: v @ v),
             pairs_of(rows, u, lambda v: np.linalg.norm(v, order)),
         )
-        np.testing.assert_allclose(both, by_hand, rtol=1e-12)
+        np.testing.assert_allclose(both, expected, rtol=1e-12)
     total = w @ ((x - w @ x / w.sum()) ** 2).sum(axis=1)
-    assert found.total_ss == pytest.approx(total, rel=1e-12)
-    assert found.total_mse == pytest.approx(found.wcss.sum() / w.sum(), rel=1e-12)
-    assert found.total_wcss == pytest.approx(found.wcss.sum(), rel=1e-14)
-    assert found.total_sum_dist == pytest.approx(found.sum_dist.sum(), rel=1e-14)
+    assert result.total_ss == pytest.approx(total, rel=1e-12)
+    assert result.total_mse == pytest.approx(result.wcss.sum() / w.sum(), rel=1e-12)
+    assert result.total_wcss == pytest.approx(result.wcss.sum(), rel=1e-14)
+    assert result.total_sum_dist == pytest.approx(result.sum_dist.sum(), rel=1e-14)
 
 
 @each_dtype
 def test_pair_sums_are_wcss_in_disguise(rng, dtype):
     x, labels = clustered(rng, dtype=dtype)
-    found = cluster_dispersion(x, labels, pairs=True)
+    result = cluster_dispersion(x, labels, pairs=True)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
-    np.testing.assert_allclose(found.pair_sum_sq, found.sizes * found.wcss, rtol=rtol)
+    np.testing.assert_allclose(result.pair_sum_sq, result.sizes * result.wcss, rtol=rtol)
     # and the mean over all n_c^2 ordered pairs is twice the mean square
-    means = 2 * found.pair_sum_sq / found.sizes**2
-    np.testing.assert_allclose(means, 2 * found.mse, rtol=rtol)
+    means = 2 * result.pair_sum_sq / result.sizes**2
+    np.testing.assert_allclose(means, 2 * result.mse, rtol=rtol)
 
 
 def test_total_is_within_plus_between(rng):
     for offset in (0.0, 1e8):
         x, labels = clustered(rng, offset=offset)
-        found = cluster_dispersion(x, labels)
+        result = cluster_dispersion(x, labels)
         total = float(brute_wcss(x, np.zeros(len(x))).sum())
-        assert found.total_wcss + found.bcss == pytest.approx(total, rel=1e-12)
+        assert result.total_wcss + result.bcss == pytest.approx(total, rel=1e-12)
 
 
 def test_translation_scale_and_order(rng):
     x, labels = clustered(rng)
     x = np.round(x * 256) / 256  # so the shift is exact
-    found = cluster_dispersion(x, labels, pairs=True)
+    result = cluster_dispersion(x, labels, pairs=True)
     moved = cluster_dispersion(x + 2.0**20, labels, pairs=True)
     doubled = cluster_dispersion(2 * x, labels, pairs=True)
     order = rng.permutation(len(x))
     mixed = cluster_dispersion(x[order], labels[order], pairs=True)
     for name, power in (("wcss", 2), ("sum_dist", 1), ("pair_sum_sq", 2), ("pair_sum", 1)):
-        values = getattr(found, name)
+        values = getattr(result, name)
         np.testing.assert_allclose(getattr(moved, name), values, rtol=1e-9)
         np.testing.assert_allclose(getattr(doubled, name), 2**power * values, rtol=1e-12)
         np.testing.assert_allclose(getattr(mixed, name), values, rtol=1e-12)
@@ -160,19 +160,19 @@ def test_noise_is_left_out(rng):
     labels = labels - 1
     kept = labels != -1
     x[~kept] = 1e9
-    found = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
+    result = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
     alone = cluster_dispersion(x[kept], labels[kept], pairs=True)
-    assert found.labels.tolist() == [0, 1, 2]
+    assert result.labels.tolist() == [0, 1, 2]
     for name in ("sizes", "wcss", "sum_dist", "pair_sum_sq", "pair_sum", "bcss", "total_ss"):
-        np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-12)
+        np.testing.assert_allclose(getattr(result, name), getattr(alone, name), rtol=1e-12)
 
 
 def test_nan_counts_only_in_rows_with_a_label(rng):
     x, labels = clustered(rng)
     x[3, 1], labels[3] = np.nan, -1
-    found = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
+    result = cluster_dispersion(x, labels, noise_label=-1, pairs=True)
     alone = cluster_dispersion(np.delete(x, 3, 0), np.delete(labels, 3), pairs=True)
-    np.testing.assert_allclose(found.wcss, alone.wcss, rtol=1e-12)
+    np.testing.assert_allclose(result.wcss, alone.wcss, rtol=1e-12)
     with pytest.raises(OverflowError, match="overflow in float64"):
         wcss(np.where(np.arange(300)[:, None] == 9, 1e200, x), labels, noise_label=-1)
     x[7, 0] = np.inf  # row 3 is noise
@@ -185,10 +185,10 @@ def test_rows_with_nan_are_dropped_where_asked(rng):
     labels[7] = 9  # a label whose only row is dropped
     x[7, 0], x[11, 1] = np.nan, np.inf
     kept = np.isfinite(x).all(axis=1)
-    found = cluster_dispersion(x, labels, nan_policy="omit")
+    result = cluster_dispersion(x, labels, nan_policy="omit")
     alone = cluster_dispersion(x[kept], labels[kept])
-    assert found.labels.tolist() == alone.labels.tolist() == [0, 1, 2, 3]
-    np.testing.assert_allclose(found.wcss, alone.wcss, rtol=1e-12)
+    assert result.labels.tolist() == alone.labels.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(result.wcss, alone.wcss, rtol=1e-12)
     assert wcss(x, labels, nan_policy="omit", method="pairwise") == pytest.approx(alone.total_wcss)
     with pytest.raises(ValueError, match="no rows left"):
         wcss([[np.nan], [np.inf]], [0, 1], nan_policy="omit")
@@ -202,7 +202,7 @@ def test_labels_of_any_type(rng):
     x, labels = clustered(rng)
     words = np.array(["delta", "alpha", "echo", "bravo"])[labels]
     expected = sorted(brute_wcss(x, labels).tolist())
-    for each in (
+    for kind in (
         labels.tolist(),
         labels.astype(np.uint8),
         labels.astype(float),
@@ -214,17 +214,17 @@ def test_labels_of_any_type(rng):
         pandas.Series(words, dtype="string"),
         np.array(labels, dtype="timedelta64[D]"),
     ):
-        found = cluster_dispersion(x, each)
-        np.testing.assert_allclose(sorted(found.wcss), expected, rtol=1e-12)
-    assert found.labels.dtype == np.dtype("timedelta64[D]")
+        result = cluster_dispersion(x, kind)
+        np.testing.assert_allclose(sorted(result.wcss), expected, rtol=1e-12)
+    assert result.labels.dtype == np.dtype("timedelta64[D]")
     assert cluster_dispersion(x, words).labels.tolist() == sorted(set(words))
 
 
 def test_singletons_and_constant_data():
-    found = cluster_dispersion([[1.0, 2.0], [3.0, 4.0], [3.0, 4.0]], [0, 1, 1], pairs=True)
+    result = cluster_dispersion([[1.0, 2.0], [3.0, 4.0], [3.0, 4.0]], [0, 1, 1], pairs=True)
     for name in ("wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum"):
-        assert getattr(found, name).tolist() == [0.0, 0.0]
-    assert found.bcss == found.total_ss == pytest.approx(16 / 3)
+        assert getattr(result, name).tolist() == [0.0, 0.0]
+    assert result.bcss == result.total_ss == pytest.approx(16 / 3)
     for offset in (0.1, 1e8 / 3):
         same = cluster_dispersion(np.full((7, 2), offset), [0, 0, 0, 1, 1, 1, 1], pairs=True)
         assert same.total_ss == same.total_wcss == same.total_sum_dist == same.bcss == 0.0
@@ -246,18 +246,18 @@ def test_input_is_neither_copied_nor_written(rng, tmp_path):
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "labels.npy", labels)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    found = cluster_dispersion(mapped, np.load(tmp_path / "labels.npy", mmap_mode="r"), pairs=True)
+    result = cluster_dispersion(mapped, np.load(tmp_path / "labels.npy", mmap_mode="r"), pairs=True)
     x.flags.writeable = labels.flags.writeable = False
     frozen = cluster_dispersion(x, labels, pairs=True)
-    for each in (found, frozen):
-        assert each.wcss.tobytes() == expected.wcss.tobytes()
-        assert each.pair_sum.tobytes() == expected.pair_sum.tobytes()
+    for other in (result, frozen):
+        assert other.wcss.tobytes() == expected.wcss.tobytes()
+        assert other.pair_sum.tobytes() == expected.pair_sum.tobytes()
     for name in ("labels", "sizes", "weights", "centers", "wcss", "mse", "sum_dist", "pair_sum"):
-        assert not getattr(found, name).flags.writeable
+        assert not getattr(result, name).flags.writeable
     assert labels.flags.writeable is False
-    own = np.array([0, 1, 0])
-    cluster_dispersion([1.0, 2.0, 3.0], own)
-    assert own.flags.writeable
+    given = np.array([0, 1, 0])
+    cluster_dispersion([1.0, 2.0, 3.0], given)
+    assert given.flags.writeable
 
 
 @pytest.mark.skipif(
@@ -366,12 +366,12 @@ def test_bad_options(options, error, message):
 
 def test_manhattan_is_cityblock(rng):
     x, labels = clustered(rng)
-    found = [
+    result = [
         cluster_dispersion(x, labels, metric=m, pairs=True) for m in ("cityblock", "manhattan")
     ]
-    assert [each.metric for each in found] == ["cityblock", "cityblock"]
-    assert found[0].sum_dist.tobytes() == found[1].sum_dist.tobytes()
-    assert found[0].pair_sum.tobytes() == found[1].pair_sum.tobytes()
+    assert [one.metric for one in result] == ["cityblock", "cityblock"]
+    assert result[0].sum_dist.tobytes() == result[1].sum_dist.tobytes()
+    assert result[0].pair_sum.tobytes() == result[1].pair_sum.tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.int16, np.uint64, ">i4"])
@@ -383,10 +383,10 @@ def test_labels_that_are_numbers_already(rng, dtype):
     several = (np.arange(50_000) % 7).astype(dtype)
     for labels in (late, several, np.sort(several), several * (several != 3), several + 1):
         text = labels.astype(str)
-        found, by_text = cluster_dispersion(x, labels), cluster_dispersion(x, text)
-        assert found.labels.tolist() == np.unique(labels).tolist()
-        assert found.labels.dtype.str[1:] == np.dtype(dtype).str[1:]  # in either byte order
-        assert found.wcss.tobytes() == by_text.wcss.tobytes()
+        result, from_text = cluster_dispersion(x, labels), cluster_dispersion(x, text)
+        assert result.labels.tolist() == np.unique(labels).tolist()
+        assert result.labels.dtype.str[1:] == np.dtype(dtype).str[1:]  # in either byte order
+        assert result.wcss.tobytes() == from_text.wcss.tobytes()
     masked = np.ma.array(several, mask=several == 2)
     with pytest.raises(TypeError, match="labels is a masked array"):
         wcss(x, masked)
@@ -396,11 +396,11 @@ def test_labels_that_are_numbers_already(rng, dtype):
 def test_labels_as_of_kmeans_and_dbscan_are_not_copied(rng, dtype):
     x = rng.normal(size=(50_000, 2))
     labels = (np.arange(50_000) % 7).astype(dtype)
-    for each, noise_label in ((labels, None), (labels - 1, -1), (np.sort(labels), -1)):
-        codes = labelled_rows.read(x, each, None, noise_label, "raise").codes
-        assert np.shares_memory(codes, each)
-    found = cluster_dispersion(x, labels, noise_label=0)
-    assert found.labels.tolist() == list(range(1, 7))
+    for given, noise_label in ((labels, None), (labels - 1, -1), (np.sort(labels), -1)):
+        codes = labelled_rows.read(x, given, None, noise_label, "raise").codes
+        assert np.shares_memory(codes, given)
+    result = cluster_dispersion(x, labels, noise_label=0)
+    assert result.labels.tolist() == list(range(1, 7))
     with pytest.raises(ValueError, match="labels must hold a label besides the noise label -1"):
         wcss(x, np.full(50_000, -1, dtype=dtype), noise_label=-1)
 
@@ -419,11 +419,11 @@ def test_the_pairs_of_all_clusters_are_one_pass_to_progress(rng, weighted):
     )
     sizes = np.unique(labels, return_counts=True)[1]
     total = int((sizes * (sizes - 1) // 2).sum())
-    of_pairs = [report for report in reports if report[1] == total]
-    assert of_pairs[-1] == (total, total)
-    assert of_pairs == sorted(of_pairs)
+    pair_reports = [report for report in reports if report[1] == total]
+    assert pair_reports[-1] == (total, total)
+    assert pair_reports == sorted(pair_reports)
     assert {report[1] for report in reports[-6:]} == {total}
-    done = {report[0] for report in of_pairs}
+    done = {report[0] for report in pair_reports}
     assert {int(n) for n in np.cumsum(sizes * (sizes - 1) // 2)} - {0} <= done
 
 
@@ -466,18 +466,18 @@ def test_squares_that_underflow_are_refused(rng, scale):
 def test_wcss_with_weights_of_any_scale(rng, dtype, method, scale):
     x, labels = clustered(rng, dtype=dtype)
     w = rng.random(len(x)) + 0.1
-    found = wcss(x, labels, method=method, sample_weight=w * scale)
+    result = wcss(x, labels, method=method, sample_weight=w * scale)
     expected = wcss(x, labels, method=method, sample_weight=w)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
-    assert found == pytest.approx(expected * scale, rel=rtol, abs=0.0)
+    assert result == pytest.approx(expected * scale, rel=rtol, abs=0.0)
 
 
 @each_dtype
 def test_pairs_with_weights_of_all_scales(dtype):
     x, w = np.array([[0.0], [1.0], [2.0]], dtype=dtype), [1.0, 1e-50, 1e-50]
-    found = cluster_dispersion(x, [0, 0, 0], sample_weight=w, pairs=True)
-    assert found.pair_sum[0] == pytest.approx(3e-50, rel=1e-6, abs=0.0)
-    assert found.pair_sum_sq[0] == pytest.approx(5e-50, rel=1e-6, abs=0.0)
+    result = cluster_dispersion(x, [0, 0, 0], sample_weight=w, pairs=True)
+    assert result.pair_sum[0] == pytest.approx(3e-50, rel=1e-6, abs=0.0)
+    assert result.pair_sum_sq[0] == pytest.approx(5e-50, rel=1e-6, abs=0.0)
 
 
 def test_pairs_say_what_overflows(rng):
@@ -492,28 +492,28 @@ def test_pairs_say_what_overflows(rng):
 def test_given_centers_and_empty_clusters(rng):
     x, labels = clustered(rng)
     at = rng.normal(size=(6, 5))
-    found = cluster_dispersion(x, labels, centers=at, pairs=True)
-    assert found.labels.tolist() == [0, 1, 2, 3, 4, 5]
-    assert found.sizes.tolist() == [*np.bincount(labels), 0, 0]
+    result = cluster_dispersion(x, labels, centers=at, pairs=True)
+    assert result.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert result.sizes.tolist() == [*np.bincount(labels), 0, 0]
     expected = [((x[labels == c] - at[c]) ** 2).sum() for c in range(6)]
-    np.testing.assert_allclose(found.wcss, expected, rtol=1e-12)
+    np.testing.assert_allclose(result.wcss, expected, rtol=1e-12)
     for name in ("weights", "wcss", "mse", "sum_dist", "pair_sum_sq", "pair_sum"):
-        assert getattr(found, name)[4:].tolist() == [0.0, 0.0]
+        assert getattr(result, name)[4:].tolist() == [0.0, 0.0]
     about_means = cluster_dispersion(x, labels)
-    assert found.bcss == pytest.approx(about_means.bcss, rel=1e-12)
-    assert found.total_ss == pytest.approx(about_means.total_ss, rel=1e-12)
+    assert result.bcss == pytest.approx(about_means.bcss, rel=1e-12)
+    assert result.total_ss == pytest.approx(about_means.total_ss, rel=1e-12)
     # about any centre: WCSS + n |mean - centre|^2
     moved = about_means.wcss + about_means.sizes * ((about_means.centers - at[:4]) ** 2).sum(axis=1)
-    np.testing.assert_allclose(found.wcss[:4], moved, rtol=1e-12)
+    np.testing.assert_allclose(result.wcss[:4], moved, rtol=1e-12)
 
 
 def test_given_centers_follow_the_order_of_the_labels(rng):
     x, labels = clustered(rng)
     words = np.array(["delta", "alpha", "echo", "bravo"])[labels]
     at = rng.normal(size=(4, 5))
-    found = cluster_dispersion(x, words, centers=at.astype(np.float32))
+    result = cluster_dispersion(x, words, centers=at.astype(np.float32))
     expected = ((x[words == "alpha"] - at[0].astype(np.float32)) ** 2).sum()
-    assert found.wcss[0] == pytest.approx(expected, rel=1e-12)
+    assert result.wcss[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_centers_for_labels_that_are_no_rows_of_them():
@@ -526,8 +526,8 @@ def test_centers_for_labels_that_are_no_rows_of_them():
     # with as many centres as labels, too: -1 is not row 0
     with pytest.raises(ValueError, match="rows of centers, 0 to 2; got -1"):
         cluster_dispersion(X4, [-1, 0, 1, 1], centers=at)
-    found = cluster_dispersion(X4, [-1, 0, 1, 1], centers=at, noise_label=-1)
-    assert (found.sizes.tolist(), found.wcss.tolist()) == ([1, 2, 0], [1.0, 1.0 + 4.0, 0.0])
+    result = cluster_dispersion(X4, [-1, 0, 1, 1], centers=at, noise_label=-1)
+    assert (result.sizes.tolist(), result.wcss.tolist()) == ([1, 2, 0], [1.0, 1.0 + 4.0, 0.0])
 
 
 @pytest.mark.parametrize("dtype", [float, np.uint8, object])
@@ -535,8 +535,8 @@ def test_integers_of_any_type_name_rows_of_the_centers(rng, dtype):
     x, labels = clustered(rng)
     labels = np.array([5, 0, 3, 2])[labels]
     at = rng.normal(size=(7, 5))
-    found = cluster_dispersion(x, labels.astype(dtype), centers=at)
-    assert found.labels.tolist() == list(range(7))
-    assert found.sizes.tolist() == np.bincount(labels, minlength=7).tolist()
+    result = cluster_dispersion(x, labels.astype(dtype), centers=at)
+    assert result.labels.tolist() == list(range(7))
+    assert result.sizes.tolist() == np.bincount(labels, minlength=7).tolist()
     expected = [((x[labels == c] - at[c]) ** 2).sum() for c in range(7)]
-    np.testing.assert_allclose(found.wcss, expected, rtol=1e-12)
+    np.testing.assert_allclose(result.wcss, expected, rtol=1e-12)

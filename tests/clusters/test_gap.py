@@ -29,16 +29,16 @@ def test_every_field_by_its_formula(rng, reference):
         seen.append(rows)
         return bins(rows, k)
 
-    found = gap_statistic(x, labels_of, range(2, 6), n_references=4, reference=reference, rng=1)
+    result = gap_statistic(x, labels_of, range(2, 6), n_references=4, reference=reference, rng=1)
     w = np.array([wcss(rows, bins(rows, 2 + i % 4)) for i, rows in enumerate(seen)]).reshape(5, 4)
-    np.testing.assert_allclose(found.w_k, w[0])
-    np.testing.assert_allclose(found.reference_w_k, w[1:])
+    np.testing.assert_allclose(result.w_k, w[0])
+    np.testing.assert_allclose(result.reference_w_k, w[1:])
     logs = np.log(w)
-    np.testing.assert_allclose(found.gap, logs[1:].mean(axis=0) - logs[0])
+    np.testing.assert_allclose(result.gap, logs[1:].mean(axis=0) - logs[0])
     sd = np.sqrt(((logs[1:] - logs[1:].mean(axis=0)) ** 2).mean(axis=0))
-    np.testing.assert_allclose(found.s_k, sd * np.sqrt(1 + 1 / 4))
-    good = [i for i in range(3) if found.gap[i] >= found.gap[i + 1] - found.s_k[i + 1]]
-    assert found.k == [*found.k_values[good].tolist(), 5][0] == 3
+    np.testing.assert_allclose(result.s_k, sd * np.sqrt(1 + 1 / 4))
+    enough = [i for i in range(3) if result.gap[i] >= result.gap[i + 1] - result.s_k[i + 1]]
+    assert result.k == [*result.k_values[enough].tolist(), 5][0] == 3
     for i in range(1, 5):
         rows = seen[4 * i]
         assert (rows.shape, rows.dtype) == (x.shape, x.dtype)
@@ -81,9 +81,9 @@ def test_it_finds_the_clusters(rng):
 
 
 def test_the_last_one_if_no_other_will_do(rng):
-    found = gap_statistic(blobs(rng, 5), bins, [3, 5], n_references=3, rng=0)
-    assert found.gap[0] < found.gap[1] - found.s_k[1]
-    assert found.k == 5
+    result = gap_statistic(blobs(rng, 5), bins, [3, 5], n_references=3, rng=0)
+    assert result.gap[0] < result.gap[1] - result.s_k[1]
+    assert result.k == 5
 
 
 def test_same_seed_same_bits(rng):
@@ -113,8 +113,8 @@ def test_rows_with_nan_are_dropped_where_asked(rng):
     x[3] = np.nan
     with pytest.raises(ValueError, match="x holds 2 NaN"):
         gap_statistic(x, bins, [1, 2])
-    found = gap_statistic(x, bins, [1, 2], nan_policy="omit", rng=0)
-    assert found.w_k[0] == pytest.approx(wcss(np.delete(x, 3, axis=0), np.zeros(len(x) - 1)))
+    result = gap_statistic(x, bins, [1, 2], nan_policy="omit", rng=0)
+    assert result.w_k[0] == pytest.approx(wcss(np.delete(x, 3, axis=0), np.zeros(len(x) - 1)))
 
 
 @pytest.mark.parametrize(
@@ -182,14 +182,14 @@ def test_picture(rng, tmp_path):
     pytest.importorskip("matplotlib")
     from fastdiv import plots
 
-    found = gap_statistic(blobs(rng, 3), bins, range(2, 6), rng=0)
-    figure = plots.gap(found)
+    result = gap_statistic(blobs(rng, 3), bins, range(2, 6), rng=0)
+    figure = plots.gap(result)
     elbow, curve = figure.axes
-    np.testing.assert_allclose(elbow.lines[0].get_ydata(), found.w_k)
-    np.testing.assert_allclose(curve.lines[0].get_ydata(), found.gap)
+    np.testing.assert_allclose(elbow.lines[0].get_ydata(), result.w_k)
+    np.testing.assert_allclose(curve.lines[0].get_ydata(), result.gap)
     assert curve.get_title(loc="left") == "Gap statistic: 3 clusters (10 uniform references)"
     bars = curve.collections[0].get_segments()
-    np.testing.assert_allclose([bar[1][1] - bar[0][1] for bar in bars], 2 * found.s_k)
+    np.testing.assert_allclose([bar[1][1] - bar[0][1] for bar in bars], 2 * result.s_k)
     for axes in (elbow, curve):
         assert axes.lines[-1].get_xdata()[0] == 3
     plots.save(figure, str(tmp_path / "gap.png"))

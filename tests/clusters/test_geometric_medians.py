@@ -18,42 +18,42 @@ def objective(x, at, weights=None):
 
 def test_fermat_point_of_a_triangle():
     x = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-    found = geometric_median(x, tolerance=1e-13)
-    np.testing.assert_allclose(found.centers, [[0.5, np.sqrt(3) / 6]], atol=1e-12)
-    assert found.sum_dist[0] == pytest.approx(np.sqrt(3), rel=1e-13)
-    assert found.gap[0] <= 1e-13
+    result = geometric_median(x, tolerance=1e-13)
+    np.testing.assert_allclose(result.centers, [[0.5, np.sqrt(3) / 6]], atol=1e-12)
+    assert result.sum_dist[0] == pytest.approx(np.sqrt(3), rel=1e-13)
+    assert result.gap[0] <= 1e-13
 
 
 def test_a_wide_angle_makes_the_row_the_median():
     x = [[-3.0, 0.0], [3.0, 0.0], [0.0, 0.5]]  # the angle at the last row exceeds 120 degrees
-    found = geometric_median(x)
-    assert (found.centers.tolist(), found.gap.tolist()) == ([[0.0, 0.5]], [0.0])
+    result = geometric_median(x)
+    assert (result.centers.tolist(), result.gap.tolist()) == ([[0.0, 0.5]], [0.0])
 
 
 def test_on_the_line_it_is_the_median(rng):
     for n in (1, 2, 5, 10, 51):
         x = rng.normal(size=n)
-        found = geometric_median(x)
-        assert found.sum_dist[0] == pytest.approx(np.abs(x - np.median(x)).sum(), rel=1e-7)
+        result = geometric_median(x)
+        assert result.sum_dist[0] == pytest.approx(np.abs(x - np.median(x)).sum(), rel=1e-7)
 
 
 def test_weight_on_one_row_pulls_all(rng):
     x = rng.normal(size=(40, 3))
     weights = np.ones(40)
     weights[17] = 40.0  # more than all others
-    found = geometric_median(x, sample_weight=weights)
-    assert found.centers[0].tolist() == x[17].tolist()
-    assert found.gap[0] == 0.0
+    result = geometric_median(x, sample_weight=weights)
+    assert result.centers[0].tolist() == x[17].tolist()
+    assert result.gap[0] == 0.0
 
 
 def test_start_on_a_row_that_is_not_the_median():
     x = np.array([[0.0, 0.0], [4.0, 0.0], [-4.0, 3.0], [0.0, -3.0]])  # the mean is the first row
     assert x.mean(axis=0).tolist() == x[0].tolist()
     x[1, 0], x[3, 0] = 5.0, -1.0  # still the mean
-    found = geometric_median(x, tolerance=1e-12)
+    result = geometric_median(x, tolerance=1e-12)
     near = objective(x, x[0])
-    assert found.sum_dist[0] <= near
-    assert found.gap[0] <= 1e-12
+    assert result.sum_dist[0] <= near
+    assert result.gap[0] <= 1e-12
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
@@ -62,7 +62,7 @@ def test_against_an_optimiser_per_cluster(rng, dtype):
     labels = np.append(np.arange(3), rng.integers(3, size=197))
     x = (rng.standard_exponential((200, 4)) + 5.0 * labels[:, None]).astype(dtype)
     weights = rng.random(200) + 0.1
-    found = geometric_median(x, labels, sample_weight=weights, tolerance=1e-11)
+    result = geometric_median(x, labels, sample_weight=weights, tolerance=1e-11)
     for c in range(3):
         rows, u = x[labels == c].astype(np.float64), weights[labels == c]
         theirs = optimize.minimize(
@@ -71,18 +71,18 @@ def test_against_an_optimiser_per_cluster(rng, dtype):
             method="Nelder-Mead",
             options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 10_000, "maxfev": 10_000},
         )
-        assert found.sum_dist[c] == pytest.approx(objective(rows, found.centers[c], u), rel=1e-12)
-        assert found.sum_dist[c] <= theirs.fun * (1 + 1e-11)
+        assert result.sum_dist[c] == pytest.approx(objective(rows, result.centers[c], u), rel=1e-12)
+        assert result.sum_dist[c] <= theirs.fun * (1 + 1e-11)
 
 
 def test_the_gap_bounds_the_distance_from_the_minimum(rng):
     x = rng.standard_exponential((300, 2))
     best = geometric_median(x, tolerance=1e-13).sum_dist[0]
     for tolerance in (1e-1, 1e-3, 1e-6):
-        found = geometric_median(x, tolerance=tolerance)
-        assert best * (1 - 1e-12) <= found.sum_dist[0]
-        assert found.sum_dist[0] <= best * (1 + found.gap[0])
-        assert found.gap[0] <= tolerance
+        result = geometric_median(x, tolerance=tolerance)
+        assert best * (1 - 1e-12) <= result.sum_dist[0]
+        assert result.sum_dist[0] <= best * (1 + result.gap[0])
+        assert result.gap[0] <= tolerance
 
 
 def test_clusters_do_not_see_each_other(rng):
@@ -117,10 +117,10 @@ def lobes(rng, first, second, apart, d=2):
 def test_lobes_take_few_passes(rng, first, second, apart, d):
     for _ in range(5):
         x = lobes(rng, first, second, apart, d)
-        found = geometric_median(x)
-        assert found.gap[0] <= 1e-8
-        assert found.n_iterations <= 60  # Weiszfeld's steps alone take thousands
-        assert found.sum_dist[0] == pytest.approx(objective(x, found.centers[0]), rel=1e-12)
+        result = geometric_median(x)
+        assert result.gap[0] <= 1e-8
+        assert result.n_iterations <= 60  # Weiszfeld's steps alone take thousands
+        assert result.sum_dist[0] == pytest.approx(objective(x, result.centers[0]), rel=1e-12)
         assert cluster_dispersion(x, np.zeros(len(x), int), centers="geometric_median").sum_dist
 
 
@@ -137,11 +137,11 @@ def test_more_passes_are_never_worse(rng, shape):
     for passes in range(1, 30):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # passes that are too few
-            found = geometric_median(x, tolerance=1e-12, max_iterations=passes)
-        assert found.n_iterations <= passes
-        assert found.sum_dist[0] <= before * (1 + 1e-14)
-        before = found.sum_dist[0]
-    assert found.gap[0] <= 1e-8
+            result = geometric_median(x, tolerance=1e-12, max_iterations=passes)
+        assert result.n_iterations <= passes
+        assert result.sum_dist[0] <= before * (1 + 1e-14)
+        before = result.sum_dist[0]
+    assert result.gap[0] <= 1e-8
 
 
 @pytest.mark.parametrize("offset", [1e8, 1.7e9, 1e12])
@@ -153,16 +153,16 @@ def test_far_from_the_origin(rng, offset):
     far = geometric_median(moved, labels, tolerance=1e-12)
     assert far.gap.max() <= 1e-12
     np.testing.assert_allclose(far.sum_dist, near.sum_dist, rtol=1e-12)
-    found = cluster_dispersion(moved, labels, centers="geometric_median")
-    np.testing.assert_allclose(found.sum_dist, near.sum_dist, rtol=1e-8)
+    result = cluster_dispersion(moved, labels, centers="geometric_median")
+    np.testing.assert_allclose(result.sum_dist, near.sum_dist, rtol=1e-8)
 
 
 def test_rounding_ends_the_search(rng):
     x = rng.normal(size=(200, 3))
-    with pytest.warns(RuntimeWarning, match="is not found to tolerance 1e-30 in"):
-        found = geometric_median(x, tolerance=1e-30)
-    assert found.n_iterations < 100
-    assert 0 < found.gap[0] < 1e-13
+    with pytest.warns(RuntimeWarning, match="is not result to tolerance 1e-30 in"):
+        result = geometric_median(x, tolerance=1e-30)
+    assert result.n_iterations < 100
+    assert 0 < result.gap[0] < 1e-13
 
 
 def test_only_rows_of_unfinished_clusters_are_tried(rng, monkeypatch):
@@ -183,9 +183,9 @@ def test_only_rows_of_unfinished_clusters_are_tried(rng, monkeypatch):
 def test_translation_and_rotation(rng):
     x = rng.normal(size=(60, 3))
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    found = geometric_median(x, tolerance=1e-12).centers
+    result = geometric_median(x, tolerance=1e-12).centers
     moved = geometric_median(x @ turn + 1e3, tolerance=1e-12).centers
-    np.testing.assert_allclose(moved, found @ turn + 1e3, atol=1e-5)
+    np.testing.assert_allclose(moved, result @ turn + 1e3, atol=1e-5)
 
 
 def test_copies_and_constant_data(rng):
@@ -210,13 +210,13 @@ def test_the_same_bits_for_any_number_of_threads(rng):
 
 def test_reference_and_dispersion_agree(rng):
     x, labels = rng.normal(size=(90, 2)), rng.integers(3, size=90)
-    found = geometric_median(x, labels)
+    result = geometric_median(x, labels)
     with backend.use("reference"):
         slow = geometric_median(x, labels)
-    np.testing.assert_allclose(found.centers, slow.centers, rtol=1e-9)
+    np.testing.assert_allclose(result.centers, slow.centers, rtol=1e-9)
     used = cluster_dispersion(x, labels, centers="geometric_median")
-    assert used.centers.tobytes() == found.centers.tobytes()
-    np.testing.assert_allclose(used.sum_dist, found.sum_dist, rtol=1e-13)
+    assert used.centers.tobytes() == result.centers.tobytes()
+    np.testing.assert_allclose(used.sum_dist, result.sum_dist, rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -235,18 +235,18 @@ def test_bad_input(options, error, message):
 
 
 def test_too_few_iterations_are_told(rng):
-    message = "label 'b' is not found to tolerance 1e-12 in 3 iterations: its sum of distances"
+    message = "label 'b' is not result to tolerance 1e-12 in 3 iterations: its sum of distances"
     x = rng.standard_exponential((50, 2))
     with pytest.warns(RuntimeWarning, match=re.escape(message)):
-        found = geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
-    assert (found.n_iterations, found.gap[0] > 1e-12) == (3, True)
+        result = geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
+    assert (result.n_iterations, result.gap[0] > 1e-12) == (3, True)
     best = geometric_median(x, tolerance=1e-13).sum_dist[0]
-    assert best < found.sum_dist[0] <= best * (1 + found.gap[0])
+    assert best < result.sum_dist[0] <= best * (1 + result.gap[0])
 
 
 def test_arrays_are_read_only(rng):
     labels = np.arange(20) % 2
-    found = geometric_median(rng.normal(size=(20, 2)), labels)
-    for each in (found.labels, found.centers, found.sum_dist, found.gap):
-        assert not each.flags.writeable
+    result = geometric_median(rng.normal(size=(20, 2)), labels)
+    for array in (result.labels, result.centers, result.sum_dist, result.gap):
+        assert not array.flags.writeable
     assert labels.flags.writeable

@@ -44,8 +44,8 @@ def test_means_that_coincide_up_to_rounding():
     with_others = [(0.1 + 0.5) / 5.3, (0.2 + 0.5) / 5.3]  # for the first two clusters
     expected = (with_others[0] + 2 * with_others[1]) / 3
     for offset in (0.0, 0.7, 1e3):
-        found = davies_bouldin_score(np.array(x) + offset, labels)
-        assert found == pytest.approx(expected, rel=1e-10)
+        result = davies_bouldin_score(np.array(x) + offset, labels)
+        assert result == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("offset", [1e8, 1e12])

@@ -17,12 +17,12 @@ def by_definition(x, labels, metric="euclidean", weights=None):
     w = np.ones(len(x)) if weights is None else weights
     values = []
     for i in range(len(x)):
-        own = labels == labels[i]
-        own[i] = False
-        if not w[own].any():
+        others = labels == labels[i]
+        others[i] = False
+        if not w[others].any():
             values.append(0.0)
             continue
-        a = np.average(d[i, own], weights=w[own])
+        a = np.average(d[i, others], weights=w[others])
         others = [labels == c for c in set(labels.tolist()) if c != labels[i]]
         b = min(np.average(d[i, other], weights=w[other]) for other in others)
         values.append((b - a) / max(a, b) if max(a, b) > 0 else 0.0)
@@ -159,11 +159,11 @@ def test_a_row_that_outweighs_its_cluster():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
 def test_weights_of_all_scales_in_a_cluster(metric, dtype):
     x = np.array([0.0, 1.0, 2.0, 10.0, 11.0], dtype=dtype)
-    found = silhouette_samples(
+    result = silhouette_samples(
         x, [0, 0, 0, 1, 1], metric=metric, sample_weight=[1, 1e-50, 1e-50, 1, 1]
     )
     within, between = (2.5, 110.5) if metric == "sqeuclidean" else (1.5, 10.5)
-    assert found[0] == pytest.approx(1 - within / between, rel=1e-6)
+    assert result[0] == pytest.approx(1 - within / between, rel=1e-6)
 
 
 @each_metric
@@ -171,11 +171,11 @@ def test_weights_of_all_scales_in_a_cluster(metric, dtype):
 def test_small_data(rng, metric, scale):
     x, labels = rng.normal(size=(60, 3)), np.arange(60) % 3
     expected = silhouette_samples(x, labels, metric=metric)
-    found = silhouette_samples(x * scale, labels, metric=metric)
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    result = silhouette_samples(x * scale, labels, metric=metric)
+    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
     beside = np.hstack([x * scale, np.ones((60, 1))])
-    found = silhouette_samples(beside, labels, metric=metric)
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    result = silhouette_samples(beside, labels, metric=metric)
+    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_the_only_row_with_weight_in_its_cluster():

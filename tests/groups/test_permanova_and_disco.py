@@ -26,8 +26,8 @@ def anderson(d, groups):
     total = sum(d[i, j] ** 2 for i in range(n) for j in range(i)) / n
     within = 0.0
     for g in set(groups.tolist()):
-        of_g = np.flatnonzero(groups == g)
-        within += sum(d[i, j] ** 2 for i in of_g for j in of_g if j < i) / len(of_g)
+        members = np.flatnonzero(groups == g)
+        within += sum(d[i, j] ** 2 for i in members for j in members if j < i) / len(members)
     return (total - within) / (k - 1) / (within / (n - k)), (total - within) / total
 
 

@@ -107,8 +107,8 @@ class TestBeyondTheExactSize:
             hashes = bandwidth._hashes([rng.integers(0, values, size=(5000, 1)).astype(float)])
             places = rng.choice(5000, 200, replace=False)
             for shift in (44, 56, 63):
-                found = bandwidth._at_places(places, hashes, shift)
-                np.testing.assert_array_equal(found, np.sort(hashes)[places])
+                result = bandwidth._at_places(places, hashes, shift)
+                np.testing.assert_array_equal(result, np.sort(hashes)[places])
 
     def test_hashes_tell_rows_apart(self, rng):
         binary = (np.arange(2**12)[:, None] >> np.arange(12) & 1).astype(np.float32)

@@ -266,7 +266,7 @@ def test_progress(rng):
 
 def test_progress_without_a_step(rng):
     x, reports = rng.normal(size=(9, 2)), []
-    kernel_mean_matching(x, x, RBF(1.0), progress=lambda *each: reports.append(each))
+    kernel_mean_matching(x, x, RBF(1.0), progress=lambda *report: reports.append(report))
     assert reports[-1] == (0, 0)
 
 
@@ -275,7 +275,7 @@ def test_progress_without_a_step(rng):
 def test_quantised_rows(rng, kernel, symmetric):
     """Check the gap of the weights of int8 rows on these rows."""
     x, y = rng.normal(size=(60, 3)), rng.normal(size=(50, 3)) * 0.7 + 0.4
-    a, b = (quantize_rows(each, symmetric=symmetric) for each in (x, y))
+    a, b = (quantize_rows(rows, symmetric=symmetric) for rows in (x, y))
     wide = a.dequantize(np.float64), b.dequantize(np.float64)
     got = kernel_mean_matching(a, b, kernel, tolerance=1e-5)
     best = kernel_mean_matching(*wide, kernel, tolerance=1e-8)

@@ -91,7 +91,7 @@ def test_finite_differences_by_bandwidth(given, kernel, estimator):
         return value(given, type(kernel)(**changed), estimator)
 
     weights = {name: given[name] for name in ("x_weights", "y_weights")}
-    _, gradient, by_x = mmd2_and_grad(
+    _, gradient, x_grad = mmd2_and_grad(
         given["x"], given["y"], kernel, wrt=("bandwidth", "x"), estimator=estimator, **weights
     )
     assert np.shape(gradient) == np.shape(kernel.bandwidth)
@@ -100,38 +100,38 @@ def test_finite_differences_by_bandwidth(given, kernel, estimator):
     (alone,) = mmd2_and_grad(
         given["x"], given["y"], kernel, wrt="x", estimator=estimator, **weights
     )[1:]
-    assert np.array_equal(alone, by_x)
+    assert np.array_equal(alone, x_grad)
 
 
 def test_bandwidths_of_sums_and_sequences(given):
     x, y = given["x"], given["y"]
     kernels = [RBF(0.7), Sum([RBF([0.6, 0.8, 1.0]), fd.Laplacian(2.0)], weights=[0.5, 2.0])]
-    values, (of_rbf, of_sum), by_x = mmd2_and_grad(x, y, kernels, wrt=("bandwidth", "x"))
+    values, (rbf_slope, sum_slopes), x_grad = mmd2_and_grad(x, y, kernels, wrt=("bandwidth", "x"))
     assert values == pytest.approx(mmd2(x, y, kernels), rel=1e-12)
-    assert isinstance(of_rbf, float)
+    assert isinstance(rbf_slope, float)
     alone = mmd2_and_grad(x, y, fd.Laplacian(2.0), wrt="bandwidth")[1]
-    assert of_sum[1] == pytest.approx(2.0 * alone, rel=1e-12)
+    assert sum_slopes[1] == pytest.approx(2.0 * alone, rel=1e-12)
     alone = mmd2_and_grad(x, y, RBF([0.6, 0.8, 1.0]), wrt="bandwidth")[1]
-    assert of_sum[0] == pytest.approx(0.5 * alone, rel=1e-12)
-    for row, kernel in zip(by_x, kernels, strict=True):
+    assert sum_slopes[0] == pytest.approx(0.5 * alone, rel=1e-12)
+    for row, kernel in zip(x_grad, kernels, strict=True):
         assert row == pytest.approx(mmd2_and_grad(x, y, kernel, wrt="x")[1], rel=1e-12)
 
 
 @each_kernel
 def test_a_sequence_gives_the_gradients_of_each(given, kernel):
     kernels = [kernel, RBF(2.0)]
-    values, by_x, by_weights = mmd2_and_grad(
+    values, x_grad, weight_grad = mmd2_and_grad(
         given["x"], given["y"], kernels, wrt=("x", "y_weights"), estimator="biased"
     )
-    assert by_x.shape == (2, 9, 3)
-    assert by_weights.shape == (2, 9)
+    assert x_grad.shape == (2, 9, 3)
+    assert weight_grad.shape == (2, 9)
     for i, each in enumerate(kernels):
         alone = mmd2_and_grad(
             given["x"], given["y"], each, wrt=("x", "y_weights"), estimator="biased"
         )
         assert values[i] == pytest.approx(alone[0], rel=1e-12)
-        assert by_x[i] == pytest.approx(alone[1], rel=1e-11, abs=1e-15)
-        assert by_weights[i] == pytest.approx(alone[2], rel=1e-11, abs=1e-15)
+        assert x_grad[i] == pytest.approx(alone[1], rel=1e-11, abs=1e-15)
+        assert weight_grad[i] == pytest.approx(alone[2], rel=1e-11, abs=1e-15)
 
 
 @each_kernel
@@ -166,9 +166,9 @@ def test_tight_clusters_far_apart(rng):
     wide = mmd2_and_grad(x, y, kernel, wrt="x")[1]
     k = np.exp(-((x[:, None] - y[None]) ** 2).sum(-1) / 2e-6)
     kx = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / 2e-6)
-    by_y = -(k[..., None] * (x[:, None] - y[None])).sum(1) / 1e-6
-    by_x = -(kx[..., None] * (x[:, None] - x[None])).sum(1) / 1e-6
-    expected = 2 * by_x / (60 * 59) - 2 * by_y / 3600
+    y_grad = -(k[..., None] * (x[:, None] - y[None])).sum(1) / 1e-6
+    x_grad = -(kx[..., None] * (x[:, None] - x[None])).sum(1) / 1e-6
+    expected = 2 * x_grad / (60 * 59) - 2 * y_grad / 3600
     assert np.abs(wide - expected).max() <= 1e-9 * np.abs(expected).max()
     narrow, exact = (
         mmd2_and_grad(x.astype(np.float32).astype(t), y.astype(np.float32).astype(t), kernel)[1]
@@ -236,10 +236,10 @@ def test_gradient_by_the_bandwidth_of_clusters_far_apart(rng, gap):
 @pytest.mark.parametrize("kernel", [Energy(), Energy(0.3), fd.Matern(0.5, 1.0), fd.Laplacian(1.0)])
 def test_coincident_rows_have_the_subgradient_0(kernel, dtype):
     x = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 1.0]], dtype)
-    _, by_x, by_y = mmd2_and_grad(x, x[:2], kernel, estimator="biased")
-    assert np.isfinite(by_x).all()
-    assert np.isfinite(by_y).all()
-    assert np.array_equal(by_x[0], by_x[1])
+    _, x_grad, y_grad = mmd2_and_grad(x, x[:2], kernel, estimator="biased")
+    assert np.isfinite(x_grad).all()
+    assert np.isfinite(y_grad).all()
+    assert np.array_equal(x_grad[0], x_grad[1])
     nothing = mmd2_and_grad(np.ones((3, 2), dtype), np.ones((2, 2), dtype), kernel)
     assert nothing[0] == 0.0
     assert not nothing[1].any()
@@ -252,22 +252,22 @@ def test_identities(given, kernel, estimator):
     """Check the gradients for the scale of weights and, for most kernels, the place of all rows."""
     weights = {name: given[name] for name in ("x_weights", "y_weights")}
     arguments = {"estimator": estimator, "wrt": EVERYTHING, **weights}
-    _, by_x, by_y, by_u, by_v = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
-    assert abs(by_u @ weights["x_weights"]) <= 1e-12 * np.abs(by_u * weights["x_weights"]).sum()
-    assert abs(by_v @ weights["y_weights"]) <= 1e-12 * np.abs(by_v * weights["y_weights"]).sum()
+    _, x_grad, y_grad, u_grad, v_grad = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
+    assert abs(u_grad @ weights["x_weights"]) <= 1e-12 * np.abs(u_grad * weights["x_weights"]).sum()
+    assert abs(v_grad @ weights["y_weights"]) <= 1e-12 * np.abs(v_grad * weights["y_weights"]).sum()
     parts = kernel.kernels if isinstance(kernel, Sum) else [kernel]
     # With weights, x·y acts as a kernel of distances for "biased" only.
     if not any(
         isinstance(each, fd.Polynomial) or (isinstance(each, fd.Linear) and estimator != "biased")
         for each in parts
     ):
-        total = by_x.sum(axis=0) + by_y.sum(axis=0)
-        assert np.abs(total).max() <= 1e-12 * np.abs(by_x).sum()
+        total = x_grad.sum(axis=0) + y_grad.sum(axis=0)
+        assert np.abs(total).max() <= 1e-12 * np.abs(x_grad).sum()
     weights = {name: 7.0 * w for name, w in weights.items()}
     arguments = {"estimator": estimator, "wrt": EVERYTHING, **weights}
     scaled = mmd2_and_grad(given["x"], given["y"], kernel, **arguments)
-    assert scaled[1] == pytest.approx(by_x, rel=1e-11, abs=1e-14)
-    assert scaled[3] == pytest.approx(by_u / 7.0, rel=1e-11, abs=1e-14)
+    assert scaled[1] == pytest.approx(x_grad, rel=1e-11, abs=1e-14)
+    assert scaled[3] == pytest.approx(u_grad / 7.0, rel=1e-11, abs=1e-14)
 
 
 def test_bits_do_not_depend_on_threads(rng):
@@ -286,16 +286,18 @@ def test_bits_do_not_depend_on_threads(rng):
 def test_shapes_and_types(rng):
     x = rng.normal(size=(6, 2, 2)).astype(np.float32)
     y = rng.normal(size=(4, 2, 2))
-    value_, by_x, by_y = mmd2_and_grad(x, y, RBF(1.0))
+    value_, x_grad, y_grad = mmd2_and_grad(x, y, RBF(1.0))
     assert isinstance(value_, float)
-    assert by_x.shape == x.shape
-    assert by_y.shape == y.shape
-    assert by_x.dtype == by_y.dtype == np.float64
+    assert x_grad.shape == x.shape
+    assert y_grad.shape == y.shape
+    assert x_grad.dtype == y_grad.dtype == np.float64
     flat = mmd2_and_grad(x.reshape(6, 4), y.reshape(4, 4), RBF(1.0), wrt=["y"])
-    assert np.array_equal(flat[1], by_y.reshape(4, 4))
+    assert np.array_equal(flat[1], y_grad.reshape(4, 4))
     assert mmd2_and_grad([0, 1, 2], [1, 5], RBF(1.0), wrt="x")[1].shape == (3,)
     strided = np.asfortranarray(np.repeat(x.reshape(6, 4), 2, axis=0))[::2]
-    assert np.array_equal(mmd2_and_grad(strided, y.reshape(4, 4), RBF(1.0))[1], by_x.reshape(6, 4))
+    assert np.array_equal(
+        mmd2_and_grad(strided, y.reshape(4, 4), RBF(1.0))[1], x_grad.reshape(6, 4)
+    )
 
 
 def test_median_bandwidth_is_a_constant(rng):
@@ -409,13 +411,13 @@ def test_omitted_rows_have_the_gradient_0(given, estimator, weighted):
         gone_x = gone_y = [2, 5, 7]
     names = ("x_weights", "y_weights")
     weights = {name: given[name] for name in names} if weighted else {}
-    rest = {
+    remaining = {
         name: np.delete(w, gone_x if name == "x_weights" else gone_y) for name, w in weights.items()
     }
     options = {"wrt": EVERYTHING, "estimator": estimator}
     got = mmd2_and_grad(x, y, nan_policy="omit", **weights, **options)
     left = np.delete(x, gone_x, axis=0), np.delete(y, gone_y, axis=0)
-    expected = mmd2_and_grad(*left, **rest, **options)
+    expected = mmd2_and_grad(*left, **remaining, **options)
     assert got[0] == expected[0]
     assert got[0] == pytest.approx(
         mmd2(x, y, estimator=estimator, nan_policy="omit", **weights), rel=1e-11
@@ -438,11 +440,13 @@ def test_linear_keeps_its_digits_whatever_is_asked_for(rng, estimator, dtype):
     x, y = (np.round(rng.normal(size=(30, 2)) * 64) / 64 for _ in range(2))
     far = (x + 2.0**17).astype(dtype), (y + 2.0**17).astype(dtype)
     near = mmd2(x, y, fd.Linear(), estimator=estimator)
-    value_, by_x, _ = mmd2_and_grad(*far, fd.Linear(), wrt=("x", "x_weights"), estimator=estimator)
+    value_, x_grad, _ = mmd2_and_grad(
+        *far, fd.Linear(), wrt=("x", "x_weights"), estimator=estimator
+    )
     tolerance = 1e-5 if dtype == np.float32 else 1e-10
     assert value_ == pytest.approx(near, rel=tolerance)
     plain = mmd2_and_grad(*far, fd.Linear(), wrt="x", estimator=estimator)
-    assert np.abs(by_x - plain[1]).max() <= 10 * tolerance * np.abs(plain[1]).max()
+    assert np.abs(x_grad - plain[1]).max() <= 10 * tolerance * np.abs(plain[1]).max()
 
 
 @pytest.mark.parametrize("estimator", ["unbiased", "paired"])

@@ -181,12 +181,12 @@ def test_one_weight_may_dominate(ratio):
     u = np.array([1.0, ratio, ratio])
     with mpmath.workdps(60):
         k = [[mpmath.exp(-((mpmath.mpf(a) - b) ** 2) / 2) for b in x[:, 0]] for a in x[:, 0]]
-        w = [mpmath.mpf(each) for each in u]
+        w = [mpmath.mpf(weight) for weight in u]
         pairs = [(0, 1), (0, 2), (1, 2)]
         mass = sum(w[i] * w[j] for i, j in pairs)
         within = sum(w[i] * w[j] * k[i][j] for i, j in pairs) / mass
         cross = [[mpmath.exp(-((mpmath.mpf(a) - b) ** 2) / 2) for b in y[:, 0]] for a in x[:, 0]]
         between = sum(w[i] * sum(cross[i]) for i in range(3)) / (2 * sum(w))
-        of_y = mpmath.exp(-((mpmath.mpf(y[0, 0]) - y[1, 0]) ** 2) / 2)
-        expected = float(within + of_y - 2 * between)
+        within_y = mpmath.exp(-((mpmath.mpf(y[0, 0]) - y[1, 0]) ** 2) / 2)
+        expected = float(within + within_y - 2 * between)
     assert mmd2(x, y, RBF(1.0), x_weights=u) == pytest.approx(expected, rel=1e-12)

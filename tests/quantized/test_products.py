@@ -35,11 +35,11 @@ def test_products_are_those_of_the_integers(rng, symmetric):
         exact = rows.dequantize(np.float64) @ w.dequantize(np.float64).T
         sizes = np.abs(rows.dequantize(np.float64)) @ np.abs(w.dequantize(np.float64)).T
         assert (np.abs(values - exact) <= 2.0**-24 * np.abs(exact) + 1e-13 * sizes).all()
-        own = np.abs(rows.dequantize(np.float64)).sum(1)[:, None] * w.scale / 2
-        own = own + rows.scale[:, None] * np.abs(w.dequantize(np.float64)).sum(1) / 2
-        own += k * np.multiply.outer(rows.scale, w.scale).astype(np.float64) / 4
-        np.testing.assert_allclose(bound, own, rtol=1e-2)
-        assert (bound >= own).all()
+        expected = np.abs(rows.dequantize(np.float64)).sum(1)[:, None] * w.scale / 2
+        expected = expected + rows.scale[:, None] * np.abs(w.dequantize(np.float64)).sum(1) / 2
+        expected += k * np.multiply.outer(rows.scale, w.scale).astype(np.float64) / 4
+        np.testing.assert_allclose(bound, expected, rtol=1e-2)
+        assert (bound >= expected).all()
 
 
 def test_the_integer_sums_do_not_overflow():

@@ -245,12 +245,12 @@ def test_the_list_is_complete():
 def test_dispersion_of_quantised_rows(rng, metric, symmetric):
     rows, labels = quantized(rng, 90, 4, symmetric), np.arange(90) % 3
     options = {"metric": metric, "pairs": True, "sample_weight": rng.random(90) + 0.1}
-    found = cluster_dispersion(rows, labels, **options)
+    result = cluster_dispersion(rows, labels, **options)
     plain = cluster_dispersion(rows.dequantize(np.float64), labels, **options)
     for name in ("centers", "wcss", "sum_dist"):
-        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-12)
+        np.testing.assert_allclose(getattr(result, name), getattr(plain, name), rtol=1e-12)
     for name in ("pair_sum", "pair_sum_sq"):
-        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-5)
+        np.testing.assert_allclose(getattr(result, name), getattr(plain, name), rtol=1e-5)
 
 
 # --- functions that refuse quantised rows ---------------------------------------------

@@ -85,7 +85,7 @@ def test_same_bits_for_any_number_of_threads(rng):
         return [
             mmd2(x, y, kernels, n_threads=n_threads).value,
             witness(x, y, x, kernels, n_threads=n_threads),
-            [each.null_distribution for each in test],
+            [result.null_distribution for result in test],
             hybrid_matmul(x.dequantize(), y, n_threads=n_threads).values,
             [kl_knn(x, y, n_threads=n_threads)],
         ]
