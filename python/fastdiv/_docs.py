@@ -38,10 +38,35 @@ OverflowError
     "squares_overflow": """\
 OverflowError
     If squares overflow.""",
-    "distances_overflow": """\
+    "kernel_errors": """\
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid, or the median bandwidth is zero.
 OverflowError
-    If distances are too large for float64.""",
-    "rousseeuw_1987": """\
+    If kernel values are too large for their floating-point type.""",
+    "score": """\
+Returns
+-------
+float
+    Score, without unit.
+
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.
+OverflowError
+    If squares overflow.""",
+    "silhouette_errors_and_source": """\
+Raises
+------
+TypeError, ValueError
+    If an argument is invalid.
+OverflowError
+    If distances are too large for float64.
+
+References
+----------
 P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
 analysis", J. Comput. Appl. Math. 20 (1987) 53–65.""",
     "powers_of_distances": """\

@@ -43,15 +43,7 @@ def calinski_harabasz_score(
     nan_policy, n_threads
         As in `cluster_dispersion`.
 
-    Returns
-    -------
-    float
-        Score, without units.
-
-    Raises
-    ------
-    {invalid}
-    {squares_overflow}
+    {score}
 
     References
     ----------
@@ -99,15 +91,7 @@ def davies_bouldin_score(
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0.
 
-    Returns
-    -------
-    float
-        Score, without units.
-
-    Raises
-    ------
-    {invalid}
-    {squares_overflow}
+    {score}
 
     References
     ----------

@@ -72,14 +72,7 @@ def silhouette_samples(
     ndarray of float64, shape (n,)
         Silhouettes, without unit.
 
-    Raises
-    ------
-    {invalid}
-    {distances_overflow}
-
-    References
-    ----------
-    {rousseeuw_1987}
+    {silhouette_errors_and_source}
 
     Examples
     --------
@@ -126,14 +119,7 @@ def silhouette_score(
     float
         Mean silhouette, from −1 to 1. Near 1 the clusters are compact and far apart.
 
-    Raises
-    ------
-    {invalid}
-    {distances_overflow}
-
-    References
-    ----------
-    {rousseeuw_1987}
+    {silhouette_errors_and_source}
 
     Examples
     --------

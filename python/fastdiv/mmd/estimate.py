@@ -103,11 +103,7 @@ def mmd2(
         same kernel, is within the bound of the value. A median bandwidth is that of the quantised
         rows.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is invalid, or the median bandwidth is zero.
-    {kernel_overflow}
+    {kernel_errors}
 
     References
     ----------
@@ -200,9 +196,7 @@ def energy_distance(
         Energy distance, in the units of the data to the power β. Quantised samples give a
         `QuantizedEstimate`, as in `mmd2`.
 
-    Raises
-    ------
-    {invalid}
+    {raises_invalid}
 
     References
     ----------
@@ -267,10 +261,7 @@ def witness(
     ndarray of float64, shape (n_at,) or (len(kernel), n_at)
         f at each point, in the units of the kernel.
 
-    Raises
-    ------
-    {invalid}
-    {kernel_overflow}
+    {kernel_errors}
 
     References
     ----------

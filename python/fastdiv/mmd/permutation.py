@@ -126,11 +126,7 @@ def mmd_test(
     TwoSampleResult or list of TwoSampleResult
         One result, or one per kernel of a sequence.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is invalid, or the median bandwidth is zero.
-    {kernel_overflow}
+    {kernel_errors}
 
     References
     ----------
