@@ -236,7 +236,7 @@ def test_accepted(name):
 
 
 def test_the_list_is_complete():
-    accepted = QuantizedRows.__doc__.split("It takes", 1)[0]
+    accepted = QuantizedRows.__doc__.split("Others refuse them", 1)[0]
     assert set(re.findall("`([a-z]\\w+)`", accepted)) == set(ACCEPTING)
 
 
