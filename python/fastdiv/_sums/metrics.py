@@ -13,6 +13,8 @@ from fastdiv.kernels import Kernel, Term
 
 CITYBLOCK = ("cityblock", "manhattan")
 """Two names of the L1 distance."""
+METRICS = ("euclidean", *CITYBLOCK)
+WITH_SQUARES = ("euclidean", "sqeuclidean", *CITYBLOCK)
 
 
 def _slope(l1: Values, exponent: float) -> Values:
@@ -33,7 +35,7 @@ class CityBlock(Kernel):
         return Term("l1", "cityblock", (self.exponent,))
 
 
-def metric_name(metric: object, accepted: tuple[str, ...]) -> str:
+def metric_name(metric: object, accepted: tuple[str, ...] = METRICS) -> str:
     """Check a metric, and return the first of its names."""
     name = _inputs.choice(metric, accepted, "metric")
     return "cityblock" if name in CITYBLOCK else name

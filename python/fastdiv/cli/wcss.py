@@ -14,6 +14,7 @@ import numpy as np
 
 import fastdiv
 from fastdiv._inputs import row_labels
+from fastdiv._sums.metrics import METRICS
 from fastdiv.cli.command import (
     UsageError,
     add_columns,
@@ -28,7 +29,7 @@ from fastdiv.cli.command import (
     tell_notices,
 )
 from fastdiv.cli.samples import complete_rows, standardize
-from fastdiv.clusters.dispersion import METRICS, ClusterDispersion
+from fastdiv.clusters.dispersion import ClusterDispersion
 from fastdiv.reports import clusters
 from fastdiv.tables.columns import any_column, choose_columns
 from fastdiv.tables.names import parse_names, printable

@@ -17,7 +17,6 @@ from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find
 from fastdiv.clusters.labelled_rows import Clusters
 
-METRICS = ("euclidean", *metrics.CITYBLOCK)
 _CENTERS = ("mean", "geometric_median")
 _METHODS = ("centroid", "pairwise")
 _SUMS = {"euclidean": "euclidean", "cityblock": "manhattan"}
@@ -152,8 +151,8 @@ def cluster_dispersion(
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, labels and centres do not fit, all weights of a cluster are 0, or
-        differences are so small that their squares underflow.
+        If an argument is invalid, all weights of a cluster are 0, or squares of differences
+        underflow.
     {squares_overflow}
 
     Warns
@@ -174,7 +173,7 @@ def cluster_dispersion(
     >>> found.sizes, found.wcss, found.bcss, found.total_ss
     (array([2, 1]), array([2., 0.]), 17.333333333333332, 19.333333333333332)
     """
-    metric = metrics.metric_name(metric, METRICS)
+    metric = metrics.metric_name(metric)
     pairs = _inputs.flag(pairs, "pairs")
     clusters = labelled_rows.read(x, labels, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), reporter(progress)

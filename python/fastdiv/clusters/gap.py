@@ -162,7 +162,7 @@ def gap_statistic(
 
 
 def _ascending(k_range: object, n: int) -> list[int]:
-    """Return the numbers of clusters to try; refuse others than ascending integers."""
+    """Return the numbers of clusters to try, which must be ascending integers."""
     try:
         given = list(cast("Iterable[object]", k_range))
     except TypeError:

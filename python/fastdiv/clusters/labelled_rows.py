@@ -67,13 +67,13 @@ class Means(NamedTuple):
 def read(
     x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
 ) -> Clusters:
-    """Return rows, labels and weights that fit; `sums` finds NaN in the rows."""
+    """Return rows, labels and weights that fit, without a look for NaN in the rows."""
     a = rows_of(x)
     return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
 
 
 def rows_of(x: object) -> Sample:
-    """Return real rows; refuse complex ones, whose parts would be features of the centres."""
+    """Return real rows, and refuse complex ones, which have no real centres."""
     return x if isinstance(x, QuantizedRows) else _inputs.matrix(x, "x")
 
 
@@ -112,7 +112,7 @@ def read_labels(
 
 
 def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") -> tuple[int, int]:
-    """Return the numbers of clusters and of their rows; refuse too few or too many clusters."""
+    """Return the numbers of clusters and of their rows, or refuse to compare them."""
     k, n = len(distinct), int(np.count_nonzero(codes >= 0))
     if not 2 <= k <= n - 1:
         left_out = "" if n == len(codes) else ", counting no rows that are noise or dropped"
@@ -270,6 +270,7 @@ def _report_part(
 def _pairs_within(
     rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
 ) -> Values:
+    """Sum squared distances, and distances, over the pairs i < j of some rows."""
     engine, options = backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
     other = rows[:1]  # the engine takes two samples, and one row costs next to nothing
     with np.errstate(over="ignore", invalid="ignore"):
@@ -278,11 +279,11 @@ def _pairs_within(
         largest = weights.max()
         w = weights / largest
         x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
-        found = engine.weighted_sums(
+        triples = engine.weighted_sums(
             x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
         )[0][0]
-        of_pairs: Values = found[:, 0] / 2 * largest * largest
-    return of_pairs
+        within: Values = triples[:, 0] / 2 * largest * largest
+    return within
 
 
 def _cityblock_pairs(rows: Sample, weights: Values) -> float:

@@ -16,8 +16,6 @@ from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import metrics, pair_weights
 from fastdiv.clusters import labelled_rows
 
-METRICS = ("euclidean", "sqeuclidean", *metrics.CITYBLOCK)
-
 _LEAST_RANGE = 1e-140
 """Range of data below which squared differences may lose digits to underflow."""
 
@@ -159,7 +157,7 @@ def sorted_clusters(
 
     `nan_policy` is ALWAYS_RAISE if the public function has no such argument.
     """
-    name = metrics.metric_name(metric, METRICS)
+    name = metrics.metric_name(metric, metrics.WITH_SQUARES)
     a, advice = _inputs.sample(x, "x"), _inputs.CLEAN_OR_OMIT
     if nan_policy is _inputs.ALWAYS_RAISE:
         nan_policy, advice = "raise", "clean the data or give such rows a noise label"

@@ -12,8 +12,6 @@ from fastdiv._docs import documented
 from fastdiv._sums import metrics
 from fastdiv.groups.components import components
 
-METRICS = ("euclidean", "sqeuclidean", *metrics.CITYBLOCK)
-
 
 @dataclass(frozen=True)
 class PermanovaResult:
@@ -132,7 +130,7 @@ def permanova(
     >>> round(result.statistic, 3), round(result.r2, 4), result.pvalue
     (290.167, 0.9864, 0.103)
     """
-    name = metrics.metric_name(metric, METRICS)
+    name = metrics.metric_name(metric, metrics.WITH_SQUARES)
     kernel = metrics.powers(name, 4.0 if name == "sqeuclidean" else 2.0)
     parts = components(
         x, groups, kernel, n_resamples, permutations, rng, nan_policy, n_threads, progress

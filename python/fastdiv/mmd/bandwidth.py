@@ -22,8 +22,6 @@ from fastdiv.kernels import Kernel
 EXACT_ROWS = 10_000
 """Pooled rows up to which the median is that of all pairs: 5e7 of them."""
 
-_METRICS = ("euclidean", *metrics.CITYBLOCK)
-
 
 @documented
 def median_distance(
@@ -82,7 +80,7 @@ def median_distance(
     >>> median_distance([[0.0, 0.0]], [[3.0, 4.0]])
     5.0
     """
-    metric = metrics.metric_name(metric, _METRICS)
+    metric = metrics.metric_name(metric)
     if y is None:
         omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
         parts = [_inputs.finite(_inputs.sample(x, "x"), "x", omit=omit)]
@@ -150,7 +148,7 @@ def _subsample(parts: Sequence[Sample]) -> Sample:
     Draw EXACT_ROWS pooled rows by a rule that sees only the set of rows.
 
     A fixed seed draws places, and the rows sorted by a hash of their values stand at them. Equal
-    rows have equal hashes, so any copy will do. Where different rows share a hash, the least row
+    rows have equal hashes, so any copy will do. If different rows share a hash, the least row
     stands for all. Only hashes that begin like a drawn one are sorted, which takes little time.
     """
     hashes = _hashes(parts)

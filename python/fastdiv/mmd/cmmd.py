@@ -111,7 +111,7 @@ class RBFLessOne(Kernel):
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:
-    """Divide rows by their lengths; quantised rows keep their integers."""
+    """Divide rows by their lengths, or the scales of quantised rows."""
     if isinstance(a, QuantizedRows):
         integers = replace(a, scale=np.ones_like(a.scale))
         lengths = norms(integers)

@@ -79,9 +79,9 @@ def mmd2(
         float32 unless the other sample is float64. float16 and bfloat16 become float32, integers
         float64. Both samples are quantised, or none. Complex samples (complex64, complex128) have
         twice as many real features, the real and imaginary parts. These are not copied if features
-        are contiguous. A real sample beside a complex one has imaginary parts of 0. ‖x − y‖ is
-        then the distance of complex vectors, x·y the real part of their inner product, and the L1
-        distance of `Laplacian` that of all parts.
+        are contiguous. A real sample beside a complex one has imaginary parts of 0. Then ‖x − y‖ is
+        the distance of complex vectors, and x·y the real part of their inner product. The L1
+        distance of `Laplacian` is that of all parts.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
@@ -340,7 +340,7 @@ def statistic(sums: Values, counts: Values) -> Values:
 
 
 def finite_values(values: Values) -> Values:
-    """Return values; raise OverflowError if one is not finite."""
+    """Return values, or raise OverflowError if one is not finite."""
     if np.isfinite(values).all():
         return values
     raise OverflowError(

@@ -93,11 +93,12 @@ def mmd2_and_grad(
     sums over the rows y are products of tiles of slopes f' with rows. The derivative with respect
     to σ is the MMD² of ∂k/∂σ = −(2/σ) t f'(t), which takes a pass of its own.
 
-    Gradients with respect to rows have errors of some 1e-5 of the largest entry in float32 and
-    1e-12 in float64, and ten times that for clusters far apart. This holds far from the origin
+    Gradients with respect to rows have errors of some 1e-5 of the largest entry in float32, and
+    1e-12 in float64. They are ten times that for clusters far apart. This holds far from the origin
     too, but for `Polynomial`, whose values cancel there. Derivatives with respect to a bandwidth
-    are as accurate as MMD². With one bandwidth per feature they come from gradients with respect
-    to rows in float64, and lose as many digits as rows are farther apart than the bandwidth.
+    are as accurate as MMD². Derivatives with respect to one bandwidth per feature come from
+    gradients of rows in float64. They lose as many digits as rows are farther apart than the
+    bandwidth.
 
     References
     ----------
@@ -228,7 +229,7 @@ def _bandwidth_gradients(
     n_threads: int,
     progress: Progress | None,
 ) -> list[Any]:
-    """Differentiate with respect to bandwidths; each kernel gets a number, an array or a tuple."""
+    """Return the gradients with respect to bandwidths: numbers, arrays or tuples of these."""
     (x, u, *_), (y, v, *_) = sides.values()
     parts = [
         (w, part, vars(part)["bandwidth"]) for kernel in resolved for w, part in kernel._parts()

@@ -160,6 +160,7 @@ def kid(
 
 
 def _draw(rng: np.random.Generator, n: int, size: int) -> NDArray[np.int64]:
+    """Draw a subset of n rows."""
     return rng.choice(n, size, replace=False, shuffle=False)
 
 

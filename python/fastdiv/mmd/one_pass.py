@@ -115,7 +115,7 @@ def weight_gradient(name: str, samples: Samples, result: Pass, estimator: str) -
 
 
 def finite(gradient: Matrix) -> Matrix:
-    """Return a gradient; raise OverflowError if it is not finite."""
+    """Return a gradient, or raise OverflowError if it is not finite."""
     if np.isfinite(gradient).all():
         return gradient
     raise OverflowError(
@@ -130,7 +130,7 @@ def gradient_blocks(x: Matrix) -> Iterator[slice]:
 
 
 def _rows(x: Matrix) -> Matrix:
-    """Return the rows of all items; a view for a stack of one."""
+    """Return the rows of all items, as a view for a stack of one."""
     return x[0] if len(x) == 1 else x.reshape(-1, x.shape[2])
 
 

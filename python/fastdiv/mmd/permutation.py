@@ -197,6 +197,7 @@ def _splittings(
 
 
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:
+    """Return the result of one kernel, whose first value is the observed one."""
     observed, null = float(values[0]), values[1:].copy()
     null.flags.writeable = False
     at_least = int(np.count_nonzero(null >= observed - _inputs.TIE * abs(observed)))

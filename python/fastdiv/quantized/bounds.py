@@ -57,9 +57,9 @@ class QuantizedEstimate:
         Statistic of the quantised rows. If it is one number, ``float(estimate)`` returns it and
         ``f"{estimate:.3f}"`` prints it.
     bound : float, or ndarray of float64
-        Largest distance of the value to the statistic of the rows before quantisation, without the
-        rounding of the computation itself. It holds if no entry of a row was moved by more than
-        half its scale, as `quantize_rows` promises. Infinite for a `Callback`.
+        Largest distance of the value to the statistic of the rows before quantisation. It holds if
+        no entry of a row was moved by more than half its scale, as `quantize_rows` promises. It
+        does not cover the rounding of the computation itself. Infinite for a `Callback`.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def bounds(
     x_weights: Values | None,
     y_weights: Values | None,
 ) -> Values:
-    """Bound the change of MMD² by quantisation, for each kernel; infinite for a `Callback`."""
+    """Bound the change of MMD² by quantisation, for each kernel."""
 
     def part_bounds(kernel: Kernel) -> Iterator[float]:
         for weight, part in kernel._parts():

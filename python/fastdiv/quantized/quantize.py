@@ -109,7 +109,7 @@ def _blocks(a: Matrix) -> Iterator[tuple[slice, Values]]:
 
 
 def _scales(reach: Values, steps: int) -> NDArray[np.float32]:
-    """Divide the ranges of rows into steps; return 1 for rows of zeros."""
+    """Divide the ranges of rows into steps, with scale 1 for rows of zeros."""
     scale = np.where(reach > 0, np.maximum(reach / steps, _FLOAT32.tiny), 1.0)
     if (scale > 0.999 * _FLOAT32.max).any():
         raise ValueError("x holds values too large for a float32 scale; scale the data")
