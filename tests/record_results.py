@@ -8,9 +8,11 @@ installed in the environment whose Python runs this file, on one machine, and co
     python tests/record_results.py compare before.json after.json
 
 The cases stand in `recording`: only the public API is called, so that they run unchanged before
-and after. All of them are recorded once for each instruction set level of this machine and, on
-smaller inputs, for the NumPy reference. `fastdiv.torch` and `fastdiv.jax` are recorded where both
-can be imported; ``--rooms frameworks`` records them alone. pytest does not collect this file.
+and after. They are recorded for each instruction set level of this machine and, on smaller inputs,
+for the NumPy reference; what has no compiled loop, for one level. ``--levels v3`` and ``--rooms
+sizes,gradients`` record less: those levels, and rooms whose names hold one of the words.
+`fastdiv.torch` and `fastdiv.jax` are recorded if they can be imported; ``--rooms frameworks``
+records them alone. pytest does not collect this file.
 """
 
 from __future__ import annotations
@@ -112,14 +114,10 @@ def record_level(level: str, path: str, names: list[str], *, once: bool) -> None
 
     results: dict[str, str] = {}
     for name, cases in rooms.chosen(names, once=once, small=level == REFERENCE).items():
-        start = time.process_time()
         for key, text in _recorded(f"{level}, {name}: ", cases):
             if key in results:
                 raise ValueError(f"two cases have the key {key!r}")
             results[key] = text
-        seconds = time.process_time() - start
-        if "RECORD_TIMES" in os.environ:
-            print(f"{level} {name} {seconds:.1f} s, {len(results)}", file=sys.stderr, flush=True)
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(results, stream, ensure_ascii=False)
 

@@ -25,6 +25,7 @@ from fastdiv import (
 from . import inputs
 from .calls import halves
 from .encode import Cases, case
+from .gaussians import PARAMETRISATIONS
 
 X = inputs.rows(6, 2)
 Y = inputs.rows(6, 2, key="y")
@@ -312,64 +313,60 @@ RIGHT: dict[str, Mapping[str, object]] = {
 }
 """Right arguments of every function, each of which is made wrong in its turn."""
 
-METHODS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = (
-    {
-        "RBF.from_gamma": (RBF.from_gamma, {"gamma": 1.0}),
-        "RBF.from_width": (RBF.from_width, {"width": 1.0}),
-        "Gaussian.standard": (Gaussian.standard, {"d": 2}),
-        "Gaussian.log_prob": (P.log_prob, {"x": [0.0, 1.0]}),
-        "Gaussian.sample": (P.sample, {"n": 2, "rng": 0}),
-        "GaussianMixture.log_prob": (MIXTURE.log_prob, {"x": [0.0, 1.0]}),
-        "GaussianMixture.sample": (MIXTURE.sample, {"n": 2, "rng": 0}),
-        "CoupledNormal.log_prob": (COUPLED.log_prob, {"x": [0.0, 1.0]}),
-        "CoupledNormal.sample": (COUPLED.sample, {"n": 2, "rng": 0}),
-        "Categorical.log_prob": (DISCRETE.log_prob, {"index": 1}),
-        "Categorical.sample": (DISCRETE.sample, {"n": 2, "rng": 0}),
-        "Categorical.entropy": (DISCRETE.entropy, {"n_threads": 1}),
-        "Estimate.confidence_interval": (
-            fastdiv.kl_from_log_probs([0.0, 1.0], [0.0, 0.5]).confidence_interval,
-            {"level": 0.9},
-        ),
-        "RelaxedSample.vjp": (
-            fastdiv.gumbel_softmax([0.0, 1.0], 0.5, rng=0).vjp,
-            {"cotangent": [1, 2]},
-        ),
-        "QuantizedRows.__getitem__": (fastdiv.quantize_rows(X).__getitem__, {"index": slice(2)}),
-        "Gaussian.__getitem__": (MIXTURE.components.__getitem__, {"index": 0}),
-        "kernel_mean_matching of a list": (
-            lambda kernel: fastdiv.kernel_mean_matching(X, Y, kernel),
-            {"kernel": [RBF(1.0)]},
-        ),
-        "mmd2 Callback": (
-            lambda returned: fastdiv.mmd2(X, Y, Callback(lambda a, b: returned)),
-            {"returned": np.ones((6, 6))},
-        ),
-    }
-    | {
-        f"Gaussian {name}": (Gaussian, {"mean": [0.0, 1.0], name: value, "where": None})
-        for name, value in {
-            **dict.fromkeys(("std", "var", "logstd", "logvar"), [1.0, 2.0]),
-            **dict.fromkeys(("cov", "scale_tril", "precision"), np.eye(2)),
-        }.items()
-    }
-    | {
-        "CoupledNormal std": (
-            CoupledNormal,
-            {"mean": [0.0, 1.0], "std": [1.0, 2.0], "kappa": 0.1, "alpha": 2},
-        ),
-        "CoupledNormal cov": (
-            CoupledNormal,
-            {"mean": [0.0, 1.0], "cov": np.eye(2), "kappa": 0.1, "alpha": 2},
-        ),
-        "Categorical logits": (Categorical, {"logits": [0.5, 0.5], "where": None}),
-    }
-)
+METHODS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
+    "RBF.from_gamma": (RBF.from_gamma, {"gamma": 1.0}),
+    "RBF.from_width": (RBF.from_width, {"width": 1.0}),
+    "Gaussian.standard": (Gaussian.standard, {"d": 2}),
+    "Gaussian.log_prob": (P.log_prob, {"x": [0.0, 1.0]}),
+    "Gaussian.sample": (P.sample, {"n": 2, "rng": 0}),
+    "GaussianMixture.log_prob": (MIXTURE.log_prob, {"x": [0.0, 1.0]}),
+    "GaussianMixture.sample": (MIXTURE.sample, {"n": 2, "rng": 0}),
+    "CoupledNormal.log_prob": (COUPLED.log_prob, {"x": [0.0, 1.0]}),
+    "CoupledNormal.sample": (COUPLED.sample, {"n": 2, "rng": 0}),
+    "Categorical.log_prob": (DISCRETE.log_prob, {"index": 1}),
+    "Categorical.sample": (DISCRETE.sample, {"n": 2, "rng": 0}),
+    "Categorical.entropy": (DISCRETE.entropy, {"n_threads": 1}),
+    "Estimate.confidence_interval": (
+        fastdiv.kl_from_log_probs([0.0, 1.0], [0.0, 0.5]).confidence_interval,
+        {"level": 0.9},
+    ),
+    "RelaxedSample.vjp": (
+        fastdiv.gumbel_softmax([0.0, 1.0], 0.5, rng=0).vjp,
+        {"cotangent": [1, 2]},
+    ),
+    "QuantizedRows.__getitem__": (fastdiv.quantize_rows(X).__getitem__, {"index": slice(2)}),
+    "Gaussian.__getitem__": (MIXTURE.components.__getitem__, {"index": 0}),
+    "kernel_mean_matching of a list": (
+        lambda kernel: fastdiv.kernel_mean_matching(X, Y, kernel),
+        {"kernel": [RBF(1.0)]},
+    ),
+    "mmd2 Callback": (
+        lambda returned: fastdiv.mmd2(X, Y, Callback(lambda a, b: returned)),
+        {"returned": np.ones((6, 6))},
+    ),
+}
+
+VECTOR, MATRIX = [1.0, 2.0], np.eye(2)
+DISTRIBUTIONS: dict[str, tuple[Callable[..., object], Mapping[str, object]]] = {
+    "CoupledNormal std": (
+        CoupledNormal,
+        {"mean": [0.0, 1.0], "std": VECTOR, "kappa": 0.1, "alpha": 2},
+    ),
+    "CoupledNormal cov": (
+        CoupledNormal,
+        {"mean": [0.0, 1.0], "cov": MATRIX, "kappa": 0.1, "alpha": 2},
+    ),
+    "Categorical logits": (Categorical, {"logits": [0.5, 0.5], "where": None}),
+}
+for NAME in PARAMETRISATIONS:
+    VALUE = VECTOR if NAME in PARAMETRISATIONS[:4] else MATRIX
+    DISTRIBUTIONS[f"Gaussian {NAME}"] = (Gaussian, {"mean": [0.0, 1.0], NAME: VALUE, "where": None})
 
 
 def wrong_arguments(small: bool) -> Cases:
     """Make every argument wrong in every way, leave it out, and give one that does not exist."""
     functions = {name: (getattr(fastdiv, name), right) for name, right in RIGHT.items()}
-    for name, (function, right) in (functions | METHODS).items():
+    for name, (function, right) in (functions | METHODS | DISTRIBUTIONS).items():
         call = partial(_call, function)
         yield case(f"{name}, right", call, right)
         yield case(f"{name}, unknown", call, {**right, "colour": 1})
@@ -436,7 +433,7 @@ WORDS = {
 def words(small: bool) -> Cases:
     """Give the words and numbers at the edge of what is accepted."""
     functions = {name: (getattr(fastdiv, name), right) for name, right in RIGHT.items()}
-    for name, (function, right) in (functions | METHODS).items():
+    for name, (function, right) in (functions | METHODS | DISTRIBUTIONS).items():
         for argument in right:
             for value in WORDS.get(argument, ()):
                 changed = {**right, argument: value}
