@@ -67,14 +67,8 @@ def mmd2(
     Array([[ 0.4545],
            [-1.0451]], dtype=float32)
     """
-    return _JAX.mmd2(
-        {"x": x, "y": y},
-        {"x_weights": x_weights, "y_weights": y_weights},
-        grad_convention,
-        kernel=kernel,
-        estimator=estimator,
-        n_threads=n_threads,
-    )
+    options = {"kernel": kernel, "estimator": estimator, "n_threads": n_threads}
+    return _JAX.mmd2(x, y, x_weights, y_weights, grad_convention, options)
 
 
 @_documented
@@ -101,14 +95,8 @@ def energy_distance(
     >>> energy_distance(jnp.array([0.0, 1.0]), jnp.array([2.0, 3.0]))
     Array(3., dtype=float32)
     """
-    return _JAX.mmd2(
-        {"x": x, "y": y},
-        {"x_weights": x_weights, "y_weights": y_weights},
-        grad_convention,
-        kernel=Energy(exponent),
-        estimator=estimator,
-        n_threads=n_threads,
-    )
+    options = {"kernel": Energy(exponent), "estimator": estimator, "n_threads": n_threads}
+    return _JAX.mmd2(x, y, x_weights, y_weights, grad_convention, options)
 
 
 @_documented
@@ -136,8 +124,8 @@ def wae_mmd(
     >>> jax.grad(wae_mmd)(z, z_prior).shape
     (2, 2)
     """
-    samples, options = {"z": z, "z_prior": z_prior}, {"kernel": kernel, "prior": prior}
-    return _JAX.wae_mmd(samples, grad_convention, **options, sigma2_p=sigma2_p, n_threads=n_threads)
+    options = {"kernel": kernel, "prior": prior, "sigma2_p": sigma2_p, "n_threads": n_threads}
+    return _JAX.wae_mmd(z, z_prior, grad_convention, options)
 
 
 @_documented
@@ -241,14 +229,8 @@ def kl_flow(
     >>> jax.grad(lambda z: kl_flow(z, **p, logstd_q=p["logstd_p"]))(jnp.array([[[1.0, -2.0]]]))
     Array([[[ 0.5, -1. ]]], dtype=float32)
     """
-    arguments = {
-        "z_p": z_p,
-        "mean_p": mean_p,
-        "logstd_p": logstd_p,
-        "logstd_q": logstd_q,
-        "noise_q": noise_q,
-    }
-    return _JAX.kl_flow(arguments, log_det, mask, estimator=estimator, reduce=reduce)
+    options = {"estimator": estimator, "reduce": reduce}
+    return _JAX.kl_flow(z_p, mean_p, logstd_p, logstd_q, noise_q, log_det, mask, options)
 
 
 # --- arrays ----------------------------------------------------------------------------

@@ -71,14 +71,8 @@ def mmd2(
     tensor([[ 0.4545],
             [-1.0451]])
     """
-    return _TORCH.mmd2(
-        {"x": x, "y": y},
-        {"x_weights": x_weights, "y_weights": y_weights},
-        grad_convention,
-        kernel=kernel,
-        estimator=estimator,
-        n_threads=n_threads,
-    )
+    options = {"kernel": kernel, "estimator": estimator, "n_threads": n_threads}
+    return _TORCH.mmd2(x, y, x_weights, y_weights, grad_convention, options)
 
 
 @_documented
@@ -107,14 +101,8 @@ def energy_distance(
     >>> x.grad
     tensor([-0.5000, -1.5000])
     """
-    return _TORCH.mmd2(
-        {"x": x, "y": y},
-        {"x_weights": x_weights, "y_weights": y_weights},
-        grad_convention,
-        kernel=Energy(exponent),
-        estimator=estimator,
-        n_threads=n_threads,
-    )
+    options = {"kernel": Energy(exponent), "estimator": estimator, "n_threads": n_threads}
+    return _TORCH.mmd2(x, y, x_weights, y_weights, grad_convention, options)
 
 
 @_documented
@@ -142,10 +130,8 @@ def wae_mmd(
     >>> z.grad.shape
     torch.Size([2, 2])
     """
-    samples, options = {"z": z, "z_prior": z_prior}, {"kernel": kernel, "prior": prior}
-    return _TORCH.wae_mmd(
-        samples, grad_convention, **options, sigma2_p=sigma2_p, n_threads=n_threads
-    )
+    options = {"kernel": kernel, "prior": prior, "sigma2_p": sigma2_p, "n_threads": n_threads}
+    return _TORCH.wae_mmd(z, z_prior, grad_convention, options)
 
 
 @_documented
@@ -251,14 +237,8 @@ def kl_flow(
     >>> z_p.grad
     tensor([[[ 0.5000, -1.0000]]])
     """
-    arguments = {
-        "z_p": z_p,
-        "mean_p": mean_p,
-        "logstd_p": logstd_p,
-        "logstd_q": logstd_q,
-        "noise_q": noise_q,
-    }
-    return _TORCH.kl_flow(arguments, log_det, mask, estimator=estimator, reduce=reduce)
+    options = {"estimator": estimator, "reduce": reduce}
+    return _TORCH.kl_flow(z_p, mean_p, logstd_p, logstd_q, noise_q, log_det, mask, options)
 
 
 # --- tensors ---------------------------------------------------------------------------

@@ -69,14 +69,12 @@ def described(
     return encode((function, tuple(names), dict(options)), numbers), numbers
 
 
-def kernel(value: object) -> Kernel:
-    """Return a kernel, after refusing sequences of them."""
+def require_kernel(value: object) -> None:
+    """Refuse everything but a single kernel."""
     if isinstance(value, (tuple, list)):
         raise TypeError("kernel must be a single kernel: a loss is one number. Use Sum to add them")
     if not isinstance(value, Kernel):
         kernels.as_kernels(value)
-    assert isinstance(value, Kernel)
-    return value
 
 
 @lru_cache(maxsize=256)

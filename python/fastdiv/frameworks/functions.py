@@ -63,22 +63,26 @@ class Framework(ABC, Generic[Array]):
 
     def mmd2(
         self,
-        samples: Mapping[str, object],
-        weights: Mapping[str, object],
+        x: object,
+        y: object,
+        x_weights: object,
+        y_weights: object,
         grad_convention: str,
-        *,
-        kernel: object,
-        **options: object,
+        options: Mapping[str, object],
     ) -> Array:
         """Estimate MMD² between two samples."""
-        options = {"kernel": calls.kernel(kernel), **options}
-        arrays = self._real(samples, grad_convention) | self._checked_all(weights)
-        return self.call("mmd2", arrays, options)
+        calls.require_kernel(options["kernel"])
+        samples = self._real({"x": x, "y": y}, grad_convention)
+        weights = self._checked_all({"x_weights": x_weights, "y_weights": y_weights})
+        return self.call("mmd2", samples | weights, options)
 
-    def wae_mmd(self, samples: Mapping[str, object], grad_convention: str, **options: Any) -> Array:
+    def wae_mmd(
+        self, z: object, z_prior: object, grad_convention: str, options: Mapping[str, Any]
+    ) -> Array:
         """Compute the penalty of Wasserstein autoencoders."""
-        options["sigma2_p"] = _inputs.positive(options["sigma2_p"], "sigma2_p")
-        return self.call("wae_mmd", self._real(samples, grad_convention), options)
+        variance = _inputs.positive(options["sigma2_p"], "sigma2_p")
+        samples = self._real({"z": z, "z_prior": z_prior}, grad_convention)
+        return self.call("wae_mmd", samples, {**options, "sigma2_p": variance})
 
     def _checked_all(self, given: Mapping[str, object]) -> dict[str, Array]:
         """Check the arrays that were given."""
@@ -151,14 +155,23 @@ class Framework(ABC, Generic[Array]):
         return result
 
     def kl_flow(
-        self, given: Mapping[str, object], log_det: object, mask: object, **options: object
+        self,
+        z_p: object,
+        mean_p: object,
+        logstd_p: object,
+        logstd_q: object,
+        noise_q: object,
+        log_det: object,
+        mask: object,
+        options: Mapping[str, object],
     ) -> Array:
         """Estimate the divergence of a posterior and a prior behind a flow."""
-        arrays: dict[str, Any] = self._checked_all(given)
-        z_p = arrays["z_p"]
-        arrays["log_det"] = self.checked(self.log_det(log_det, z_p), "log_det")
+        given = {"z_p": z_p, "mean_p": mean_p, "logstd_p": logstd_p, "logstd_q": logstd_q}
+        arrays: dict[str, Any] = self._checked_all({**given, "noise_q": noise_q})
+        like = arrays["z_p"]
+        arrays["log_det"] = self.checked(self.log_det(log_det, like), "log_det")
         if options["reduce"] == "per_item" and arrays["log_det"].ndim == 0:
-            arrays["log_det"] = self.expanded(arrays["log_det"], z_p.shape[:1])
+            arrays["log_det"] = self.expanded(arrays["log_det"], like.shape[:1])
         if mask is not None:
             arrays["mask"] = self.mask(mask, "mask")
         return self.call("kl_flow", arrays, options)
