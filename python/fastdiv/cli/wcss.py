@@ -134,9 +134,7 @@ def _wcss(args: argparse.Namespace) -> int:
             pairs=not args.no_pairs,
             n_threads=args.threads,
         )
-        silhouettes = None
-        if not args.no_pairs:
-            silhouettes = clusters.row_silhouettes(x, codes, args.metric, args.threads)
+        silhouettes = None if args.no_pairs else _silhouettes(x, codes, args)
     report = clusters.ClusterReport(
         data=args.data,
         column=args.labels,
@@ -202,6 +200,13 @@ def _elbow(
                 )
         points.append(clusters.ElbowPoint(name, len(dispersion.labels), dispersion.total_wcss))
     return tuple(sorted(points, key=lambda point: (point.n_clusters, -point.total_wcss)))
+
+
+def _silhouettes(x: Matrix, codes: Matrix, args: argparse.Namespace) -> Matrix | None:
+    """Return the silhouette of each row; None for one cluster, or as many clusters as rows."""
+    if not 2 <= len(np.unique(codes)) < len(codes):
+        return None
+    return fastdiv.silhouette_samples(x, codes, metric=args.metric, n_threads=args.threads)
 
 
 def _measured_columns(

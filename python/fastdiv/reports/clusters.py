@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import fastdiv
 from fastdiv.clusters.dispersion import ClusterDispersion
 from fastdiv.reports.lines import counted, labelled, rows_of
 from fastdiv.tables.columns import describe_left_out
@@ -194,15 +193,6 @@ class ClusterReport:
             "noise": self.noise,
             "left_out": dict(self.left_out),
         }
-
-
-def row_silhouettes(
-    x: npt.NDArray[Any], codes: npt.NDArray[np.int64], metric: str, n_threads: int | None
-) -> Vector | None:
-    """Return the silhouette of each row; None for one cluster, or as many clusters as rows."""
-    if not 2 <= len(np.unique(codes)) < len(codes):
-        return None
-    return fastdiv.silhouette_samples(x, codes, metric=metric, n_threads=n_threads)
 
 
 def _line(width: int, name: str, rows: str, numbers: list[str]) -> str:
