@@ -53,7 +53,7 @@ constexpr TileOps<T> tile_ops() {
           spread<T, SpreadRows<T>>,
           spread<T, SpreadDifferences<T>>,
           spread<T, SpreadSigns<T>>,
-          settle<T>,
+          finish_spread<T>,
           Kernels::rows,
           Kernels::size,
           {add_cluster_rows<T, ClusterSum::squares>, add_cluster_rows<T, ClusterSum::euclidean>,

@@ -59,6 +59,17 @@ struct Weighing {
   bool first;  // slopes holds nothing yet
 };
 
+// Why a kernel cannot take its parameters for the range of the data. `parameter_error` has the
+// sentences.
+enum class ParameterProblem {
+  none,
+  narrow_bandwidth,     // of a kernel of squared distances
+  narrow_l1_bandwidth,  // of a kernel of L1 distances
+  small_alpha,
+  small_c,
+  degree
+};
+
 template <class T>
 struct KernelOps {
   const char* name;
@@ -66,9 +77,8 @@ struct KernelOps {
   int n_params;
   // A tile holds half squared distances, L1 distances or dot products in units of length:
   // D = 2 length^2 t, L = length t, x.y = length^2 t; bound >= every |t| that counts, or infinity
-  // for dot products without one. Returns null, or what is wrong with the parameters for these
-  // data.
-  const char* (*prepare)(const double* params, double length, double bound, double* constants);
+  // for dot products without one.
+  ParameterProblem (*prepare)(const double* params, double length, double bound, double* constants);
   // an upper bound of |f'/f| over all tile values >= smallest
   double (*sensitivity)(const double* constants, double smallest);
   // adds the sum of f over the extent to sums[0], or the sum of row r to sums[r]
@@ -126,7 +136,7 @@ struct TileOps {
   Spread<T> spread_signs;                    // phi = sign(x - y)
   // out(i, k) += sign * (sum(i) * x(i, k) - spread(i, k)) for a panel: `spread` as it was filled,
   // its last feature the sums. With x null: out -= sign * spread. Zeroes `spread`.
-  void (*settle)(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out);
+  void (*finish_spread)(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out);
   const KernelOps<T>* kernels;
   int n_kernels;
   AddClusterRows<T> add_cluster_rows[4];  // by ClusterSum

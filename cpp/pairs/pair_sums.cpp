@@ -34,7 +34,7 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   bool accurate = true;
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    accurate = accurate && ready.holds(sums[i], blocks[i / terms.size()].pairs());
+    accurate = accurate && ready.is_accurate(sums[i], blocks[i / terms.size()].pairs());
   }
   if (!accurate) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {

@@ -257,7 +257,7 @@ class FixedPoint {
   }
 
   bool is_accurate(const Form<T>& form, double sum) const {
-    const double error = std::ldexp(0.5, -limb_bits_ * form.limbs) + ready_.lost();
+    const double error = std::ldexp(0.5, -limb_bits_ * form.limbs) + ready_.underflow_error();
     return form.terms.empty() || error * pairs() <= tolerance<T> / 2 * sum;
   }
 

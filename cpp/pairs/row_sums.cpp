@@ -54,7 +54,8 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   const double pairs =
       weights == nullptr ? static_cast<double>(n) : std::accumulate(weights, weights + n, 0.0);
-  if (!std::all_of(sums.begin(), sums.end(), [&](double s) { return ready.holds(s, pairs); })) {
+  if (!std::all_of(sums.begin(), sums.end(),
+                   [&](double s) { return ready.is_accurate(s, pairs); })) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
       return add_row_sums(workers, wide, weights, group, Formula::plain, 0, out);
     });

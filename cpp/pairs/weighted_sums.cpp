@@ -102,7 +102,7 @@ class WeightedGroup {
   }
 
   // Whether the sums are accurate although T cannot hold small kernel values.
-  bool holds() const {
+  bool is_accurate() const {
     double total[2];
     for (int s = 0; s < 2; ++s) {
       const double* weights = samples_[s]->weights;
@@ -111,7 +111,7 @@ class WeightedGroup {
     const double pairs[3] = {total[0] * total[0], total[1] * total[1], total[0] * total[1]};
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       for (int block = 0; block < 3; ++block) {
-        if (!ready_.holds(sum_of_block(o, block) / outputs_[o].unit, pairs[block])) {
+        if (!ready_.is_accurate(sum_of_block(o, block) / outputs_[o].unit, pairs[block])) {
           return false;
         }
       }
@@ -276,7 +276,8 @@ class WeightedGroup {
       for (ptrdiff_t i = 0; i < rows; i += ops.panel) {
         T* panel = spread.data() + static_cast<ptrdiff_t>(o) * held + i * (dim_ + 1);
         const T* x = base_ == Base::sqdist ? ready_.rows(own.sample, first + i, false) : nullptr;
-        ops.settle(panel, x, dim_, base_ == Base::dot ? -factor : factor, gradient + i * dim_);
+        ops.finish_spread(panel, x, dim_, base_ == Base::dot ? -factor : factor,
+                          gradient + i * dim_);
       }
     }
   }
@@ -340,7 +341,7 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
     if (!sums.run(workers, share)) {
       return false;
     }
-    if (sums.holds()) {
+    if (sums.is_accurate()) {
       sums.add_to(out, log_slopes);
       return true;
     }

@@ -7,8 +7,7 @@
 // from `prepare`, which sees the length of the tile's unit (a power of two; tile_ops.hpp has the
 // base values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor
 // taken out, a power of two wherever exact kernel values exist, so that they stay exact. Without a
-// bound (infinity) nothing is taken out. It returns what is wrong with the parameters for these
-// data, or null.
+// bound (infinity) nothing is taken out.
 //
 // `slope(t, f)` is f'(t), given t and f(t); 0 where a kernel has a cusp.
 //
@@ -28,13 +27,10 @@ inline bool is_steep(double rate) {
   return !(rate <= (sizeof(T) == 4 ? 1e30 : 1e200));
 }
 
+// Returns `problem` if a kernel is too steep for T.
 template <class T>
-inline const char* check_bandwidth(double rate) {
-  return !is_steep<T>(rate) ? nullptr
-         : sizeof(T) == 4
-             ? "the bandwidth is below 1e-15 of the range of the data (a fill value or an "
-               "outlier?), too little for float32: clean the data or pass float64"
-             : "the bandwidth is below 1e-100 of the range of the data";
+inline ParameterProblem problem_if_steep(double rate, ParameterProblem problem) {
+  return is_steep<T>(rate) ? problem : ParameterProblem::none;
 }
 
 // Half squared distances below this count as 0 where slopes have no bound: their roots are some
@@ -57,10 +53,10 @@ struct Rbf {
   static constexpr const char* name = "rbf";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = -square(length / p[0]) * log2_e;
-    return check_bandwidth<T>(-c[1]);
+    return problem_if_steep<T>(-c[1], ParameterProblem::narrow_bandwidth);
   }
   static double sensitivity(const double* c, double smallest) {
     return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
@@ -77,14 +73,10 @@ struct Laplacian {
   static constexpr const char* name = "laplacian";
   static constexpr Base base = Base::l1;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = -length / p[0] * log2_e;
-    return !is_steep<T>(-c[1]) ? nullptr
-           : sizeof(T) == 4
-               ? "the bandwidth is below 1e-30 of the range of the data (a fill value or an "
-                 "outlier?), too little for float32: clean the data or pass float64"
-               : "the bandwidth is below 1e-200 of the range of the data";
+    return problem_if_steep<T>(-c[1], ParameterProblem::narrow_l1_bandwidth);
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate;
@@ -95,10 +87,10 @@ struct Laplacian {
 
 // Half-integer Matern kernels in r = sqrt(2 nu D) / sigma: a polynomial in r times exp(-r).
 template <class T>
-inline const char* prepare_matern(double two_nu, const double* p, double length, double* c) {
+inline ParameterProblem prepare_matern(double two_nu, const double* p, double length, double* c) {
   c[0] = 1;
   c[1] = __builtin_sqrt(2 * two_nu) * (length / p[0]);
-  return check_bandwidth<T>(square(c[1]));
+  return problem_if_steep<T>(square(c[1]), ParameterProblem::narrow_bandwidth);
 }
 
 template <class T>
@@ -111,7 +103,7 @@ struct Matern12 {
   static constexpr const char* name = "matern12";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     return prepare_matern<T>(1, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
@@ -133,7 +125,7 @@ struct Matern32 {
   static constexpr const char* name = "matern32";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     return prepare_matern<T>(3, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
@@ -156,7 +148,7 @@ struct Matern52 {
   static constexpr const char* name = "matern52";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     return prepare_matern<T>(5, p, length, c);
   }
   static double sensitivity(const double* c, double smallest) {
@@ -183,7 +175,7 @@ struct RationalQuadratic {
   static constexpr const char* name = "rational_quadratic";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 2;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     // From this alpha on it is exp(-D / (2 sigma^2)) to within the tolerance, wherever that is a
     // normal number; far beyond it alpha and D / alpha would leave T's range.
     constexpr double limit = sizeof(T) == 4 ? 1e12 : 1e20;
@@ -192,15 +184,8 @@ struct RationalQuadratic {
     c[0] = 1;
     c[1] = rate / alpha;
     c[2] = -alpha;
-    if (!is_steep<T>(c[1])) {
-      return nullptr;
-    }
-    const char* problem = check_bandwidth<T>(rate);
-    return problem != nullptr ? problem
-           : sizeof(T) == 4
-               ? "alpha of the rational quadratic kernel is too small for these data and float32: "
-                 "pass a larger one, or float64 data"
-               : "alpha of the rational quadratic kernel is too small for these data";
+    return problem_if_steep<T>(c[1], is_steep<T>(rate) ? ParameterProblem::narrow_bandwidth
+                                                       : ParameterProblem::small_alpha);
   }
   static double sensitivity(const double* c, double smallest) {
     return -c[2] * c[1] / (1 + c[1] * smallest);
@@ -221,15 +206,10 @@ struct InverseMultiquadric {
   static constexpr const char* name = "imq";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double, double* c) {
     c[0] = 1;
     c[1] = 2 * square(length / __builtin_sqrt(p[0]));
-    return !is_steep<T>(c[1]) ? nullptr
-           : sizeof(T) == 4
-               ? "c of the inverse multiquadric kernel is below 1e-30 of the squared range of the "
-                 "data, too little for float32: pass a larger one, or float64 data"
-               : "c of the inverse multiquadric kernel is below 1e-200 of the squared range of the "
-                 "data";
+    return problem_if_steep<T>(c[1], ParameterProblem::small_c);
   }
   static double sensitivity(const double* c, double smallest) {
     return c[1] / (1 + c[1] * smallest);
@@ -246,23 +226,20 @@ struct Polynomial {
   static constexpr const char* name = "polynomial";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 3;
-  static const char* prepare(const double* p, double length, double bound, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double bound, double* c) {
     // Values are taken relative to the largest that norms allow; beyond these degrees most would
     // leave T's range.
     constexpr double most = sizeof(T) == 4 ? 20 : 100;
     const double degree = p[0];
     if (!(degree >= 1 && degree <= most && degree == __builtin_floor(degree))) {
-      return sizeof(T) == 4
-                 ? "the degree of a polynomial kernel must be an integer from 1 to 20 for "
-                   "float32 data, to 100 for float64"
-                 : "the degree of a polynomial kernel must be an integer from 1 to 100";
+      return ParameterProblem::degree;
     }
     const double root = power_of_two_above(p[1] * square(length) * bound + __builtin_fabs(p[2]));
     c[0] = __builtin_pow(root, degree);
     c[1] = p[1] * square(length) / root;
     c[2] = p[2] / root;
     c[3] = degree;
-    return nullptr;
+    return ParameterProblem::none;
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate, offset;
@@ -296,10 +273,10 @@ struct Linear {
   static constexpr const char* name = "linear";
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 0;
-  static const char* prepare(const double*, double length, double bound, double* c) {
+  static ParameterProblem prepare(const double*, double length, double bound, double* c) {
     c[1] = 1 / power_of_two_above(bound);
     c[0] = square(length) / c[1];
-    return nullptr;
+    return ParameterProblem::none;
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate;
@@ -314,13 +291,13 @@ struct Energy {
   static constexpr const char* name = "energy";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double bound, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double bound, double* c) {
     // An even power of two, so that its root is one too: for exponent 1 integers stay integers.
     const double root = square(power_of_two_above(__builtin_sqrt(2 * bound)));
     c[0] = -__builtin_pow(length, p[0]) * __builtin_pow(root, 0.5 * p[0]);
     c[1] = 2 / root;
     c[2] = 0.5 * p[0];
-    return nullptr;
+    return ParameterProblem::none;
   }
   static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
   T rate, power;
@@ -349,12 +326,12 @@ struct CityBlock {
   static constexpr const char* name = "cityblock";
   static constexpr Base base = Base::l1;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double bound, double* c) {
+  static ParameterProblem prepare(const double* p, double length, double bound, double* c) {
     const double root = power_of_two_above(bound);
     c[0] = -__builtin_pow(length * root, p[0]);
     c[1] = 1 / root;
     c[2] = p[0];
-    return nullptr;
+    return ParameterProblem::none;
   }
   static double sensitivity(const double*, double) { return 0; }
   T rate, power;
@@ -376,8 +353,8 @@ struct RbfLessOne {
   static constexpr const char* name = "rbf_less_one";
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
-  static const char* prepare(const double* p, double length, double bound, double* c) {
-    const char* problem = Rbf<T>::prepare(p, length, bound, c);
+  static ParameterProblem prepare(const double* p, double length, double bound, double* c) {
+    const ParameterProblem problem = Rbf<T>::prepare(p, length, bound, c);
     c[0] = -1;
     return problem;
   }

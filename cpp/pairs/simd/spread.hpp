@@ -140,9 +140,9 @@ void transpose_tile(const T* tile, T* out) {
   }
 }
 
-// See TileOps::settle.
+// See TileOps::finish_spread.
 template <class T>
-void settle(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out) {
+void finish_spread(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out) {
   constexpr int panel = panel_rows<T>;
   T* sums = spread + dim * panel;
   for (std::ptrdiff_t k = 0; k < dim; ++k, spread += panel, out += panel) {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "isa/isa.hpp"
+#include "pairs/walk/parameter_error.hpp"
 
 namespace fastdiv {
 
@@ -67,9 +68,10 @@ const KernelOps<T>& find_kernel(const std::string& name) {
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double length, double bound) {
   ReadyTerm<T> ready{&find_kernel<T>(term.kernel), {}, 0, term.output};
-  const char* problem = ready.ops->prepare(term.params.data(), length, bound, ready.constants);
-  if (problem != nullptr) {
-    throw std::invalid_argument(problem);
+  const ParameterProblem problem =
+      ready.ops->prepare(term.params.data(), length, bound, ready.constants);
+  if (problem != ParameterProblem::none) {
+    throw std::invalid_argument(parameter_error(problem, sizeof(T) == sizeof(float)));
   }
   ready.weight = term.weight * ready.constants[0];
   return ready;
@@ -135,7 +137,8 @@ template <class T>
 double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
   constexpr double tiny = std::numeric_limits<T>::min();
   const double bound = 2 * std::sqrt(longest * std::max(next, std::numeric_limits<double>::min()));
-  lost_ = tiny + 100 * tiny * products / bound;  // 100: the largest |f'| is degree / bound
+  underflow_error_ =
+      tiny + 100 * tiny * products / bound;  // 100: the largest |f'| is degree / bound
   return bound;
 }
 
@@ -143,8 +146,8 @@ template <class T>
 void ReadyGroup<T>::add_terms(const KernelGroup& group, double bound) {
   for (const Term& term : group.terms) {
     terms_.push_back(make_ready<T>(term, length_, bound));
-    if (lost_ > 0 && !std::isfinite(terms_.back().weight)) {
-      lost_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
+    if (underflow_error_ > 0 && !std::isfinite(terms_.back().weight)) {
+      underflow_error_ = HUGE_VAL;  // not even the unit of the values is inside the range of double
     }
   }
 }

@@ -75,10 +75,10 @@ class ReadyGroup {
   // By how much a mapped value may be off because T cannot hold numbers that small: kernels of dot
   // products raise them to a power, in units of a bound that one far row may have made much too
   // large. Sums beside which this counts are taken again by Formula::plain in double precision.
-  double lost() const { return lost_; }
+  double underflow_error() const { return underflow_error_; }
   // Whether a sum of mapped values over so many pairs is accurate in spite of it.
-  bool holds(double sum, double pairs) const {
-    return lost_ == 0 || std::abs(sum) * tolerance<T> >= lost_ * pairs;
+  bool is_accurate(double sum, double pairs) const {
+    return underflow_error_ == 0 || std::abs(sum) * tolerance<T> >= underflow_error_ * pairs;
   }
 
   // From here on all tiles come from one formula, so that equal pairs give equal values.
@@ -115,7 +115,7 @@ class ReadyGroup {
   std::optional<QuantizedTiles<T>> quantized_;  // instead, and without need of a formula
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
-  double lost_ = 0;
+  double underflow_error_ = 0;
   bool may_cancel_ = false;
   bool direct_ = false;
   std::vector<T> feature_scale_;  // of differences; empty: 1
