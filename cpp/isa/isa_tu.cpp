@@ -19,11 +19,22 @@
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 namespace {
 
+// Tables are filled by name: two neighbours of one type cannot be swapped unseen.
+
 template <class T, class F>
 constexpr KernelOps<T> kernel() {
   static_assert(F::n_params <= max_params);
-  return {F::name,   F::base,        F::n_params, F::prepare, F::sensitivity,
-          sum<T, F>, row_sums<T, F>, map<T, F>,   weigh<T, F>};
+  KernelOps<T> ops{};
+  ops.name = F::name;
+  ops.base = F::base;
+  ops.n_params = F::n_params;
+  ops.prepare = F::prepare;
+  ops.sensitivity = F::sensitivity;
+  ops.sum = sum<T, F>;
+  ops.row_sums = row_sums<T, F>;
+  ops.map = map<T, F>;
+  ops.weigh = weigh<T, F>;
+  return ops;
 }
 
 template <class T, class List>
@@ -38,64 +49,93 @@ struct KernelTable<T, KernelList<F...>> {
 template <class T>
 constexpr TileOps<T> tile_ops() {
   using Kernels = KernelTable<T, AllKernels<T>>;
-  return {panel_rows<T>,
-          fill<T, ExpandedSqDist<T>>,
-          fill_maybe_scaled<T, DirectSqDist>,
-          fill_maybe_scaled<T, L1>,
-          fill<T, Dot<T>>,
-          smallest<T>,
-          largest<T>,
-          count_digits<T>,
-          keep_smallest<T>,
-          row_products<T>,
-          take_limb<T>,
-          transpose_tile<T>,
-          spread<T, SpreadRows<T>>,
-          spread<T, SpreadDifferences<T>>,
-          spread<T, SpreadSigns<T>>,
-          finish_spread<T>,
-          Kernels::rows,
-          Kernels::size,
-          {add_cluster_rows<T, ClusterSum::squares>, add_cluster_rows<T, ClusterSum::euclidean>,
-           add_cluster_rows<T, ClusterSum::manhattan>, add_cluster_rows<T, ClusterSum::directions>},
-          fma_burst<T>};
+  TileOps<T> ops{};
+  ops.panel = panel_rows<T>;
+  ops.sqdist = fill<T, ExpandedSqDist<T>>;
+  ops.sqdist_direct = fill_maybe_scaled<T, DirectSqDist>;
+  ops.l1 = fill_maybe_scaled<T, L1>;
+  ops.dot = fill<T, Dot<T>>;
+  ops.smallest = smallest<T>;
+  ops.largest = largest<T>;
+  ops.count_digits = count_digits<T>;
+  ops.keep_smallest = keep_smallest<T>;
+  ops.row_products = row_products<T>;
+  ops.take_limb = take_limb<T>;
+  ops.transpose = transpose_tile<T>;
+  ops.spread = spread<T, SpreadRows<T>>;
+  ops.spread_differences = spread<T, SpreadDifferences<T>>;
+  ops.spread_signs = spread<T, SpreadSigns<T>>;
+  ops.finish_spread = finish_spread<T>;
+  ops.kernels = Kernels::rows;
+  ops.n_kernels = Kernels::size;
+  const auto cluster_rows = [&](ClusterSum sum) -> AddClusterRows<T>& {
+    return ops.add_cluster_rows[static_cast<int>(sum)];
+  };
+  cluster_rows(ClusterSum::squares) = add_cluster_rows<T, ClusterSum::squares>;
+  cluster_rows(ClusterSum::euclidean) = add_cluster_rows<T, ClusterSum::euclidean>;
+  cluster_rows(ClusterSum::manhattan) = add_cluster_rows<T, ClusterSum::manhattan>;
+  cluster_rows(ClusterSum::directions) = add_cluster_rows<T, ClusterSum::directions>;
+  ops.fma_burst = fma_burst<T>;
+  return ops;
 }
 
 template <class T>
 constexpr Int8Ops<T> int8_ops() {
-  return {sqdist_of_products<T>, dot_of_products<T>, dequantise<T>};
+  Int8Ops<T> ops{};
+  ops.sqdist = sqdist_of_products<T>;
+  ops.dot = dot_of_products<T>;
+  ops.dequantise = dequantise<T>;
+  return ops;
 }
 
 template <class T>
 constexpr GaussianOps<T> gaussian_ops() {
-  return {items_at_once, diagonal_kl<T>,   diagonal_gradients<T>,
-          full_kl<T>,    matrix_status<T>, gaussian_scratch_size};
+  GaussianOps<T> ops{};
+  ops.items = items_at_once;
+  ops.diagonal_kl = diagonal_kl<T>;
+  ops.diagonal_gradients = diagonal_gradients<T>;
+  ops.full_kl = full_kl<T>;
+  ops.matrix_status = matrix_status<T>;
+  ops.scratch_size = gaussian_scratch_size;
+  return ops;
 }
 
 template <class T>
 constexpr CategoricalOps<T> categorical_ops() {
-  return {normaliser<T>, entropy<T>, categorical_kl<T>, jensen_shannon<T>};
+  CategoricalOps<T> ops{};
+  ops.normaliser = normaliser<T>;
+  ops.entropy = entropy<T>;
+  ops.kl = categorical_kl<T>;
+  ops.jensen_shannon = jensen_shannon<T>;
+  return ops;
+}
+
+constexpr IsaOps isa_ops() {
+  IsaOps ops{};
+  ops.name = FASTDIV_STRING(FASTDIV_ISA_NAME);
+  ops.f32 = tile_ops<float>();
+  ops.f64 = tile_ops<double>();
+  ops.solve_strip = solve_strip;
+  ops.halve_products = halve_products;
+  ops.gaussian_f32 = gaussian_ops<float>();
+  ops.gaussian_f64 = gaussian_ops<double>();
+  ops.categorical_f32 = categorical_ops<float>();
+  ops.categorical_f64 = categorical_ops<double>();
+  ops.add_labelled = add_labelled;
+  ops.labelled_scratch_bytes = labelled_scratch_bytes;
+  ops.log_ratios[static_cast<int>(LogRatio::k1)] = log_ratios<LogRatio::k1>;
+  ops.log_ratios[static_cast<int>(LogRatio::k2)] = log_ratios<LogRatio::k2>;
+  ops.log_ratios[static_cast<int>(LogRatio::k3)] = log_ratios<LogRatio::k3>;
+  ops.add_center_squares = add_center_squares;
+  ops.multiply_int8 = multiply_int8;
+  ops.int8_f32 = int8_ops<float>();
+  ops.int8_f64 = int8_ops<double>();
+  return ops;
 }
 
 }  // namespace
 
 extern const IsaOps table;
-constexpr IsaOps table = {
-    FASTDIV_STRING(FASTDIV_ISA_NAME),
-    tile_ops<float>(),
-    tile_ops<double>(),
-    solve_strip,
-    halve_products,
-    gaussian_ops<float>(),
-    gaussian_ops<double>(),
-    categorical_ops<float>(),
-    categorical_ops<double>(),
-    add_labelled,
-    labelled_scratch_bytes,
-    {log_ratios<LogRatio::k1>, log_ratios<LogRatio::k2>, log_ratios<LogRatio::k3>},
-    add_center_squares,
-    multiply_int8,
-    int8_ops<float>(),
-    int8_ops<double>()};
+constexpr IsaOps table = isa_ops();
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE
