@@ -1,12 +1,11 @@
 #include "eigen_pairs.hpp"
 
-#define EIGEN_DONT_PARALLELIZE  // the tiles are the parallel work
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "core/workers.hpp"
+#include "isa/eigen.hpp"
 
 namespace bench {
 namespace {
