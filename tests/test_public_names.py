@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_public_names_belong_to_the_package(name):
     public = getattr(fastdiv, name)
     assert (public.__module__, public.__qualname__) == ("fastdiv", name)
     assert pickle.loads(pickle.dumps(public)) is public
+    assert get_type_hints(public) is not None
     if isinstance(public, type):
         assert repr(public) == f"<class 'fastdiv.{name}'>"
 

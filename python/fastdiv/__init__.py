@@ -1,6 +1,7 @@
 """Statistical divergences on the CPU: between samples, and between distributions."""
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import get_type_hints
 
 from fastdiv._config import get_num_threads, set_num_threads, show_config
 from fastdiv._engine.quantized_rows import QuantizedRows
@@ -168,6 +169,11 @@ __all__ = [
     "witness",
 ]
 
+# Let pickles and `repr` name the public path. Evaluate the annotations of classes first, because
+# that needs the module they were written in. Functions remember theirs.
 for _name in __all__:
-    if callable(globals()[_name]):
-        globals()[_name].__module__ = __name__  # the public path, which pickles hold
+    _public = globals()[_name]
+    if isinstance(_public, type):
+        _public.__annotations__ |= get_type_hints(_public)
+    if callable(_public):
+        _public.__module__ = __name__
