@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, median_distance, mmd2, mmd_test, witness
-from fastdiv.mmd import bandwidth
+from fastdiv.mmd import bandwidth, subsample
 
 
 def brute(z, metric):
@@ -61,6 +61,11 @@ def test_scale_and_translation(rng):
     assert median_distance(z + 0.5) == pytest.approx(median_distance(z), rel=1e-14)
 
 
+def drawn_from(parts):
+    """Return as many pooled rows as the median takes."""
+    return subsample.subsample(parts, bandwidth.EXACT_ROWS)
+
+
 class TestBeyondTheExactSize:
     @pytest.fixture(autouse=True)
     def small_limit(self, monkeypatch):
@@ -79,56 +84,54 @@ class TestBeyondTheExactSize:
     def test_subsample_does_not_depend_on_order_layout_or_split(self, rng, d, dtype):
         z = rng.normal(size=(601, d)).astype(dtype) * 10.0 ** rng.integers(-5, 5, size=d)
         z = z.astype(dtype)
-        expected = bandwidth._subsample([z])
+        expected = drawn_from([z])
         for split in (1, 77, 600):
             shuffled = rng.permutation(z)
             parts = [np.asfortranarray(shuffled[:split]), shuffled[split:][:, ::-1][:, ::-1]]
-            np.testing.assert_array_equal(bandwidth._subsample(parts), expected)
+            np.testing.assert_array_equal(drawn_from(parts), expected)
 
     @pytest.mark.parametrize("kept_bits", [0, 3, 64])
     def test_different_rows_of_one_hash(self, rng, monkeypatch, kept_bits):
-        hashes = bandwidth._hashes
+        hashes = subsample._hashes
         mask = np.uint64(2**kept_bits - 1)
-        monkeypatch.setattr(bandwidth, "_hashes", lambda parts: hashes(parts) & mask)
+        monkeypatch.setattr(subsample, "_hashes", lambda parts: hashes(parts) & mask)
         z = np.column_stack([np.round(rng.normal(size=500), 1), np.ones(500)])
         z[0, 0] = 1e30  # beside this outlier all other rows look alike
-        expected = bandwidth._subsample([z])
+        expected = drawn_from([z])
         assert expected.shape == (200, 2)
         assert {tuple(row) for row in expected} <= {tuple(row) for row in z}
         for _ in range(5):
             shuffled = rng.permutation(z)
             parts = [shuffled[:77], shuffled[77:]]
-            np.testing.assert_array_equal(bandwidth._subsample(parts), expected)
+            np.testing.assert_array_equal(drawn_from(parts), expected)
 
     @pytest.mark.parametrize("block", [70, 10_000])
     def test_hashes_are_found_as_if_sorted(self, rng, monkeypatch, block):
-        monkeypatch.setattr(bandwidth, "CACHED", block)
+        monkeypatch.setattr(subsample, "CACHED", block)
         for values in (3, 100, 10**6):
-            hashes = bandwidth._hashes([rng.integers(0, values, size=(5000, 1)).astype(float)])
+            hashes = subsample._hashes([rng.integers(0, values, size=(5000, 1)).astype(float)])
             places = rng.choice(5000, 200, replace=False)
             for shift in (44, 56, 63):
-                result = bandwidth._at_places(places, hashes, shift)
+                result = subsample._at_places(places, hashes, shift)
                 np.testing.assert_array_equal(result, np.sort(hashes)[places])
 
     def test_hashes_tell_rows_apart(self, rng):
         binary = (np.arange(2**12)[:, None] >> np.arange(12) & 1).astype(np.float32)
         counts = rng.permutation(np.arange(-2048.0, 2048.0))[:, None]
         for z in (binary, counts, counts / 3, np.column_stack([counts, -counts, counts])):
-            hashes = bandwidth._hashes([z])
+            hashes = subsample._hashes([z])
             assert len(np.unique(hashes)) == len(z)
             share = np.mean((hashes[:, None] >> np.arange(64, dtype=np.uint64)) & 1, axis=0)
             assert share == pytest.approx(0.5, abs=0.05)
 
     def test_zeros_of_either_sign_are_equal(self):
         z = np.array([[0.0, 1.0], [-0.0, 1.0]], dtype=np.float32)
-        assert np.ptp(bandwidth._hashes([z])) == 0
+        assert np.ptp(subsample._hashes([z])) == 0
 
     def test_copies_of_a_row_are_drawn_one_by_one(self):
         """Draw 200 of 500 rows: a mean of 2 of 5 copies, with hypergeometric spread."""
         z = np.repeat(np.arange(100.0), 5)[:, None]
-        drawn = [
-            np.unique(bandwidth._subsample([z + 100 * k]), return_counts=True)[1] for k in range(50)
-        ]
+        drawn = [np.unique(drawn_from([z + 100 * k]), return_counts=True)[1] for k in range(50)]
         missing = 50 * 100 - sum(map(len, drawn))
         counts = np.concatenate([*drawn, np.zeros(missing)])
         assert counts.mean() == 2
@@ -144,7 +147,7 @@ class TestBeyondTheExactSize:
 
     def test_subsample_has_the_documented_size(self, rng):
         x, y = rng.normal(size=(300, 2)), rng.normal(size=(150, 2))
-        sample = bandwidth._subsample([x, y])
+        sample = drawn_from([x, y])
         assert sample.shape == (200, 2)
         pooled = {tuple(row) for row in np.concatenate([x, y])}
         drawn = {tuple(row) for row in sample}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, cast
 
@@ -13,20 +12,15 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import DRAWN, row_blocks
-from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
-from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Codes, Matrix, Progress, Sample, Values
 from fastdiv._inputs import row_labels
-from fastdiv._sums import pair_weights
 
 _CANCELLATION = 100.0
 """Largest ratio of the squares about a row of the cluster to those about its mean."""
 
 _LEAST_SQUARES = 1e-280
 """Sums of squares below it may have lost digits to underflow."""
-
-_SQDIST_PAIRS: list[KernelGroup] = [
-    ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
-]
 
 
 class Clusters(NamedTuple):
@@ -168,11 +162,11 @@ def sums(
         )
     if not np.isfinite(out).all():
         refuse_nonfinite(clusters.x, clusters.codes)
-        raise OverflowError(f"the sums of squares overflow in float64; {_scaling(clusters)}")
+        raise OverflowError(f"the sums of squares overflow in float64; {scaling_advice(clusters)}")
     return out
 
 
-def _scaling(clusters: Clusters) -> str:
+def scaling_advice(clusters: Clusters) -> str:
     """Return the advice against overflow and underflow."""
     return "scale the data" + ("" if clusters.weights is None else " or sample_weight")
 
@@ -217,7 +211,7 @@ def _refuse_underflow(clusters: Clusters, first: Values) -> None:
         if (rows != first[codes]).any():
             raise ValueError(
                 "x must not have differences so small that the sums of their squares underflow "
-                f"in float64; {_scaling(clusters)}"
+                f"in float64; {scaling_advice(clusters)}"
             )
 
 
@@ -227,77 +221,3 @@ def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
     for rows in row_blocks(len(kept), clusters.x.shape[1], DRAWN):
         at = kept[rows]
         yield clusters.codes[at], in_float64(clusters.x[at])
-
-
-def pair_sums(
-    clusters: Clusters,
-    metric: str,
-    n_threads: int,
-    progress: Progress | None,
-) -> tuple[Values, Values]:
-    """Sum over the pairs i < j of each cluster: squared Euclidean distances, and distances."""
-    x, codes, labels, weights = clusters
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes, np.arange(len(labels) + 1), sorter=order)
-    pairs = np.diff(bounds) * (np.diff(bounds) - 1) // 2
-    squares, distances = np.zeros(len(labels)), np.zeros(len(labels))
-    done = 0
-    for c in np.flatnonzero(pairs):
-        members = order[bounds[c] : bounds[c + 1]]
-        rows = x[members]
-        w = None if weights is None else weights[members]
-        part = None
-        if progress is not None:
-            part = partial(_report_part, progress, done, int(pairs[c]), int(pairs.sum()))
-        squares[c], distances[c] = _pairs_within(rows, w, n_threads, part)
-        if metric == "cityblock":
-            distances[c] = _cityblock_pairs(rows, np.ones(len(rows)) if w is None else w)
-        done += int(pairs[c])
-    if not np.isfinite([squares, distances]).all():
-        refuse_nonfinite(clusters.x, clusters.codes)
-        dtype = "float32" if isinstance(x, QuantizedRows) else x.dtype
-        raise OverflowError(f"the sums over pairs overflow in {dtype}; {_scaling(clusters)}")
-    return squares, distances
-
-
-def _report_part(
-    whole: Progress, before: int, size: int, all_parts: int, done: int, total: int
-) -> None:
-    """Report the progress of a part as that of all parts."""
-    whole(before + size * done // total, all_parts)
-
-
-def _pairs_within(
-    rows: Sample, weights: Values | None, n_threads: int, progress: Progress | None
-) -> Values:
-    """Sum squared distances, and distances, over the pairs i < j of some rows."""
-    engine, options = backend.current(), (_SQDIST_PAIRS, 2, n_threads, progress)
-    other = rows[:1]  # the engine takes two samples, and one row costs next to nothing
-    with np.errstate(over="ignore", invalid="ignore"):
-        if weights is None:
-            return engine.pair_sums(rows, other, *options)[:, 0] / 2
-        largest = weights.max()
-        w = weights / largest
-        x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
-        triples = engine.weighted_sums(
-            x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
-        )[0][0]
-        within: Values = triples[:, 0] / 2 * largest * largest
-    return within
-
-
-def _cityblock_pairs(rows: Sample, weights: Values) -> float:
-    """
-    Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
-
-    In each feature the sorted values have gaps between neighbours. Every pair of a value below and
-    one above crosses the gap.
-    """
-    total = 0.0
-    for k in range(rows.shape[1]):
-        column = in_float64(feature(rows, k))
-        order = np.argsort(column, kind="stable")
-        below = np.cumsum(weights[order])
-        gaps = np.diff(column[order])
-        total += float(gaps @ (below[:-1] * (below[-1] - below[:-1])))
-    return total

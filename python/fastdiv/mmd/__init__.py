@@ -14,5 +14,6 @@ kid: the kernel inception distance
 matching: `kernel_mean_matching`
 one_pass: MMD² and its gradients from one pass over the pairs
 permutation: `mmd_test`, the permutation two-sample test
+subsample: rows drawn from a pool, blind to their order
 wae: `wae_mmd` and `wae_kernel`, for Wasserstein auto-encoders
 """
