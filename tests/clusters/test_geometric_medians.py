@@ -159,7 +159,7 @@ def test_far_from_the_origin(rng, offset):
 
 def test_rounding_ends_the_search(rng):
     x = rng.normal(size=(200, 3))
-    with pytest.warns(RuntimeWarning, match="is not result to tolerance 1e-30 in"):
+    with pytest.warns(RuntimeWarning, match="is not found to tolerance 1e-30 in"):
         result = geometric_median(x, tolerance=1e-30)
     assert result.n_iterations < 100
     assert 0 < result.gap[0] < 1e-13
@@ -235,7 +235,7 @@ def test_bad_input(options, error, message):
 
 
 def test_too_few_iterations_are_told(rng):
-    message = "label 'b' is not result to tolerance 1e-12 in 3 iterations: its sum of distances"
+    message = "label 'b' is not found to tolerance 1e-12 in 3 iterations: its sum of distances"
     x = rng.standard_exponential((50, 2))
     with pytest.warns(RuntimeWarning, match=re.escape(message)):
         result = geometric_median(x, ["b"] * 50, tolerance=1e-12, max_iterations=3)
