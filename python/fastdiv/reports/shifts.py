@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fastdiv._engine.blocks import row_blocks
 from fastdiv.tables.table import Matrix, data_blocks
 
 Vector = npt.NDArray[np.float64]
 
-_COLUMNS_PER_BLOCK = 32  # whose sorted copies stand in memory at a time
+_COLUMNS_PER_BLOCK = 32
+"""Columns that are copied and sorted at a time."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,8 @@ def feature_shifts(
     shift = np.where(gap == 0, 0.0, gap / spread)
     ks = np.concatenate(
         [
-            _ks_distances(
-                reference[:, start : start + _COLUMNS_PER_BLOCK],
-                current[:, start : start + _COLUMNS_PER_BLOCK],
-            )
-            for start in range(0, len(names), _COLUMNS_PER_BLOCK)
+            _ks_distances(reference[:, columns], current[:, columns])
+            for columns in row_blocks(len(names), 1, _COLUMNS_PER_BLOCK)
         ]
     )
     mean_x, mean_y = mean_x * unit, mean_y * unit
