@@ -3,17 +3,16 @@
 import mpmath
 import numpy as np
 import pytest
+from cases import each_dtype
+from gaussians import FULL, NAMES, RTOL, close_to, covariance, gaussian, parameter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
-from test_gaussian import FULL, NAMES, covariance, gaussian, parameter
 
 from fastdiv import Gaussian, cross_entropy, jeffreys, kl
 from fastdiv._engine import backend
 
 mpmath.mp.dps = 60
-DTYPES = [np.float32, np.float64]
-RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 
 
 def exact_kl(p, q):
@@ -47,24 +46,10 @@ def exact_kl(p, q):
     return (trace - d - mpmath.log(mpmath.det(product)) + (z.T * inverse * z)[0]) / 2
 
 
-def close_to(p, change, rng):
-    """Change the mean and parameter of p by relative noise of the given size."""
-    noise = rng.normal(size=p.parameter.shape)
-    if not p.is_diagonal:
-        noise = np.tril(noise)
-        if p.parametrisation != "scale_tril":
-            noise = noise + noise.swapaxes(-1, -2)
-    mean = p.mean + change * rng.normal(size=p.mean.shape)
-    value = p.parameter * (1 + change * noise) + (
-        change * noise if "log" in p.parametrisation else 0
-    )
-    return Gaussian(mean, **{p.parametrisation: value})
-
-
 # --- the core against the reference, and both against exact arithmetic ----------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+@each_dtype
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", NAMES)
 def test_parity(core, rng, name_p, name_q, dtype):
@@ -130,7 +115,7 @@ def test_kl_is_the_integral(rng):
         np.testing.assert_allclose(kl(p, q), integral, rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+@each_dtype
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", NAMES)
 def test_accuracy(rng, name_p, name_q, dtype):
@@ -140,7 +125,7 @@ def test_accuracy(rng, name_p, name_q, dtype):
         assert abs(kl(p, q) / expected - 1) <= RTOL[dtype]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+@each_dtype
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("d", [1, 3, 258])
 def test_very_different_scales(name, d, dtype):
@@ -191,7 +176,7 @@ def test_close_to_standard_in_float32(rng, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+@each_dtype
 def test_equal_distributions_are_at_exactly_zero(rng, name, dtype):
     for d in (1, 3, 4, 9, 33):
         p = gaussian(name, rng, (11,), d, dtype)

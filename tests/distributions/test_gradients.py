@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from test_gaussian import DIAGONAL, NAMES, gaussian, parameter
+from gaussians import DIAGONAL, NAMES, gaussian, parameter
 
 from fastdiv import Gaussian, kl, kl_and_grad
 from fastdiv._engine import backend

@@ -3,9 +3,8 @@
 import mpmath
 import numpy as np
 import pytest
+from gaussians import NAMES, close_to, gaussian
 from scipy import integrate, linalg, stats
-from test_divergences import close_to
-from test_gaussian import NAMES, gaussian
 
 from fastdiv import (
     Gaussian,

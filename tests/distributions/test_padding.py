@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_gaussian import NAMES, gaussian
+from gaussians import NAMES, gaussian
 
 from fastdiv import (
     Categorical,

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from test_gaussian import NAMES, gaussian
+from cases import each_dtype
+from gaussians import NAMES, RTOL, gaussian
 
 from fastdiv import Gaussian, kl, kl_matrix
 from fastdiv._engine import backend
 
-DTYPES = [np.float32, np.float64]
-RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
+@each_dtype
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", NAMES)
 def test_agrees_with_kl(rng, name_p, name_q, dtype):

@@ -28,7 +28,7 @@ NUMBERS = {
     ],
     "distributions": [
         "distributions/test_divergences.py",
-        "distributions/test_categorical.py",
+        "distributions/test_categorical_pair.py",
         "distributions/test_pairwise.py",
         "distributions/estimates/test_monte_carlo.py",
         "-k",

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from standard_errors import within
 
 from fastdiv import (
     CoupledNormal,
@@ -21,10 +22,6 @@ from fastdiv import (
 
 BOTH = (coupled_kl_monte_carlo, coupled_cross_entropy_monte_carlo)
 each_function = pytest.mark.parametrize("function", BOTH)
-
-
-def within(estimate, truth, sigmas=4.0):
-    return bool((np.abs(estimate.value - truth) <= sigmas * estimate.stderr).all())
 
 
 def gaussians(d):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from standard_errors import within
 
 from fastdiv import (
     Categorical,
@@ -26,11 +27,6 @@ FORMULAS = {
     "k2": lambda l: l**2 / 2,  # noqa: E741
     "k3": lambda l: np.expm1(l) - l,  # noqa: E741
 }
-
-
-def within(estimate, truth, sigmas=4.0):
-    """Compare with the truth in units of the standard error."""
-    return bool((np.abs(estimate.value - truth) <= sigmas * estimate.stderr).all())
 
 
 class TestEstimate:
