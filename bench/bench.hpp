@@ -14,7 +14,7 @@
 
 #include <fastdiv/fastdiv.hpp>
 
-// What the benchmarks share: options, timing, data, and one JSON object per line as output.
+// Options, timing, data and output of the benchmarks. They print one JSON object per line.
 
 namespace bench {
 

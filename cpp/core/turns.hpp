@@ -8,8 +8,8 @@
 
 namespace fastdiv {
 
-// Whose turn it is at each of several results, when units of work have to add to them in order: a
-// unit waits for the one before, which, as units are handed out in order, has begun.
+// Serialises additions to each of several results in unit order. A unit waits for its predecessor,
+// which has already started because units are handed out in order.
 class Turns {
  public:
   explicit Turns(std::size_t n) : finished_(n) {}

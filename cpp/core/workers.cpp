@@ -12,10 +12,10 @@
 namespace fastdiv {
 namespace {
 
-// Below this many multiply-adds (some 50 microseconds) waking the other threads costs more than it
+// Multiply-adds, some 50 microseconds. Below them, waking the other threads costs more than it
 // saves.
 constexpr double serial_work = 1.5e6;
-// How long a parallel region runs before the hook is asked: a quarter of the promised 0.2 s.
+// Time between two questions to the hook: a quarter of the 0.2 s promised for Ctrl-C.
 constexpr auto slice = std::chrono::milliseconds(50);
 
 std::atomic<int> chosen_threads{0};

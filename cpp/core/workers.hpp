@@ -12,15 +12,15 @@ namespace fastdiv {
 // The threads and the stop hook of one call of the engine.
 class Workers {
  public:
-  // `work` in multiply-adds; small calls are not worth a parallel region.
+  // Chooses the number of threads by `work`, in multiply-adds. A small call gets one.
   Workers(const Options& options, double work);
 
   int threads() const { return threads_; }
   bool stopped() const { return stopped_; }
 
-  // work(unit, thread) for units [0, n), handed out in order; must not throw. `share` is this
-  // loop's part of the whole call, for progress; `cost` its multiply-adds, if the loop may be too
-  // small for a parallel region of its own. Returns false when the hook stopped the call.
+  // Calls work(unit, thread) for units [0, n), handed out in order. `work` must not throw. `share`
+  // is this loop's part of the whole call, for progress. `cost` is its number of multiply-adds, if
+  // the loop may be too small for a parallel region. Returns false when the hook stopped the call.
   bool for_each(std::int64_t n, double share,
                 const std::function<void(std::int64_t unit, int thread)>& work,
                 double cost = HUGE_VAL);

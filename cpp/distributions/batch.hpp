@@ -16,7 +16,7 @@ inline std::ptrdiff_t count(const std::vector<std::ptrdiff_t>& shape) {
   return n;
 }
 
-// Where item `index` lies; strides beyond those of the batch are not looked at.
+// Returns the offset of item `index`, in elements. Ignores strides beyond those of the batch.
 inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
                              const std::vector<std::ptrdiff_t>& strides, std::ptrdiff_t index) {
   std::ptrdiff_t at = 0;
@@ -27,7 +27,8 @@ inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
   return shape.empty() ? 0 : at + index * strides[0];
 }
 
-// How many items of so many multiply-adds make a unit of work: as in TileList, about a millisecond.
+// Returns the items, of `item_work` multiply-adds each, that make a unit of work. As in TileList, a
+// unit takes about a millisecond.
 inline std::ptrdiff_t items_per_unit(double item_work) {
   return static_cast<std::ptrdiff_t>(std::clamp(2e6 / item_work, 1.0, 4096.0));
 }

@@ -6,7 +6,7 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/tile_ops.hpp"
 
-// What one ISA level offers to the engine: plain structs, pointers and functions, nothing else.
+// The functions of one ISA level: plain structs and pointers, and nothing else.
 
 namespace fastdiv {
 

@@ -46,7 +46,7 @@ using FillTile = void (*)(const TileOperands<T>&, T* tile);
 constexpr int max_constants = 4;
 constexpr int max_params = 3;
 
-// What a weighted tile is added to: weight * f(tile[i][j]) for i, j inside the extent.
+// Operands of sums of weight * f(tile[i][j]) over i, j inside the extent.
 template <class T>
 struct Weighing {
   const T* row_weights;

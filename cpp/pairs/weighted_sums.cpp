@@ -12,10 +12,9 @@
 #include "pairs/walk/walk_rounds.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 
-// Sums over pairs with weights, and their gradients. A tile adds to the results of its rows and of
-// its columns, so a half of the pairs within a sample serves both. The rows of both samples are cut
-// into parts; each round takes pairs of parts without a part in common, so that its units write to
-// the results directly: these depend on neither the number of threads nor their timing.
+// Sums over weighted pairs, and their gradients. A tile adds to the results of its rows and of its
+// columns, so half of the pairs within a sample serve both. `walk_rounds` keeps the order of all
+// additions, whatever the number of threads.
 
 namespace fastdiv {
 
@@ -23,13 +22,14 @@ using std::ptrdiff_t;
 
 namespace {
 
-// One group's part of the results of one sample, for its outputs one after the other.
+// Results of one kernel group at the rows of one sample, output after output. A vector that nobody
+// asked for is empty.
 struct Result {
-  std::vector<double> within_later;    // over the rows j > i of the own sample
-  std::vector<double> within_earlier;  // over j < i, where wanted
-  std::vector<double> between;         // of y: where wanted
-  std::vector<double> log_slopes[2];   // within and, of x, between: where wanted
-  std::vector<double> gradient;        // panels, where wanted
+  std::vector<double> within_later;    // over the rows j > i of the same sample
+  std::vector<double> within_earlier;  // over its rows j < i
+  std::vector<double> between;         // over the rows of the other sample
+  std::vector<double> log_slopes[2];   // within, and for x between
+  std::vector<double> gradient;        // in panels
 };
 
 template <class T>
@@ -101,7 +101,7 @@ class WeightedGroup {
         });
   }
 
-  // Whether the sums are accurate although T cannot hold small kernel values.
+  // Tells whether the sums are accurate although T cannot hold small kernel values.
   bool is_accurate() const {
     double total[2];
     for (int s = 0; s < 2; ++s) {
@@ -154,7 +154,7 @@ class WeightedGroup {
     double unit = 0;  // the largest weight: slopes are taken relative to it
   };
 
-  // Of one thread.
+  // Buffers of one thread.
   struct Memory {
     Memory(ptrdiff_t rows, ptrdiff_t dim, std::size_t n_outputs)
         : slopes(tile_size),
@@ -166,8 +166,8 @@ class WeightedGroup {
     }
     Buffer<T> slopes;
     Buffer<T> transposed;
-    Buffer<T> row_spread;  // what the columns of a part add to the gradient of a strip of rows
-    Buffer<T> col_spread;  // what the rows of a part add to that of the columns of another
+    Buffer<T> row_spread;  // gradients of a strip of rows, from the columns of a part
+    Buffer<T> col_spread;  // gradients of the columns of a part, from the rows of another
   };
 
   bool wants_gradient() const {
@@ -261,21 +261,21 @@ class WeightedGroup {
     }
   }
 
-  // Adds what was spread over rows [first, first + rows) of a part to its sample's gradient.
-  void finish(const Part& own, const Part& other, ptrdiff_t first, ptrdiff_t rows,
+  // Adds the gradients spread over rows [first, first + rows) of a part to those of its sample.
+  void finish(const Part& part, const Part& other, ptrdiff_t first, ptrdiff_t rows,
               const Buffer<T>& spread) {
-    if (samples_[own.sample]->gradient == nullptr) {
+    if (samples_[part.sample]->gradient == nullptr) {
       return;
     }
     const TileOps<T>& ops = isa().ops<T>();
-    const double factor = factors_[own.sample != other.sample ? 2 : own.sample];
+    const double factor = factors_[part.sample != other.sample ? 2 : part.sample];
     const ptrdiff_t held = static_cast<ptrdiff_t>(spread.size() / outputs_.size());
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
-      double* gradient = results_[own.sample].gradient.data() +
-                         static_cast<ptrdiff_t>(o) * gradient_size_[own.sample] + first * dim_;
+      double* gradient = results_[part.sample].gradient.data() +
+                         static_cast<ptrdiff_t>(o) * gradient_size_[part.sample] + first * dim_;
       for (ptrdiff_t i = 0; i < rows; i += ops.panel) {
         T* panel = spread.data() + static_cast<ptrdiff_t>(o) * held + i * (dim_ + 1);
-        const T* x = base_ == Base::sqdist ? ready_.rows(own.sample, first + i, false) : nullptr;
+        const T* x = base_ == Base::sqdist ? ready_.rows(part.sample, first + i, false) : nullptr;
         ops.finish_spread(panel, x, dim_, base_ == Base::dot ? -factor : factor,
                           gradient + i * dim_);
       }

@@ -27,12 +27,12 @@ struct RowSums {
   double absolutes = 0;
 };
 
-// Of v = x - centre - offset, in this order: near the centre the first difference is exact. Adds
-// weight * v to `sums`.
+// Sums v = x - centre - offset of a row, its squares and absolute values, and adds weight * v to
+// `sums`. The order of the differences matters: near the centre the first one is exact.
 template <bool adds, bool absolutes, bool offsets, class T>
-[[gnu::always_inline]] inline RowSums take_row(const T* x, const double* centre,
-                                               const double* offset, std::ptrdiff_t dim,
-                                               double weight, double* sums) {
+[[gnu::always_inline]] inline RowSums add_row(const T* x, const double* centre,
+                                              const double* offset, std::ptrdiff_t dim,
+                                              double weight, double* sums) {
   Vec<double> square{}, absolute{};
   std::ptrdiff_t k = 0;
   for (; k + lanes<double> <= dim; k += lanes<double>) {
@@ -136,10 +136,10 @@ bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
     double* vector = out + cluster_scalars;
     if constexpr (kind == ClusterSum::directions) {
       const double distance = __builtin_sqrt(
-          take_row<false, false, offsets>(x, centre, offset, rows.dim, 0, vector).squares);
+          add_row<false, false, offsets>(x, centre, offset, rows.dim, 0, vector).squares);
       if (distance > 0) {
         const double pull = weight / distance;
-        take_row<true, false, offsets>(x, centre, offset, rows.dim, pull, vector);
+        add_row<true, false, offsets>(x, centre, offset, rows.dim, pull, vector);
         out[1] += pull;
         out[3] += weight * distance;
       } else {
@@ -156,7 +156,7 @@ bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
     }
     constexpr bool manhattan = kind == ClusterSum::manhattan;
     const RowSums row =
-        take_row<true, manhattan, offsets>(x, centre, offset, rows.dim, weight, vector);
+        add_row<true, manhattan, offsets>(x, centre, offset, rows.dim, weight, vector);
     out[2] += weight * row.squares;
     out[3] += weight * (manhattan ? row.absolutes : __builtin_sqrt(row.squares));
   }

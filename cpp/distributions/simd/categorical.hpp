@@ -251,7 +251,7 @@ DivergenceSums kl_of_logits(const CategoricalItem<T>& p, const CategoricalItem<T
   return sums;
 }
 
-// What probabilities given as such have to be multiplied by.
+// Factors that normalise probabilities that a caller gave.
 struct ProbRows {
   double scale_p, scale_q, ratio_less_1;
   template <class T>

@@ -3,7 +3,7 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
-// What one draw says about a Kullback-Leibler divergence.
+// Estimates of a Kullback-Leibler divergence from single draws.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 

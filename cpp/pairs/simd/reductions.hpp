@@ -3,8 +3,8 @@
 #include "isa/simd.hpp"
 #include "isa/tile_ops.hpp"
 
-// What eats a tile: sums of mapped values, mapping in place, limbs and label sums for permutations,
-// digit counts for order statistics. One thread, no allocation.
+// Reductions over a tile: sums of mapped values, maps in place, limbs and label sums for
+// permutations, digit counts for order statistics. They use one thread and allocate nothing.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 

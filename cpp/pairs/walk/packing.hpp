@@ -9,8 +9,8 @@
 
 namespace fastdiv {
 
-// How the samples of one call are shifted and scaled before they are packed. Scales are powers of
-// two, so they cost no accuracy; they keep squares inside the range of float.
+// Shift and scales of the samples of one call, applied before they are packed. They keep squares
+// inside the range of float. Scales are powers of two, so they cost no accuracy.
 struct Frame {
   std::vector<double> centre;         // per feature; empty: 0
   std::vector<double> feature_scale;  // per feature; empty: 1

@@ -131,8 +131,8 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
   }
 }
 
-// Of dot products, each the sum of so many products, from the two largest half squared norms: a row
-// is never paired with itself here, and |x.y| <= |x||y|.
+// Bounds the dot products of different rows from the two largest half squared norms, by
+// |x.y| <= |x||y|. `products` is the number of products in each.
 template <class T>
 double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
   constexpr double tiny = std::numeric_limits<T>::min();
@@ -187,8 +187,8 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   return true;
 }
 
-// Whether some term's relative error could exceed the tolerance, for tile values >= smallest that
-// are off by `error`. A gradient may be off by ten times that: by so much of |x - y| are the
+// Tells whether some term's relative error could exceed the tolerance, for tile values >= smallest
+// that are off by `error`. A gradient may be off by ten times that: by so much of |x - y| are the
 // centred rows, if eps |x|^2, which is about `error`, is less than (10 tolerance)^2 / eps times t.
 template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {

@@ -41,23 +41,23 @@ struct ReadyTerm {
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double length, double bound);
 
-// How base values are computed.
+// Ways to compute base values.
 enum class Formula {
   automatic,  // as fast as the accuracy asked for allows
   direct,     // by exact differences for every tile, whatever the terms could bear
-  plain       // dot products of the data as given, nothing taken out of the kernel values: these
-              // overflow and underflow in T where they themselves leave its range, and only there
+  plain       // from dot products of the data as given. Nothing is taken out of kernel values: they
+              // leave the range of T only where they are themselves outside it.
 };
 
-// What tile values are for, and so how exact they and the differences of rows have to be.
+// Uses of tile values, which decide how exact they and the differences of rows have to be.
 enum class Purpose {
   values,     // f(t)
   gradients,  // f'(t) (x - y): see ReadyGroup::too_inaccurate
   log_slopes  // t f'(t), as exact as t
 };
 
-// A group whose samples are packed: fills tiles of base values for its terms to map, and decides
-// tile by tile which formula is accurate enough.
+// A kernel group with packed samples. It fills tiles with base values, and chooses for every tile
+// the fastest formula that is accurate enough.
 template <class T>
 class ReadyGroup {
  public:
@@ -66,22 +66,22 @@ class ReadyGroup {
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
   double length() const { return length_; }  // of the tile's unit, see tile_ops.hpp
-  // The distance that a tile value stands for.
+  // Returns the distance that a tile value stands for.
   double distance(double tile_value) const {
     return length_ * (base_ == Base::l1 ? tile_value : std::sqrt(2 * tile_value));
   }
   double pair_work() const;
 
-  // By how much a mapped value may be off because T cannot hold numbers that small: kernels of dot
-  // products raise them to a power, in units of a bound that one far row may have made much too
-  // large. Sums beside which this counts are taken again by Formula::plain in double precision.
+  // Returns the error of a mapped value that is too small for T. Kernels of dot products take
+  // powers in units of a bound, and one far row can make that bound much too large. A sum in which
+  // this error matters is computed again by Formula::plain in double precision.
   double underflow_error() const { return underflow_error_; }
-  // Whether a sum of mapped values over so many pairs is accurate in spite of it.
+  // Tells whether a sum of mapped values over so many pairs is accurate in spite of that error.
   bool is_accurate(double sum, double pairs) const {
     return underflow_error_ == 0 || std::abs(sum) * tolerance<T> >= underflow_error_ * pairs;
   }
 
-  // From here on all tiles come from one formula, so that equal pairs give equal values.
+  // Takes one formula for all tiles from now on, so that equal pairs give equal values.
   void fix_formula() { direct_ = direct_ || may_cancel_; }
 
   // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
@@ -90,8 +90,9 @@ class ReadyGroup {
   bool fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
             bool& direct_hint) const;
 
-  // What a gradient needs besides: the packed rows from row i of sample s on, centred or as given;
-  // the unit of differences of the latter, per feature; and that of the former.
+  // Operands of gradients. `rows` returns the packed rows of sample s from row i on, centred or,
+  // with `raw`, as given. `difference_unit` is the unit of raw differences per feature, `unit` that
+  // of centred ones.
   const T* rows(int s, std::ptrdiff_t i, bool raw) const {
     const Packed<T>& x = packed_[static_cast<std::size_t>(s)];
     return (raw ? x.raw : x.centred).data() + i * dim_;

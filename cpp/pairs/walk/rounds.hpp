@@ -8,13 +8,13 @@
 #include "core/workers.hpp"
 #include "isa/tile_ops.hpp"
 
-// All pairs of parts of the rows, in rounds: no part comes twice in a round, so that the pairs of
-// one may be taken at the same time and add to results of their rows, always in the same order.
+// Pairs of parts of the rows, in rounds. No part comes twice in a round. The pairs of a round may
+// run at the same time and add to results of their rows, always in the same order.
 
 namespace fastdiv {
 
-// The rows of a part: about a 32nd of all, so that many threads find work and yet few sums of a
-// part are moved for every tile; whole tiles; and no more than some caches hold.
+// Returns the rows of a part, in whole tiles: about a 32nd of all, so that many threads find work,
+// and at most as many as caches hold. Larger parts move fewer sums per tile.
 inline std::ptrdiff_t part_rows(std::ptrdiff_t rows, std::ptrdiff_t dim, std::size_t n_outputs) {
   const std::ptrdiff_t held =
       (std::ptrdiff_t{1} << 17) / (dim * static_cast<std::ptrdiff_t>(n_outputs));
@@ -51,8 +51,8 @@ class Rounds {
   int pairs_;
 };
 
-// Runs work(a, b, thread) for all pairs a <= b of n parts. Instead of for the end of a round, a
-// pair waits for the two others that held its parts in the round before.
+// Calls work(a, b, thread) for all pairs a <= b of n parts. A pair does not wait for the end of a
+// round, only for the two pairs that held its parts in the round before.
 template <class Work>
 bool run_rounds(Workers& workers, int n, double share, const Work& work) {
   const Rounds rounds(n);
@@ -74,8 +74,8 @@ bool run_rounds(Workers& workers, int n, double share, const Work& work) {
   });
 }
 
-// visit(col, extent) for the tiles of a strip of rows by columns [first, end): all pairs, or with
-// `symmetric` those of a row with a later one.
+// Calls visit(col, extent) for the tiles of a strip of rows by columns [first, end), over all pairs
+// or, with `symmetric`, over those of a row with a later one.
 template <class Visit>
 void for_each_tile(std::ptrdiff_t row, int rows, std::ptrdiff_t first, std::ptrdiff_t end,
                    bool symmetric, const Visit& visit) {

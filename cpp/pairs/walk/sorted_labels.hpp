@@ -26,7 +26,8 @@ class SortedLabels {
 
   std::ptrdiff_t count() const { return static_cast<std::ptrdiff_t>(starts_.size()) - 1; }
 
-  // visit(label, begin, end) for each label among rows [first, first + n), counted from `first`.
+  // Calls visit(label, begin, end) for each label among rows [first, first + n), counted from
+  // `first`.
   template <class Visit>
   void for_each_run(std::ptrdiff_t first, int n, const Visit& visit) const {
     auto next = std::upper_bound(starts_.begin(), starts_.end(), first);
@@ -39,8 +40,8 @@ class SortedLabels {
     }
   }
 
-  // visit(row_label, r, col_label, c, extent) for each rectangle of one label by one label of a
-  // tile that starts at (row, col); r and c are its first row and column within the tile.
+  // Calls visit(row_label, r, col_label, c, extent) for each rectangle of one label by one label of
+  // a tile that starts at (row, col). r and c are its first row and column within the tile.
   template <class Visit>
   void for_each_rectangle(std::ptrdiff_t row, std::ptrdiff_t col, Extent e,
                           const Visit& visit) const {

@@ -69,7 +69,7 @@ class TileList {
     return blocks_[static_cast<std::size_t>(unit.block)];
   }
 
-  // visit(column, extent) for each tile of a unit.
+  // Calls visit(column, extent) for each tile of a unit.
   template <class Visit>
   void for_each_tile(const Unit& unit, const Visit& visit) const {
     const bool symmetric = block(unit).symmetric;
@@ -98,7 +98,7 @@ class TileList {
   std::int64_t units_ = 0;
 };
 
-// The weights in the tile's precision, and zeros for a whole tile beyond them.
+// Returns the weights in the precision of a tile, followed by zeros for a whole tile.
 template <class T>
 std::vector<T> padded(const double* weights, ptrdiff_t n) {
   std::vector<T> all(static_cast<std::size_t>(n + tile_cols));

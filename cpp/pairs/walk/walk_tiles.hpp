@@ -26,7 +26,7 @@ struct Tile {
   bool last;
 };
 
-// What a walk needs beside its tiles.
+// Memory and share of a walk.
 struct WalkOptions {
   std::size_t slot_size = 0;     // doubles to a slot
   double share = 1;              // as in Workers::for_each

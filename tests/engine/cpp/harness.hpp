@@ -1,4 +1,4 @@
-// What the test programs share: checks that are counted, and the choice of the level.
+// Counted checks, and the choice of the level, for all test programs.
 
 #pragma once
 

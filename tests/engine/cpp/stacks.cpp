@@ -79,7 +79,7 @@ void stacks() {
   fastdiv::ranked_distance<T>(rows(x, items - 1, n), &last, Base::sqdist, 7, &last_distance);
   check(ranked.back() == last_distance, "the ranked distance of an item");
 
-  // What is thrown for an item comes out of the parallel loop.
+  // An exception for one item has to leave the parallel loop.
   bool thrown = false;
   try {
     double out[3];

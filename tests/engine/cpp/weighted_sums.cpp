@@ -103,7 +103,7 @@ void compare_weighted(const Pairs<T>& pairs) {
     at = end;
   };
   compare(sums, sum_bounds, "weighted_sums");
-  // Of powers, t f'(t) is the exponent times f(t).
+  // For powers, t f'(t) is the exponent times f(t).
   for (const KernelGroup& group : groups) {
     for (const auto& term : group.terms) {
       const double exponent = term.kernel == "energy"      ? term.params[0] / 2
