@@ -1,4 +1,8 @@
-"""Draw pictures of results; needs matplotlib (``pip install 'fastdiv[plot]'``)."""
+"""
+Draw pictures of results; needs matplotlib (``pip install 'fastdiv[plot]'``).
+
+No function opens a window or touches the state of pyplot.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +69,6 @@ def draw(report: Report) -> Figure:
     """
     Draw the null distribution with the observed value, and the shift of each feature.
 
-    No window is opened and the state of pyplot is not touched.
-
     Parameters
     ----------
     report : Report
@@ -89,8 +91,6 @@ def draw(report: Report) -> Figure:
 def gap(result: GapStatistic) -> Figure:
     """
     Draw the elbow and the gap statistic side by side.
-
-    No window is opened and the state of pyplot is not touched.
 
     Parameters
     ----------
@@ -135,8 +135,6 @@ def gap(result: GapStatistic) -> Figure:
 def clusters(report: ClusterReport) -> Figure:
     """
     Draw the clusters of a table side by side.
-
-    No window is opened and the state of pyplot is not touched.
 
     Parameters
     ----------

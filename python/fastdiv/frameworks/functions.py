@@ -1,4 +1,4 @@
-"""The functions of `fastdiv.torch` and `fastdiv.jax`, up to the operation that they record."""
+"""Check the arguments of `fastdiv.torch` and `fastdiv.jax` and hand calls to the framework."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Array = TypeVar("Array")
 
 class Framework(ABC, Generic[Array]):
     """
-    The functions over the arrays of a framework.
+    Functions over the arrays of a framework.
 
-    Each checks its arguments and brings arrays to float32 or float64. `call` does the rest.
+    Each function checks its arguments and brings arrays to float32 or float64. A subclass says how
+    its framework does that, and evaluates or records the `call`.
     """
 
     grad_convention: str
@@ -53,7 +54,7 @@ class Framework(ABC, Generic[Array]):
 
     @abstractmethod
     def parts(self, a: Array) -> Array:
-        """Put real and imaginary parts along a new last axis, of a real or complex array."""
+        """Put real and imaginary parts of any array along a new last axis."""
 
     @abstractmethod
     def call(self, function: str, arrays: dict[str, Array], options: Mapping[str, object]) -> Array:
