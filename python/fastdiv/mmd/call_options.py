@@ -12,6 +12,14 @@ class PassOptions(TypedDict, total=False):
     progress: object
 
 
+class PenaltyOptions(PassOptions, total=False):
+    """Options of the penalty of Wasserstein auto-encoders."""
+
+    kernel: str
+    prior: str
+    sigma2_p: float
+
+
 class SampleOptions(PassOptions, total=False):
     """Options of a statistic of two samples."""
 

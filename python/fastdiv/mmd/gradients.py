@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
@@ -23,6 +24,7 @@ _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
 _DEFAULT = RBF()
 
 
+@documented
 def mmd2_and_grad(
     x: object,
     y: object,
@@ -102,8 +104,8 @@ def mmd2_and_grad(
 
     References
     ----------
-    A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-    test", JMLR 13 (2012) 723–773, equations 3 to 5, whose derivatives these are.
+    {gretton_2012}
+    Equations 3 to 5, whose derivatives these are.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized.bounds import QuantizedEstimate
 
 if TYPE_CHECKING:
-    from fastdiv.mmd.call_options import PassOptions
+    from fastdiv.mmd.call_options import PenaltyOptions
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _WAE_KERNELS = ("imq", "rbf")
@@ -26,24 +26,10 @@ _PRIORS = ("normal", "sphere", "uniform")
 
 @overload
 def wae_mmd(  # type: ignore[overload-overlap]
-    z: QuantizedRows,
-    z_prior: QuantizedRows,
-    *,
-    kernel: str = ...,
-    prior: str = ...,
-    sigma2_p: float = ...,
-    **options: Unpack[PassOptions],
+    z: QuantizedRows, z_prior: QuantizedRows, **options: Unpack[PenaltyOptions]
 ) -> QuantizedEstimate: ...
 @overload
-def wae_mmd(
-    z: object,
-    z_prior: object,
-    *,
-    kernel: str = ...,
-    prior: str = ...,
-    sigma2_p: float = ...,
-    **options: Unpack[PassOptions],
-) -> float: ...
+def wae_mmd(z: object, z_prior: object, **options: Unpack[PenaltyOptions]) -> float: ...
 
 
 def wae_mmd(
