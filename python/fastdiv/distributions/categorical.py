@@ -220,7 +220,7 @@ class Categorical:
             bad = a[(a < 0) | (a >= k)][0]
             raise ValueError(f"index must hold categories from 0 to {k - 1}; got {bad}")
         shape = _inputs.broadcast_batches({"index": a.shape, "the distribution": self.batch_shape})
-        # One value per index is read; the batch is not repeated.
+        # Read one value per index, without repeating the batch.
         batch = np.indices(shape, sparse=True)[len(shape) - len(self.batch_shape) :]
         rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))
         entries = (*rows, a)
@@ -306,7 +306,7 @@ class Categorical:
         drawn = np.empty(uniform.shape, dtype=np.int64)
         for rows in index_blocks(uniform.shape[1], self.n_categories):
             part = np.exp(self._rows(rows))
-            # Distribution functions end to end: that of row i runs from i to i + 1.
+            # Put the distribution functions end to end: that of row i runs from i to i + 1.
             offsets = np.arange(len(part))
             cumulative = part.cumsum(axis=-1)
             cumulative /= cumulative[:, -1:]

@@ -69,8 +69,8 @@ class CategoricalPair:
             )
         grad_p, grad_q = (_Gradient(side, self.batch_shape) for side in (self.p, self.q))
         everything = np.ones(values.shape, bool) if chosen is None else chosen
-        with np.errstate(all="ignore"):  # infinities
-            for block in index_blocks(values.size, 2 * self.p.n_categories):  # two of everything
+        with np.errstate(all="ignore"):  # impossible categories have infinite logits
+            for block in index_blocks(values.size, 2 * self.p.n_categories):  # both sides
                 rows = block[everything.ravel()[block]]
                 i, j = grad_p.rows[rows], grad_q.rows[rows]
                 log_p, log_q = self.p._rows(i), self.q._rows(j)

@@ -281,7 +281,7 @@ dtype=float64)
         k, alpha, h = self.kappa, self.alpha, self.dim / self.alpha
 
         def log_gamma(a: float) -> Values:
-            # Gamma(a) is Gamma(a + 1) U^{1/a}; the logarithm does not underflow for small a.
+            # Gamma(a) is Gamma(a + 1) U^{1/a}. The logarithm does not underflow for small a.
             return cast(
                 Values,
                 np.log(generator.standard_gamma(a + 1, shape))

@@ -132,7 +132,7 @@ def _gradients(
         ]
         for side in sides
     }
-    # In blocks, so that temporaries stay small: two of everything.
+    # Work in blocks of the values of both sides, so that temporaries stay small.
     size = 2 * (pair.p.dim if pair.is_diagonal else pair.p.dim**2)
     for place, index in blocks(batch, size):
         rows = np.arange(place.start, place.stop)

@@ -92,8 +92,8 @@ def kl_matrix(
 
 
 def _diagonal(p: Gaussian, q: Gaussian) -> Features:
-    # Centred and scaled feature by feature, which changes no divergence, the terms are of the size
-    # of the divergences wherever the distributions are of one kind.
+    # Centring and scaling each feature changes no divergence. It makes the terms as small as the
+    # divergences if the distributions are alike.
     log_p, log_q = 2 * log_std(p), 2 * log_std(q)
     log_scale = log_q.mean(axis=0)
     x, y = _standardised(p, q, np.exp(-0.5 * log_scale))

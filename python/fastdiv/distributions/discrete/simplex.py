@@ -126,7 +126,7 @@ def project_simplex(v: object) -> Values:
     values = _last_axis(v, "v")
     with np.errstate(over="ignore"):  # to -inf, as good as any value below -1
         below = values - values.max(axis=-1, keepdims=True)
-    # Only values within 1 of the largest can stay positive; the others must not spoil the sums.
+    # Only values within 1 of the largest can stay positive. The others must not spoil the sums.
     below = np.maximum(below, -2.0)
     descending = -np.sort(-below, axis=-1)
     counts = np.arange(1, values.shape[-1] + 1)

@@ -277,7 +277,7 @@ class _Ratio:
     def estimate(self) -> tuple[Values, Values]:
         """Return the ratio of the means, and its standard error by the delta method."""
         with np.errstate(over="ignore", invalid="ignore"):
-            excess = self.mean[0] / self.mean[1]  # of the ratio over c
+            excess = self.mean[0] / self.mean[1]  # by which the ratio exceeds c
             m2 = self.m2[0, 0] - 2 * excess * self.m2[0, 1] + excess**2 * self.m2[1, 1]
             stderr = np.sqrt(np.maximum(m2, 0.0) / (self.n - 1) / self.n) / self.mean[1]
             half = np.exp(0.5 * (self.top[0] - self.top[1]))  # twice: its square may overflow alone

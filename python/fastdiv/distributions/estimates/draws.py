@@ -120,7 +120,7 @@ def _is_discrete(value: Any) -> bool | None:
             return bool(value.support.is_discrete)
         except (AttributeError, NotImplementedError):  # there need not be a support
             return None
-    if _is_new_scipy(value) and hasattr(value, "logpmf"):  # of a density it is −∞ everywhere
+    if _is_new_scipy(value) and hasattr(value, "logpmf"):  # −∞ everywhere for a density
         return bool(np.isfinite(value.logpmf(value.sample(rng=np.random.default_rng(0)))).all())
     discrete, continuous = (callable(getattr(value, name, None)) for name in ("pmf", "pdf"))
     return discrete if discrete != continuous else None
@@ -129,7 +129,7 @@ def _is_discrete(value: Any) -> bool | None:
 def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
     if hasattr(value, "batch_shape"):
         return tuple(value.batch_shape)
-    # One draw of each distribution of scipy's batch.
+    # Take one draw of each distribution of SciPy's batch.
     generator = np.random.default_rng(0)
     if hasattr(value, "rvs"):
         return np.shape(_log_prob(value, name)(value.rvs(random_state=generator)))

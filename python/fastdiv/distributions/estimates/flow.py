@@ -201,7 +201,7 @@ class _Problem:
     arrays: dict[str, Matrix]  # (b, h, t) each, and log_det
     mask: NDArray[np.bool_]  # (b, t)
     reduce: str
-    calls: int | None  # with equally many items each; None for a call by itself
+    calls: int | None  # with equally many items each, None for a call by itself
 
     @classmethod
     def of(
