@@ -211,7 +211,7 @@ class FixedPoint {
 
   bool sum(double share);
 
-  // Whether the rounding to the quantum, and what T cannot hold, are harmless beside the sum of the
+  // Tells whether the rounding to the quantum, and underflow in T, are harmless beside the sum of the
   // absolute entries. The sum that came out is a lower bound of it.
   bool is_accurate() const {
     return std::all_of(forms_.begin(), forms_.end(), [&](const Form<T>& form) {
