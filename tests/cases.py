@@ -51,3 +51,10 @@ def peak_bytes(call):
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+class Reports(list):
+    """Collect the calls of a `progress` argument."""
+
+    def __call__(self, done, total):
+        self.append((done, total))

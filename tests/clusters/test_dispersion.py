@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from cases import clustered, each_dtype, peak_bytes
+from cases import Reports, clustered, each_dtype, peak_bytes
 
 from fastdiv import cluster_dispersion, geometric_median, wcss
 from fastdiv._engine import backend
@@ -293,8 +293,8 @@ def test_threads_do_not_change_a_bit(rng, dtype):
 
 def test_progress_and_reference(rng):
     x, labels = clustered(rng)
-    calls = []
-    cluster_dispersion(x, labels, progress=lambda done, total: calls.append((done, total)))
+    calls = Reports()
+    cluster_dispersion(x, labels, progress=calls)
     assert all(done == total for done, total in calls)
     assert len(calls) >= 2
     with backend.use("reference"):
@@ -409,13 +409,13 @@ def test_labels_as_of_kmeans_and_dbscan_are_not_copied(rng, dtype):
 def test_the_pairs_of_all_clusters_are_one_pass_to_progress(rng, weighted):
     x, labels = clustered(rng, n=3000, k=6)
     labels[0] = 9  # a cluster without a pair
-    reports = []
+    reports = Reports()
     wcss(
         x,
         labels,
         method="pairwise",
         sample_weight=rng.random(3000) if weighted else None,
-        progress=lambda *report: reports.append(report),
+        progress=reports,
     )
     sizes = np.unique(labels, return_counts=True)[1]
     total = int((sizes * (sizes - 1) // 2).sum())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import Reports
 
 from fastdiv import gap_statistic, wcss
 
@@ -97,13 +98,13 @@ def test_same_seed_same_bits(rng):
 
 
 def test_progress_counts_calls(rng):
-    calls = []
+    calls = Reports()
     gap_statistic(
         blobs(rng, 2),
         bins,
         [1, 2],
         n_references=3,
-        progress=lambda done, total: calls.append((done, total)),
+        progress=calls,
     )
     assert calls == [(i, 8) for i in range(1, 9)]
 

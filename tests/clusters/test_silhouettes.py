@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import distances, each_dtype, each_metric, peak_bytes
+from cases import Reports, distances, each_dtype, each_metric, peak_bytes
 
 from fastdiv import quantize_rows, silhouette_samples, silhouette_score
 
@@ -247,10 +247,8 @@ def test_threads_do_not_change_a_bit(rng, dtype, metric):
 @each_metric
 def test_progress_reaches_the_end(rng, metric):
     x, labels = blobs(rng)
-    calls = []
-    silhouette_samples(
-        x, labels, metric=metric, progress=lambda done, total: calls.append((done, total))
-    )
+    calls = Reports()
+    silhouette_samples(x, labels, metric=metric, progress=calls)
     assert calls[-1][0] == calls[-1][1] > 0
 
 

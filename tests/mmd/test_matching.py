@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from cases import peak_bytes
+from cases import Reports, peak_bytes
 from scipy.optimize import minimize
 
 import fastdiv as fd
@@ -246,10 +246,8 @@ def test_two_rows_with_a_bound():
 
 def test_progress(rng):
     x, y = rng.normal(size=(80, 2)), rng.normal(size=(60, 2)) * 0.5 + 0.5
-    reports = []
-    result = kernel_mean_matching(
-        x, y, max_iter=5000, progress=lambda done, total: reports.append((done, total))
-    )
+    reports = Reports()
+    result = kernel_mean_matching(x, y, max_iter=5000, progress=reports)
     assert result == kernel_mean_matching(x, y, max_iter=5000)
     steps = [done for done, total in reports if total == 5000]
     assert steps == list(range(64, result.n_iterations + 1, 64))
@@ -266,7 +264,7 @@ def test_progress(rng):
 
 def test_progress_without_a_step(rng):
     x, reports = rng.normal(size=(9, 2)), []
-    kernel_mean_matching(x, x, RBF(1.0), progress=lambda *report: reports.append(report))
+    kernel_mean_matching(x, x, RBF(1.0), progress=reports)
     assert reports[-1] == (0, 0)
 
 
