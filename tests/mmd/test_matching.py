@@ -263,7 +263,7 @@ def test_progress(rng):
 
 
 def test_progress_without_a_step(rng):
-    x, reports = rng.normal(size=(9, 2)), []
+    x, reports = rng.normal(size=(9, 2)), Reports()
     kernel_mean_matching(x, x, RBF(1.0), progress=reports)
     assert reports[-1] == (0, 0)
 
