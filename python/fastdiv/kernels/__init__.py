@@ -2,8 +2,8 @@
 Kernels: small frozen dataclasses that say what to compute.
 
 A class holds the names by which the engine knows it, the base value that it reads of a pair of
-rows, and its formula and slope on base values. The base values are the squared Euclidean distance,
-the L1 distance and the inner product.
+rows, its formula and slope on base values, and its largest slope. The base values are the squared
+Euclidean distance, the L1 distance and the inner product.
 
 Files
 -----
@@ -19,7 +19,7 @@ radial: kernels of a distance that decrease to 0
 """
 
 from fastdiv.kernels.arguments import as_kernels
-from fastdiv.kernels.base import FORMULAS, SLOPES, Formula, Kernel, Median, Term
+from fastdiv.kernels.base import FORMULAS, SLOPES, STEEPEST, Formula, Kernel, Median, Term
 from fastdiv.kernels.combinations import Callback, Sum
 from fastdiv.kernels.dot_products import Linear, Polynomial
 from fastdiv.kernels.energy import Energy
@@ -31,6 +31,7 @@ __all__ = [
     "FORMULAS",
     "RBF",
     "SLOPES",
+    "STEEPEST",
     "Bandwidth",
     "Callback",
     "Energy",

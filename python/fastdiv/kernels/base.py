@@ -17,6 +17,9 @@ FORMULAS: dict[str, Formula] = {}
 SLOPES: dict[str, Formula] = {}
 """Derivative of a formula with respect to the base value, by the same name; 0 at a cusp."""
 
+STEEPEST: dict[str, Callable[..., float]] = {}
+"""Largest |dk/dr| of a kernel of a distance r, with values in (0, 1] or (−1, 0], by its name."""
+
 
 class Term(NamedTuple):
     """A kernel as the engine reads it: factor * name(base value of the scaled rows)."""
@@ -42,10 +45,12 @@ class Kernel:
 
     formulas: ClassVar[Mapping[str, Formula]] = {}
     slopes: ClassVar[Mapping[str, Formula]] = {}
+    steepest: ClassVar[Mapping[str, Callable[..., float]]] = {}
 
     def __init_subclass__(cls) -> None:
         FORMULAS.update(cls.formulas)
         SLOPES.update(cls.slopes)
+        STEEPEST.update(cls.steepest)
 
     def _resolve(self, d: int, median: Median) -> Kernel:
         """Return the kernel with every default replaced by a number, checked against d."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -87,6 +88,7 @@ class RBF(Radial):
 
     formulas: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2))}
     slopes: ClassVar = {"rbf": lambda sq, sigma: np.exp(-sq / (2.0 * sigma**2)) / (-2.0 * sigma**2)}
+    steepest: ClassVar = {"rbf": lambda sigma: math.exp(-0.5) / sigma}
 
     def __post_init__(self) -> None:
         bandwidth = self.bandwidth
@@ -187,9 +189,13 @@ class Laplacian(Radial):
     metric: ClassVar[str] = "cityblock"
     formulas: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma)}
     slopes: ClassVar = {"laplacian": lambda l1, sigma: np.exp(-l1 / sigma) / -sigma}
+    steepest: ClassVar = {"laplacian": lambda sigma: 1 / sigma}
 
     def _term(self) -> Term:
         return Term("l1", "laplacian", (number(self.bandwidth),))
+
+
+_GOLDEN = (1 + math.sqrt(5)) / 2
 
 
 def _matern12(sq: Values, sigma: float) -> Values:
@@ -259,6 +265,12 @@ class Matern(Radial):
         "matern32": _matern32_slope,
         "matern52": _matern52_slope,
     }
+    steepest: ClassVar = {
+        "matern12": lambda sigma: 1 / sigma,
+        "matern32": lambda sigma: math.sqrt(3) * math.exp(-1) / sigma,
+        # r(1 + r) exp(−r)/3 is largest at the golden ratio, where 1 + r = r².
+        "matern52": lambda sigma: math.sqrt(5) * _GOLDEN**3 / 3 * math.exp(-_GOLDEN) / sigma,
+    }
     _names: ClassVar = {0.5: "matern12", 1.5: "matern32", 2.5: "matern52"}
 
     def __post_init__(self) -> None:
@@ -270,6 +282,12 @@ class Matern(Radial):
 
     def _term(self) -> Term:
         return Term("sqdist", self._names[self.nu], (number(self.bandwidth),))
+
+
+def _rational_quadratic_steepest(alpha: float, sigma: float) -> float:
+    # u (1 + u²/2α)^−(α+1) / σ is largest at u² = 2α/(2α+1).
+    steepest = math.sqrt(2 * alpha / (2 * alpha + 1))
+    return steepest * math.exp(-(alpha + 1) * math.log1p(1 / (2 * alpha + 1))) / sigma
 
 
 @documented
@@ -310,6 +328,7 @@ class RationalQuadratic(Radial):
             np.exp(-(alpha + 1.0) * np.log1p(sq / (2.0 * sigma**2) / alpha)) / (-2.0 * sigma**2)
         )
     }
+    steepest: ClassVar = {"rational_quadratic": _rational_quadratic_steepest}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -347,6 +366,7 @@ class InverseMultiquadric(Kernel):
 
     formulas: ClassVar = {"imq": lambda sq, c: c / (c + sq)}
     slopes: ClassVar = {"imq": lambda sq, c: -c / (c + sq) ** 2}
+    steepest: ClassVar = {"imq": lambda c: 3 * math.sqrt(3) / (8 * math.sqrt(c))}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "c", _inputs.positive(self.c, "c"))

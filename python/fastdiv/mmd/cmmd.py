@@ -105,6 +105,7 @@ class RBFLessOne(Kernel):
 
     formulas: ClassVar = {"rbf_less_one": lambda sq, sigma: np.expm1(-sq / (2.0 * sigma**2))}
     slopes: ClassVar = {"rbf_less_one": RBF.slopes["rbf"]}
+    steepest: ClassVar = {"rbf_less_one": RBF.steepest["rbf"]}
 
     def _term(self) -> Term:
         return Term("sqdist", "rbf_less_one", (self.bandwidth,))

@@ -9,41 +9,18 @@ bilinear form a(x̂)ᵀ M a(ŷ) of a few numbers a per row. Its mean over all pa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Values
-from fastdiv.kernels import Callback, Kernel, Term
+from fastdiv.kernels import STEEPEST, Callback, Kernel, Term
 from fastdiv.quantized.norms import norms
 
 _ROUNDING = 1 + 1e-9
 """Factor that covers the rounding of the sums here, and of x/s before it became an integer."""
-
-_GOLDEN = (1 + math.sqrt(5)) / 2
-
-
-def _rational_quadratic(alpha: float, sigma: float) -> float:
-    """Return the largest |dk/dr| of `RationalQuadratic`."""
-    # u (1 + u²/2α)^−(α+1) / σ is largest at u² = 2α/(2α+1).
-    steepest = math.sqrt(2 * alpha / (2 * alpha + 1))
-    return steepest * math.exp(-(alpha + 1) * math.log1p(1 / (2 * alpha + 1))) / sigma
-
-
-STEEPEST: dict[str, Callable[..., float]] = {
-    "rbf": lambda sigma: math.exp(-0.5) / sigma,
-    "rbf_less_one": lambda sigma: math.exp(-0.5) / sigma,
-    "laplacian": lambda sigma: 1 / sigma,
-    "matern12": lambda sigma: 1 / sigma,
-    "matern32": lambda sigma: math.sqrt(3) * math.exp(-1) / sigma,
-    # r(1 + r) exp(−r)/3 is largest at the golden ratio, where 1 + r = r².
-    "matern52": lambda sigma: math.sqrt(5) * _GOLDEN**3 / 3 * math.exp(-_GOLDEN) / sigma,
-    "rational_quadratic": _rational_quadratic,
-    "imq": lambda c: 3 * math.sqrt(3) / (8 * math.sqrt(c)),
-}
-"""Largest |dk/dr| of kernels of a distance r with values in (0, 1], or in (−1, 0]."""
 
 
 @dataclass(frozen=True, eq=False)
