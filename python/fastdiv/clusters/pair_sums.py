@@ -75,12 +75,9 @@ def _pairs_within(
 
 
 def _cityblock_pairs(rows: Sample, weights: Values) -> float:
-    """
-    Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁.
-
-    In each feature the sorted values have gaps between neighbours. Every pair of a value below and
-    one above crosses the gap.
-    """
+    """Return Σ over i < j of wᵢ wⱼ ‖xᵢ − xⱼ‖₁."""
+    # In each feature the sorted values have gaps between neighbours. Every pair of a value below
+    # and one above crosses the gap.
     total = 0.0
     for k in range(rows.shape[1]):
         column = in_float64(feature(rows, k))

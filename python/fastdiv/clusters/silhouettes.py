@@ -228,11 +228,8 @@ def _in_range(x: Sample) -> Sample:
 def _squared_sums(
     x: Sample, sizes: NDArray[np.int64], w: Values, n_threads: int, progress: Progress | None
 ) -> Values:
-    """
-    Return the sums of squared distances of all rows to those of each cluster, (k, n).
-
-    For a cluster of mean c and weight W they are W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
-    """
+    """Return the sums of squared distances of all rows to those of each cluster, (k, n)."""
+    # For a cluster of mean c and weight W they are W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
     labels = np.arange(len(sizes))
     clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, w)
     means = labelled_rows.means(clusters, n_threads, progress)

@@ -77,11 +77,8 @@ def components(
 def _members(
     codes: Codes, k: int, orders: Iterable[NDArray[Any]], n_resamples: int
 ) -> NDArray[np.uint8]:
-    """
-    Return the indicators of the groups, (1 + B, k, n), for the observed order and all reorderings.
-
-    For two groups one indicator is enough, since its labelling gives the sums within both groups.
-    """
+    """Return the indicators of the groups, (1 + B, k, n), as observed and for all reorderings."""
+    # For two groups one indicator is enough, since its labelling gives the sums within both groups.
     # Each reordering costs one scatter of short codes and one comparison per group.
     groups = np.arange(1 if k == 2 else k, dtype=np.min_scalar_type(k))[:, None]
     short_codes = codes.astype(groups.dtype)

@@ -172,12 +172,9 @@ def _in_one_pass(
     n_threads: int,
     progress: Progress | None,
 ) -> tuple[Values, float]:
-    """
-    Return the MMD² of every pair of subsets, and of all rows.
-
-    With indicators s and t of the subsets and K over the pooled rows, the sums within the subsets
-    are sᵀKs and tᵀKt. The sum between them is half of (s + t)ᵀK(s + t) − sᵀKs − tᵀKt.
-    """
+    """Return the MMD² of every pair of subsets, and of all rows."""
+    # With indicators s and t of the subsets and K over the pooled rows, the sums within the subsets
+    # are sᵀKs and tᵀKt. The sum between them is half of (s + t)ᵀK(s + t) − sᵀKs − tᵀKt.
     n, m = len(x), len(y)
     pooled = _inputs.pool([x, y])
     labels = np.zeros((3 * len(subsets) + 1, n + m), dtype=np.uint8)

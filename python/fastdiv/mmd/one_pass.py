@@ -141,11 +141,9 @@ def _diagonals(
     n_threads: int,
     row_sums: tuple[Values, Values] | None,
 ) -> Values:
-    """
-    Return the change of the sums by the pairs (i, i): "biased" adds them, "paired" takes them away.
-
-    The sums at every row, (2, b, n_outputs, rows) of x and y, are changed in place.
-    """
+    """Return the change of the sums by the pairs (i, i)."""
+    # "biased" adds these pairs, and "paired" takes them away. The sums at every row of x and y,
+    # (2, b, n_outputs, rows), are changed in place.
     x, y, u, v, bandwidths = samples
 
     def pairs(a: Matrix, b: Matrix) -> Values:

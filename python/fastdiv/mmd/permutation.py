@@ -174,11 +174,8 @@ def _splittings(
     estimator: str,
     n_threads: int,
 ) -> tuple[NDArray[np.uint8], Values]:
-    """
-    Return labels (1 + B, N) and diagonal terms (n_outputs, 1 + B, 3).
-
-    Row 0 is the observed split, which is computed like the others. One ordering is held at a time.
-    """
+    """Return labels (1 + B, N) and diagonal terms (n_outputs, 1 + B, 3)."""
+    # Row 0 is the observed split, computed like the others. One ordering is held at a time.
     labels = np.zeros((1 + n_resamples, len(pooled)), dtype=np.uint8)
     terms = np.zeros((kernels.n_outputs, 1 + n_resamples, 3))
     if estimator == "biased":

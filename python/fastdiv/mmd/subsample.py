@@ -44,13 +44,10 @@ def subsample(parts: Sequence[Sample], n_rows: int) -> Sample:
 
 
 def _hashes(parts: Sequence[Sample]) -> NDArray[np.uint64]:
-    """
-    Hash each pooled row to 64 bits.
-
-    The hash is the sum over the columns of value and column, mixed as by SplitMix64. That mixture
-    is one to one, so different scalars never collide (G. L. Steele, D. Lea, C. H. Flood, "Fast
-    splittable pseudorandom number generators", OOPSLA (2014)).
-    """
+    """Hash each pooled row to 64 bits."""
+    # The hash is the sum over the columns of value and column, mixed as by SplitMix64. That mixture
+    # is one to one, so different scalars never collide (G. L. Steele, D. Lea, C. H. Flood, "Fast
+    # splittable pseudorandom number generators", OOPSLA (2014)).
     hashes = np.empty(sum(map(len, parts)), dtype=np.uint64)
     column = np.random.PCG64(0).random_raw(_numbers(parts[0][:1]).shape[1])
     start = 0

@@ -166,33 +166,27 @@ def _form(term: Term) -> Values:
 
 
 def _row_factors(term: Term, x: QuantizedRows) -> Values:
-    """
-    Return the numbers a of each row of x, which may have moved by δ and has the norm ĥ now.
-
-    - A distance r moves by at most δᵢ + δⱼ, and a kernel of it by its largest slope times that.
-      So a = (1, δ).
-    - r^β with β ≤ 1 moves by at most (δᵢ + δⱼ)^β ≤ δᵢ^β + δⱼ^β. So a = (1, δ^β).
-    - r^β with β > 1 moves by at most β max(r, r̂)^(β−1) (δᵢ + δⱼ). Both distances are at most
-      hᵢ + hⱼ with h = ĥ + δ, whose power is at most the sum of powers. So
-      a = (1, δ, h^(β−1), δ h^(β−1)).
-    - x·y moves by at most hᵢhⱼ − ĥᵢĥⱼ, and (x·y)^k by (hᵢhⱼ)^k − (ĥᵢĥⱼ)^k. So a holds the
-      powers of h and of ĥ.
-    """
+    """Return the numbers a of each row of x, which may have moved by δ and has the norm ĥ now."""
     d = x.shape[1]
     half = 0.5 * x.scale.astype(np.float64)
     scale = np.ones(d) if term.scale is None else np.array(term.scale)
     moved = half * (d if term.base == "l1" else math.sqrt(float(np.square(scale).sum())))
     one = np.ones(len(x))
     if term.base == "dot":
+        # (x·y)^k moves by at most (hᵢhⱼ)^k − (ĥᵢĥⱼ)^k, with h = ĥ + δ.
         powers = np.arange(_polynomial(term)[0] + 1)
         norm = norms(x)[:, None]
         return np.hstack(((norm + moved[:, None]) ** powers, norm**powers))
     if term.name == "energy":
         (exponent,) = term.params
         if exponent > 1:
+            # r^β moves by at most β max(r, r̂)^(β−1) (δᵢ + δⱼ). Both distances are at most hᵢ + hⱼ,
+            # whose power is at most the sum of powers.
             power = (norms(x) + moved) ** (exponent - 1)
             return np.column_stack((one, moved, power, moved * power))
+        # r^β moves by at most (δᵢ + δⱼ)^β ≤ δᵢ^β + δⱼ^β.
         return np.column_stack((one, moved**exponent))
+    # A kernel of r moves by at most its largest slope times δᵢ + δⱼ.
     return np.column_stack((one, moved))
 
 

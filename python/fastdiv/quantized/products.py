@@ -117,13 +117,10 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
 def _product_bound(
     x: QuantizedRows, weights: QuantizedRows, values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """
-    Bound the error of each product, from above also in its last bit.
-
-    In integers the bound is (s/2) t‖p‖₁ + (t/2) s‖q‖₁ + K s t / 4 = s t (‖p‖₁ + ‖q‖₁ + K/2) / 2.
-    The quotients x/s and the scales are rounded too, so |e| may exceed s/2 by some ε s of float64.
-    Rounding the value to float32 moves it by ε/2 of float32, or by half the least subnormal number.
-    """
+    """Bound the error of each product, from above also in its last bit."""
+    # In integers the bound is (s/2) t‖p‖₁ + (t/2) s‖q‖₁ + K s t / 4 = s t (‖p‖₁ + ‖q‖₁ + K/2) / 2.
+    # The quotients x/s and the scales are rounded too, so |e| may exceed s/2 by ε s of float64.
+    # Rounding the value to float32 moves it by ε/2 of float32, or half the least subnormal number.
     s, t = (0.5 * (1 + 1e-9)) * x.scale.astype(np.float64), weights.scale.astype(np.float64)
     left = np.column_stack((s * (absolute_sums(x) + 0.5 * x.shape[1]), s))
     right = np.stack((t, t * absolute_sums(weights)))
