@@ -192,7 +192,7 @@ bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Pane
     fill_lower(l, dim, entry);
     return factor_in_place(loop, l);
   }
-  // As in gaussian.hpp: J R^-T J, with J precision J = R R^T.
+  // As in full_gaussian.hpp: J R^-T J, with J precision J = R R^T.
   const int last = dim - 1;
   const Panels r(dim, dim), identity(dim, dim);
   fill_lower(r, dim, [&](int i, int j) { return entry(last - j, last - i); });

@@ -4,7 +4,8 @@
 
 #include "clusters/simd/cluster_rows.hpp"
 #include "distributions/simd/categorical.hpp"
-#include "distributions/simd/gaussian.hpp"
+#include "distributions/simd/diagonal_gaussian.hpp"
+#include "distributions/simd/full_gaussian.hpp"
 #include "distributions/simd/log_ratios.hpp"
 #include "isa/isa.hpp"
 #include "pairs/simd/kernels.hpp"

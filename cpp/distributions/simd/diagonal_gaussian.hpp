@@ -1,0 +1,222 @@
+#pragma once
+
+#include "isa/distribution_ops.hpp"
+#include "isa/simd.hpp"
+
+// Kullback-Leibler divergences between Gaussians, item by item. With M = L_q^-1 L_p,
+//
+//   2 KL = sum_i (M_ii^2 - 1 - 2 log M_ii) + sum_{i>j} M_ij^2 + |L_q^-1 (mean_p - mean_q)|^2,
+//
+// where every term is at least 0 and, through t - log(1 + t), free of cancellation: equal
+// distributions give exactly 0, and nearly equal ones keep their digits.
+
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+
+// --- diagonal covariances: the lanes of a vector are features ----------------------------------
+
+// Features at a time; their terms are added in T before they go to a double.
+constexpr int feature_chunk = 256;
+
+// 2 KL of one vector of features, for parameters that are both given as `scale`.
+template <class T, Scale scale>
+inline Vec<T> twice_kl(Vec<T> mean_difference, Vec<T> p, Vec<T> q) {
+  if constexpr (scale == Scale::std) {
+    const Vec<T> reciprocal = T{1} / q;
+    const Vec<T> less_1 = (p - q) * reciprocal;  // the difference is exact for p near q
+    const Vec<T> z = mean_difference * reciprocal;
+    return less_1 * less_1 + T{2} * less_log<T>(p * reciprocal, less_1) + z * z;
+  } else if constexpr (scale == Scale::var) {
+    const Vec<T> reciprocal = T{1} / q;
+    return less_log<T>(p * reciprocal, (p - q) * reciprocal) +
+           mean_difference * reciprocal * mean_difference;
+  } else {
+    constexpr T twice = scale == Scale::logstd ? 2 : 1;
+    const Vec<T> z = mean_difference * exp<T>(q * (-twice / 2));
+    return exp_less_1<T>(twice * (p - q)) + z * z;
+  }
+}
+
+// `uniform`: all features of q are as the first, so that what depends on q leaves the loop.
+template <class T, Scale scale, bool uniform>
+double sum_twice_kl(const T* mean_p, const T* mean_q, const T* p, const T* q, int n) {
+  const auto from_q = [](const T* from, int k) {
+    return uniform ? splat(from[0]) : load(from + k);
+  };
+  Vec<T> sum = {};
+  int k = 0;
+  for (; k + lanes<T> <= n; k += lanes<T>) {
+    sum += twice_kl<T, scale>(load(mean_p + k) - from_q(mean_q, k), load(p + k), from_q(q, k));
+  }
+  if (k < n) {
+    // Lanes beyond the end hold equal distributions, whose divergence is 0.
+    T rest[3][lanes<T>];
+    for (int l = 0; l < lanes<T>; ++l) {
+      const bool inside = k + l < n;
+      const int at_q = uniform ? 0 : k + l;
+      rest[0][l] = inside ? mean_p[k + l] - mean_q[at_q] : T{0};
+      rest[1][l] = inside ? p[k + l] : T{1};
+      rest[2][l] = inside ? q[at_q] : T{1};
+    }
+    sum += twice_kl<T, scale>(load(rest[0]), load(rest[1]), load(rest[2]));
+  }
+  return total<T>(sum);
+}
+
+template <class T, bool uniform>
+double sum_twice_kl(Scale scale, const T* mean_p, const T* mean_q, const T* p, const T* q, int n) {
+  constexpr decltype(&sum_twice_kl<T, Scale::std, uniform>) sums[] = {
+      sum_twice_kl<T, Scale::std, uniform>, sum_twice_kl<T, Scale::var, uniform>,
+      sum_twice_kl<T, Scale::logstd, uniform>, sum_twice_kl<T, Scale::logvar, uniform>};
+  return sums[static_cast<int>(scale)](mean_p, mean_q, p, q, n);
+}
+
+// `n` values from `from` on: in place, or gathered.
+template <class T>
+inline const T* contiguous(const T* from, std::ptrdiff_t stride, int n, T* buffer) {
+  if (stride == 1) {
+    return from;
+  }
+  for (int k = 0; k < n; ++k) {
+    buffer[k] = from[k * stride];
+  }
+  return buffer;
+}
+
+template <class T>
+void log_variances(const T* from, std::ptrdiff_t stride, Scale scale, int n, double* out) {
+  for (int k = 0; k < n; ++k) {
+    out[k] = static_cast<double>(from[k * stride]);
+  }
+  if (scale == Scale::logvar) {
+    return;
+  }
+  for (int k = 0; k < n; ++k) {
+    out[k] = scale == Scale::logstd ? 2 * out[k]
+             : scale == Scale::std  ? 2 * __builtin_log(out[k])
+                                    : __builtin_log(out[k]);
+  }
+}
+
+template <class T>
+double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim) {
+  const bool uniform = q.mean_stride == 0 && q.row_stride == 0;
+  double total = 0;
+  for (std::ptrdiff_t k = 0; k < dim; k += feature_chunk) {
+    const int n = static_cast<int>(dim - k < feature_chunk ? dim - k : feature_chunk);
+    const T* mean_p = p.mean + k * p.mean_stride;
+    const T* mean_q = q.mean + k * q.mean_stride;
+    const T* scale_p = p.parameter + k * p.row_stride;
+    const T* scale_q = q.parameter + k * q.row_stride;
+    double part = __builtin_nan("");
+    if (p.scale == q.scale) {
+      T buffers[4][feature_chunk];
+      const T* from_p = contiguous(scale_p, p.row_stride, n, buffers[0]);
+      const T* at_p = contiguous(mean_p, p.mean_stride, n, buffers[1]);
+      if (uniform) {
+        part = sum_twice_kl<T, true>(p.scale, at_p, mean_q, from_p, scale_q, n);
+      } else {
+        const T* from_q = contiguous(scale_q, q.row_stride, n, buffers[2]);
+        const T* at_q = contiguous(mean_q, q.mean_stride, n, buffers[3]);
+        part = sum_twice_kl<T, false>(p.scale, at_p, at_q, from_p, from_q, n);
+      }
+    }
+    if (part != part) {
+      // Different parametrisations, and ratios outside T's range, meet in double precision and in
+      // logarithms, which leave enough digits of a small difference.
+      double buffers[4][feature_chunk];
+      for (int i = 0; i < n; ++i) {
+        buffers[0][i] = static_cast<double>(mean_p[i * p.mean_stride]);
+        buffers[1][i] = static_cast<double>(mean_q[i * q.mean_stride]);
+      }
+      log_variances(scale_p, p.row_stride, p.scale, n, buffers[2]);
+      log_variances(scale_q, q.row_stride, q.scale, n, buffers[3]);
+      part = sum_twice_kl<double, Scale::logvar, false>(buffers[0], buffers[1], buffers[2],
+                                                        buffers[3], n);
+    }
+    total += part;
+  }
+  return total / 2;
+}
+
+// Gradients of KL with respect to mean_p and to both parameters, in double precision. With
+// r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q) / sigma_q they are z / sigma_q,
+// r d log(sigma_p)/dp and -(r + z^2) d log(sigma_q)/dq; r does not cancel for p near q.
+constexpr int gradient_chunk = 64;
+
+template <Scale scale>
+inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Vec<double>& unit) {
+  if constexpr (scale == Scale::std) {
+    unit = 1.0 / q;
+    less_1 = (p - q) * unit * ((p + q) * unit);
+  } else if constexpr (scale == Scale::var) {
+    unit = 1.0 / sqrt<double>(q);
+    less_1 = (p - q) / q;
+  } else {
+    constexpr double twice = scale == Scale::logstd ? 2 : 1;
+    const Vec<double> log_ratio = twice * (p - q);
+    unit = exp<double>(q * (-twice / 2));
+    less_1 = log_ratio > -40.0 ? exp_less_1<double>(log_ratio) + log_ratio : splat(-1.0);
+  }
+}
+
+template <Scale scale>
+void gradient_terms(const double* difference, const double* p, const double* q, double* means,
+                    double* by_p, double* by_q) {
+  for (int k = 0; k < gradient_chunk; k += lanes<double>) {
+    Vec<double> less_1, unit;
+    ratio_and_unit<scale>(load(p + k), load(q + k), less_1, unit);
+    const Vec<double> z = load(difference + k) * unit;
+    store(means + k, z * unit);
+    store(by_p + k, less_1);
+    store(by_q + k, -(less_1 + z * z));
+  }
+}
+
+// Turns derivatives by log(sigma) into those by the parameter.
+inline void chain(Scale scale, const double* parameter, double* derivative) {
+  const double half = scale == Scale::var || scale == Scale::logvar ? 0.5 : 1;
+  const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
+  for (int k = 0; k < gradient_chunk; ++k) {
+    derivative[k] *= is_log ? half : half / parameter[k];
+  }
+}
+
+// by_q may be null.
+template <class T>
+void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
+                        double* means, double* by_p, double* by_q) {
+  constexpr decltype(&gradient_terms<Scale::std>) terms[] = {
+      gradient_terms<Scale::std>, gradient_terms<Scale::var>, gradient_terms<Scale::logstd>,
+      gradient_terms<Scale::logvar>};
+  for (std::ptrdiff_t first = 0; first < dim; first += gradient_chunk) {
+    const int n = static_cast<int>(dim - first < gradient_chunk ? dim - first : gradient_chunk);
+    double difference[gradient_chunk], of_p[gradient_chunk], of_q[gradient_chunk];
+    double results[3][gradient_chunk];
+    for (int k = 0; k < gradient_chunk; ++k) {
+      // Beyond the end, the last feature again.
+      const std::ptrdiff_t at = first + (k < n ? k : n - 1);
+      difference[k] = static_cast<double>(p.mean[at * p.mean_stride]) -
+                      static_cast<double>(q.mean[at * q.mean_stride]);
+      of_p[k] = static_cast<double>(p.parameter[at * p.row_stride]);
+      of_q[k] = static_cast<double>(q.parameter[at * q.row_stride]);
+    }
+    if (p.scale == q.scale) {
+      terms[static_cast<int>(p.scale)](difference, of_p, of_q, results[0], results[1], results[2]);
+    } else {
+      double log_p[gradient_chunk], log_q[gradient_chunk];
+      log_variances(of_p, 1, p.scale, gradient_chunk, log_p);
+      log_variances(of_q, 1, q.scale, gradient_chunk, log_q);
+      gradient_terms<Scale::logvar>(difference, log_p, log_q, results[0], results[1], results[2]);
+    }
+    chain(p.scale, of_p, results[1]);
+    chain(q.scale, of_q, results[2]);
+    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(double);
+    __builtin_memcpy(means + first, results[0], bytes);
+    __builtin_memcpy(by_p + first, results[1], bytes);
+    if (by_q != nullptr) {
+      __builtin_memcpy(by_q + first, results[2], bytes);
+    }
+  }
+}
+
+}  // namespace fastdiv::FASTDIV_ISA_NAMESPACE
