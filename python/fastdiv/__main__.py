@@ -1,4 +1,4 @@
-"""``python -m fastdiv`` is the command ``fastdiv``."""
+"""Run the command ``fastdiv`` as ``python -m fastdiv``."""
 
 import sys
 
