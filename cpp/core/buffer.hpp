@@ -27,6 +27,7 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
+// Returns n buffers of `size` entries each.
 template <class T>
 std::vector<Buffer<T>> buffers(int n, std::size_t size) {
   std::vector<Buffer<T>> all;

@@ -9,7 +9,7 @@ using std::ptrdiff_t;
 template <class T>
 std::int64_t first_nonfinite(MatrixView<T> x) {
   for (ptrdiff_t i = 0; i < x.rows; ++i) {
-    // x - x is 0 for every finite x and NaN otherwise; the sum keeps the inner loop free of
+    // x - x is 0 for every finite x and NaN otherwise. The sum keeps the inner loop free of
     // branches.
     T sum = 0;
     for (ptrdiff_t k = 0; k < x.cols; ++k) {

@@ -12,10 +12,10 @@
 namespace fastdiv {
 namespace {
 
-// Multiply-adds, some 50 microseconds. Below them, waking the other threads costs more than it
-// saves.
+// Multiply-adds of the smallest parallel call, about 50 microseconds. In a smaller one, waking the
+// other threads costs more than it saves.
 constexpr double serial_work = 1.5e6;
-// Time between two questions to the hook: a quarter of the 0.2 s promised for Ctrl-C.
+// Time between two calls of the hook: a quarter of the 0.2 s promised for Ctrl-C.
 constexpr auto slice = std::chrono::milliseconds(50);
 
 std::atomic<int> chosen_threads{0};
@@ -48,10 +48,10 @@ int get_num_threads() {
 }
 
 std::string openmp_runtime() {
-  // Whichever library was loaded first serves the whole process: torch may bring its own.
+  // The library that was loaded first serves the whole process. torch may bring its own.
   Dl_info info{};
-  const bool found = dladdr(reinterpret_cast<void*>(&omp_get_max_threads), &info) != 0;
-  return (found ? std::string(info.dli_fname) : "linked in") + ", OpenMP " +
+  const bool resolved = dladdr(reinterpret_cast<void*>(&omp_get_max_threads), &info) != 0;
+  return (resolved ? std::string(info.dli_fname) : "linked in") + ", OpenMP " +
          std::to_string(_OPENMP);
 }
 
@@ -69,15 +69,15 @@ Workers::Workers(const Options& options, double work)
   if (work < serial_work) {
     return;
   }
-  const int wanted = options.n_threads > 0 ? options.n_threads : get_num_threads();
-  if (wanted > 1 && forked) {
+  const int requested = options.n_threads > 0 ? options.n_threads : get_num_threads();
+  if (requested > 1 && forked) {
     fork_warning = true;
     return;
   }
-  threads_ = wanted;
+  threads_ = requested;
 }
 
-void Workers::ask(double done) {
+void Workers::call_hook(double done) {
   stopped_ = options_.hook && !options_.hook(std::min(done, 1.0));
   deadline_ = Clock::now() + slice;
 }
@@ -87,11 +87,11 @@ bool Workers::for_each(std::int64_t n, double share,
                        double cost) {
   std::atomic<std::int64_t> next{0};
   if (!stopped_ && Clock::now() >= deadline_) {
-    ask(done_);  // many short loops, none of which lasts as long as a slice
+    call_hook(done_);  // after many loops shorter than a slice
   }
   while (!stopped_) {
     const auto work_until_deadline = [&](int thread) {
-      do {  // at least one, however long the threads take to start
+      do {  // at least one unit, however long the threads take to start
         const std::int64_t unit = next.fetch_add(1, std::memory_order_relaxed);
         if (unit >= n) {
           return;
@@ -109,7 +109,7 @@ bool Workers::for_each(std::int64_t n, double share,
     if (begun >= n) {
       break;
     }
-    ask(done_ + share * static_cast<double>(begun) / static_cast<double>(n));
+    call_hook(done_ + share * static_cast<double>(begun) / static_cast<double>(n));
   }
   done_ += share;
   return !stopped_;

@@ -7,14 +7,15 @@
 
 namespace fastdiv {
 
-// While they are summed, after the vector: parts of sum w |x - c|^2.
+// Doubles per cluster that hold partial sums of w |x - c|^2. They follow the vector while rows are
+// added.
 constexpr std::ptrdiff_t cluster_partials = 8;
 
 template <class T>
 struct ClusterRows {
   const T* x;  // features side by side
   std::ptrdiff_t stride;
-  const std::int64_t* codes;  // the cluster of each row; negative: left out
+  const std::int64_t* codes;  // cluster of each row; negative if it is left out
   const double* weights;      // or null
   std::ptrdiff_t rows;
   std::ptrdiff_t dim;
@@ -23,20 +24,21 @@ struct ClusterRows {
   std::int64_t n_clusters;
 };
 
-// Adds to sums[n_clusters * (cluster_scalars + dim + cluster_partials)]. Returns false if there is
-// no cluster of some row's number.
+// Adds rows to sums[n_clusters * (cluster_scalars + dim + cluster_partials)]. Returns false if a
+// code is not below n_clusters.
 template <class T>
 using AddClusterRows = bool (*)(const ClusterRows<T>&, double* sums);
 
-// Squared distances of a strip of rows from centres in two parts, by some of the features.
+// Operands of squared distances between a strip of rows and centres, over some of the features. A
+// centre is the sum of an anchor and an offset.
 struct CenterSquares {
   const double* x;  // dim features of strip_rows rows each
   std::ptrdiff_t dim;
-  const double* anchors;  // of the first centre; `stride` features to one
+  const double* anchors;  // of the first centre; that of the next is `stride` values on
   const double* offsets;
   std::ptrdiff_t stride;
   std::int64_t n_clusters;
-  double* out;  // of the first centre: added to
+  double* out;  // sums of the first centre, which are added to
   std::ptrdiff_t out_stride;
   int rows;  // <= strip_rows
 };

@@ -7,7 +7,7 @@
 
 namespace fastdiv {
 
-// One Gaussian; strides in elements. A diagonal parameter has no column stride.
+// One Gaussian, with strides in elements. A diagonal parameter has no column stride.
 template <class T>
 struct GaussianItem {
   const T* mean;
@@ -20,29 +20,30 @@ struct GaussianItem {
 
 template <class T>
 struct GaussianOps {
-  int items;  // that the functions for matrices take side by side
-  // KL(p || q) of two diagonal Gaussians
+  int items;  // number of items that the functions for matrices process side by side
+  // Returns KL(p || q) of two diagonal Gaussians.
   double (*diagonal_kl)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim);
-  // its gradients with respect to p.mean and both parameters, `dim` numbers each; by_q may be null
+  // Computes its gradients with respect to p.mean and both parameters, `dim` numbers each. `by_q`
+  // may be null.
   void (*diagonal_gradients)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
                              double* means, double* by_p, double* by_q);
-  // out[i] = KL(p[i] || q[i]) for i < count <= items, NaN where a matrix is not positive definite.
-  // `scratch` holds scratch_size(dim) doubles. All p have one scale, so have all q.
+  // Sets out[i] to KL(p[i] || q[i]) for i < count <= items, or to NaN if a matrix is not positive
+  // definite. `scratch` holds scratch_size(dim) doubles. All p share one scale, and so do all q.
   void (*full_kl)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
                   double* scratch, double* out);
-  // status[i] of p[i].parameter; scratch as above
+  // Sets status[i] to the status of p[i].parameter. `scratch` is as above.
   void (*matrix_status)(const GaussianItem<T>* p, int count, int dim, double* scratch,
                         std::uint8_t* status);
   std::size_t (*scratch_size)(int dim);
 };
 constexpr int max_items = 8;
 
-// out[i] from log_p[i] and log_q[i]; n is a multiple of 8. NaN unless log p is finite and log q is
-// finite or -infinity.
+// Maps log_p[i] and log_q[i] to out[i], where n is a multiple of 8. The result is NaN unless log p
+// is finite and log q is finite or -infinity.
 using MapLogRatios = void (*)(const double* log_p, const double* log_q, std::ptrdiff_t n,
                               double* out);
 
-// Consecutive categories of one distribution; the normaliser is that of all categories.
+// Consecutive categories of one distribution, with the normaliser of all its categories.
 template <class T>
 struct CategoricalItem {
   const T* values;
@@ -51,18 +52,18 @@ struct CategoricalItem {
   Normaliser normaliser;
 };
 
-// Parts of a divergence and of sum q - sum p; the latter is 0 over all categories but for the
+// Partial sums of a divergence and of q - p. The sum of q - p over all categories is 0 but for the
 // rounding errors of the normalisers.
 struct DivergenceSums {
   double divergence;
   double excess;
 };
 
-// Sums over n categories: see simd/categorical.hpp.
+// Functions that sum over n categories, see simd/categorical.hpp.
 template <class T>
 struct CategoricalOps {
   Normaliser (*normaliser)(const CategoricalItem<T>&, std::ptrdiff_t n);  // uses no normaliser
-  double (*entropy)(const CategoricalItem<T>&, std::ptrdiff_t n);  // of logits, less log(1 + rest)
+  double (*entropy)(const CategoricalItem<T>&, std::ptrdiff_t n);  // of logits, minus log(1 + rest)
   DivergenceSums (*kl)(const CategoricalItem<T>& p, const CategoricalItem<T>& q, std::ptrdiff_t n);
   DivergenceSums (*jensen_shannon)(const CategoricalItem<T>& p, const CategoricalItem<T>& q,
                                    std::ptrdiff_t n);

@@ -32,7 +32,8 @@ bool supported(const std::string& name) {
     return __builtin_cpu_supports("x86-64-v4");
   }
 #else
-  // The features that these compilers know by name; no processor has them without the rest.
+  // These compilers know the features by name, but not the levels. No processor has these features
+  // without the others of the level.
   if (name == "v2") {
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
   }
@@ -63,18 +64,19 @@ std::vector<const IsaOps*> available() {
 
 const IsaOps& choose() {
   const auto levels = available();
-  const char* wanted = std::getenv("FASTDIV_ISA");
-  if (wanted == nullptr || *wanted == '\0') {
+  const char* requested = std::getenv("FASTDIV_ISA");
+  if (requested == nullptr || *requested == '\0') {
     return *levels.back();
   }
   std::string choices;
   for (const IsaOps* level : levels) {
-    if (wanted == std::string(level->name) || wanted == "x86-64-" + std::string(level->name)) {
+    if (requested == std::string(level->name) ||
+        requested == "x86-64-" + std::string(level->name)) {
       return *level;
     }
     choices += (choices.empty() ? "" : ", ") + std::string(level->name);
   }
-  throw std::invalid_argument("FASTDIV_ISA is '" + std::string(wanted) +
+  throw std::invalid_argument("FASTDIV_ISA is '" + std::string(requested) +
                               "', but this machine and build offer: " + choices);
 }
 

@@ -6,7 +6,7 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/tile_ops.hpp"
 
-// The functions of one ISA level: plain structs and pointers, and nothing else.
+// Functions of one ISA level: plain structs and pointers, and nothing else.
 
 namespace fastdiv {
 
@@ -14,25 +14,25 @@ struct IsaOps {
   const char* name;
   TileOps<float> f32;
   TileOps<double> f64;
-  // X = X L^-T in place, for a strip of tile_rows rows in panels of f64.panel rows and tile_rows
-  // features, the panels `stride` features long; l: row-major, lower triangular
+  // Sets X to X L^-T, for a strip of tile_rows rows and tile_rows features. The strip is in panels
+  // of f64.panel rows, each `stride` features long. `l` is row-major and lower triangular.
   void (*solve_strip)(double* x, std::ptrdiff_t stride, const double* l);
-  // out[c] = (unit * tile[c] + offset + offsets[c]) / 2 for c < cols, or NaN where it is at most
-  // 1/2 of error * (norm * norms[c] + |offset| + |offsets[c]|)
+  // Sets out[c] to v / 2 for c < cols, with v = unit * tile[c] + offset + offsets[c]. Sets it to
+  // NaN if v is at most error * (norm * norms[c] + |offset| + |offsets[c]|).
   void (*halve_products)(const double* tile, double unit, double offset, const double* offsets,
                          double norm, const double* norms, double error, int cols, double* out);
   GaussianOps<float> gaussian_f32;
   GaussianOps<double> gaussian_f64;
   CategoricalOps<float> categorical_f32;
   CategoricalOps<double> categorical_f64;
-  // totals[b] += sum over the tile of limb[i][j] for rows i in rows_of[b] and columns in
-  // cols_of[.][b]
+  // Adds to totals[b] the entries of `limb` in the rows and columns that labelling b selects. The
+  // labels of a strip of rows or columns are the bits of a word per labelling.
   void (*add_labelled)(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
                        const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
                        std::int64_t* totals, void* scratch);
   std::size_t (*labelled_scratch_bytes)(std::ptrdiff_t n_labellings);
-  MapLogRatios log_ratios[3];  // by LogRatio
-  // out(c, i) += |x_i - anchor_c - offset_c|^2
+  MapLogRatios log_ratios[3];  // indexed by LogRatio
+  // Adds |x_i - anchor_c - offset_c|^2 to out(c, i).
   void (*add_center_squares)(const CenterSquares&);
   void (*multiply_int8)(const Int8Operands&, std::int32_t* products);
   Int8Ops<float> int8_f32;
@@ -72,7 +72,7 @@ struct IsaOps {
   }
 };
 
-// The level in use, see isa_name.
+// Returns the level in use, see isa_name.
 const IsaOps& isa();
 
 }  // namespace fastdiv

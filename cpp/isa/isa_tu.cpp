@@ -20,7 +20,7 @@
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 namespace {
 
-// Tables are filled by name: two neighbours of one type cannot be swapped unseen.
+// Tables are filled by name, so that two neighbours of one type cannot be swapped unseen.
 
 template <class T, class F>
 constexpr KernelOps<T> kernel() {
@@ -61,7 +61,7 @@ constexpr TileOps<T> tile_ops() {
   ops.count_digits = count_digits<T>;
   ops.keep_smallest = keep_smallest<T>;
   ops.row_products = row_products<T>;
-  ops.take_limb = take_limb<T>;
+  ops.split_limb = split_limb<T>;
   ops.transpose = transpose_tile<T>;
   ops.spread = spread<T, SpreadRows<T>>;
   ops.spread_differences = spread<T, SpreadDifferences<T>>;

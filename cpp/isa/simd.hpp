@@ -3,14 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 
-// One vector type per element type over compiler vector extensions. Everything lives in the
-// namespace of the ISA level that includes it, so that no two levels can share a weak symbol;
-// for the same reason nothing here may call an inline function of the standard library.
+// Vector types over compiler vector extensions, one per element type. Everything lives in the
+// namespace of the ISA level that includes it, so that no two levels can share a weak symbol. For
+// the same reason nothing here may call an inline function of the standard library.
 // FASTDIV_ISA_NAMESPACE and FASTDIV_VECTOR_BYTES come from the build.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
 constexpr int vector_bytes = FASTDIV_VECTOR_BYTES;
+
+constexpr double log2_e = 1.4426950408889634074;
+constexpr double ln_2 = 0.69314718055994530942;
 
 template <class T>
 struct Simd;
@@ -25,21 +28,22 @@ struct Simd<float> {
   static constexpr int exponent_bias = 127;
   static constexpr float magic = 0x1.8p23f;        // adding it rounds |x| < 2^22 to an integer
   static constexpr float smallest_exponent = 125;  // 2^-x is a normal number up to here
-  // 2^r = 1 + r*p(r) on [-1/2, 1/2], minimax, relative error 9.1e-8
+  // Coefficients of p in 2^r = 1 + r*p(r) on [-1/2, 1/2]: minimax, relative error 9.1e-8.
   static constexpr float exp2_poly[] = {0.69314697760296891618f, 0.24022242085811354026f,
                                         0.055507337369657974052f, 0.0096715126251697698351f,
                                         0.0013264729122813988863f};
-  // log2(m) = s*q(s^2), s = (m-1)/(m+1), sqrt(1/2) <= m <= sqrt(2), minimax, 6.9e-10
+  // Coefficients of q in log2(m) = s*q(s^2), with s = (m-1)/(m+1) and sqrt(1/2) <= m <= sqrt(2):
+  // minimax, relative error 6.9e-10.
   static constexpr float log2_poly[] = {2.885390079788952386f, 0.96179884763437883516f,
                                         0.57671438423392881564f, 0.43173587849357752602f};
-  // (log(m) - 2s) / s^3 in u = s^2, on the same m; 1.7e-9
-  static constexpr float log_rest_poly[] = {0.66666666554497091551f, 0.40000121839806126714f,
+  // Coefficients of (log(m) - 2s) / s^3 in s^2, on the same m: error 1.7e-9.
+  static constexpr float log_tail_poly[] = {0.66666666554497091551f, 0.40000121839806126714f,
                                             0.28550820815960663296f, 0.23330467216303836299f};
-  // (exp(r) - 1 - r) / r^2 on |r| <= log(2)/2; 2.9e-9
-  static constexpr float exp_rest_poly[] = {0.50000000134658092001f,  0.16666666681623231402f,
+  // Coefficients of (exp(r) - 1 - r) / r^2 on |r| <= log(2)/2: error 2.9e-9.
+  static constexpr float exp_tail_poly[] = {0.50000000134658092001f,  0.16666666681623231402f,
                                             0.041666464925285905408f, 0.0083333109254809008349f,
                                             0.001393364999630925043f, 0.00019890990824673653848f};
-  // log(2) in two parts; products of the first with exponents are exact
+  // log(2) in two parts. Products of the first with exponents are exact.
   static constexpr float log_2_high = 0x1.62e4p-1f, log_2_low = 0x1.7f7d1cp-20f;
   static constexpr float largest_log = 88.37f, smallest_log = -87.33f;  // exp stays normal
 };
@@ -54,7 +58,7 @@ struct Simd<double> {
   static constexpr int exponent_bias = 1023;
   static constexpr double magic = 0x1.8p52;
   static constexpr double smallest_exponent = 1021;
-  // as above; relative errors 2.2e-16 and 1.1e-18
+  // Like those of float, with relative errors 2.2e-16 and 1.1e-18.
   static constexpr double exp2_poly[] = {0.69314718055994917559,     0.24022650695909101753,
                                          0.05550410866448181747,     0.0096181291079830764869,
                                          0.0013333558225800579242,   0.0001540352999431864203,
@@ -64,12 +68,12 @@ struct Simd<double> {
                                          0.57707801634547042499, 0.41219858585106456814,
                                          0.32059853392646233611, 0.26233440174514829724,
                                          0.22091186685788852995, 0.21367077946267186606};
-  // as above; 2.1e-20 and 3.7e-20
-  static constexpr double log_rest_poly[] = {
+  // Like those of float, with errors 2.1e-20 and 3.7e-20.
+  static constexpr double log_tail_poly[] = {
       0.66666666666666666668, 0.39999999999999992501, 0.28571428571435359104,
       0.22222222219858735141, 0.18181818593656763045, 0.15384575132330097304,
       0.13335638669839822195, 0.11688123642863110896, 0.11881997202961458257};
-  static constexpr double exp_rest_poly[] = {
+  static constexpr double exp_tail_poly[] = {
       0.49999999999999999998,     0.16666666666666666667,   0.041666666666666676774,
       0.008333333333333334007,    0.0013888888888879073994, 0.00019841269841263299129,
       0.000024801587336442237861, 2.7557319247218730776e-6, 2.7557263278088496905e-7,
@@ -124,22 +128,22 @@ inline Vec<T> as_real(BitsVec<T> v) {
   return reinterpret_cast<Vec<T>>(v);
 }
 
-// combine(lane, lane) until one is left
+// Reduces the lanes by combine(lane, lane) until one is left.
 template <class T, class Combine>
 inline double folded(Vec<T> v, const Combine& combine) {
-  double each[lanes<T>];
+  double values[lanes<T>];
   for (int i = 0; i < lanes<T>; ++i) {
-    each[i] = static_cast<double>(v[i]);
+    values[i] = static_cast<double>(v[i]);
   }
   for (int half = lanes<T> / 2; half > 0; half /= 2) {
     for (int i = 0; i < half; ++i) {
-      each[i] = combine(each[i], each[i + half]);
+      values[i] = combine(values[i], values[i + half]);
     }
   }
-  return each[0];
+  return values[0];
 }
 
-// The sum of the lanes: pairs of float lanes in float, the rest in double.
+// Sums the lanes: the two halves of the vector in T, and the result in double.
 template <class T>
 inline double total(Vec<T> v) {
   typedef T Half __attribute__((vector_size(vector_bytes / 2)));
@@ -154,7 +158,7 @@ inline double total(Vec<T> v) {
   return sum;
 }
 
-// The lanes of the lower (upper) halves of a and b in turn.
+// Interleaves the lanes of the lower (half = 0) or upper (half = 1) halves of a and b.
 template <class T, int half>
 inline Vec<T> zip(Vec<T> a, Vec<T> b) {
   IntVec<T> order;
@@ -172,7 +176,7 @@ inline Vec<T> zip(Vec<T> a, Vec<T> b) {
 #endif
 }
 
-// Row i becomes lane i.
+// Transposes a square block: row i becomes lane i.
 template <class T>
 inline void transpose(Vec<T> (&rows)[lanes<T>]) {
   for (int step = 1; step < lanes<T>; step *= 2) {
@@ -187,7 +191,7 @@ inline void transpose(Vec<T> (&rows)[lanes<T>]) {
   }
 }
 
-// The square root, 0 below 0.
+// Returns the square root, or 0 below 0.
 template <class T>
 inline Vec<T> sqrt(Vec<T> v) {
   v = v > T{0} ? v : Vec<T>{};
@@ -217,10 +221,10 @@ inline Vec<T> polynomial(const T (&c)[N], Vec<T> x) {
   return p;
 }
 
-// 2^(rate*t) for rate <= 0 and t >= 0 up to rounding; exactly 1 at t = 0 and exactly 0 once the
-// result would leave the normal numbers. The product is split into integer and fraction by fused
-// multiply-adds, so r carries no rounding of the product itself. Needs IEEE semantics: under
-// -ffast-math the two additions of `magic` would be simplified away.
+// Returns 2^(rate*t) for rate <= 0 and t >= 0, up to rounding. It is exactly 1 at t = 0, and
+// exactly 0 once the result would leave the normal numbers. Fused multiply-adds split the product
+// into integer and fraction, so r carries no rounding of the product itself. It needs IEEE
+// semantics: -ffast-math would simplify the two additions of `magic` away.
 template <class T>
 inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   using S = Simd<T>;
@@ -232,7 +236,7 @@ inline Vec<T> exp2_scaled(Vec<T> t, T rate) {
   return t < S::smallest_exponent / -rate ? scaled : Vec<T>{};
 }
 
-// 1 - 2^(t * rate) for t >= 0 > rate, with as many digits where it is near 0.
+// Returns 1 - 2^(t * rate) for t >= 0 > rate, with full relative accuracy near 0.
 template <class T>
 inline Vec<T> one_less_exp2_scaled(Vec<T> t, T rate) {
   using S = Simd<T>;
@@ -245,15 +249,15 @@ inline Vec<T> one_less_exp2_scaled(Vec<T> t, T rate) {
   return t < S::smallest_exponent / -rate ? value : splat(T{1});
 }
 
-// log2(x) of positive normal numbers, given x - 1 too: near x = 1 it is all that matters, and the
-// caller may know it better than x tells.
+// Returns log2(x) of positive normal numbers, given x - 1 too. Near x = 1 only x - 1 matters, and
+// the caller may know it more accurately than x tells.
 template <class T>
 inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
   using S = Simd<T>;
   using Int = typename S::Int;
   constexpr Int sqrt_half =
       sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
-  // Taking sqrt(1/2)'s bits off first centres the mantissa on 1, so s stays below 0.172.
+  // Subtracting the bits of sqrt(1/2) first centres the mantissa on 1, so |s| stays below 0.172.
   const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
   const Vec<T> m =
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
@@ -261,9 +265,9 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
   return polynomial(S::log2_poly, s * s) * s + __builtin_convertvector(exponent, Vec<T>);
 }
 
-// t - log(x) for x > 0, given t = x - 1 too: near x = 1 it is all that matters, and the caller may
-// know it better than x tells. No cancellation near 0: there t - 2s is t*s, s = t/(2 + t). NaN
-// below the normal numbers, infinity for infinity.
+// Returns t - log(x) for x > 0, given t = x - 1 too. Near x = 1 only t matters, and the caller may
+// know it more accurately than x tells. Nothing cancels near 0: there t - 2s is t*s, with s = t/(2
+// + t). The result is NaN below the normal numbers, and infinity for infinity.
 template <class T>
 inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   using S = Simd<T>;
@@ -277,54 +281,54 @@ inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
   const Vec<T> above = exponent == 0 ? t : m - T{1};
   const Vec<T> s = above / (above + T{2});
-  const Vec<T> rest = polynomial(S::log_rest_poly, s * s) * (s * s * s);
+  const Vec<T> tail = polynomial(S::log_tail_poly, s * s) * (s * s * s);
   const Vec<T> e = __builtin_convertvector(exponent, Vec<T>);
-  const Vec<T> far = t - e * S::log_2_high - (e * S::log_2_low + (s + s + rest));
-  const Vec<T> value = exponent == 0 ? t * s - rest : far;
+  const Vec<T> far = t - e * S::log_2_high - (e * S::log_2_low + (s + s + tail));
+  const Vec<T> value = exponent == 0 ? t * s - tail : far;
   const Vec<T> positive = x < huge ? value : t;
   return x >= tiny ? positive : splat(static_cast<T>(__builtin_nan("")));
 }
 
-// exp(a) = scale * (1 + r + r^2 rest), with n the exponent of scale; only for a within the range of
-// normal results.
+// Splits exp(a) into scale * (1 + r + r^2 tail), where n is the exponent of scale. Results must be
+// normal numbers.
 template <class T>
 struct ExpParts {
-  Vec<T> n, r, rest, scale;
+  Vec<T> n, r, tail, scale;
   explicit ExpParts(Vec<T> a) {
     using S = Simd<T>;
-    const Vec<T> z = a * static_cast<T>(1.4426950408889634074) + S::magic;
+    const Vec<T> z = a * static_cast<T>(log2_e) + S::magic;
     n = z - S::magic;
     r = a - n * S::log_2_high - n * S::log_2_low;
-    rest = polynomial(S::exp_rest_poly, r);
+    tail = polynomial(S::exp_tail_poly, r);
     constexpr typename S::Int one = typename S::Int{S::exponent_bias} << S::mantissa_bits;
     scale = as_real<T>((as_bits<T>(z) << S::mantissa_bits) + static_cast<decltype(one)>(one));
   }
 };
 
-// exp(a): 0 below the normal numbers, infinity above them, NaN for NaN.
+// Returns exp(a): 0 below the normal numbers, infinity above them, NaN for NaN.
 template <class T>
 inline Vec<T> exp(Vec<T> a) {
   using S = Simd<T>;
   const ExpParts<T> e(a);
-  const Vec<T> value = e.scale * (e.r * e.r * e.rest + e.r + T{1});
+  const Vec<T> value = e.scale * (e.r * e.r * e.tail + e.r + T{1});
   const Vec<T> bounded = a < S::smallest_log ? Vec<T>{} : value;
   return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
 }
 
-// exp(a) - 1 - a, without cancellation near 0: with a = n log(2) + r and scale = 2^n it is
-// scale r^2 rest + (scale - 1)(1 + r) - n log(2). Infinity above the range, NaN for NaN.
+// Returns exp(a) - 1 - a, without cancellation near 0. With a = n log(2) + r and scale = 2^n it is
+// scale r^2 tail + (scale - 1)(1 + r) - n log(2). It is infinity above the range, and NaN for NaN.
 template <class T>
 inline Vec<T> exp_less_1(Vec<T> a) {
   using S = Simd<T>;
   const ExpParts<T> e(a);
   const Vec<T> more = e.scale - T{1};
-  const Vec<T> value = e.scale * (e.r * e.r * e.rest) + (more * e.r + more) - e.n * S::log_2_high -
+  const Vec<T> value = e.scale * (e.r * e.r * e.tail) + (more * e.r + more) - e.n * S::log_2_high -
                        e.n * S::log_2_low;
   const Vec<T> bounded = a < S::smallest_log ? T{-1} - a : value;
   return a > S::largest_log ? splat(static_cast<T>(__builtin_inf())) : bounded;
 }
 
-// x^y for y > 0 and x <= 1 (up to rounding); 0 for x <= 0.
+// Returns x^y for y > 0 and x <= 1 (up to rounding), or 0 if x is not a positive normal number.
 template <class T>
 inline Vec<T> pow_unit(Vec<T> x, T y) {
   constexpr T tiny = sizeof(T) == 4 ? static_cast<T>(0x1p-126) : static_cast<T>(0x1p-1022);

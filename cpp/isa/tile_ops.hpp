@@ -8,13 +8,13 @@
 
 namespace fastdiv {
 
-// All levels share one tile shape. 48 is a multiple of every panel width; 48 x 144 float32 values
-// (27 KiB) stay in a 32 KiB L1 cache, and 9 blocks of 16 columns are as many as an int32 lane can
-// add up in `add_labelled` (see reductions.hpp).
+// Shape of a tile, the same at all levels. 48 is a multiple of every panel width. 48 x 144 float32
+// values (27 KiB) stay in a 32 KiB L1 cache. 9 blocks of 16 columns are as many as an int32 lane
+// can add up in `add_labelled` (see reductions.hpp).
 constexpr int tile_rows = 48;
 constexpr int tile_cols = 144;
 
-// Which entries of a tile count: `rows` x `cols`, and in row r only columns > diagonal + r.
+// Entries of a tile that count: `rows` x `cols`, and in row r only columns > diagonal + r.
 struct Extent {
   int rows;
   int cols;
@@ -22,8 +22,8 @@ struct Extent {
 };
 constexpr int no_diagonal = -tile_rows;
 
-// Operands of one tile. Both come as panels: `panel` consecutive rows of the sample interleaved
-// feature by feature. The tile is row-major with leading dimension tile_cols.
+// Operands of one tile. Both samples are in panels: `panel` consecutive rows, interleaved feature
+// by feature. The tile is row-major with leading dimension tile_cols.
 template <class T>
 struct TileOperands {
   const T* x;
@@ -31,7 +31,7 @@ struct TileOperands {
   const T* y;
   const T* y_bias;
   std::ptrdiff_t dim;
-  std::ptrdiff_t stride;  // features of a panel: dim, or more if the tile takes a part of them
+  std::ptrdiff_t stride;  // features of a panel: dim, or more if the tile uses some of them
   int rows;
   int cols;
   const T* feature_scale;  // direct and l1: per feature, or null
@@ -41,8 +41,9 @@ struct TileOperands {
 template <class T>
 using FillTile = void (*)(const TileOperands<T>&, T* tile);
 
-// constants: filled by prepare; constants[0] multiplies every sum of the mapped values, whose
-// magnitudes are at most 1 up to the bound that prepare got.
+// Largest numbers of constants and parameters of a kernel. `prepare` fills the constants.
+// constants[0] multiplies every sum of the mapped values, whose magnitudes are at most 1 up to the
+// bound that `prepare` was given.
 constexpr int max_constants = 4;
 constexpr int max_params = 3;
 
@@ -56,11 +57,11 @@ struct Weighing {
   double* col_sums;  // [j] += sum over i of row_weights[i] f; or null
   T* slopes;         // [i][j] += row_weights[i] col_weights[j] slope_weight f', 0 outside; or null
   T slope_weight;
-  bool first;  // slopes holds nothing yet
+  bool first;  // slopes is not initialised yet
 };
 
-// Why a kernel cannot take its parameters for the range of the data. `parameter_error` has the
-// sentences.
+// Reasons why parameters of a kernel are invalid for the range of the data. `parameter_error` has
+// the sentences.
 enum class ParameterProblem {
   none,
   narrow_bandwidth,     // of a kernel of squared distances
@@ -75,16 +76,16 @@ struct KernelOps {
   const char* name;
   Base base;
   int n_params;
-  // A tile holds half squared distances, L1 distances or dot products in units of length:
-  // D = 2 length^2 t, L = length t, x.y = length^2 t; bound >= every |t| that counts, or infinity
-  // for dot products without one.
+  // Fills the constants for a tile of half squared distances, L1 distances or dot products t in
+  // units of length: D = 2 length^2 t, L = length t, x.y = length^2 t. `bound` is at least every
+  // |t| that counts, or infinity for dot products without a bound.
   ParameterProblem (*prepare)(const double* params, double length, double bound, double* constants);
-  // an upper bound of |f'/f| over all tile values >= smallest
+  // Returns an upper bound of |f'/f| over all tile values >= smallest.
   double (*sensitivity)(const double* constants, double smallest);
-  // adds the sum of f over the extent to sums[0], or the sum of row r to sums[r]
+  // Add the sum of f over the extent to sums[0], or the sum of row r to sums[r].
   void (*sum)(const double* constants, const T* tile, Extent, double* sums);
   void (*row_sums)(const double* constants, const T* tile, Extent, double* sums);
-  // out = coefficient * f(tile), or out += with accumulate; out may be tile
+  // Sets out to coefficient * f(tile), or adds that to it with `accumulate`. `out` may be `tile`.
   void (*map)(const double* constants, const T* tile, T* out, int rows, int cols, T coefficient,
               bool accumulate);
   void (*weigh)(const double* constants, const T* tile, Extent, const Weighing<T>&);
@@ -93,12 +94,12 @@ struct KernelOps {
 // Operands of a product of a tile of slopes with the rows of a sample, for each column j and
 // feature k of the tile's second sample:
 //   out(j, k) += sum over i of tile[i][j] * phi(x(i, k), y(j, k)).
-// Samples are panels as in TileOperands; out is too, with one more feature, to which the plain
-// sums of the columns are added where phi is x.
+// Samples are in panels as in TileOperands. So is `out`, with one more feature. If phi is x, the
+// plain sums of the columns are added to that feature.
 template <class T>
 struct SpreadOperands {
   const T* tile;
-  int leading;  // of the tile's rows
+  int leading;  // leading dimension of the tile
   int rows;
   int cols;
   const T* x;
@@ -120,33 +121,35 @@ struct TileOps {
   FillTile<T> dot;
   T (*smallest)(const T* tile, Extent);
   T (*largest)(const T* tile, Extent);
-  // counts[digit] += 1 for every non-negative value whose bits above `shift + 16` equal `prefix`
+  // Adds 1 to counts[digit] for every non-negative value whose bits above `shift + 16` equal
+  // `prefix`.
   void (*count_digits)(const T* tile, Extent, int shift, std::uint64_t prefix,
                        std::uint64_t* counts);
-  // Merges the tile into least[r*k ... r*k + k), the smallest values so far of each row r,
-  // ascending.
+  // Merges the tile into least[r*k ... r*k + k), the smallest values so far of each row r in
+  // ascending order.
   void (*keep_smallest)(const T* tile, Extent, int k, T* least);
-  // sums[i] += sum over j of a[i][j] b[i][j]
+  // Adds the sum over j of a[i][j] b[i][j] to sums[i].
   void (*row_products)(const T* a, const T* b, Extent, double* sums);
-  // limb = round(tile * 2^limb_bits), tile = what is left; 0 outside the extent
-  void (*take_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
+  // Splits tile * 2^limb_bits into its nearest integer, in `limb`, and what is left of it, in
+  // `tile`. The limb is 0 outside the extent.
+  void (*split_limb)(T* tile, std::int32_t* limb, Extent, int limb_bits);
   void (*transpose)(const T* tile, T* out);  // out: tile_cols x tile_rows
   Spread<T> spread;                          // phi = x
   Spread<T> spread_differences;              // phi = (x - y) * difference_unit
   Spread<T> spread_signs;                    // phi = sign(x - y)
-  // out(i, k) += sign * (sum(i) * x(i, k) - spread(i, k)) for a panel: `spread` as it was filled,
-  // its last feature the sums. With x null: out -= sign * spread. Zeroes `spread`.
+  // Adds sign * (sum(i) * x(i, k) - spread(i, k)) to out(i, k) for a panel, and zeroes `spread`.
+  // The sums are the last feature of `spread`. With null x, it adds -sign * spread(i, k).
   void (*finish_spread)(T* spread, const T* x, std::ptrdiff_t dim, double sign, double* out);
   const KernelOps<T>* kernels;
   int n_kernels;
-  AddClusterRows<T> add_cluster_rows[4];  // by ClusterSum
-  // n vector multiply-adds on independent chains; returns the flops done
+  AddClusterRows<T> add_cluster_rows[4];  // indexed by ClusterSum
+  // Computes n vector multiply-adds on independent chains, and returns the flops done.
   double (*fma_burst)(std::int64_t n, T* sink);
 };
 
 // Rows of int8 for one tile, in panels of TileOps<float>::panel rows interleaved by pairs of
-// features, and their zero points as pairs of equal values. Integers, value less zero point, are
-// below 256; pairs <= max_pairs, so that int32 holds their products.
+// features. Zero points are pairs of equal values. An integer is a value minus its zero point, and
+// below 256. At most max_pairs pairs are summed, so that int32 holds the sums of products.
 struct Int8Operands {
   const std::int8_t* x;
   const std::int16_t* x_zero;
@@ -159,14 +162,15 @@ struct Int8Operands {
 };
 constexpr std::ptrdiff_t max_pairs = 1 << 14;
 
-// Per row: scale, half squared norm of its integers, and the product of both.
+// Scale, half squared norm of the integers, and product of both, for each row.
 struct Int8Rows {
   const double* scale;
   const double* half_norm;
   const double* scaled_norm;
 };
 
-// A tile from one of exact products of integers, with `before`, if not null, added to them.
+// Computes a tile from a tile of exact integer products. Adds `before` to the products first,
+// unless it is null.
 template <class T>
 using FromProducts = void (*)(const std::int32_t* products, const double* before, const Int8Rows& x,
                               const Int8Rows& y, int rows, int cols, T* tile);
@@ -175,7 +179,7 @@ template <class T>
 struct Int8Ops {
   FromProducts<T> sqdist;  // half squared distances, never below 0
   FromProducts<T> dot;
-  // The rows x as panels of T, all their features (an even number) times feature_scale
+  // Writes the rows of x in panels of T, their features (an even number) times feature_scale.
   void (*dequantise)(const Int8Operands&, const double* scale, const double* feature_scale, T* out);
 };
 

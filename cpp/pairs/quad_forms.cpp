@@ -211,8 +211,8 @@ class FixedPoint {
 
   bool sum(double share);
 
-  // Tells whether the rounding to the quantum, and underflow in T, are harmless beside the sum of the
-  // absolute entries. The sum that came out is a lower bound of it.
+  // Tells whether the rounding to the quantum, and underflow in T, are harmless beside the sum of
+  // the absolute entries. The sum that came out is a lower bound of it.
   bool is_accurate() const {
     return std::all_of(forms_.begin(), forms_.end(), [&](const Form<T>& form) {
       double total = 0;
@@ -324,7 +324,7 @@ bool FixedPoint<T>::sum(double share) {
     };
     for_each_form(tile.values, tile.extent, [&](std::size_t o, T* entries) {
       for_each_limb(o, [&](ptrdiff_t slot, double) {
-        level.ops<T>().take_limb(entries, limb, tile.extent, limb_bits_);
+        level.ops<T>().split_limb(entries, limb, tile.extent, limb_bits_);
         add_row_sums(limb, tile.row, tile.col, tile.extent.cols,
                      sums_[id].row.data() + slot * padded());
         level.add_labelled(limb, col_strips, labels_from(tile.row), labels_from(tile.col),

@@ -17,9 +17,6 @@
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-constexpr double log2_e = 1.4426950408889634074;
-constexpr double ln_2 = 0.69314718055994530942;
-
 // A kernel changes by a factor e over a tile value of about 1 / rate. Beyond the largest rate that
 // value nears the bottom of T's range.
 template <class T>

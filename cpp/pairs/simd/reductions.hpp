@@ -296,7 +296,7 @@ void keep_smallest(const T* tile, Extent e, int k, T* least) {
 }
 
 template <class T>
-void take_limb(T* tile, std::int32_t* limb, Extent e, int limb_bits) {
+void split_limb(T* tile, std::int32_t* limb, Extent e, int limb_bits) {
   const T scale = static_cast<T>(1 << limb_bits);
   for (int r = 0; r < tile_rows; ++r) {
     T* row = tile + r * tile_cols;
