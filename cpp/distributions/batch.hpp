@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <vector>
 
-// Items of a batch in C order.
+// Offsets and units of the items of a batch, in C order.
 
 namespace fastdiv {
 
+// Returns the number of items in a batch of this shape.
 inline std::ptrdiff_t count(const std::vector<std::ptrdiff_t>& shape) {
   std::ptrdiff_t n = 1;
   for (const std::ptrdiff_t extent : shape) {
@@ -27,10 +28,11 @@ inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
   return shape.empty() ? 0 : at + index * strides[0];
 }
 
-// Returns the items, of `item_work` multiply-adds each, that make a unit of work. As in TileList, a
+// Returns how many items, of `item_work` multiply-adds each, make a unit of work. As in TileList, a
 // unit takes about a millisecond.
 inline std::ptrdiff_t items_per_unit(double item_work) {
-  return static_cast<std::ptrdiff_t>(std::clamp(2e6 / item_work, 1.0, 4096.0));
+  constexpr double unit_work = 2e6;  // multiply-adds
+  return static_cast<std::ptrdiff_t>(std::clamp(unit_work / item_work, 1.0, 4096.0));
 }
 
 }  // namespace fastdiv

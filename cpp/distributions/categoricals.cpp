@@ -11,11 +11,11 @@ namespace {
 
 using std::ptrdiff_t;
 
-// Categories at a time: long rows are cut, so that one of them does not hold up Ctrl-C and is
+// Categories in a part. Long rows are cut into parts, so that a row does not hold up Ctrl-C and is
 // shared among the threads.
 constexpr ptrdiff_t part_size = 1 << 17;
-// Multiply-adds per category that the sums are worth.
-constexpr double work = 10;
+// Multiply-adds that the sums cost per category.
+constexpr double category_work = 10;
 
 template <class T>
 Normaliser normaliser_at(const Categoricals<T>& all, const std::vector<ptrdiff_t>& shape,
@@ -31,17 +31,17 @@ CategoricalItem<T> item_at(const Categoricals<T>& all, const std::vector<ptrdiff
           all.strides.back(), all.weights, normaliser_at(all, shape, index)};
 }
 
-// Computes sum(item, first, n) for categories [first, first + n) of every item and folds those of
-// an item, in order, into finish(item, sums, n_sums).
+// Computes sum(item, first, n) for categories [first, first + n) of every item. Passes the sums of
+// each item, in order, to finish(item, sums, n_sums).
 template <class Sum, class Finish>
 bool for_each_item(ptrdiff_t items, ptrdiff_t n_categories, const Options& options, const Sum& sum,
                    const Finish& finish) {
   using Part = decltype(sum(0, 0, 0));
   const ptrdiff_t parts = (n_categories + part_size - 1) / part_size;
-  const double part_work = work * static_cast<double>(std::min(n_categories, part_size));
+  const double part_work = category_work * static_cast<double>(std::min(n_categories, part_size));
   const ptrdiff_t step = items_per_unit(part_work);
   const ptrdiff_t n = items * parts;
-  // Whole items are finished at once, so that nothing is kept of them.
+  // Items of one part are finished at once, so that their sums need not be kept.
   std::vector<Part> sums(static_cast<std::size_t>(parts == 1 ? 0 : n));
   Workers workers(options, part_work * static_cast<double>(n));
   const bool completed = workers.for_each((n + step - 1) / step, 1, [&](std::int64_t unit, int) {
@@ -61,12 +61,12 @@ bool for_each_item(ptrdiff_t items, ptrdiff_t n_categories, const Options& optio
   return completed;
 }
 
-double added(const double* sums, ptrdiff_t n) {
-  double total = 0;
+double total(const double* sums, ptrdiff_t n) {
+  double result = 0;
   for (ptrdiff_t i = 0; i < n; ++i) {
-    total += sums[i];
+    result += sums[i];
   }
-  return total;
+  return result;
 }
 
 Normaliser merged(const Normaliser& a, const Normaliser& b, Weights weights) {
@@ -81,9 +81,10 @@ Normaliser merged(const Normaliser& a, const Normaliser& b, Weights weights) {
   return {high.extreme, high.rest + (1 + low.rest) * std::exp(low.extreme - high.extreme)};
 }
 
-// The rounding errors of the normalisers shift all log q - log p by one number near `excess`, which
-// adds `curvature` times half its square to the divergence. Only very close distributions can tell.
-double finished(const DivergenceSums* parts, ptrdiff_t n, double curvature) {
+// Sums the parts of a divergence and corrects the sum for the normalisers. Their rounding errors
+// shift all log q - log p by one number near `excess`. That adds `curvature` times half its square
+// to the divergence, which matters only for very close distributions.
+double divergence(const DivergenceSums* parts, ptrdiff_t n, double curvature) {
   DivergenceSums sums = {0, 0};
   for (ptrdiff_t i = 0; i < n; ++i) {
     sums.divergence += parts[i].divergence;
@@ -92,8 +93,9 @@ double finished(const DivergenceSums* parts, ptrdiff_t n, double curvature) {
   if (std::isnan(sums.divergence)) {
     return HUGE_VAL;  // finite logits whose difference overflows
   }
-  const double added = curvature / 2 * sums.excess * sums.excess;
-  return sums.divergence < 1e-3 ? std::max(sums.divergence - added, 0.0) : sums.divergence;
+  constexpr double close = 1e-3;  // divergence below which the correction matters
+  const double correction = curvature / 2 * sums.excess * sums.excess;
+  return sums.divergence < close ? std::max(sums.divergence - correction, 0.0) : sums.divergence;
 }
 
 }  // namespace
@@ -126,7 +128,7 @@ bool categorical_entropy(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_
       },
       [&](ptrdiff_t i, const double* parts, ptrdiff_t n) {
         const bool logits = p.weights == Weights::logits;
-        out[i] = added(parts, n) + (logits ? std::log1p(normaliser_at(p, batch_shape, i).rest) : 0);
+        out[i] = total(parts, n) + (logits ? std::log1p(normaliser_at(p, batch_shape, i).rest) : 0);
       });
 }
 
@@ -141,7 +143,7 @@ bool categorical_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categ
         return ops.kl(item_at(p, batch_shape, i, first), item_at(q, batch_shape, i, first), n);
       },
       [&](ptrdiff_t i, const DivergenceSums* parts, ptrdiff_t n) {
-        out[i] = finished(parts, n, 1);
+        out[i] = divergence(parts, n, 1);
       });
 }
 
@@ -157,7 +159,7 @@ bool categorical_jensen_shannon(const std::vector<ptrdiff_t>& batch_shape, ptrdi
                                   item_at(q, batch_shape, i, first), n);
       },
       [&](ptrdiff_t i, const DivergenceSums* parts, ptrdiff_t n) {
-        out[i] = finished(parts, n, 0.25);
+        out[i] = divergence(parts, n, 0.25);
       });
 }
 

@@ -15,8 +15,8 @@ using std::ptrdiff_t;
 
 constexpr int block = tile_rows;  // rows and columns of a block
 
-// A square matrix in strips of `block` rows, each in the panels that the dot tile reads, padded to
-// whole blocks.
+// A square matrix in strips of `block` rows, padded to whole blocks. Each strip is in the panels
+// that the dot tile reads.
 class Panels {
  public:
   explicit Panels(int rows, int dim)
@@ -26,7 +26,7 @@ class Panels {
               static_cast<std::size_t>(size_)) {}
   int blocks() const { return size_ / block; }
   int size() const { return size_; }
-  // The columns from block j on of the strip of rows i.
+  // Returns the columns from block j on of the strip of rows i.
   double* strip(int i, int j = 0) const {
     return data_.data() + static_cast<ptrdiff_t>(i) * block * size_ + j * block * panel_;
   }
@@ -42,7 +42,8 @@ class Panels {
   Buffer<double> data_;
 };
 
-// Block (i, target) of a -= a(i, first..last) b(j, first..last)^T, in blocks.
+// Subtracts a(i, first..last) b(j, first..last)^T from block (i, target) of a. Indices count
+// blocks.
 void subtract_product(const Panels& a, int i, const Panels& b, int j, int target, int first,
                       int last) {
   if (first == last) {
@@ -65,7 +66,7 @@ void subtract_product(const Panels& a, int i, const Panels& b, int j, int target
   }
 }
 
-// Block (j, j) row by row.
+// Returns the lower triangle of block (j, j), row by row.
 std::vector<double> diagonal_block(const Panels& a, int j) {
   std::vector<double> values(static_cast<std::size_t>(block) * block);
   for (int r = 0; r < block; ++r) {
@@ -76,8 +77,8 @@ std::vector<double> diagonal_block(const Panels& a, int j) {
   return values;
 }
 
-// The Cholesky factor of block (j, j), NaN from the first pivot on that is not positive beyond the
-// rounding error of a diagonal entry.
+// Replaces block (j, j) by its Cholesky factor. The factor is NaN from the first pivot on that does
+// not exceed the rounding error of a diagonal entry.
 void factor_diagonal_block(const Panels& a, int j, const std::vector<double>& diagonal) {
   std::vector<double> l = diagonal_block(a, j);
   const auto at = [&](int r, int c) -> double& {
@@ -106,7 +107,7 @@ void factor_diagonal_block(const Panels& a, int j, const std::vector<double>& di
   }
 }
 
-// The Cholesky factor in place of the lower triangle.
+// Replaces the lower triangle by the Cholesky factor. Returns false when it was stopped.
 bool factor_in_place(const Loop& loop, const Panels& a) {
   std::vector<double> diagonal;
   for (int i = 0; i < a.size(); ++i) {
@@ -132,8 +133,8 @@ bool factor_in_place(const Loop& loop, const Panels& a) {
   return true;
 }
 
-// visit(j, x) for each strip of rows j of X = P^T L^-T, that is of (L^-1 P)^T, whose blocks left of
-// j are not set. P is lower triangular.
+// Calls visit(j, x) for each strip of rows j of X = P^T L^-T, which is (L^-1 P)^T. Blocks left of j
+// are not set. P is lower triangular.
 template <class Visit>
 bool solve(const Loop& loop, const Panels& l, const Panels& p, const Visit& visit) {
   std::vector<std::vector<double>> diagonal_blocks;
@@ -167,7 +168,8 @@ void fill_lower(const Panels& a, int dim, const Value& value) {
   }
 }
 
-// Lower triangular factor of the covariance, with a positive diagonal.
+// Sets l to the lower triangular factor of the covariance, with a positive diagonal. Returns false
+// when it was stopped.
 template <class T>
 bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Panels& l) {
   const auto entry = [&](int i, int j) {
@@ -192,7 +194,7 @@ bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Pane
     fill_lower(l, dim, entry);
     return factor_in_place(loop, l);
   }
-  // As in full_gaussian.hpp: J R^-T J, with J precision J = R R^T.
+  // Like load_factor of full_gaussian.hpp: the factor is J R^-T J, with J precision J = R R^T.
   const int last = dim - 1;
   const Panels r(dim, dim), identity(dim, dim);
   fill_lower(r, dim, [&](int i, int j) { return entry(last - j, last - i); });
@@ -207,8 +209,8 @@ bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Pane
          });
 }
 
-// t - log(x) for t = x - 1, as less_log of simd.hpp: t - 2s is t*s for s = t/(2 + t), and what is
-// left of the logarithm is 2 (s^3/3 + s^5/5 + ...).
+// Returns t - log(x) for t = x - 1, as less_log of simd.hpp does. There t - 2s is t*s for s = t/(2
+// + t). The remainder of the logarithm is 2 (s^3/3 + s^5/5 + ...).
 double less_log(double x, double t) {
   if (!(std::abs(t) < 0.1)) {
     return t - std::log(x);
@@ -232,19 +234,19 @@ bool dense_kl(const Loop& loop, const GaussianItem<T>& p, const GaussianItem<T>&
   }
   std::vector<double> parts(static_cast<std::size_t>(l_q.blocks()));
   const bool finished = solve(loop, l_q, l_p, [&](int strip, const Panels& x) {
-    double twice = 0;
+    double twice_kl = 0;
     for (int j = strip * block; j < (strip + 1) * block; ++j) {
       const double ratio = x.at(j % block, j), less_1 = ratio - 1;
-      twice += less_1 * less_1 + 2 * less_log(ratio, less_1);
+      twice_kl += less_1 * less_1 + 2 * less_log(ratio, less_1);
       for (int i = j + 1; i < x.size(); ++i) {
-        twice += x.at(j % block, i) * x.at(j % block, i);
+        twice_kl += x.at(j % block, i) * x.at(j % block, i);
       }
     }
-    parts[static_cast<std::size_t>(strip)] = twice;
+    parts[static_cast<std::size_t>(strip)] = twice_kl;
   });
-  double twice = 0;
+  double twice_kl = 0;
   for (const double part : parts) {
-    twice += part;
+    twice_kl += part;
   }
   std::vector<double> z(static_cast<std::size_t>(dim));
   for (int i = 0; i < dim; ++i) {
@@ -254,9 +256,9 @@ bool dense_kl(const Loop& loop, const GaussianItem<T>& p, const GaussianItem<T>&
       sum -= l_q.at(i, k) * z[static_cast<std::size_t>(k)];
     }
     z[static_cast<std::size_t>(i)] = sum / l_q.at(i, i);
-    twice += z[static_cast<std::size_t>(i)] * z[static_cast<std::size_t>(i)];
+    twice_kl += z[static_cast<std::size_t>(i)] * z[static_cast<std::size_t>(i)];
   }
-  *out = twice / 2;
+  *out = twice_kl / 2;
   return finished;
 }
 

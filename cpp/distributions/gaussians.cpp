@@ -24,7 +24,8 @@ GaussianItem<T> item_at(const Gaussians<T>& all, const std::vector<ptrdiff_t>& s
           all.scale};
 }
 
-// Runs visit(first, count, thread) on groups of up to `group` items, `work` multiply-adds each.
+// Calls visit(first, count, thread) on groups of up to `group` items. Each item takes `work`
+// multiply-adds.
 template <class Visit>
 bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
                     const Visit& visit) {
@@ -37,12 +38,13 @@ bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
   });
 }
 
-// From here on the matrices of as many items as there are lanes would fill the caches: up to it
-// they took a third of the time.
+// Least dimension at which Gaussians are computed one by one in blocks. From there on, the matrices
+// of as many items as there are lanes would fill the caches. Below it, items side by side took a
+// third of the time.
 constexpr ptrdiff_t least_dense_dim = 257;
 
-// Runs visit(i, loop) on large items: many of them side by side, few of them (or huge ones, which
-// Ctrl-C has to interrupt) one after the other on all threads.
+// Calls visit(i, loop) on large items. Many items run side by side. Few items, or huge ones that
+// Ctrl-C has to interrupt, run one after the other on all threads.
 template <class Visit>
 bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& visit) {
   const Loop serial = [](std::int64_t units, const std::function<void(std::int64_t)>& work) {
@@ -51,7 +53,8 @@ bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& v
     }
     return true;
   };
-  if (n >= workers.threads() && dim <= 1024) {
+  constexpr ptrdiff_t huge = 1024;  // dimension
+  if (n >= workers.threads() && dim <= huge) {
     return workers.for_each(n, 1, [&](std::int64_t i, int) { visit(i, serial); });
   }
   const Loop parallel = [&](std::int64_t units, const std::function<void(std::int64_t)>& work) {
@@ -65,6 +68,7 @@ bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& v
   return true;
 }
 
+// Returns the multiply-adds of an item with a full matrix.
 double matrix_work(ptrdiff_t dim) {
   const double d = static_cast<double>(dim);
   return d * d * (d / 2 + 10);
@@ -94,12 +98,12 @@ bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const
   }
   const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
   return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
-    GaussianItem<T> from_p[max_items], from_q[max_items];
+    GaussianItem<T> p_items[max_items], q_items[max_items];
     for (int i = 0; i < items; ++i) {
-      from_p[i] = item_at(p, batch_shape, first + i);
-      from_q[i] = item_at(q, batch_shape, first + i);
+      p_items[i] = item_at(p, batch_shape, first + i);
+      q_items[i] = item_at(q, batch_shape, first + i);
     }
-    ops.full_kl(from_p, from_q, items, d, scratch[static_cast<std::size_t>(thread)].data(),
+    ops.full_kl(p_items, q_items, items, d, scratch[static_cast<std::size_t>(thread)].data(),
                 out + first);
   });
 }
@@ -137,11 +141,11 @@ bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, con
   }
   const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(d));
   return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
-    GaussianItem<T> from[max_items];
+    GaussianItem<T> p_items[max_items];
     for (int i = 0; i < items; ++i) {
-      from[i] = item_at(p, batch_shape, first + i);
+      p_items[i] = item_at(p, batch_shape, first + i);
     }
-    ops.matrix_status(from, items, d, scratch[static_cast<std::size_t>(thread)].data(),
+    ops.matrix_status(p_items, items, d, scratch[static_cast<std::size_t>(thread)].data(),
                       status + first);
   });
 }

@@ -12,16 +12,17 @@ using std::ptrdiff_t;
 
 namespace {
 
+// Returns the norms of the rows.
 std::vector<double> norms(const MatrixView<double>& x) {
-  std::vector<double> all(static_cast<std::size_t>(x.rows));
+  std::vector<double> result(static_cast<std::size_t>(x.rows));
   for (ptrdiff_t i = 0; i < x.rows; ++i) {
     double sum = 0;
     for (ptrdiff_t k = 0; k < x.cols; ++k) {
       sum += x(i, k) * x(i, k);
     }
-    all[static_cast<std::size_t>(i)] = std::sqrt(sum);
+    result[static_cast<std::size_t>(i)] = std::sqrt(sum);
   }
-  return all;
+  return result;
 }
 
 }  // namespace
@@ -38,8 +39,9 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
   const TileList tiles({block}, ready.pair_work());
   const double unit = ready.length() * ready.length();
   const std::vector<double> a_norms = norms(a), b_norms = norms(b);
-  // Roundings of the features, of the offsets, and of the partial sums as a random walk; the sum of
-  // the absolute products is at most the product of the norms.
+  // Bounds the relative error of a value by the rounding errors of the features, of the offsets
+  // and, as a random walk, of the partial sums. The sum of absolute products is at most the product
+  // of the norms.
   const double error = std::numeric_limits<double>::epsilon() / tolerance *
                        (4 + std::sqrt(static_cast<double>(a.cols)));
   const auto reduce = [&](const Tile<double>& tile) {

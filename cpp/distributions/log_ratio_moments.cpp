@@ -12,19 +12,20 @@ namespace {
 
 using std::ptrdiff_t;
 
-// A block of draws of neighbouring columns stays in the cache: long where there are few columns,
-// wide enough where there are many to read whole cache lines.
+// Values in a block of draws of neighbouring columns, which stays in the cache. A block is long
+// where there are few columns. Where there are many, it is wide enough to read whole cache lines.
 constexpr ptrdiff_t block_values = 4096;
 constexpr ptrdiff_t most_block_cols = 32;
-constexpr ptrdiff_t segment_blocks = 8;  // to a unit of work
+constexpr ptrdiff_t segment_blocks = 8;  // blocks in a unit of work
 
 struct Moments {
   double n = 0;
   double mean = 0;
   double m2 = 0;  // sum of squared deviations from the mean
 
-  // T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance", Am.
-  // Stat. 37 (1983) 242-247. The mean is a weighted one, which infinity does not turn into NaN.
+  // Adds the moments of other draws: T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for
+  // computing the sample variance", Am. Stat. 37 (1983) 242-247. The mean is a weighted one, which
+  // infinity does not turn into NaN.
   void merge(const Moments& other) {
     const double total = n + other.n;
     const double delta = other.mean - mean;
@@ -34,7 +35,7 @@ struct Moments {
   }
 };
 
-// Sum of f(v[i]) over 8 independent chains.
+// Sums f(v[i]) over 8 independent chains.
 template <class F>
 double sum(const double* v, ptrdiff_t n, const F& f) {
   constexpr ptrdiff_t chains = 8;
@@ -61,7 +62,7 @@ Moments moments(const double* v, ptrdiff_t n) {
   return {count, mean, sum(v, n, [mean](double value) { return (value - mean) * (value - mean); })};
 }
 
-// Columns one after the other, `stride` apart.
+// Copies columns one after the other to `out`, `stride` apart.
 template <class T>
 void gather(const MatrixView<T>& x, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
             ptrdiff_t stride, double* out) {

@@ -3,30 +3,31 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
-// Sums over consecutive categories of one or two categorical distributions, whose normalisers are
-// known. With l = log q - log p,
+// Sums over consecutive categories of one or two categorical distributions, given their
+// normalisers. With l = log q - log p,
 //
-//   KL(p || q) = sum_i p_i (exp(l_i) - 1 - l_i),
+//   KL(p || q) = sum_i p_i (exp(l_i) - 1 - l_i).
 //
-// where every term is at least 0 and free of cancellation, and an error of the normalisers, which
-// shifts all l alike, enters squared.
+// Every term is at least 0 and free of cancellation. An error of the normalisers shifts all l
+// alike, and enters squared.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// Categories at a time; their terms are added in the type of the terms before they go to a double.
+// Categories whose terms are added in their own type before they go to a double.
 constexpr int category_chunk = 512;
 
 template <class C>
 constexpr C infinity = static_cast<C>(__builtin_inf());
 
-// exp(-t) for t >= 0
+// Returns exp(-t) for t >= 0.
 template <class C>
 inline Vec<C> exp_minus(Vec<C> t) {
-  return exp2_scaled<C>(t, static_cast<C>(-1.4426950408889634074));
+  return exp2_scaled<C>(t, static_cast<C>(-log2_e));
 }
 
-// Categories [begin, begin + n) as given or as logits, then impossible ones up to a whole number of
-// vectors: in place, or gathered.
+// Returns categories [begin, begin + n), as given or as logits, followed by impossible ones up to a
+// whole number of vectors. They are read in place where possible, and otherwise gathered in
+// `buffer`.
 template <class C, bool as_logits, class T>
 const C* chunk(const CategoricalItem<T>& item, std::ptrdiff_t begin, int n, C* buffer) {
   const bool logarithms = as_logits && item.weights == Weights::probs;
@@ -50,7 +51,7 @@ const C* chunk(const CategoricalItem<T>& item, std::ptrdiff_t begin, int n, C* b
   return buffer;
 }
 
-// visit(begin, n) for [0, n) in chunks
+// Calls visit(begin, n) for each chunk of [0, n).
 template <class Visit>
 inline void for_each_chunk(std::ptrdiff_t n, const Visit& visit) {
   for (std::ptrdiff_t begin = 0; begin < n; begin += category_chunk) {
@@ -60,8 +61,8 @@ inline void for_each_chunk(std::ptrdiff_t n, const Visit& visit) {
 
 // --- one distribution ---------------------------------------------------------------------------
 
-// Adds logits to the sum exp(largest) * (1 + rest): without the leading 1, which would hide a small
-// rest. The sum becomes NaN if a logit is.
+// Adds logits to the sum exp(largest) * (1 + rest). The leading 1 is kept apart, since it would
+// hide a small rest. The sum becomes NaN if a logit is NaN.
 template <class C>
 void add_logits(const C* logits, int n, Normaliser& sum) {
   Vec<C> top = splat(-infinity<C>);
@@ -121,7 +122,8 @@ Normaliser normaliser(const CategoricalItem<T>& item, std::ptrdiff_t n) {
   return sum;
 }
 
-// Logits less their largest, and what makes their exponentials probabilities.
+// Numbers that turn logits into probabilities: their largest, and the log and reciprocal of the sum
+// that remains.
 template <class C>
 struct LogRow {
   double log_rest;  // the log normaliser is largest + log_rest
@@ -137,7 +139,7 @@ struct LogRow {
   }
 };
 
-// sum of w (-log w) / (1 + rest) with w = exp(logit - largest); log(1 + rest) is still to be added
+// Sums w (-log w) / (1 + rest) with w = exp(logit - largest). The caller adds log(1 + rest).
 template <class T>
 double entropy_of_logits(const CategoricalItem<T>& item, std::ptrdiff_t n) {
   const LogRow<T> row(item);
@@ -171,7 +173,7 @@ double entropy_of_probs(const CategoricalItem<T>& item, std::ptrdiff_t n) {
     }
     sum += total<double>(part);
   });
-  return sum * 0.69314718055994530942;
+  return sum * ln_2;
 }
 
 template <class T>
@@ -181,7 +183,7 @@ double entropy(const CategoricalItem<T>& item, std::ptrdiff_t n) {
 
 // --- two distributions --------------------------------------------------------------------------
 
-// a - b, exactly, for a difference that does not overflow
+// Exact difference a - b, as a rounded value and its error. The difference must not overflow.
 template <class V>
 struct Difference {
   V value, error;
@@ -191,32 +193,33 @@ struct Difference {
   }
 };
 
-// log q - log p from finite logits, infinite or NaN where that overflows.
+// Computes log q - log p from finite logits. It is infinite or NaN if that overflows.
 template <class C>
-struct RatioOf {
+struct LogRatioOf {
   C largest_p, largest_q;
   Difference<C> shift;  // of the largest logits
-  C rest;               // of the logarithms that are still to be subtracted
+  C log_rest;           // difference of the logarithms that are still to be subtracted
   bool overflow;
-  RatioOf(const LogRow<C>& p, const LogRow<C>& q)
+  LogRatioOf(const LogRow<C>& p, const LogRow<C>& q)
       : largest_p(p.largest),
         largest_q(q.largest),
         shift(q.largest, p.largest),
-        rest(static_cast<C>(q.log_rest - p.log_rest)),
+        log_rest(static_cast<C>(q.log_rest - p.log_rest)),
         overflow(!(shift.value - shift.value == C{0})) {}
-  // Rounding errors of the differences matter where the normalisers take most of them away. If the
-  // shift overflows, logits of one row are equal or too far apart for both to count.
+  // Returns log q - log p. Rounding errors of the differences matter where the normalisers cancel
+  // most of them. If the shift overflows, logits of one row are equal or too far apart for both to
+  // count.
   Vec<C> operator()(Vec<C> logit_p, Vec<C> logit_q) const {
     if (overflow) [[unlikely]] {
-      return (logit_q - largest_q) - (logit_p - largest_p) - rest;
+      return (logit_q - largest_q) - (logit_p - largest_p) - log_rest;
     }
     const Difference<Vec<C>> d(logit_q, logit_p);
-    return (d.value - shift.value) + ((d.error - shift.error) - rest);
+    return (d.value - shift.value) + ((d.error - shift.error) - log_rest);
   }
 };
 
-// A category less likely than this counts as impossible, except that p > 0 = q remains infinite.
-// The largest exp(l) is its reciprocal.
+// Least logarithm of a probability that counts. A category less likely than this counts as
+// impossible, except that p > 0 = q remains infinite. The largest exp(l) is its reciprocal.
 template <class C>
 constexpr C least_log = sizeof(C) == 4 ? C{-80} : C{-700};
 
@@ -224,7 +227,7 @@ template <class C, class T>
 DivergenceSums kl_of_logits(const CategoricalItem<T>& p, const CategoricalItem<T>& q,
                             std::ptrdiff_t n) {
   const LogRow<C> row_p(p), row_q(q);
-  const RatioOf<C> log_ratio(row_p, row_q);
+  const LogRatioOf<C> log_ratio(row_p, row_q);
   const C farthest = -least_log<C> - row_p.shift;
   DivergenceSums sums = {0, 0};
   for_each_chunk(n, [&](std::ptrdiff_t begin, int count) {
@@ -240,8 +243,8 @@ DivergenceSums kl_of_logits(const CategoricalItem<T>& p, const CategoricalItem<T
       const Vec<C> above = (b - row_q.largest) - row_q.shift - least_log<C>;
       const Vec<C> l = likely ? log_ratio(a, b) : above > C{0} ? above : Vec<C>{};
       const auto possible = b > -infinity<C>;
-      const Vec<C> where_not = a > -infinity<C> ? splat(infinity<C>) : Vec<C>{};
-      divergence += possible ? weight * exp_less_1<C>(l) : where_not;
+      const Vec<C> if_impossible = a > -infinity<C> ? splat(infinity<C>) : Vec<C>{};
+      divergence += possible ? weight * exp_less_1<C>(l) : if_impossible;
       mean += possible ? weight * l : Vec<C>{};
     }
     const double part = total<C>(divergence);
@@ -251,7 +254,7 @@ DivergenceSums kl_of_logits(const CategoricalItem<T>& p, const CategoricalItem<T
   return sums;
 }
 
-// Factors that normalise probabilities that a caller gave.
+// Factors that normalise given probabilities.
 struct ProbRows {
   double scale_p, scale_q, ratio_less_1;
   template <class T>
@@ -259,7 +262,7 @@ struct ProbRows {
       : scale_p(1 / p.normaliser.rest),
         scale_q(1 / q.normaliser.rest),
         ratio_less_1((p.normaliser.rest - q.normaliser.rest) / q.normaliser.rest) {}
-  // (q/scale_q - p/scale_p) * scale_p: the difference is exact for p near q
+  // Returns (q * scale_q - p * scale_p) / scale_p. The difference is exact for p near q.
   Vec<double> difference(Vec<double> p, Vec<double> q) const { return (q - p) + q * ratio_less_1; }
 };
 
@@ -277,13 +280,14 @@ DivergenceSums kl_of_probs(const CategoricalItem<T>& p, const CategoricalItem<T>
     for (int i = 0; i < count; i += lanes<double>) {
       const Vec<double> a = load(probs_p + i), b = load(probs_q + i);
       const Vec<double> difference = rows.difference(a, b);
-      // Their ratio must be a normal number.
+      // Scales a small q up by 2^100, so that the ratio is a normal number.
       const auto small = b < 0x1p-900;
       const Vec<double> ratio = (small ? b * 0x1p100 : b) * (1 + rows.ratio_less_1) / a;
-      const Vec<double> rest = less_log<double>(ratio, difference / a) +
-                               (small ? splat(69.314718055994530942) : Vec<double>{});
+      constexpr double log_2_100 = 69.314718055994530942;  // log(2^100)
+      const Vec<double> term =
+          less_log<double>(ratio, difference / a) + (small ? splat(log_2_100) : Vec<double>{});
       const Vec<double> positive = difference > 0.0 ? difference : Vec<double>{};
-      const Vec<double> finite = a >= least_normal ? a * rest : positive;
+      const Vec<double> finite = a >= least_normal ? a * term : positive;
       part += b > 0.0 ? finite : a > 0.0 ? splat(infinity<double>) : Vec<double>{};
     }
     sum += total<double>(part);
@@ -300,9 +304,9 @@ DivergenceSums categorical_kl(const CategoricalItem<T>& p, const CategoricalItem
   return p.weights == Weights::logits ? kl_of_logits<T>(p, q, n) : kl_of_probs(p, q, n);
 }
 
-// (p log(p/m) + q log(q/m)) / 2 with m = (p + q)/2, given q - p without cancellation. With
-// t = (q - p)/(p + q) and L(x) = x - 1 - log(x), it is m/2 (2 t^2 - (1 + t) L(1 + t) -
-// (1 - t) L(1 - t)), and L(1 + t) is near t^2/2.
+// Returns (p log(p/m) + q log(q/m)) / 2 with m = (p + q)/2, given q - p without cancellation. With
+// t = (q - p)/(p + q) and L(x) = x - 1 - log(x), it is m/2 (2 t^2 - (1 + t) L(1 + t) - (1 - t) L(1
+// - t)). L(1 + t) is near t^2/2.
 inline Vec<double> jensen_shannon_term(Vec<double> p, Vec<double> q, Vec<double> difference) {
   const Vec<double> m = (p + q) / 2.0;
   const Vec<double> t = difference / (p + q);
@@ -319,7 +323,7 @@ DivergenceSums jensen_shannon(const CategoricalItem<T>& p, const CategoricalItem
   const bool probs = p.weights == Weights::probs && q.weights == Weights::probs;
   const ProbRows rows(p, q);
   const LogRow<double> row_p(p), row_q(q);
-  const RatioOf<double> log_ratio(row_p, row_q);
+  const LogRatioOf<double> log_ratio(row_p, row_q);
   DivergenceSums sums = {0, 0};
   for_each_chunk(n, [&](std::ptrdiff_t begin, int count) {
     double buffers[2][category_chunk];

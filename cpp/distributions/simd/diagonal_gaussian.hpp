@@ -3,21 +3,20 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
-// Kullback-Leibler divergences between Gaussians, item by item. With M = L_q^-1 L_p,
+// Kullback-Leibler divergences between Gaussians of diagonal covariances, and their gradients. The
+// lanes of a vector are features. With variance ratios r_k = sigma_p,k^2 / sigma_q,k^2,
 //
-//   2 KL = sum_i (M_ii^2 - 1 - 2 log M_ii) + sum_{i>j} M_ij^2 + |L_q^-1 (mean_p - mean_q)|^2,
+//   2 KL = sum_k (r_k - 1 - log r_k) + sum_k (mean_p,k - mean_q,k)^2 / sigma_q,k^2.
 //
-// where every term is at least 0 and, through t - log(1 + t), free of cancellation: equal
-// distributions give exactly 0, and nearly equal ones keep their digits.
+// Every term is at least 0 and, through t - log(1 + t), free of cancellation. Equal distributions
+// give exactly 0, and nearly equal ones keep their digits.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// --- diagonal covariances: the lanes of a vector are features ----------------------------------
-
-// Features at a time; their terms are added in T before they go to a double.
+// Features whose terms are added in T before they go to a double.
 constexpr int feature_chunk = 256;
 
-// 2 KL of one vector of features, for parameters that are both given as `scale`.
+// Returns 2 KL of one vector of features. Both parameters are given as `scale`.
 template <class T, Scale scale>
 inline Vec<T> twice_kl(Vec<T> mean_difference, Vec<T> p, Vec<T> q) {
   if constexpr (scale == Scale::std) {
@@ -36,7 +35,8 @@ inline Vec<T> twice_kl(Vec<T> mean_difference, Vec<T> p, Vec<T> q) {
   }
 }
 
-// `uniform`: all features of q are as the first, so that what depends on q leaves the loop.
+// Sums 2 KL over n features. `uniform` says that all features of q are as the first, so that what
+// depends on q leaves the loop.
 template <class T, Scale scale, bool uniform>
 double sum_twice_kl(const T* mean_p, const T* mean_q, const T* p, const T* q, int n) {
   const auto from_q = [](const T* from, int k) {
@@ -49,15 +49,15 @@ double sum_twice_kl(const T* mean_p, const T* mean_q, const T* p, const T* q, in
   }
   if (k < n) {
     // Lanes beyond the end hold equal distributions, whose divergence is 0.
-    T rest[3][lanes<T>];
+    T tail[3][lanes<T>];
     for (int l = 0; l < lanes<T>; ++l) {
       const bool inside = k + l < n;
       const int at_q = uniform ? 0 : k + l;
-      rest[0][l] = inside ? mean_p[k + l] - mean_q[at_q] : T{0};
-      rest[1][l] = inside ? p[k + l] : T{1};
-      rest[2][l] = inside ? q[at_q] : T{1};
+      tail[0][l] = inside ? mean_p[k + l] - mean_q[at_q] : T{0};
+      tail[1][l] = inside ? p[k + l] : T{1};
+      tail[2][l] = inside ? q[at_q] : T{1};
     }
-    sum += twice_kl<T, scale>(load(rest[0]), load(rest[1]), load(rest[2]));
+    sum += twice_kl<T, scale>(load(tail[0]), load(tail[1]), load(tail[2]));
   }
   return total<T>(sum);
 }
@@ -70,7 +70,7 @@ double sum_twice_kl(Scale scale, const T* mean_p, const T* mean_q, const T* p, c
   return sums[static_cast<int>(scale)](mean_p, mean_q, p, q, n);
 }
 
-// `n` values from `from` on: in place, or gathered.
+// Returns n values from `from` on, in place or gathered in `buffer`.
 template <class T>
 inline const T* contiguous(const T* from, std::ptrdiff_t stride, int n, T* buffer) {
   if (stride == 1) {
@@ -82,6 +82,7 @@ inline const T* contiguous(const T* from, std::ptrdiff_t stride, int n, T* buffe
   return buffer;
 }
 
+// Converts n parameters to log variances.
 template <class T>
 void log_variances(const T* from, std::ptrdiff_t stride, Scale scale, int n, double* out) {
   for (int k = 0; k < n; ++k) {
@@ -97,6 +98,7 @@ void log_variances(const T* from, std::ptrdiff_t stride, Scale scale, int n, dou
   }
 }
 
+// See GaussianOps::diagonal_kl.
 template <class T>
 double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim) {
   const bool uniform = q.mean_stride == 0 && q.row_stride == 0;
@@ -121,8 +123,8 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
       }
     }
     if (part != part) {
-      // Different parametrisations, and ratios outside T's range, meet in double precision and in
-      // logarithms, which leave enough digits of a small difference.
+      // Different parametrisations, and ratios outside T's range, are computed in double precision
+      // from logarithms. These leave enough digits of a small difference.
       double buffers[4][feature_chunk];
       for (int i = 0; i < n; ++i) {
         buffers[0][i] = static_cast<double>(mean_p[i * p.mean_stride]);
@@ -138,11 +140,10 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
   return total / 2;
 }
 
-// Gradients of KL with respect to mean_p and to both parameters, in double precision. With
-// r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q) / sigma_q they are z / sigma_q,
-// r d log(sigma_p)/dp and -(r + z^2) d log(sigma_q)/dq; r does not cancel for p near q.
+// Features whose gradients are computed at a time.
 constexpr int gradient_chunk = 64;
 
+// Sets less_1 to sigma_p^2 / sigma_q^2 - 1 and unit to 1 / sigma_q.
 template <Scale scale>
 inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Vec<double>& unit) {
   if constexpr (scale == Scale::std) {
@@ -153,12 +154,15 @@ inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Ve
     less_1 = (p - q) / q;
   } else {
     constexpr double twice = scale == Scale::logstd ? 2 : 1;
+    constexpr double vanishing_log_ratio = -40;  // exp of it vanishes beside 1
     const Vec<double> log_ratio = twice * (p - q);
     unit = exp<double>(q * (-twice / 2));
-    less_1 = log_ratio > -40.0 ? exp_less_1<double>(log_ratio) + log_ratio : splat(-1.0);
+    less_1 =
+        log_ratio > vanishing_log_ratio ? exp_less_1<double>(log_ratio) + log_ratio : splat(-1.0);
   }
 }
 
+// Computes gradients with respect to mean_p, log(sigma_p) and log(sigma_q).
 template <Scale scale>
 void gradient_terms(const double* difference, const double* p, const double* q, double* means,
                     double* by_p, double* by_q) {
@@ -172,7 +176,7 @@ void gradient_terms(const double* difference, const double* p, const double* q, 
   }
 }
 
-// Turns derivatives by log(sigma) into those by the parameter.
+// Turns derivatives with respect to log(sigma) into those with respect to the parameter.
 inline void chain(Scale scale, const double* parameter, double* derivative) {
   const double half = scale == Scale::var || scale == Scale::logvar ? 0.5 : 1;
   const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
@@ -181,7 +185,10 @@ inline void chain(Scale scale, const double* parameter, double* derivative) {
   }
 }
 
-// by_q may be null.
+// See GaussianOps::diagonal_gradients. With r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q)
+// / sigma_q, the gradients with respect to mean_p, p and q are
+//   z / sigma_q,  r d log(sigma_p)/dp  and  -(r + z^2) d log(sigma_q)/dq.
+// r does not cancel for p near q. `by_q` may be null.
 template <class T>
 void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
                         double* means, double* by_p, double* by_q) {
@@ -190,26 +197,27 @@ void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std:
       gradient_terms<Scale::logvar>};
   for (std::ptrdiff_t first = 0; first < dim; first += gradient_chunk) {
     const int n = static_cast<int>(dim - first < gradient_chunk ? dim - first : gradient_chunk);
-    double difference[gradient_chunk], of_p[gradient_chunk], of_q[gradient_chunk];
+    double difference[gradient_chunk], p_values[gradient_chunk], q_values[gradient_chunk];
     double results[3][gradient_chunk];
     for (int k = 0; k < gradient_chunk; ++k) {
-      // Beyond the end, the last feature again.
+      // Repeats the last feature beyond the end.
       const std::ptrdiff_t at = first + (k < n ? k : n - 1);
       difference[k] = static_cast<double>(p.mean[at * p.mean_stride]) -
                       static_cast<double>(q.mean[at * q.mean_stride]);
-      of_p[k] = static_cast<double>(p.parameter[at * p.row_stride]);
-      of_q[k] = static_cast<double>(q.parameter[at * q.row_stride]);
+      p_values[k] = static_cast<double>(p.parameter[at * p.row_stride]);
+      q_values[k] = static_cast<double>(q.parameter[at * q.row_stride]);
     }
     if (p.scale == q.scale) {
-      terms[static_cast<int>(p.scale)](difference, of_p, of_q, results[0], results[1], results[2]);
+      terms[static_cast<int>(p.scale)](difference, p_values, q_values, results[0], results[1],
+                                       results[2]);
     } else {
       double log_p[gradient_chunk], log_q[gradient_chunk];
-      log_variances(of_p, 1, p.scale, gradient_chunk, log_p);
-      log_variances(of_q, 1, q.scale, gradient_chunk, log_q);
+      log_variances(p_values, 1, p.scale, gradient_chunk, log_p);
+      log_variances(q_values, 1, q.scale, gradient_chunk, log_q);
       gradient_terms<Scale::logvar>(difference, log_p, log_q, results[0], results[1], results[2]);
     }
-    chain(p.scale, of_p, results[1]);
-    chain(q.scale, of_q, results[2]);
+    chain(p.scale, p_values, results[1]);
+    chain(q.scale, q_values, results[2]);
     const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(double);
     __builtin_memcpy(means + first, results[0], bytes);
     __builtin_memcpy(by_p + first, results[1], bytes);

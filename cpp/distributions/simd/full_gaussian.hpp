@@ -4,9 +4,17 @@
 #include "isa/distribution_ops.hpp"
 #include "isa/simd.hpp"
 
+// Kullback-Leibler divergences between Gaussians of full covariances, in double precision. The
+// lanes of a vector are items. With M = L_q^-1 L_p,
+//
+//   2 KL = sum_i (M_ii^2 - 1 - 2 log M_ii) + sum_{i>j} M_ij^2 + |L_q^-1 (mean_p - mean_q)|^2.
+//
+// Every term is at least 0 and, through t - log(1 + t), free of cancellation. Equal distributions
+// give exactly 0, and nearly equal ones keep their digits.
+
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// `n` <= items_at_once consecutive entries as doubles.
+// Returns n <= items_at_once consecutive entries as doubles.
 template <class T>
 inline Lane load_entries(const T* from, std::ptrdiff_t stride, int n) {
   if (n == items_at_once && stride == 1) {
@@ -26,9 +34,10 @@ inline Lane load_entries(const T* from, std::ptrdiff_t stride, int n) {
   return v;
 }
 
-// Entries [begin, begin + n) of every item, `stride` apart, to n lanes from `to` on. Each cache
-// line of an item is read once, wherever it lies: items a power of two apart share cache sets.
-// `ahead` bytes away lie the items of the next call, which the processor would not guess.
+// Copies entries [begin, begin + n) of every item, `stride` apart, to n lanes from `to` on. Each
+// cache line of an item is read once, wherever it lies: items a power of two apart share cache
+// sets. `ahead` is the distance in bytes to the items of the next call, which the processor would
+// not guess.
 template <class T>
 inline void load_lanes(const T* const (&from)[items_at_once], std::ptrdiff_t begin,
                        std::ptrdiff_t stride, int n, std::ptrdiff_t ahead, double* to) {
@@ -44,7 +53,7 @@ inline void load_lanes(const T* const (&from)[items_at_once], std::ptrdiff_t beg
   }
 }
 
-// The parameters, at least their lower triangles; the rest above the diagonal only if `whole`.
+// Loads the parameters, at least their lower triangles, and what is above the diagonal if `whole`.
 // Lanes from `count` on repeat the first item.
 template <class T>
 void load_matrices(const GaussianItem<T>* items, int count, bool whole, const Matrices& to) {
@@ -55,10 +64,10 @@ void load_matrices(const GaussianItem<T>* items, int count, bool whole, const Ma
   }
   std::ptrdiff_t row = items[0].row_stride, col = items[0].col_stride;
   if (row == 1 && items[0].scale != Scale::scale_tril) {
-    row = col;  // symmetric, so either order of the axes will do
+    row = col;  // symmetric, so the axes may be swapped
     col = 1;
   }
-  // Only while the next items fit into the cache beside these.
+  // Prefetches only while the next items fit into the cache beside these.
   const std::ptrdiff_t ahead =
       dim <= 32 ? (from[1] - from[0]) * static_cast<std::ptrdiff_t>(items_at_once * sizeof(T)) : 0;
   if (row == dim && col == 1 && dim <= items_at_once) {
@@ -76,13 +85,13 @@ void load_matrices(const GaussianItem<T>* items, int count, bool whole, const Ma
       load_lanes(from, j, col, dim - j < items_at_once ? dim - j : items_at_once, ahead,
                  to.at(i, j));
     }
-    for (const T*& each : from) {
-      each += row;
+    for (const T*& item : from) {
+      item += row;
     }
   }
 }
 
-// The transposes about the other diagonal, of lower triangular matrices.
+// Transposes lower triangular matrices about the other diagonal.
 inline void flip(const Matrices& l) {
   const int last = l.dim - 1;
   for (int i = 0; i <= last; ++i) {
@@ -102,8 +111,8 @@ double standard_deviation(T parameter, Scale scale) {
                                : __builtin_exp(scale == Scale::logstd ? value : value / 2);
 }
 
-// Lower triangular factors of the covariances with a positive diagonal, and its reciprocals.
-// `spare` is another matrix, overwritten.
+// Sets l to lower triangular factors of the covariances with a positive diagonal, and stores the
+// reciprocals of that diagonal. `spare` is another matrix, overwritten.
 template <class T>
 void load_factor(const GaussianItem<T>* items, int count, const Matrices& l, double* reciprocals,
                  const Matrices& spare) {
@@ -149,11 +158,12 @@ void load_factor(const GaussianItem<T>* items, int count, const Matrices& l, dou
   }
 }
 
-// Three matrices and two vectors.
+// Returns the doubles in three matrices and two vectors.
 inline std::size_t gaussian_scratch_size(int dim) {
   return (3 * static_cast<std::size_t>(dim) + 2) * static_cast<std::size_t>(dim) * items_at_once;
 }
 
+// See GaussianOps::full_kl.
 template <class T>
 void full_kl(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
              double* scratch, double* out) {
@@ -165,13 +175,13 @@ void full_kl(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int 
   load_factor(q, count, l_q, reciprocals, spare);
   solve_in_place(l_q, reciprocals, m);
 
-  Lane twice = {};
+  Lane twice_kl = {};
   for (int i = 0; i < dim; ++i) {
     const Lane ratio = m.get(i, i), less_1 = ratio - 1.0;
-    twice += less_1 * less_1 + 2.0 * less_log<double>(ratio, less_1);
+    twice_kl += less_1 * less_1 + 2.0 * less_log<double>(ratio, less_1);
     for (int j = 0; j < i; ++j) {
       const Lane below = m.get(i, j);
-      twice += below * below;
+      twice_kl += below * below;
     }
   }
   for (int i = 0; i < dim; ++i) {
@@ -186,13 +196,14 @@ void full_kl(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int 
     }
     v *= load(reciprocals + i * items_at_once);
     store(z + i * items_at_once, v);
-    twice += v * v;
+    twice_kl += v * v;
   }
   for (int lane = 0; lane < count; ++lane) {
-    out[lane] = twice[lane] / 2;
+    out[lane] = twice_kl[lane] / 2;
   }
 }
 
+// See GaussianOps::matrix_status.
 template <class T>
 void matrix_status(const GaussianItem<T>* items, int count, int dim, double* scratch,
                    std::uint8_t* status) {

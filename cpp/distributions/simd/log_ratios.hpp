@@ -24,7 +24,7 @@ void log_ratios(const double* log_p, const double* log_q, std::ptrdiff_t n, doub
   for (std::ptrdiff_t i = 0; i < n; i += lanes<double>) {
     const Vec<double> p = load(log_p + i);
     const Vec<double> q = load(log_q + i);
-    // log_q = -inf, where q has no mass, makes every estimator infinite and is in order.
+    // log_q = -inf means that q has no mass there. It makes every estimator infinite, and is valid.
     const IntVec<double> valid = (p - p == 0.0) & (q < __builtin_inf());
     store(out + i, valid ? log_ratio<estimator>(p, q) : splat(__builtin_nan("")));
   }

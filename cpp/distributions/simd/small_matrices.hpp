@@ -2,9 +2,9 @@
 
 #include "isa/simd.hpp"
 
-namespace fastdiv::FASTDIV_ISA_NAMESPACE {
+// Factors and solves small matrices, as many side by side as a vector of doubles has lanes.
 
-// --- full covariances: the lanes of a vector are items, in double precision --------------------
+namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
 using Lane = Vec<double>;
 constexpr int items_at_once = lanes<double>;
@@ -20,34 +20,36 @@ struct Matrices {
   void set(int i, int j, Lane v) const { store(at(i, j), v); }
 };
 
-// Rows and columns are taken in blocks of 4: each load of a panel then serves 4 multiply-adds.
+// Rows and columns of a block. With blocks of 4, each load of a panel serves 4 multiply-adds.
 constexpr int block_dim = 4;
 
 inline int block_size(int begin, int dim) {
   return begin + block_dim <= dim ? block_dim : 1;
 }
 
-// acc[r][c] -= sum_k a(i + r, k) b(k), with b(k) = b(j + c, k) or, transposed, b(k, j + c)
+// Subtracts sum_k a(i + r, k) b(k) from acc[r][c], with b(k) = b(j + c, k) or, transposed, b(k, j +
+// c).
 template <int R, int C, bool transposed>
 [[gnu::always_inline]] inline void subtract_products(Lane (&acc)[R][C], const Matrices& a, int i,
                                                      const Matrices& b, int j, int begin, int end) {
   for (int k = begin; k < end; ++k) {
-    Lane from_b[C];
+    Lane b_values[C];
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) {
-      from_b[c] = transposed ? b.get(k, j + c) : b.get(j + c, k);
+      b_values[c] = transposed ? b.get(k, j + c) : b.get(j + c, k);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      const Lane from_a = a.get(i + r, k);
+      const Lane a_value = a.get(i + r, k);
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        acc[r][c] -= from_a * from_b[c];
+        acc[r][c] -= a_value * b_values[c];
       }
     }
   }
 }
 
+// Calls visit(r, c) for the entries of a block, unrolled.
 template <int R, int C, class Visit>
 [[gnu::always_inline]] inline void for_each_entry(const Visit& visit) {
 #pragma GCC unroll 4
@@ -63,7 +65,8 @@ template <int N>
 struct Size {
   static constexpr int value = N;
 };
-// visit(Size, Size): the sizes of a block become compile-time constants.
+
+// Calls visit(Size, Size), which makes the sizes of a block compile-time constants.
 template <class Visit>
 inline void with_sizes(int rows, int cols, const Visit& visit) {
   if (rows == block_dim && cols == block_dim) {
@@ -77,10 +80,11 @@ inline void with_sizes(int rows, int cols, const Visit& visit) {
   }
 }
 
-// The block of a Cholesky factor on the diagonal at j, all columns before it being done.
+// Computes the block of a Cholesky factor on the diagonal at j, once all columns before it are
+// done.
 template <int N>
 void factor_diagonal_block(const Matrices& a, int j, double* reciprocals) {
-  // Below this, a pivot is the rounding error of its subtractions: the matrix is singular.
+  // A pivot below this is the rounding error of its subtractions, and the matrix is singular.
   const double noise = 0x1p-52 * a.dim;
   Lane acc[N][N], least[N];
   for_each_entry<N, N>([&](int r, int c) { acc[r][c] = a.get(j + r, j + c); });
@@ -111,7 +115,7 @@ void factor_diagonal_block(const Matrices& a, int j, double* reciprocals) {
   for_each_entry<N, N>([&](int r, int c) { a.set(j + r, j + c, acc[r][c]); });
 }
 
-// Its blocks below.
+// Computes a block at (i, j) of a Cholesky factor, below the diagonal block.
 template <int R, int C>
 void factor_block_below(const Matrices& a, int i, int j, const double* reciprocals) {
   Lane acc[R][C];
@@ -132,8 +136,8 @@ void factor_block_below(const Matrices& a, int i, int j, const double* reciproca
   for_each_entry<R, C>([&](int r, int c) { a.set(i + r, j + c, acc[r][c]); });
 }
 
-// Cholesky factors in place of the lower triangles, and the reciprocals of their diagonals; NaN
-// from the first pivot on that is not positive.
+// Replaces the lower triangles by Cholesky factors, and stores the reciprocals of their diagonals.
+// They are NaN from the first pivot on that is not positive.
 inline void factor_in_place(const Matrices& a, double* reciprocals) {
   const int dim = a.dim;
   for (int j = 0; j < dim; j += block_size(j, dim)) {
@@ -151,8 +155,8 @@ inline void factor_in_place(const Matrices& a, double* reciprocals) {
   }
 }
 
-// b = l^-1 b for lower triangular matrices. The diagonal of the result comes from a true division:
-// for b = l it is exactly 1 and the rest exactly 0.
+// Sets b to l^-1 b for lower triangular matrices. The diagonal of the result comes from a true
+// division. For b = l it is exactly 1, and all below it exactly 0.
 inline void solve_in_place(const Matrices& l, const double* reciprocals, const Matrices& b) {
   const int dim = l.dim;
   for (int j = 0; j < dim; j += block_size(j, dim)) {
@@ -175,7 +179,7 @@ inline void solve_in_place(const Matrices& l, const double* reciprocals, const M
             acc[r][c] = i + r == j + c ? acc[r][c] / l.get(i + r, i + r) : acc[r][c] * reciprocal;
           }
         }
-        // With the zeros above the diagonal, which the blocks below read.
+        // Stores the zeros above the diagonal too, which the blocks below read.
         for_each_entry<R, C>([&](int r, int c) { b.set(i + r, j + c, acc[r][c]); });
       });
     }
