@@ -9,7 +9,7 @@ import numpy as np
 import fastdiv
 from fastdiv import RBF, Energy, Laplacian, Linear, Matern, Polynomial, QuantizedRows
 
-from .inputs import labels
+from .inputs import labels, weights
 
 
 def of_length(x: object) -> int:
@@ -28,6 +28,22 @@ def _witness(kernel: object):
     def call(x: object, y: object) -> object:
         at = x if isinstance(x, QuantizedRows) else y
         return fastdiv.witness(x, y, at, kernel)
+
+    return call
+
+
+def _weighted(function: Callable[..., object], **options: object):
+    def call(x: object, y: object) -> object:
+        u = weights(of_length(x), "unequal")
+        return function(x, y, x_weights=u, **options)
+
+    return call
+
+
+def _weighted_clusters(function: Callable[..., object], **options: object):
+    def call(x: object, y: object) -> object:
+        n = of_length(x)
+        return function(x, labels(n, 2), sample_weight=weights(n, "unequal"), **options)
 
     return call
 
@@ -65,6 +81,7 @@ PAIRS = {
     "mmd2 Linear": _of(fastdiv.mmd2, Linear()),
     "mmd2 family": _of(fastdiv.mmd2, FAMILY),
     "mmd2 family biased": _of(fastdiv.mmd2, FAMILY, estimator="biased"),
+    "mmd2 family weighted": _weighted(fastdiv.mmd2, kernel=FAMILY),
     "energy_distance": _of(fastdiv.energy_distance),
     "energy_distance 1.5": _of(fastdiv.energy_distance, exponent=1.5, estimator="unbiased"),
     "median_distance": _of(fastdiv.median_distance),
@@ -83,6 +100,9 @@ PAIRS = {
     ),
     "mmd2_and_grad biased": _of(
         fastdiv.mmd2_and_grad, FAMILY, wrt=("x", "x_weights"), estimator="biased"
+    ),
+    "mmd2_and_grad weighted": _weighted(
+        fastdiv.mmd2_and_grad, kernel=FAMILY, wrt=("x", "y", "y_weights"), estimator="paired"
     ),
     "kid": _of(fastdiv.kid, subset_size=2, n_subsets=7, rng=4),
     "cmmd": _of(fastdiv.cmmd),
@@ -113,6 +133,8 @@ SINGLES = {
     "silhouette_samples": _labelled(fastdiv.silhouette_samples),
     "silhouette_samples squared": _labelled(fastdiv.silhouette_samples, metric="sqeuclidean"),
     "silhouette_score cityblock": _labelled(fastdiv.silhouette_score, metric="manhattan"),
+    "silhouette_samples weighted": _weighted_clusters(fastdiv.silhouette_samples),
+    "cluster_dispersion weighted": _weighted_clusters(fastdiv.cluster_dispersion, pairs=True),
     "calinski_harabasz_score": _labelled(fastdiv.calinski_harabasz_score),
     "davies_bouldin_score": _labelled(fastdiv.davies_bouldin_score),
     "dunn_index": _labelled(fastdiv.dunn_index),

@@ -178,6 +178,32 @@ def dispersions(small: bool) -> Cases:
                     yield case(full, measure, x, np.arange(len(x)) % 3)
 
 
+def numbers(small: bool) -> Cases:
+    """Take few and many clusters, sorted and not, of small and large rows."""
+    for n, d, k in ((513, 3, 1), (700, 3, 40), (1200, 2, 600), (300, 260, 5), (64, 600, 2)):
+        for dtype in ("float32", "float64") if small else ("float32", "float64", "int8"):
+            x = (9 * inputs.rows(n, d)).astype(dtype)
+            codes = inputs.generator(n, k).permutation(np.arange(n) % k)
+            for order, given in (("mixed", codes), ("sorted", np.sort(codes).astype(np.int32))):
+                key = f"{order}, {n} x {d}, {k}, {dtype}"
+                measure = partial(fastdiv.cluster_dispersion, pairs=True)
+                yield case(f"cluster_dispersion, {key}", measure, x, given)
+                w = inputs.weights(n, "unequal")
+                yield case(f"weights, {key}", measure, x, given, sample_weight=w)
+                yield case(f"geometric_median, {key}", fastdiv.geometric_median, x, given)
+                for metric in METRICS[:3]:
+                    silhouettes = partial(fastdiv.silhouette_samples, metric=metric)
+                    yield case(f"silhouettes {metric}, {key}", silhouettes, x, given)
+                    dunn = partial(fastdiv.dunn_index, metric=metric)
+                    yield case(f"dunn_index {metric}, {key}", dunn, x, given)
+                for name in ("calinski_harabasz_score", "davies_bouldin_score"):
+                    yield case(f"{name}, {key}", getattr(fastdiv, name), x, given)
+            rows = fastdiv.quantize_rows(x)
+            yield case(
+                f"quantised, {n} x {d}, {k}, {dtype}", fastdiv.cluster_dispersion, rows, codes
+            )
+
+
 def medians(small: bool) -> Cases:
     """Find geometric medians where that is easy and where it is hard."""
     rng = inputs.generator("medians")
@@ -273,6 +299,7 @@ def scores(small: bool) -> Cases:
 
 ROOMS = {
     "dispersions": dispersions,
+    "cluster numbers": numbers,
     "medians": medians,
     "scores": scores,
 }

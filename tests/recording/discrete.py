@@ -52,7 +52,17 @@ def _methods(p: Categorical) -> object:
 
 def categoricals(small: bool) -> Cases:
     """Compare probabilities and logits of every size."""
-    for batch, k in (((), 1), ((), 5), ((3,), 2), ((2, 3), 16), ((4,), 17), ((5,), 300), ((0,), 3)):
+    for batch, k in (
+        ((), 1),
+        ((), 5),
+        ((3,), 2),
+        ((2, 3), 16),
+        ((4,), 17),
+        ((5,), 300),
+        ((0,), 3),
+        ((9,), 513),
+        ((3,), 1100),
+    ):
         for dtype in ("float64", "float32", "float16"):
             made = {
                 f"{name} {key}": partial(categorical, name, batch, k, dtype, key)
@@ -244,7 +254,16 @@ def flows(small: bool) -> Cases:
 
 def densities(small: bool) -> Cases:
     """Estimate from log densities, and bound from critics."""
-    for shape, axis in (((2,), 0), ((100,), 0), ((50, 3), 0), ((3, 50), 1), ((3, 50, 2), -2)):
+    for shape, axis in (
+        ((2,), 0),
+        ((100,), 0),
+        ((50, 3), 0),
+        ((3, 50), 1),
+        ((3, 50, 2), -2),
+        ((4097,), 0),
+        ((129, 33), 0),
+        ((9000, 64), 0),
+    ):
         for dtype in ("float64", "float32", "float16"):
             log_p = inputs.generator(shape).standard_normal(shape).astype(dtype)
             log_q = log_p + inputs.generator(shape, "q").standard_normal(shape).astype(dtype)

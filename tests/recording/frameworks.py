@@ -360,6 +360,9 @@ def _traced(framework: Jax) -> Cases:
         yield case(f"jax.jit of vmap, {name}", jax.jit(jax.vmap(function)), x)
         yield case(f"jax, second derivative, {name}", jax.hessian(summed), x[0])
         yield case(f"jax, an item with nan, {name}", jax.vmap(function), x.at[2, 1].set(np.nan))
+    large = framework.tensor(inputs.rows(2000, 64).reshape(2, 1000, 64), "float32")
+    of_large = jax.vmap(lambda x: framework.functions.mmd2(x, x[:900] + 1, RBF(9.0)))
+    yield case("jax.vmap of large items", of_large, large)
     for function in ("mmd2", "kl_knn", "median_distance"):
         yield case(
             f"arrays, {function}",

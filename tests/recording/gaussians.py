@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -50,13 +50,13 @@ OTHERS = {
 TWO = ENGINE | OTHERS
 
 
+@lru_cache(maxsize=64)
 def gaussian(
     name: str,
     batch: tuple[int, ...] = (),
     d: int = 3,
     dtype: str = "float64",
     key: object = "p",
-    **options: object,
 ) -> Gaussian:
     """Return Gaussians in a parametrisation, the same ones in all."""
     rng = inputs.generator(batch, d, key)
@@ -64,19 +64,16 @@ def gaussian(
     std = rng.uniform(0.5, 2.0, (*batch, d))
     lower = np.tril(rng.standard_normal((*batch, d, d)) / d, -1)
     lower += std[..., None] * np.eye(d)
-    cov = np.zeros((*batch, d, d))
-    for k in range(d):  # not by a product of matrices, whose bits depend on the library
-        cov += lower[..., :, None, k] * lower[..., None, :, k]
-    values = {
-        "std": std,
-        "var": std * std,
-        "logstd": np.log(std),
-        "logvar": 2 * np.log(std),
-        "cov": cov,
-        "scale_tril": lower,
-        "precision": cov,
+    values: dict[str, Callable[[], np.ndarray]] = {
+        "std": lambda: std,
+        "var": lambda: std * std,
+        "logstd": lambda: np.log(std),
+        "logvar": lambda: 2 * np.log(std),
+        "cov": lambda: np.einsum("...ik,...jk->...ij", lower, lower),  # not @: no other library
+        "scale_tril": lambda: lower,
     }
-    return Gaussian(mean.astype(dtype), **{name: values[name].astype(dtype)}, **options)
+    values["precision"] = values["cov"]
+    return Gaussian(mean.astype(dtype), **{name: values[name]().astype(dtype)})
 
 
 def pairs(functions: Functions, small: bool) -> Cases:
@@ -92,6 +89,28 @@ def pairs(functions: Functions, small: bool) -> Cases:
                     q = gaussian(other, batch, d, dtype, "q")
                     for name, function in functions.items():
                         yield case(f"{name}, {one} {other}, {batch} {d} {dtype}", function, p, q)
+
+
+def sizes(small: bool) -> Cases:
+    """Cross the edges of blocks: dimensions, and items that are computed together."""
+    if small:
+        return
+    for d in (4, 5, 8, 47, 48, 49, 64, 65, 97, 130, 256, 257, 300):
+        for n in (1, 2, 7, 8, 9, 17) if d < 66 else (1, 3):
+            for dtype in ("float64", "float32"):
+                for one, other in (
+                    *(("std", "logvar"), ("logstd", "var"), ("cov", "cov"), ("scale_tril", "cov")),
+                    *(("precision", "scale_tril"), ("std", "precision"), ("cov", "logstd")),
+                ):
+                    if d > 130 and n > 1 and "cov" in (one, other):
+                        continue
+                    p, q = gaussian(one, (n,), d, dtype), gaussian(other, (n,), d, dtype, "q")
+                    key = f"{one} {other}, {n} {d} {dtype}"
+                    yield case(f"kl, {key}", fastdiv.kl, p, q)
+                    yield case(f"kl of one, {key}", fastdiv.kl, p, q[0], n_threads=1)
+                    if d < 131 or one in PARAMETRISATIONS[:4]:
+                        yield case(f"kl_and_grad, {key}", fastdiv.kl_and_grad, p, q)
+                        yield case(f"kl_matrix, {key}", fastdiv.kl_matrix, p, q)
 
 
 def matrices(small: bool) -> Cases:
@@ -447,6 +466,7 @@ def _scipy() -> dict[str, tuple[object, object]]:
 
 ROOMS = {
     "Gaussian pairs": partial(pairs, ENGINE),
+    "Gaussian sizes": sizes,
     "Gaussian matrices": matrices,
     "Gaussian batches": partial(shared, ENGINE),
     "Gaussian padding": masked,

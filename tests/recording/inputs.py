@@ -26,7 +26,7 @@ from fastdiv import (
 Pair = tuple[object, object]
 Kernels = Kernel | list[Kernel] | tuple[Kernel, ...]
 
-SIZES = (1, 2, 47, 48, 49, 145, 300, 601)
+SIZES = (1, 2, 47, 48, 49, 144, 145, 300, 601)
 FEATURES = (1, 2, 3, 16, 17, 65, 129, 769)
 LARGEST = 145 * 769
 """Values of a sample in the grid of sizes; what is larger stands in `blocks`."""

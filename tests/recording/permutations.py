@@ -78,6 +78,46 @@ def tests(small: bool) -> Cases:
             )
 
 
+def counts(small: bool) -> Cases:
+    """Cross the edges of what is done at once: resamples, groups, neighbours, subsets."""
+    x, y = inputs.pair(33, 30, 3)
+    groups = inputs.labels(33)
+    some = (1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 257, 999, 1000)
+    for n_resamples in some[:8] if small else some:
+        options = {"n_resamples": n_resamples, "rng": 0}
+        for dtype in ("float64", "float32"):
+            one, other = x.astype(dtype), y.astype(dtype)
+            for kernel in (RBF(1.0), Laplacian(1.0), [RBF(1.0), Energy(), Linear()]):
+                full = f"mmd_test {n_resamples}, {kernel}, {dtype}"
+                yield case(full, fastdiv.mmd_test, one, other, kernel, **options)
+            yield case(
+                f"permanova {n_resamples}, {dtype}", fastdiv.permanova, one, groups, **options
+            )
+            yield case(
+                f"disco two {n_resamples}, {dtype}", fastdiv.disco, one, groups > 0, **options
+            )
+            kid = partial(fastdiv.kid, n_subsets=n_resamples, subset_size=9, rng=0)
+            yield case(f"kid {n_resamples}, {dtype}", kid, one, other)
+    x, y = inputs.pair(70 if small else 150, 130, 4)
+    for k in (1, 2, 3, 4, 5, 8, 9, 16, 17, 31, 32, 33, 63, 64):
+        for dtype in ("float64", "float32"):
+            one, other = x.astype(dtype), y.astype(dtype)
+            yield case(f"kl_knn {k}, {dtype}", fastdiv.kl_knn, one, other, k)
+            rows = [fastdiv.quantize_rows(a) for a in (one, other)]
+            yield case(f"kl_knn {k}, quantised {dtype}", fastdiv.kl_knn, *rows, k)
+            codes = np.arange(len(one)) % (k + 1)
+            for metric in ("euclidean", "sqeuclidean", "cityblock"):
+                silhouettes = partial(fastdiv.silhouette_samples, metric=metric)
+                yield case(f"silhouettes {metric} {k}, {dtype}", silhouettes, one, codes)
+            test = partial(fastdiv.permanova, n_resamples=9, rng=0)
+            yield case(f"permanova of {k + 1}, {dtype}", test, one, codes)
+            yield case(f"dunn_index {k}, {dtype}", fastdiv.dunn_index, one, np.sort(codes))
+            family = [RBF(0.5 + 0.1 * i) for i in range(k)]
+            yield case(f"mmd2 of {k} kernels, {dtype}", fastdiv.mmd2, one, other, family)
+            both = partial(fastdiv.mmd2_and_grad, wrt=("x", "bandwidth"))
+            yield case(f"gradients of {k} kernels, {dtype}", both, one, other, family)
+
+
 def _two_draws(x: np.ndarray, y: np.ndarray) -> object:
     rng = np.random.default_rng(3)
     results = [fastdiv.mmd_test(x, y, RBF(1.0), n_resamples=5, rng=rng) for _ in range(2)]
@@ -288,6 +328,7 @@ def _refuse(done: int, total: int) -> None:
 
 ROOMS = {
     "tests": tests,
+    "counts": counts,
     "gradients": gradients,
     "matching": matching,
     "products": products,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import fastdiv
-from fastdiv import RBF, Laplacian
+from fastdiv import (
+    RBF,
+    Energy,
+    InverseMultiquadric,
+    Laplacian,
+    Matern,
+    Polynomial,
+    RationalQuadratic,
+)
 
 from . import inputs
 from .calls import ALL, PAIRS, SINGLES
@@ -13,7 +21,8 @@ from .encode import Cases, case
 
 ESTIMATORS = ("unbiased", "biased", "paired")
 OF_ALL_SIZES = (
-    *("mmd2", "mmd2 RBF", "mmd2 Laplacian", "mmd2 family biased", "energy_distance", "mmd_test"),
+    *("mmd2", "mmd2 RBF", "mmd2 Laplacian", "mmd2 family biased", "mmd2 family weighted"),
+    *("energy_distance", "mmd_test", "mmd2_and_grad weighted", "silhouette_samples weighted"),
     *("median_distance cityblock", "witness family", "mmd2_and_grad", "kl_knn", "permanova"),
     *("cluster_dispersion all", "silhouette_samples", "dunn_index", "hybrid_matmul"),
 )
@@ -30,11 +39,23 @@ def sizes(small: bool) -> Cases:
                 names = OF_ALL_SIZES if n * d > 49 * 17 else ALL
                 for name in names:
                     yield case(f"{name}, {n} x {d} {dtype}", ALL[name], x, y)
+    for n, m, d in ((1, 300, 3), (300, 1, 17), (2, 289, 5), (47, 145, 16), (146, 49, 33)):
+        for dtype in ("float32", "float64"):
+            x, y = inputs.pair(n, m, d, dtype)
+            for name in ALL:
+                yield case(f"{name}, {n} {m} x {d} {dtype}", ALL[name], x, y)
+    for n, d in ((5, 4097), (3, 9000)):
+        for dtype in ("float32", "float64"):
+            x, y = inputs.pair(n, n, d, dtype)
+            for name in ALL:
+                if name not in ("fit_gaussian", "gap_statistic pca"):
+                    yield case(f"{name}, {n} x {d} {dtype}", ALL[name], x, y)
 
 
 def quantized_sizes(small: bool) -> Cases:
     """Cross the edges of tiles of int8."""
-    names = [name for name in OF_ALL_SIZES if name not in ("mmd2_and_grad", "hybrid_matmul")]
+    floating = ("mmd2_and_grad", "mmd2_and_grad weighted", "hybrid_matmul")
+    names = [name for name in OF_ALL_SIZES if name not in floating]
     for n in inputs.SIZES[1:6] if small else inputs.SIZES[1:]:
         for d in (1, 3, 65) if small else inputs.FEATURES:
             if n * d > inputs.LARGEST:
@@ -43,6 +64,10 @@ def quantized_sizes(small: bool) -> Cases:
                 x, y = inputs.quantized(n, n + n % 3, d)[kind]
                 for name in names:
                     yield case(f"{name}, {kind} {n} x {d}", ALL[name], x, y)
+    for kind in ("symmetric", "zero points"):
+        x, y = inputs.quantized(4, 6, 4097)[kind]
+        for name in names:
+            yield case(f"{name}, {kind} 4 6 x 4097", ALL[name], x, y)
 
 
 def kinds(small: bool) -> Cases:
@@ -56,6 +81,9 @@ def kinds(small: bool) -> Cases:
         "float32": inputs.scales(n, m, 4, "float32"),
         "float32, 20 features": inputs.scales(n, m, 20, "float32"),
         "quantised": inputs.quantized(n, m, 6),
+        "many, float32": inputs.scales(30 if small else 150, m, 17, "float32"),
+        "many, float64": inputs.scales(30 if small else 150, m, 17, "float64"),
+        "float32, 129 features": inputs.scales(n, m, 129, "float32"),
         "missing": inputs.missing(n, m, 3),
         "missing float32": inputs.missing(n, m, 3, "float32"),
     }
@@ -85,6 +113,42 @@ def kernels(small: bool) -> Cases:
             yield case(f"witness, {key}", fastdiv.witness, x, y, at, kernel)
             matching = partial(fastdiv.kernel_mean_matching, max_iter=300)
             yield case(f"kernel_mean_matching, {key}", matching, x, y, kernel)
+
+
+def parameters(small: bool) -> Cases:
+    """Give the parameters of kernels every value from tiny to huge."""
+    widths = (1e-160, 1e-30, 1e-14, 1e-6, 1e-3, 0.5, 1, 3.0, 1e3, 1e10, 1e150, 1e300)
+    found: dict[str, fastdiv.Kernel] = {}
+    for s in widths:
+        found |= {
+            f"RBF {s}": RBF(s),
+            f"Laplacian {s}": Laplacian(s),
+            f"RBF one of two {s}": RBF([s, 1.0, 1.0]),
+            f"InverseMultiquadric {s}": InverseMultiquadric(s),
+            f"RationalQuadratic {s}": RationalQuadratic(1.5, s),
+        }
+        found |= {f"Matern {nu} {s}": Matern(nu, s) for nu in (0.5, 1.5, 2.5)}
+    for alpha in (1e-300, 1e-9, 0.01, 0.5, 1, 2, 7.5, 1e6, 1e11, 1e13, 1e19, 1e21, 1e300):
+        found[f"RationalQuadratic alpha {alpha}"] = RationalQuadratic(alpha, 0.8)
+    for degree in (1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 31, 100):
+        for gamma, coef0 in ((None, 1.0), (1e-3, 0.0), (2.5, 1e3), (1e-150, 1.0), (1e100, 1)):
+            found[f"Polynomial {degree} {gamma} {coef0}"] = Polynomial(degree, gamma, coef0)
+    for exponent in (1e-300, 1e-3, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 1.999999):
+        found[f"Energy {exponent}"] = Energy(exponent)
+    for dtype in ("float64", "float32"):
+        x, y = inputs.pair(21, 21, 3, dtype)
+        x[3], y[5] = x[2], x[2]  # pairs at distance 0
+        rows = [fastdiv.quantize_rows(a, symmetric=False) for a in (x, y)]
+        for name, kernel in found.items():
+            key = f"{name}, {dtype}"
+            yield case(f"mmd2, {key}", fastdiv.mmd2, x, y, kernel, estimator="biased")
+            yield case(f"mmd2 quantised, {key}", fastdiv.mmd2, *rows, kernel)
+            yield case(f"witness, {key}", fastdiv.witness, x, y, y, kernel)
+            wrt = ("x", "y_weights", *(["bandwidth"] if hasattr(kernel, "bandwidth") else []))
+            gradient = partial(fastdiv.mmd2_and_grad, wrt=wrt, estimator="paired")
+            yield case(f"gradients, {key}", gradient, x, y, kernel)
+            test = partial(fastdiv.mmd_test, n_resamples=5, rng=0)
+            yield case(f"mmd_test, {key}", test, x, y, kernel)
 
 
 def weighted(small: bool) -> Cases:
@@ -195,6 +259,7 @@ ROOMS = {
     "quantised sizes": quantized_sizes,
     "kinds": kinds,
     "kernels": kernels,
+    "parameters": parameters,
     "weighted": weighted,
     "quantised": quantized,
     "omitted": omitted,
