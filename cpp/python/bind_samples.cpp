@@ -1,0 +1,35 @@
+#include "arguments.hpp"
+#include "module.hpp"
+#include "run.hpp"
+
+namespace fastdiv::python {
+namespace {
+
+std::int64_t first_nonfinite(const py::array& x) {
+  return by_dtype(x, [&](auto zero) {
+    const auto values = view_of<decltype(zero)>(x);
+    const py::gil_scoped_release released;
+    return fastdiv::first_nonfinite(values);
+  });
+}
+
+py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_threads) {
+  const auto x_rows = x.view<double>();
+  const auto w_rows = w.view<double>();
+  py::array_t<float> products({x_rows.rows, w_rows.rows});
+  float* out = products.mutable_data();
+  run(n_threads,
+      [&](const Options& options) { fastdiv::quantized_products(x_rows, w_rows, out, options); });
+  return products;
+}
+
+}  // namespace
+
+void bind_samples(py::module_& m) {
+  using py::arg;
+  m.def("first_nonfinite", &first_nonfinite, arg("x"), py::pos_only());
+  m.def("quantized_products", &quantized_products, arg("x"), arg("w"), arg("n_threads"),
+        py::pos_only());
+}
+
+}  // namespace fastdiv::python
