@@ -16,7 +16,8 @@ bool center_squares(MatrixView<T> x, const double* anchors, const double* offset
   if (n_clusters < 1 || x.cols < 1) {
     throw std::invalid_argument("there must be at least one cluster and one feature");
   }
-  constexpr ptrdiff_t features = 256;  // of a strip at a time: so many stay in the cache
+  // Features of a strip that stay in the cache together.
+  constexpr ptrdiff_t features = 256;
   const double row_work = static_cast<double>(n_clusters) * static_cast<double>(x.cols + 4);
   Workers workers(options, static_cast<double>(x.rows) * row_work);
   const auto memory = buffers<double>(workers.threads(), features * strip_rows);

@@ -16,29 +16,29 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Rows whose features do not lie side by side are gathered, so many values at a time.
+// Values gathered at a time from rows whose features do not lie side by side.
 constexpr ptrdiff_t gathered_values = 4096;
-// Codes are widened, so many at a time.
+// Codes widened to int64 at a time.
 constexpr ptrdiff_t widened_codes = 512;
 
-// Parts of the rows, each with sums of its own, merged in order: a number that depends on the shape
-// alone. Many parts keep many threads busy and the rounding errors of long sums small, but their
-// sums should be few beside the data, or small, and never fill the memory.
-ptrdiff_t part_count(ptrdiff_t rows, ptrdiff_t dim, ptrdiff_t size_of_sums) {
+// Returns the number of parts of the rows. It depends on the shape alone. Each part has sums of its
+// own, which are merged in order. Many parts keep many threads busy, and rounding errors of long
+// sums small. Their sums should be few beside the data, or small, and never fill the memory.
+ptrdiff_t part_count(ptrdiff_t rows, ptrdiff_t dim, ptrdiff_t sums_size) {
   const ptrdiff_t by_length =
       std::max<ptrdiff_t>(1, std::min(rows, rows * (dim + 8) / (ptrdiff_t{1} << 16)));
-  const ptrdiff_t beside_data = std::min({rows * dim / 16, 64 * size_of_sums, ptrdiff_t{1} << 24});
-  const ptrdiff_t by_memory = std::max(ptrdiff_t{1} << 17, beside_data) / size_of_sums;
+  const ptrdiff_t beside_data = std::min({rows * dim / 16, 64 * sums_size, ptrdiff_t{1} << 24});
+  const ptrdiff_t by_memory = std::max(ptrdiff_t{1} << 17, beside_data) / sums_size;
   return std::clamp<ptrdiff_t>(by_memory, std::min<ptrdiff_t>(by_length, 4), by_length);
 }
 
-// Rows of a part that are taken at a time: some milliseconds, though the sums of every row may have
-// to come from memory.
+// Returns the rows of a part that are added at a time. They take some milliseconds, though the sums
+// of every row may have to come from memory.
 ptrdiff_t step_rows(ptrdiff_t dim) {
   return (ptrdiff_t{1} << 19) / (dim + 8) + 1;
 }
 
-// The rows of one call: how a thread adds some of them to sums.
+// Adds rows of one call to sums, on a given thread.
 template <class T, class Code>
 class Adder {
  public:
@@ -58,7 +58,7 @@ class Adder {
             buffers<T>(threads, gathers_ ? static_cast<std::size_t>(rows_at_once_ * x.cols) : 0)),
         widened_(buffers<std::int64_t>(threads, static_cast<std::size_t>(rows_at_once_))) {}
 
-  // Returns false if there is no cluster of some row's number.
+  // Returns false if a code is not below the number of clusters.
   bool add(ptrdiff_t begin, ptrdiff_t end, int thread, double* sums) const {
     for (ptrdiff_t row = begin; row < end; row += rows_at_once_) {
       const ptrdiff_t n = std::min(rows_at_once_, end - row);
@@ -124,20 +124,21 @@ bool cluster_sums(MatrixView<T> x, const Code* codes, const double* weights, con
   const Adder<T, Code> adder(x, codes, weights, centers, offsets, n_clusters, kind,
                              workers.threads());
 
-  // The first step of every part, then the second, ...: a step waits for the one before.
+  // Units are the first steps of all parts, then the second ones, and so on. A step waits for the
+  // one before it.
   Turns turns(static_cast<std::size_t>(parts));
   std::atomic<bool> wrong{false};
   const auto work = [&](std::int64_t unit, int thread) {
     const ptrdiff_t part = unit % parts;
     const ptrdiff_t at = unit / parts;
     turns.wait(static_cast<std::size_t>(part), at);
-    double* of_part = sums.data() + part * size;
+    double* part_sums = sums.data() + part * size;
     if (at == 0) {
-      std::fill(of_part, of_part + size, 0.0);
+      std::fill(part_sums, part_sums + size, 0.0);
     }
     const ptrdiff_t end = std::min(x.rows, (part + 1) * part_rows);
     const ptrdiff_t begin = part * part_rows + at * step;
-    if (!adder.add(begin, std::min(end, begin + step), thread, of_part)) {
+    if (!adder.add(begin, std::min(end, begin + step), thread, part_sums)) {
       wrong = true;
     }
     turns.finish(static_cast<std::size_t>(part), at);
@@ -148,7 +149,7 @@ bool cluster_sums(MatrixView<T> x, const Code* codes, const double* weights, con
   if (wrong) {
     throw std::invalid_argument("codes must be below the number of clusters");
   }
-  // Part after part for every cluster, whichever thread takes it.
+  // Sums of parts are added in the order of the parts, for every cluster, on any thread.
   const ptrdiff_t clusters_at_once = (ptrdiff_t{1} << 17) / (parts * stride) + 1;
   const ptrdiff_t merges = (n_clusters + clusters_at_once - 1) / clusters_at_once;
   const auto merge = [&](std::int64_t unit, int) {
@@ -156,17 +157,17 @@ bool cluster_sums(MatrixView<T> x, const Code* codes, const double* weights, con
     const ptrdiff_t last = std::min<ptrdiff_t>(n_clusters, first + clusters_at_once);
     double* total = sums.data();
     for (ptrdiff_t part = 1; part < parts; ++part) {
-      const double* of_part = sums.data() + part * size;
+      const double* part_sums = sums.data() + part * size;
       for (ptrdiff_t i = first * stride; i < last * stride; ++i) {
-        total[i] += of_part[i];
+        total[i] += part_sums[i];
       }
     }
     for (ptrdiff_t cluster = first; cluster < last; ++cluster) {
-      const double* found = total + cluster * stride;
-      const ptrdiff_t known = cluster_scalars + x.cols;
-      double* result = out + cluster * known;
-      std::copy(found, found + known, result);
-      result[2] = std::accumulate(found + known, found + stride, result[2]);
+      const double* cluster_total = total + cluster * stride;
+      const ptrdiff_t result_size = cluster_scalars + x.cols;
+      double* result = out + cluster * result_size;
+      std::copy(cluster_total, cluster_total + result_size, result);
+      result[2] = std::accumulate(cluster_total + result_size, cluster_total + stride, result[2]);
     }
   };
   return workers.for_each(merges, 0, merge, static_cast<double>(parts * size));

@@ -11,7 +11,7 @@ template <class Code>
 void first_rows(const Code* codes, ptrdiff_t n, std::int64_t n_clusters, std::int64_t* out) {
   std::fill(out, out + n_clusters, -1);
   std::int64_t missing = n_clusters;
-  const auto take = [&](ptrdiff_t row) {
+  const auto note_row = [&](ptrdiff_t row) {
     const Code code = codes[row];
     if (code >= n_clusters) {
       throw std::invalid_argument("codes must be below the number of clusters");
@@ -21,16 +21,17 @@ void first_rows(const Code* codes, ptrdiff_t n, std::int64_t n_clusters, std::in
       --missing;
     }
   };
-  constexpr ptrdiff_t several = 32;  // most often all the same where labels are sorted
-  for (ptrdiff_t begin = 0; begin < n && missing > 0; begin += several) {
-    const ptrdiff_t end = std::min(n, begin + several);
+  // Rows compared at once. Where labels are sorted, their codes are mostly equal.
+  constexpr ptrdiff_t block_rows = 32;
+  for (ptrdiff_t begin = 0; begin < n && missing > 0; begin += block_rows) {
+    const ptrdiff_t end = std::min(n, begin + block_rows);
     Code differences = 0;
     for (ptrdiff_t row = begin; row < end; ++row) {
       differences |= codes[row] ^ codes[begin];
     }
     const ptrdiff_t last = differences == 0 ? begin + 1 : end;
     for (ptrdiff_t row = begin; row < last; ++row) {
-      take(row);
+      note_row(row);
     }
   }
 }

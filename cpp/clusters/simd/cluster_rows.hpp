@@ -3,12 +3,13 @@
 #include "isa/cluster_ops.hpp"
 #include "isa/simd.hpp"
 
-// Sums over the rows of each cluster, seen from its centre. One thread, no allocation; everything
-// in double precision, so that a difference of floats is exact before it is rounded once.
+// Sums over the rows of each cluster, relative to its centre. They use one thread and allocate
+// nothing. Everything is in double precision, so that a difference of floats is exact before it is
+// rounded once.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// The next lanes of a row as doubles.
+// Loads the next lanes of a row as doubles.
 template <class T>
 inline Vec<double> load_wide(const T* p) {
   if constexpr (sizeof(T) == sizeof(double)) {
@@ -27,8 +28,8 @@ struct RowSums {
   double absolutes = 0;
 };
 
-// Sums v = x - centre - offset of a row, its squares and absolute values, and adds weight * v to
-// `sums`. The order of the differences matters: near the centre the first one is exact.
+// Sums the squares and absolute values of v = x - centre - offset, and adds weight * v to `sums`.
+// The order of the differences matters: near the centre the first one is exact.
 template <bool adds, bool absolutes, bool offsets, class T>
 [[gnu::always_inline]] inline RowSums add_row(const T* x, const double* centre,
                                               const double* offset, std::ptrdiff_t dim,
@@ -48,7 +49,7 @@ template <bool adds, bool absolutes, bool offsets, class T>
       store(sums + k, load(sums + k) + weight * v);
     }
   }
-  // Adding nothing makes new variables, which may lie in memory; the others stay in registers.
+  // Adding 0 makes new variables, which may lie in memory. The others stay in registers.
   RowSums row{total<double>(square + 0.0), absolutes ? total<double>(absolute + 0.0) : 0};
   for (; k < dim; ++k) {
     double v = static_cast<double>(x[k]) - centre[k];
@@ -66,8 +67,8 @@ template <bool adds, bool absolutes, bool offsets, class T>
   return row;
 }
 
-// Adds weight * v to `sums`, v as above, and, lane by lane, weight * v^2 to `partials`: to add up
-// the lanes of every row would take as long as all the rest.
+// Adds weight * v to `sums`, with v as above, and weight * v^2 to `partials` lane by lane. Adding
+// up the lanes of every row would take as long as everything else.
 template <bool offsets, class T>
 [[gnu::always_inline]] inline void add_squares(const T* x, const double* centre,
                                                const double* offset, std::ptrdiff_t dim,
@@ -96,12 +97,13 @@ template <bool offsets, class T>
   }
 }
 
-// Rows so many bytes ahead are asked for: between them the sums of far-apart clusters are touched,
-// which keeps the processor from doing it by itself. It took half as long again without, and a
-// third with the first cache, which the sums fill, as the goal. The last ones may lie beyond the
-// end: to ask for what is not there does nothing.
+// Distance of prefetched rows, in bytes. The sums of far-apart clusters are touched in between,
+// which keeps the processor from prefetching by itself. Without prefetching it took half as long
+// again. Prefetching into the first cache, which the sums fill, took a third longer. The last rows
+// may lie beyond the end, which is harmless.
 constexpr std::ptrdiff_t bytes_ahead = 8192;
 
+// Prefetches the row `distance` values after x into the second cache.
 template <class T>
 inline void prefetch_row(const T* x, std::ptrdiff_t distance, std::ptrdiff_t dim) {
   constexpr std::ptrdiff_t line = 64;
@@ -114,6 +116,7 @@ inline void prefetch_row(const T* x, std::ptrdiff_t distance, std::ptrdiff_t dim
   }
 }
 
+// See AddClusterRows.
 template <class T, ClusterSum kind, bool offsets>
 bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
   const std::ptrdiff_t stride = cluster_scalars + rows.dim + cluster_partials;
@@ -169,25 +172,27 @@ bool add_cluster_rows(const ClusterRows<T>& rows, double* sums) {
                                  : add_rows_from<T, kind, true>(rows, sums);
 }
 
+// See IsaOps::add_center_squares.
 inline void add_center_squares(const CenterSquares& a) {
-  constexpr int together = 8 * lanes<double>;  // rows whose sums fill half of the registers
-  static_assert(strip_rows % together == 0);
+  // Rows at a time. Their sums fill half of the registers.
+  constexpr int row_block = 8 * lanes<double>;
+  static_assert(strip_rows % row_block == 0);
   for (std::int64_t c = 0; c < a.n_clusters; ++c) {
     const double* anchor = a.anchors + c * a.stride;
     const double* offset = a.offsets + c * a.stride;
     double* out = a.out + c * a.out_stride;
-    for (int row = 0; row < a.rows; row += together) {
+    for (int row = 0; row < a.rows; row += row_block) {
       Vec<double> sums[8] = {};
       for (std::ptrdiff_t k = 0; k < a.dim; ++k) {
         const double* x = a.x + k * strip_rows + row;
 #pragma GCC unroll 8
         for (int v = 0; v < 8; ++v) {
-          // The anchor is near the row: what is left of the row has no digits to lose.
+          // The anchor is near the row, so the first difference loses no digits.
           const Vec<double> difference = (load(x + v * lanes<double>) - anchor[k]) - offset[k];
           sums[v] += difference * difference;
         }
       }
-      for (int i = 0; i < together && row + i < a.rows; ++i) {
+      for (int i = 0; i < row_block && row + i < a.rows; ++i) {
         out[row + i] += sums[i / lanes<double>][i % lanes<double>];
       }
     }
