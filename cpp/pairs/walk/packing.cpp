@@ -11,15 +11,16 @@
 namespace fastdiv {
 namespace {
 
+// Least and largest value of a feature, and the sum of its values.
 struct Range {
   double least = HUGE_VAL;
   double most = -HUGE_VAL;
   double sum = 0;
 };
 
-// The mean, rounded to an eighth of the range: a centre this close serves as well as the exact
-// mean, and being a short binary number it leaves data on a grid (integers, categories, money) on
-// a grid, whose distances are then exact.
+// Returns the mean, rounded to an eighth of the range. A centre this close serves as well as the
+// exact mean. As a short binary number it leaves data on a grid (integers, categories, money) on a
+// grid, whose distances are then exact.
 double rounded_mean(const Range& r, double n) {
   const double range = r.most - r.least;
   if (!(range > 0) || !std::isfinite(range)) {
@@ -32,19 +33,21 @@ double rounded_mean(const Range& r, double n) {
   return std::isfinite(centre) ? centre : 0;
 }
 
-// A pass over a sample in multiply-adds: below 250 000 values it is not worth a parallel region.
+// Returns the multiply-adds of a pass over a sample. Below 250 000 values it is not worth a
+// parallel region.
 template <class T>
 double cost(const MatrixView<T>& x) {
   return 6.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
 }
 
-// Features to a unit of work: a million features would outlast the stop hook's patience.
+// Features in a unit of work. A unit of a million features would outlast the stop hook's patience.
 constexpr std::ptrdiff_t feature_step = 4096;
 
 std::ptrdiff_t feature_steps(std::ptrdiff_t dim) {
   return (dim + feature_step - 1) / feature_step;
 }
 
+// Measures the ranges of some features over rows [begin, end).
 template <class T>
 void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
              Range* ranges) {
@@ -63,7 +66,7 @@ void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, s
   }
 }
 
-// One feature of a strip goes to the strip's panels, which lie panel * dim apart.
+// Stores one feature of a strip in the panels of the strip, which lie panel * dim apart.
 template <class T>
 void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
   for (int first = 0; first < tile_rows; first += panel, out += panel * dim) {
@@ -71,31 +74,32 @@ void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
   }
 }
 
-// Rounding error of a half squared distance per half norm of either row: rounded inputs and norms,
-// and a random walk of dim roundings of partial sums of that size.
+// Returns the rounding error of a half squared distance, relative to the half norm of either row.
+// It counts rounded inputs and norms, and a random walk of dim roundings of partial sums of that
+// size.
 template <class T>
 double typical_error(std::ptrdiff_t dim) {
   return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(static_cast<double>(dim)));
 }
 
-// The largest half squared distance of a row of the strip to itself, by norms and products. It
-// should be 0; rows of repeating values, whose roundings all go one way, show here how far off they
-// are.
+// Returns the largest half squared distance of a row of the strip to itself, from norms and
+// products. It should be 0. Rows of repeating values have roundings that all go one way, and show
+// here how large the error is.
 template <class T>
 double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptrdiff_t dim) {
   double largest = 0;
   for (int first = 0; first < tile_rows; first += panel, strip += panel * dim) {
-    T rest[tile_rows];
+    T remaining[tile_rows];
     for (int r = 0; r < panel; ++r) {
-      rest[r] = half_norm[first + r] + half_norm[first + r];
+      remaining[r] = half_norm[first + r] + half_norm[first + r];
     }
     for (std::ptrdiff_t k = 0; k < dim; ++k) {
       for (int r = 0; r < panel; ++r) {
-        rest[r] -= strip[k * panel + r] * strip[k * panel + r];
+        remaining[r] -= strip[k * panel + r] * strip[k * panel + r];
       }
     }
     for (int r = 0; r < panel; ++r) {
-      largest = std::max(largest, std::abs(static_cast<double>(rest[r])));
+      largest = std::max(largest, std::abs(static_cast<double>(remaining[r])));
     }
   }
   return largest;
@@ -119,7 +123,7 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
   std::vector<Range> total(static_cast<std::size_t>(dim));
   double n = 0;
   for (const MatrixView<T>& x : samples) {
-    // A fixed number of parts, merged in order: the same sums for any number of threads.
+    // A fixed number of parts is merged in order, which gives equal sums for any number of threads.
     const std::ptrdiff_t most_parts = std::clamp<std::ptrdiff_t>(1000000 / dim, 1, 64);
     const std::ptrdiff_t strips = (x.rows + tile_rows - 1) / tile_rows;
     const std::ptrdiff_t parts = std::min(strips, most_parts);
@@ -157,10 +161,11 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
     frame.constant.push_back(total[k].most == total[k].least);
   }
   frame.scale = scale_for(largest);
-  // One scale for all features saves a multiplication per difference: wherever they are of similar
-  // size, or at least leave the squares far inside the range of float.
+  // One scale for all features saves a multiplication per difference. It serves features of similar
+  // size, and those whose squares stay far inside the range of float.
   const auto [least, most] = std::minmax_element(frame.raw_scale.begin(), frame.raw_scale.end());
-  if (*most / *least <= 0x1p24) {
+  constexpr double most_ratio = 0x1p24;
+  if (*most / *least <= most_ratio) {
     frame.raw_scale.assign(frame.raw_scale.size(), *least);
   }
   return frame;

@@ -28,9 +28,9 @@ struct Packed {
   Buffer<T> centred;     // (x - centre) * feature_scale * scale, rounded once
   Buffer<T> half_norm;   // |centred|^2 / 2 per row
   double max_norm = 0;   // the largest of them
-  double next_norm = 0;  // and the second largest
-  // Largest rounding error per strip, of a half squared distance from half norms and products: this
-  // strip's part of it.
+  double next_norm = 0;  // the second largest
+  // Largest rounding error per strip of a half squared distance from half norms and products, as
+  // far as it is due to this strip.
   std::vector<double> strip_error;
   double max_error = 0;
   Buffer<T> raw;  // x * raw_scale, exact: for differences that keep every bit of the data
@@ -38,20 +38,23 @@ struct Packed {
   std::ptrdiff_t strips() const { return (rows + tile_rows - 1) / tile_rows; }
 };
 
-// The power of two that brings `largest` into [1/2, 1).
+// Returns the power of two that brings `largest` into [1/2, 1).
 double scale_for(double largest);
 
+// Measures the samples and chooses their frame.
 template <class T>
 Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
                  const std::vector<double>& feature_scale);
 
+// Fills `packed.centred` and all that depends on it.
 template <class T>
 void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
 
+// Fills `packed.raw`.
 template <class T>
 void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Packed<T>& packed);
 
-// x in double precision: x itself, or a copy in `memory`.
+// Returns x in double precision: x itself, or a copy in `memory`.
 template <class T>
 MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double>& memory);
 

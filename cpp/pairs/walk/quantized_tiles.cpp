@@ -14,12 +14,12 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Pairs of features that become floating point at a time: in double precision the 48 + 144 rows of
+// Pairs of features that become floating point at a time. In double precision, the 48 + 144 rows of
 // a tile then take 48 KiB of the stack.
 constexpr ptrdiff_t few_pairs = 16;
 
-// Packs everything but the scales, which wait for the unit of the tiles. reach[i]: the largest
-// |value * weight| of row i.
+// Packs everything but the scales, which wait for the unit of the tiles. Sets reach[i] to the
+// largest |value * weight| of row i.
 template <class T>
 PackedInt8 pack(Workers& workers, const MatrixView<T>& x, const double* weights, double* reach) {
   const int panel = isa().ops<float>().panel;
@@ -47,7 +47,7 @@ PackedInt8 pack(Workers& workers, const MatrixView<T>& x, const double* weights,
     const auto at = static_cast<std::size_t>(i);
     packed.zero[2 * at] = packed.zero[2 * at + 1] = static_cast<std::int16_t>(zero);
     packed.half_norm[at] = 0.5 * static_cast<double>(norm);
-    // The scale of a row of zeros says nothing, but would cancel in differences of scales.
+    // The scale of a row of zeros has no meaning, but would cancel in differences of scales.
     packed.scale[at] = norm > 0 ? static_cast<double>(x.quantized->scale[i]) : 0;
     if (inside) {
       reach[i] = largest * packed.scale[at];
@@ -113,7 +113,7 @@ void QuantizedTiles<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T
   finish(products, nullptr, s, i, t, j, e, tile);
 }
 
-// More features than an int32 can add up.
+// Fills a tile from more features than an int32 can add up.
 template <class T>
 [[gnu::noinline]] void QuantizedTiles<T>::multiply_long(int s, ptrdiff_t i, int t, ptrdiff_t j,
                                                         Extent e, T* tile) const {
@@ -146,7 +146,7 @@ void QuantizedTiles<T>::finish(const std::int32_t* products, const double* befor
                                               e.cols, tile);
 }
 
-// L1 distances, or squared distances with a scale per feature.
+// Fills a tile of L1 distances, or of squared distances with a scale per feature.
 template <class T>
 [[gnu::noinline]] void QuantizedTiles<T>::difference(int s, ptrdiff_t i, int t, ptrdiff_t j,
                                                      Extent e, T* tile) const {

@@ -9,7 +9,7 @@
 
 namespace fastdiv {
 
-// A quantised sample as Int8Operands want it, padded with rows of zeros to whole strips of
+// A quantised sample in the layout of Int8Operands, padded with rows of zeros to whole strips of
 // tile_rows.
 struct PackedInt8 {
   Buffer<std::int8_t> values;
@@ -21,22 +21,23 @@ struct PackedInt8 {
 };
 
 // Quantised samples packed for tiles of T. Squared distances and dot products come from exact
-// integer products and are rounded to T once; where features count one by one (L1, or a scale per
-// feature) a part of the features of one tile's rows at a time becomes floating point.
+// integer products, and are rounded to T once. L1 distances and scales per feature need the
+// features one by one. Some features of a tile's rows at a time then become floating point.
 template <class T>
 class QuantizedTiles {
  public:
-  // Scaled so that values are below 1, or, with `unit`, not at all.
+  // Scales the rows so that values are below 1, or, with `unit`, not at all.
   QuantizedTiles(Workers& workers, const std::vector<MatrixView<T>>& samples, Base base,
                  const std::vector<double>& feature_scale, bool unit);
 
-  double scale() const { return scale_; }  // of the values, a power of two
-  // The two largest half squared norms, in units of the tiles.
+  double scale() const { return scale_; }  // the scale of the values, a power of two
+  // Return the two largest half squared norms, in units of the tiles.
   double max_norm() const { return max_norm_; }
   double next_norm() const { return next_norm_; }
 
+  // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
   void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
-  // Like the above, for `walk_tiles`: products of integers are exact and need no hint.
+  // Like the above, for `walk_tiles`. Products of integers are exact and need no hint.
   void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile, bool&) const {
     fill(s, i, t, j, e, tile);
   }

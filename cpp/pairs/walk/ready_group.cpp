@@ -57,12 +57,12 @@ template <class T>
 const KernelOps<T>& find_kernel(const std::string& name) {
   const TileOps<T>& ops = isa().ops<T>();
   const auto end = ops.kernels + ops.n_kernels;
-  const auto found = std::find_if(ops.kernels, end,
-                                  [&](const KernelOps<T>& kernel) { return name == kernel.name; });
-  if (found == end) {
+  const auto kernel =
+      std::find_if(ops.kernels, end, [&](const KernelOps<T>& entry) { return name == entry.name; });
+  if (kernel == end) {
     throw std::invalid_argument("unknown kernel '" + name + "'");
   }
-  return *found;
+  return *kernel;
 }
 
 template <class T>
@@ -131,8 +131,8 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
   }
 }
 
-// Bounds the dot products of different rows from the two largest half squared norms, by
-// |x.y| <= |x||y|. `products` is the number of products in each.
+// Bounds the dot products of different rows by |x.y| <= |x||y|, from the two largest half squared
+// norms. `products` is the number of products in each.
 template <class T>
 double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
   constexpr double tiny = std::numeric_limits<T>::min();
@@ -164,6 +164,7 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
     quantized_->fill(s, i, t, j, e, tile);
     return false;
   }
+  constexpr double margin = 8;  // typical errors by which the smallest value may be off
   const TileOps<T>& ops = isa().ops<T>();
   if (base_ == Base::dot) {
     ops.dot(operands(s, i, t, j, e, false), tile);
@@ -178,7 +179,8 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   if (!risky || !direct_hint) {
     ops.sqdist(operands(s, i, t, j, e, false), tile);
     // The smallest value may itself be off by some multiples of the typical error.
-    if (!risky || !too_inaccurate(error, static_cast<double>(ops.smallest(tile, e)) - 8 * error)) {
+    if (!risky ||
+        !too_inaccurate(error, static_cast<double>(ops.smallest(tile, e)) - margin * error)) {
       return false;
     }
     direct_hint = true;
@@ -188,16 +190,17 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
 }
 
 // Tells whether some term's relative error could exceed the tolerance, for tile values >= smallest
-// that are off by `error`. A gradient may be off by ten times that: by so much of |x - y| are the
-// centred rows, if eps |x|^2, which is about `error`, is less than (10 tolerance)^2 / eps times t.
+// that are off by `error`. A gradient may be off by ten times the tolerance. The error of centred
+// rows stays within that part of |x - y| if eps |x|^2, which is about `error`, is less than (10
+// tolerance)^2 / eps times t.
 template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   const double least = std::max(smallest, 0.0);
   constexpr double eps = std::numeric_limits<T>::epsilon();
-  const double own = purpose_ == Purpose::values       ? 0
-                     : purpose_ == Purpose::log_slopes ? 1 / least
-                                                       : eps / (100 * tolerance<T>) / least;
-  return !(own * error <= tolerance<T>) ||
+  const double sensitivity = purpose_ == Purpose::values       ? 0
+                             : purpose_ == Purpose::log_slopes ? 1 / least
+                                                               : eps / (100 * tolerance<T>) / least;
+  return !(sensitivity * error <= tolerance<T>) ||
          std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
            return !(term.ops->sensitivity(term.constants, least) * error <= tolerance<T>);
          });
@@ -216,7 +219,7 @@ void ReadyGroup<T>::scale_differences(const Frame& frame) {
   std::vector<double> ratio(frame.raw_scale.size());
   for (std::size_t k = 0; k < ratio.size(); ++k) {
     const double weight = frame.feature_scale.empty() ? 1 : frame.feature_scale[k];
-    // A constant feature differs nowhere, however large it is.
+    // Differences of a constant feature are 0, however large it is.
     ratio[k] = frame.constant[k] ? 0 : weight * frame.scale / frame.raw_scale[k];
   }
   const double largest = *std::max_element(ratio.begin(), ratio.end());

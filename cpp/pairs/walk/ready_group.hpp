@@ -14,7 +14,7 @@
 
 namespace fastdiv {
 
-// The accuracy contract for sums of kernel values, relative.
+// Relative accuracy promised for sums of kernel values.
 template <class T>
 constexpr double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
 
@@ -23,9 +23,10 @@ template <class T>
 void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGroup>& groups,
            int n_outputs);
 
-// Multiply-adds to a call over `pairs` pairs, counting a kernel value as 10.
+// Returns the multiply-adds of a call over `pairs` pairs, counting a kernel value as 10.
 double total_work(const std::vector<KernelGroup>& groups, std::ptrdiff_t dim, double pairs);
 
+// Returns the kernel of that name, or throws std::invalid_argument.
 template <class T>
 const KernelOps<T>& find_kernel(const std::string& name);
 
@@ -38,13 +39,14 @@ struct ReadyTerm {
   int output;
 };
 
+// Computes the constants of a term, or throws std::invalid_argument if its parameters are invalid.
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double length, double bound);
 
 // Ways to compute base values.
 enum class Formula {
   automatic,  // as fast as the accuracy asked for allows
-  direct,     // by exact differences for every tile, whatever the terms could bear
+  direct,     // by exact differences for every tile, whatever the terms tolerate
   plain       // from dot products of the data as given. Nothing is taken out of kernel values: they
               // leave the range of T only where they are themselves outside it.
 };
@@ -70,6 +72,7 @@ class ReadyGroup {
   double distance(double tile_value) const {
     return length_ * (base_ == Base::l1 ? tile_value : std::sqrt(2 * tile_value));
   }
+  // Returns the multiply-adds per pair.
   double pair_work() const;
 
   // Returns the error of a mapped value that is too small for T. Kernels of dot products take
@@ -81,18 +84,18 @@ class ReadyGroup {
     return underflow_error_ == 0 || std::abs(sum) * tolerance<T> >= underflow_error_ * pairs;
   }
 
-  // Takes one formula for all tiles from now on, so that equal pairs give equal values.
+  // Fixes one formula for all tiles from now on, so that equal pairs give equal values.
   void fix_formula() { direct_ = direct_ || may_cancel_; }
 
-  // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
-  // `direct_hint` carries from tile to tile: after one tile had to be done again by differences,
-  // its neighbours start there. Returns whether the values come from differences.
+  // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t. Returns
+  // whether the values come from differences. `direct_hint` carries from tile to tile: once a tile
+  // had to be filled again from differences, its neighbours start there.
   bool fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
             bool& direct_hint) const;
 
-  // Operands of gradients. `rows` returns the packed rows of sample s from row i on, centred or,
-  // with `raw`, as given. `difference_unit` is the unit of raw differences per feature, `unit` that
-  // of centred ones.
+  // Return operands of gradients. `rows` gives the packed rows of sample s from row i on, centred
+  // or, with `raw`, as given. `difference_unit` is the unit of raw differences per feature, `unit`
+  // that of centred ones.
   const T* rows(int s, std::ptrdiff_t i, bool raw) const {
     const Packed<T>& x = packed_[static_cast<std::size_t>(s)];
     return (raw ? x.raw : x.centred).data() + i * dim_;
@@ -113,7 +116,7 @@ class ReadyGroup {
   Purpose purpose_;
   std::ptrdiff_t dim_;
   std::vector<Packed<T>> packed_;
-  std::optional<QuantizedTiles<T>> quantized_;  // instead, and without need of a formula
+  std::optional<QuantizedTiles<T>> quantized_;  // in place of packed_; needs no formula
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
   double underflow_error_ = 0;

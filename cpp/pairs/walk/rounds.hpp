@@ -13,21 +13,22 @@
 
 namespace fastdiv {
 
-// Returns the rows of a part, in whole tiles: about a 32nd of all, so that many threads find work,
-// and at most as many as caches hold. Larger parts move fewer sums per tile.
+// Returns the rows of a part, in whole tiles. A part is about a 32nd of all rows, so that many
+// threads find work, and at most as many as caches hold. Larger parts move fewer sums per tile.
 inline std::ptrdiff_t part_rows(std::ptrdiff_t rows, std::ptrdiff_t dim, std::size_t n_outputs) {
-  const std::ptrdiff_t held =
+  constexpr std::ptrdiff_t most_rows = 8 * tile_cols;
+  const std::ptrdiff_t cached_rows =
       (std::ptrdiff_t{1} << 17) / (dim * static_cast<std::ptrdiff_t>(n_outputs));
-  return std::clamp<std::ptrdiff_t>(std::min(rows / 32, held), tile_cols, 1152) / tile_cols *
-         tile_cols;
+  return std::clamp<std::ptrdiff_t>(std::min(rows / 32, cached_rows), tile_cols, most_rows) /
+         tile_cols * tile_cols;
 }
 
-// The pairs of n parts, a with a in round 0, and then by the circle method of tournaments: every
-// part is in each round once.
+// Schedule of the pairs of n parts. Round 0 pairs each part with itself. The other rounds follow
+// the circle method of tournaments, in which every part is in each round once.
 class Rounds {
  public:
   struct Unit {
-    int round, a, b;  // a <= b; b == n sits the round out, as one has to where n is odd
+    int round, a, b;  // a <= b; with b == n, a sits the round out, as one part must where n is odd
   };
 
   explicit Rounds(int n) : n_(n), circle_(n - 1 + n % 2), pairs_(circle_ / 2 + 1) {}
@@ -47,12 +48,12 @@ class Rounds {
 
  private:
   int n_;
-  int circle_;  // the parts that walk round; the other one stays
+  int circle_;  // number of parts that rotate; the other one stays
   int pairs_;
 };
 
-// Calls work(a, b, thread) for all pairs a <= b of n parts. A pair does not wait for the end of a
-// round, only for the two pairs that held its parts in the round before.
+// Calls work(a, b, thread) for all pairs a <= b of n parts. A pair waits only for the two pairs
+// that held its parts in the round before, not for the end of a round.
 template <class Work>
 bool run_rounds(Workers& workers, int n, double share, const Work& work) {
   const Rounds rounds(n);
@@ -68,14 +69,14 @@ bool run_rounds(Workers& workers, int n, double share, const Work& work) {
       work(a, b, thread);
     }
     turns.finish(static_cast<std::size_t>(a), round);
-    if (paired) {  // never a part twice: its next unit may have finished in between
+    if (paired) {  // a part finishes once: its next unit may have finished in between
       turns.finish(static_cast<std::size_t>(b), round);
     }
   });
 }
 
-// Calls visit(col, extent) for the tiles of a strip of rows by columns [first, end), over all pairs
-// or, with `symmetric`, over those of a row with a later one.
+// Calls visit(col, extent) for the tiles of a strip of rows by columns [first, end). With
+// `symmetric`, only pairs of a row with a later one count.
 template <class Visit>
 void for_each_tile(std::ptrdiff_t row, int rows, std::ptrdiff_t first, std::ptrdiff_t end,
                    bool symmetric, const Visit& visit) {

@@ -54,7 +54,7 @@ class SortedLabels {
   }
 
  private:
-  std::vector<std::ptrdiff_t> starts_{0};  // of each label's rows, and their end
+  std::vector<std::ptrdiff_t> starts_{0};  // first row of each label, and the end
 };
 
 }  // namespace fastdiv

@@ -9,9 +9,10 @@
 
 namespace fastdiv {
 
+// Values in a tile.
 constexpr std::size_t tile_size = static_cast<std::size_t>(tile_rows) * tile_cols;
 
-// Pairs of rows of two samples, or of one with itself (then only i < j).
+// Pairs of rows of two samples, or of one sample with itself (then only i < j).
 struct Block {
   int row_sample;
   std::ptrdiff_t rows;
@@ -38,9 +39,11 @@ class TileList {
   };
 
   TileList(const std::vector<Block>& blocks, double pair_work) : blocks_(blocks) {
-    // 2e7 multiply-adds take a millisecond or less: short against the stop hook's 50 ms, long
-    // against handing out a unit. With a hundred thousand features and more it takes narrow tiles.
-    const double tiles = 2e7 / (pair_work * tile_rows * tile_cols);
+    // A unit of 2e7 multiply-adds takes a millisecond or less. That is short against the stop
+    // hook's 50 ms, and long against handing out a unit. With a hundred thousand features and more
+    // it needs narrow tiles.
+    constexpr double unit_work = 2e7;
+    const double tiles = unit_work / (pair_work * tile_rows * tile_cols);
     step_ = tiles < 0.02 ? tile_rows : tile_cols;
     segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, 64.0)) * step_;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
@@ -93,36 +96,36 @@ class TileList {
 
   std::vector<Block> blocks_;
   std::vector<Strip> strips_;
-  std::ptrdiff_t step_;     // columns to a tile
-  std::ptrdiff_t segment_;  // columns to a unit
+  std::ptrdiff_t step_;     // columns in a tile
+  std::ptrdiff_t segment_;  // columns in a unit
   std::int64_t units_ = 0;
 };
 
 // Returns the weights in the precision of a tile, followed by zeros for a whole tile.
 template <class T>
 std::vector<T> padded(const double* weights, ptrdiff_t n) {
-  std::vector<T> all(static_cast<std::size_t>(n + tile_cols));
-  std::transform(weights, weights + n, all.begin(), [](double w) { return static_cast<T>(w); });
-  return all;
+  std::vector<T> result(static_cast<std::size_t>(n + tile_cols));
+  std::transform(weights, weights + n, result.begin(), [](double w) { return static_cast<T>(w); });
+  return result;
 }
 
-// Runs work(unit, thread, slot) over all units, each with a zeroed slot of doubles, and merges the
-// slots in the order of the units, whoever computed them: the sums depend on neither the number
-// of threads nor their timing. A thread works on a slot of its own and publishes it once: slots of
-// neighbouring units share cache lines, and writing them tile by tile cost 5 % at d = 2.
+// Calls work(unit, thread, slot) for all units, each with a zeroed slot of doubles, and merges the
+// slots in the order of the units. The sums therefore depend neither on the number of threads nor
+// on their timing. A thread works on a slot of its own and publishes it once. Slots of neighbouring
+// units share cache lines, and writing them tile by tile cost 5 % at d = 2.
 template <class Work, class Merge>
 bool run_ordered(Workers& workers, const TileList& tiles, std::size_t slot_size, double share,
                  const Work& work, const Merge& merge) {
   // Bounds the memory of the slots to 32 MiB.
   const auto wave = static_cast<std::int64_t>(std::clamp<std::size_t>(
       (std::size_t{1} << 22) / std::max<std::size_t>(slot_size, 1), 1, 4096));
-  const auto own_slots = buffers<double>(workers.threads(), slot_size);
+  const auto thread_slots = buffers<double>(workers.threads(), slot_size);
   std::vector<double> slots(static_cast<std::size_t>(std::min(wave, tiles.size())) * slot_size);
   for (std::int64_t first = 0; first < tiles.size(); first += wave) {
     const std::int64_t n = std::min(wave, tiles.size() - first);
     const double part = share * static_cast<double>(n) / static_cast<double>(tiles.size());
     const bool finished = workers.for_each(n, part, [&](std::int64_t unit, int thread) {
-      double* slot = own_slots[static_cast<std::size_t>(thread)].data();
+      double* slot = thread_slots[static_cast<std::size_t>(thread)].data();
       std::fill(slot, slot + slot_size, 0.0);
       work(tiles[first + unit], thread, slot);
       std::copy(slot, slot + slot_size, slots.data() + static_cast<std::size_t>(unit) * slot_size);

@@ -8,9 +8,9 @@
 #include "pairs/walk/rounds.hpp"
 #include "pairs/walk/tiles.hpp"
 
-// The one loop over tiles for reductions that add to results of the rows and of the columns of a
-// tile. The rows of all samples are cut into parts, and pairs of parts are taken in rounds. No part
-// comes twice in a round, so a thread adds to the results directly, in a fixed order.
+// Walks tiles for reductions that add to results of the rows and of the columns of a tile. The rows
+// of all samples are cut into parts, and pairs of parts are taken in rounds. No part comes twice in
+// a round, so a thread adds to the results directly, in a fixed order.
 
 namespace fastdiv {
 
@@ -47,9 +47,10 @@ struct PartTile {
   bool direct;  // whether the values come from differences
 };
 
-// Calls, for all pairs of parts: reduce(tile, thread) for every tile, finish_strip(a, b, row, rows,
-// thread) after those of a strip of rows, finish_parts(a, b, thread) after the last one.
-// `extra_values` is memory behind the values of every tile. Returns false when the hook stopped it.
+// Calls reduce(tile, thread) for every tile of all pairs of parts. Calls finish_strip(a, b, row,
+// rows, thread) after the tiles of a strip of rows, and finish_parts(a, b, thread) after the last
+// tile of a pair. `extra_values` is memory behind the values of every tile. Returns false when the
+// hook stopped the call.
 template <class T, class Reduce, class FinishStrip, class FinishParts>
 bool walk_rounds(Workers& workers, const ReadyGroup<T>& ready, const std::vector<Part>& parts,
                  double share, std::size_t extra_values, const Reduce& reduce,

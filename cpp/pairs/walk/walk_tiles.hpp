@@ -7,8 +7,8 @@
 #include "pairs/walk/packing.hpp"
 #include "pairs/walk/tiles.hpp"
 
-// The one loop over tiles that reductions share. A reduction says what to do with a tile, and how
-// the sums of a unit of tiles add to its result. It knows nothing of threads and of their order.
+// Walks tiles for all other reductions. A reduction says what to do with a tile, and how the sums
+// of a unit of tiles add to its result. It knows nothing of threads and of their order.
 
 namespace fastdiv {
 
@@ -20,15 +20,15 @@ struct Tile {
   std::ptrdiff_t row;
   std::ptrdiff_t col;
   int block;     // index of its block
-  int thread;    // which thread has it, counted from 0
-  double* slot;  // sums of the unit that the tile belongs to, 0 before its first tile
+  int thread;    // the thread that has it, counted from 0
+  double* slot;  // sums of the unit of the tile, 0 before its first tile
   bool first;    // whether the tile is the first, or the last, of its unit
   bool last;
 };
 
 // Memory and share of a walk.
 struct WalkOptions {
-  std::size_t slot_size = 0;     // doubles to a slot
+  std::size_t slot_size = 0;     // doubles in a slot
   double share = 1;              // as in Workers::for_each
   std::size_t extra_values = 0;  // memory behind the values of every tile
 };
@@ -82,12 +82,13 @@ bool again_in_double(Workers& workers, const std::vector<MatrixView<T>>& samples
   return !workers.stopped() && again(wide);
 }
 
-// Tells whether a distance as a tile holds it, in units of the largest, may have lost digits in
-// float. One far outlier makes that unit so large that the squares of ordinary differences leave
+// Tells whether a distance may have lost digits in float. `tile_value` is in units of the largest
+// distance. One far outlier makes that unit so large that the squares of ordinary differences leave
 // float's normal range, which ends at 2^-126. A sum of squares above 2^-80 is far from there.
 template <class T>
 bool may_underflow(double tile_value) {
-  return sizeof(T) == sizeof(float) && tile_value < 0x1p-80;
+  constexpr double safe = 0x1p-80;
+  return sizeof(T) == sizeof(float) && tile_value < safe;
 }
 
 }  // namespace fastdiv
