@@ -47,8 +47,8 @@ bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, 
     }
   };
 
-  // A strip's units follow each other: its candidates are merged as they come.
-  double smallest = HUGE_VAL;  // of the results, as tile values
+  // Units of a strip follow each other, so their candidates are merged as they come.
+  double smallest = HUGE_VAL;  // tile value of the smallest result
   std::vector<double> least(candidates);
   const auto merge = [&](const TileList::Unit& unit, const double* slot) {
     if (unit.col == 0) {

@@ -25,7 +25,8 @@ bool label_extremes(MatrixView<T> x, Base metric, const std::vector<ptrdiff_t>& 
   const TileList tiles(blocks, ready.pair_work());
   constexpr double infinity = std::numeric_limits<double>::infinity();
 
-  // slot: the largest within, and less the smallest between; both only grow.
+  // The slot holds the largest value within labels and the negated smallest between them, so that
+  // both only grow.
   const TileOps<T>& ops = isa().ops<T>();
   const auto reduce = [&](const Tile<T>& tile) {
     if (tile.first) {

@@ -9,10 +9,11 @@
 #include "pairs/walk/walk_rounds.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 
-// Sums by label. The rows come in the order of their labels, so that a tile falls into rectangles
-// of one label by one label, most of them whole tiles. A rectangle adds to the sums of its rows
-// over the label of its columns, and to those of its columns over the label of its rows: every pair
-// is looked at once. Rounds of parts keep the order of all additions, as in weighted_sums.cpp.
+// Sums by label. Rows come in the order of their labels, so a tile falls into rectangles of one
+// label by one label. Most rectangles are whole tiles. A rectangle adds to the sums of its rows
+// over the label of its columns, and to those of its columns over the label of its rows. Every pair
+// is therefore computed once. Rounds of parts keep the order of all additions, as in
+// weighted_sums.cpp.
 
 namespace fastdiv {
 
@@ -26,7 +27,7 @@ bool add_label_sums(Workers& workers, const MatrixView<T>& x, const SortedLabels
                     const std::vector<T>& weights, const KernelGroup& group, double share,
                     double* out) {
   const ReadyGroup<T> ready(workers, {x}, group);
-  // The pairs of one label by one label: `part` is where they are in the tile.
+  // Adds the pairs of one label by one label. `part` is their extent in the tile.
   const auto add_rectangle = [&](ptrdiff_t row, ptrdiff_t row_label, ptrdiff_t col,
                                  ptrdiff_t col_label, Extent part, const T* values) {
     for (const ReadyTerm<T>& term : ready.terms()) {

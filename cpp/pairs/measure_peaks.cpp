@@ -18,17 +18,17 @@ Peaks measure_peaks(int n_threads, double seconds) {
   Workers workers(options, HUGE_VAL);
   const int threads = workers.threads();
   const auto rate = [&](auto&& burst) {
-    std::vector<double> done(static_cast<std::size_t>(threads) * 8);  // a cache line each
+    std::vector<double> work_done(static_cast<std::size_t>(threads) * 8);  // a cache line each
     const auto begin = Clock::now();
     workers.for_each(threads, 0, [&](std::int64_t, int thread) {
       do {
-        done[static_cast<std::size_t>(thread) * 8] += burst(thread);
+        work_done[static_cast<std::size_t>(thread) * 8] += burst(thread);
       } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds / 2);
     });
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     double total = 0;
-    for (const double d : done) {
-      total += d;
+    for (const double work : work_done) {
+      total += work;
     }
     return total / elapsed;
   };

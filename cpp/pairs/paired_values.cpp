@@ -12,8 +12,8 @@ using std::ptrdiff_t;
 
 namespace {
 
-// The base value of row i of x and row i of y in units of length, from differences, in double
-// precision.
+// Returns the base value of row i of x and row i of y, in units of length. It is computed from
+// differences in double precision.
 template <class T>
 double tile_value(const KernelGroup& group, const MatrixView<T>& x, const MatrixView<T>& y,
                   ptrdiff_t i, double length) {
@@ -43,7 +43,7 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGro
   std::fill(out, out + n_outputs * n, 0.0);
   Workers workers(options, total_work(groups, x.cols, static_cast<double>(n)));
   std::vector<double> values(static_cast<std::size_t>(n));
-  // Runs visit(begin, end) on parts of the rows, each as long as a row of a tile.
+  // Calls visit(begin, end) on parts of the rows, each as long as a row of a tile.
   const auto for_each_part = [&](double share, const auto& visit) {
     return workers.for_each((n + tile_cols - 1) / tile_cols, share, [&](std::int64_t part, int) {
       visit(part * tile_cols, std::min(n, (part + 1) * tile_cols));

@@ -15,7 +15,7 @@ using std::ptrdiff_t;
 
 namespace {
 
-// The absolute values of entries above the diagonal.
+// Sum and maximum of absolute entries above the diagonal.
 struct Magnitudes {
   double sum = 0;
   double largest = 0;
@@ -39,16 +39,16 @@ Magnitudes magnitudes(const T* tile, Extent e) {
   return m;
 }
 
-// One output of quad_forms: its terms, and how their sum, in units of scale, becomes integers.
+// One output of quad_forms: its terms, and the fixed-point format of their sum in units of scale.
 template <class T>
 struct Form {
   std::vector<std::pair<std::size_t, T>> terms;  // index into the group's terms, coefficient
   double scale = 1;                              // a power of two
   int limbs = 0;
-  Magnitudes entries;  // those that were looked at, in units of scale
+  Magnitudes entries;  // of the entries measured so far, in units of scale
 };
 
-// Normalised so that |entry| <= 1, if the terms are.
+// Groups the terms by output. Scales are such that |entry| <= 1 if the terms are.
 template <class T>
 std::vector<Form<T>> make_forms(const std::vector<ReadyTerm<T>>& terms, int n_outputs) {
   std::vector<double> bounds(static_cast<std::size_t>(n_outputs));
@@ -70,6 +70,7 @@ std::vector<Form<T>> make_forms(const std::vector<ReadyTerm<T>>& terms, int n_ou
   return forms;
 }
 
+// Maps a tile of base values to entries of a form.
 template <class T>
 void map_form(const std::vector<ReadyTerm<T>>& terms, const Form<T>& form, const T* tile, T* out,
               Extent e) {
@@ -81,14 +82,18 @@ void map_form(const std::vector<ReadyTerm<T>>& terms, const Form<T>& form, const
   }
 }
 
-// Bits of a limb: |limb| <= 2^22 fits the int32 sums of add_labelled; a sum over N^2 entries has to
-// fit an int64.
+// Multiply-adds that a labelling costs per entry.
+constexpr double labelling_work = 0.25;
+
+// Returns the bits of a limb. |limb| <= 2^22 fits the int32 sums of add_labelled. A sum over n^2
+// entries has to fit an int64.
 int limb_bits_for(ptrdiff_t n) {
   const int log2_n = static_cast<int>(std::ceil(std::log2(static_cast<double>(n) + 1)));
   return std::clamp(62 - 2 * log2_n, 4, 22);
 }
 
-// labels (B x n bytes) as one word of tile_rows bits per strip and labelling, strip-major.
+// Packs labels (n_labellings x n bytes) into one word of tile_rows bits per strip and labelling,
+// strip after strip.
 std::vector<std::uint64_t> pack_labels(Workers& workers, const std::uint8_t* labels,
                                        ptrdiff_t n_labellings, ptrdiff_t n) {
   const ptrdiff_t strips = (n + tile_rows - 1) / tile_rows;
@@ -107,7 +112,7 @@ std::vector<std::uint64_t> pack_labels(Workers& workers, const std::uint8_t* lab
   return words;
 }
 
-// Row sums of an upper-triangular part of the matrix go to its rows and to its columns.
+// Adds row and column sums of a limb to `sums`, for an upper-triangular part of the matrix.
 void add_row_sums(const std::int32_t* limb, ptrdiff_t row, ptrdiff_t col, int col_end,
                   std::int64_t* sums) {
   std::int64_t col_sums[tile_cols] = {};
@@ -125,8 +130,8 @@ void add_row_sums(const std::int32_t* limb, ptrdiff_t row, ptrdiff_t col, int co
   }
 }
 
-// The sums over the entries of one group, in fixed point. Its quantum is guessed from a few tiles
-// and judged by the sums that came out; where the guess fails all entries are measured.
+// Sums over the entries of one group, in fixed point. The quantum is guessed from a few tiles, and
+// checked against the resulting sums. If the guess fails, all entries are measured.
 template <class T>
 class FixedPoint {
  public:
@@ -140,9 +145,10 @@ class FixedPoint {
         limb_bits_(limb_bits_for(n)),
         forms_(make_forms(ready.terms(), n_outputs)) {}
 
-  // Chooses the limbs by the tiles among four strips spread evenly over the sample. False if it
-  // would take too many: the entries there are tiny beside the scale, or 0.
+  // Chooses the limbs by the tiles among four strips spread evenly over the sample. Returns false
+  // if it would take too many, because the entries there are tiny beside the scale, or 0.
   bool guess() {
+    constexpr double most_guessed_bits = 88;  // four limbs of 22 bits
     const ptrdiff_t sampled = std::min<ptrdiff_t>(strips(), 4);
     const ptrdiff_t step = strips() / sampled * tile_rows;
     const Buffer<T> memory(2 * tile_size);
@@ -162,13 +168,13 @@ class FixedPoint {
     }
     return std::all_of(forms_.begin(), forms_.end(), [&](Form<T>& form) {
       const double bits = bits_for(form.entries.sum / pairs);
-      const bool few = bits <= 88 && std::isfinite(form.entries.sum);
+      const bool few = bits <= most_guessed_bits && std::isfinite(form.entries.sum);
       form.limbs = few ? limbs_for(bits) : 0;
       return few || form.terms.empty();
     });
   }
 
-  // Looks at all entries.
+  // Measures the magnitudes of all entries.
   bool measure() {
     for (Form<T>& form : forms_) {
       form.entries = {};
@@ -189,7 +195,7 @@ class FixedPoint {
                          merge);
   }
 
-  // Chooses scale and limbs by what measure() found, and is right.
+  // Chooses scale and limbs from the result of measure(), which makes them right.
   void fit() {
     for (Form<T>& form : forms_) {
       form.limbs = 0;
@@ -212,7 +218,7 @@ class FixedPoint {
   bool sum(double share);
 
   // Tells whether the rounding to the quantum, and underflow in T, are harmless beside the sum of
-  // the absolute entries. The sum that came out is a lower bound of it.
+  // the absolute entries. The resulting sum is a lower bound of it.
   bool is_accurate() const {
     return std::all_of(forms_.begin(), forms_.end(), [&](const Form<T>& form) {
       double total = 0;
@@ -223,13 +229,13 @@ class FixedPoint {
       return is_accurate(form, 0.5 * std::abs(total));
     });
   }
-  // The same by what measure() found.
+  // Like is_accurate, but from the result of measure().
   bool is_accurate_as_measured() const {
     return std::all_of(forms_.begin(), forms_.end(),
                        [&](const Form<T>& form) { return is_accurate(form, form.entries.sum); });
   }
 
-  // Adds the triples to the result.
+  // Adds the triples to `out`.
   bool write(double* out);
 
  private:
@@ -243,14 +249,14 @@ class FixedPoint {
   ptrdiff_t strips() const { return (n_ + tile_rows - 1) / tile_rows; }
   ptrdiff_t padded() const { return strips() * tile_rows; }
   double pairs() const { return 0.5 * static_cast<double>(n_) * static_cast<double>(n_ - 1); }
-  // A labelling costs about a quarter of a multiply-add per entry.
+  // Cuts all pairs into units of tiles.
   TileList tile_list(ptrdiff_t labellings) const {
     return {{{0, n_, 0, n_, true}},
-            ready_.pair_work() + 0.25 * static_cast<double>(labellings) + 10};
+            ready_.pair_work() + labelling_work * static_cast<double>(labellings) + 10};
   }
 
-  // Bits of entries of this mean magnitude (in units of the scale) that make the rounding of the
-  // rest harmless for their sum.
+  // Returns the bits that entries of this mean magnitude, in units of the scale, need. The rounding
+  // of what is left is then harmless for their sum.
   static double bits_for(double mean) { return -std::log2(tolerance<T> / 4 * mean) - 1; }
   int limbs_for(double bits) const {
     return static_cast<int>(std::ceil(std::max(bits, 1.0) / limb_bits_));
@@ -272,7 +278,7 @@ class FixedPoint {
     }
   }
 
-  // visit(limb slot, quantum) for each limb of a form.
+  // Calls visit(limb slot, quantum) for each limb of a form.
   template <class Visit>
   void for_each_limb(std::size_t o, const Visit& visit) const {
     ptrdiff_t slot = 0;
@@ -283,7 +289,7 @@ class FixedPoint {
       visit(slot, std::ldexp(1.0, -limb_bits_ * l));
     }
   }
-  // Over ordered pairs.
+  // Returns the sum of a limb over ordered pairs.
   std::int64_t limb_total(ptrdiff_t slot) const {
     const std::int64_t* row = sums_[0].row.data() + slot * padded();
     return std::accumulate(row, row + padded(), std::int64_t{0});
@@ -296,7 +302,7 @@ class FixedPoint {
   ptrdiff_t n_labellings_;
   int limb_bits_;
   std::vector<Form<T>> forms_;
-  std::vector<LabelSums> sums_;  // per thread; the first gets them all
+  std::vector<LabelSums> sums_;  // per thread; the first ends up with the total
 };
 
 template <class T>
@@ -429,7 +435,7 @@ bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labe
   std::fill(out, out + 3 * n_outputs * n_labellings, 0.0);
   const double pairs = 0.5 * static_cast<double>(z.rows) * static_cast<double>(z.rows);
   Workers workers(options, total_work(groups, z.cols, pairs) +
-                               0.25 * pairs * static_cast<double>(n_labellings));
+                               labelling_work * pairs * static_cast<double>(n_labellings));
   const auto words = pack_labels(workers, labels, n_labellings, z.rows);
   return for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_quad_forms(workers, z, group, Formula::automatic, words, n_labellings, n_outputs,

@@ -15,8 +15,9 @@ using std::ptrdiff_t;
 
 namespace {
 
-constexpr std::size_t digits = 1 << 16;
-constexpr double few_pairs = digits;  // counting the digits of fewer takes longer than a copy
+constexpr std::size_t digits = 1 << 16;  // values of a 16-bit digit
+// Pairs up to which values are copied. Counting the digits of so few takes longer.
+constexpr double few_pairs = digits;
 
 template <class T>
 T from_bits(std::uint64_t bits) {
@@ -25,8 +26,8 @@ T from_bits(std::uint64_t bits) {
   return value;
 }
 
-// The tile values of ranks `rank` (from 0) and, with `next`, rank + 1, by 16-bit digits of their
-// bits: one pass over all pairs per digit.
+// Finds the tile values of rank `rank` (from 0) and, with `next`, of rank + 1. It selects by 16-bit
+// digits of their bits, in one pass over all pairs per digit.
 template <class T>
 class Selection {
  public:
@@ -38,14 +39,14 @@ class Selection {
 
   bool find(std::uint64_t rank, T* value, T* next) {
     std::uint64_t prefix = 0;
-    std::uint64_t rest = rank;
+    std::uint64_t remaining = rank;
     std::size_t digit = 0;
     for (int pass = passes - 1; pass >= 0; --pass) {
       if (!count(16 * pass, prefix)) {
         return false;
       }
-      for (digit = 0; rest >= total_[digit]; ++digit) {
-        rest -= total_[digit];
+      for (digit = 0; remaining >= total_[digit]; ++digit) {
+        remaining -= total_[digit];
       }
       prefix = prefix << 16 | digit;
     }
@@ -53,8 +54,8 @@ class Selection {
     if (next == nullptr) {
       return true;
     }
-    // Mostly the next value differs from this one in the last digit at most.
-    if (rest + 1 < total_[digit]) {
+    // Mostly the next value differs from this one at most in the last digit.
+    if (remaining + 1 < total_[digit]) {
       *next = *value;
       return true;
     }
@@ -67,7 +68,8 @@ class Selection {
     return true;
   }
 
-  // The same from a copy of all values: faster while they are fewer than the digits.
+  // Like find, but selects from a copy of all values. That is faster while they are fewer than the
+  // digits.
   bool find_among_few(std::uint64_t rank, T* value, T* next) {
     std::vector<std::vector<T>> copies(counts_.size());
     const auto reduce = [&](const Tile<T>& tile) {
@@ -97,7 +99,8 @@ class Selection {
  private:
   static constexpr int passes = sizeof(T) / 2;
 
-  // total_[digit]: how many values have `prefix` above `shift` + 16 and `digit` above `shift`.
+  // Sets total_[digit] to the number of values that have `prefix` above bit `shift` + 16 and
+  // `digit` above bit `shift`.
   bool count(int shift, std::uint64_t prefix) {
     for (auto& counts : counts_) {
       counts.assign(digits, 0);
@@ -124,7 +127,7 @@ class Selection {
   std::vector<std::uint64_t> total_;
 };
 
-// The distances of ranks `rank` and, unless null, rank + 1.
+// Finds the distances of rank `rank` and, unless `next` is null, of rank + 1.
 template <class T>
 bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_t rank,
             double* value, double* next, const Options& options) {

@@ -26,26 +26,26 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   const TileList tiles({{0, n_at, 1, n, false}}, ready.pair_work());
   const auto reduce = [&](const Tile<T>& tile) {
     for (std::size_t t = 0; t < terms.size(); ++t) {
-      double* sums_of_rows = tile.slot + t * tile_rows;
+      double* strip_sums = tile.slot + t * tile_rows;
       if (weights == nullptr) {
-        terms[t].ops->row_sums(terms[t].constants, tile.values, tile.extent, sums_of_rows);
+        terms[t].ops->row_sums(terms[t].constants, tile.values, tile.extent, strip_sums);
       } else {
         Weighing<T> w{};
         w.row_weights = ones.data();
         w.col_weights = col_weights.data() + tile.col;
         w.weight = 1;
-        w.row_sums = sums_of_rows;
+        w.row_sums = strip_sums;
         terms[t].ops->weigh(terms[t].constants, tile.values, tile.extent, w);
       }
     }
   };
   std::vector<double> sums(terms.size() * static_cast<std::size_t>(n_at));
-  const auto sums_of = [&](std::size_t t) {
+  const auto term_sums = [&](std::size_t t) {
     return sums.data() + t * static_cast<std::size_t>(n_at);
   };
   const auto merge = [&](const TileList::Unit& unit, const double* slot) {
     for (std::size_t t = 0; t < terms.size(); ++t, slot += tile_rows) {
-      double* to = sums_of(t) + unit.row;
+      double* to = term_sums(t) + unit.row;
       std::transform(slot, slot + unit.rows, to, to, std::plus<>());
     }
   };
@@ -62,7 +62,7 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   for (std::size_t t = 0; t < terms.size(); ++t) {
     double* to = out + terms[t].output * n_at;
-    std::transform(to, to + n_at, sums_of(t), to,
+    std::transform(to, to + n_at, term_sums(t), to,
                    [&](double total, double sum) { return total + terms[t].weight * sum; });
   }
   return true;

@@ -11,8 +11,8 @@
 #include "fastdiv/weighted_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 
-// The same computation for many samples of a stack. Each item is computed as it would be alone, so
-// that its bits depend neither on the threads nor on the other items.
+// Runs a computation on every item of a stack of samples. Each item is computed as it would be
+// alone. Its bits therefore depend neither on the threads nor on the other items.
 
 namespace fastdiv {
 
@@ -20,41 +20,42 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Items of fewer multiply-adds, a few milliseconds, are computed several at once, on one thread
-// each; larger ones, or too few for the threads, one after the other, on all threads.
+// Multiply-adds below which an item is small, a few milliseconds. Small items are computed several
+// at once, on one thread each. Larger ones, or too few for the threads, are computed one after the
+// other on all threads.
 constexpr double small_item = 5e7;
 
-// compute(item, options) for items [0, n), each of some `work` in multiply-adds. Returns false if
-// the hook stopped it.
+// Calls compute(item, options) for items [0, n), each of some `work` in multiply-adds. Returns
+// false if the hook stopped it.
 bool for_each_item(std::int64_t n, double work, const Options& options,
                    const std::function<bool(std::int64_t item, const Options&)>& compute) {
   if (n == 1) {
     return compute(0, options);
   }
-  Options of_item;
+  Options item_options;
   Workers workers(options, work * static_cast<double>(n));
   if (work >= small_item || n < workers.threads()) {
-    of_item.n_threads = workers.threads();
+    item_options.n_threads = workers.threads();
     for (std::int64_t item = 0; item < n; ++item) {
       const auto hook = [&](double done) {
         return options.hook((static_cast<double>(item) + done) / static_cast<double>(n));
       };
       if (options.hook) {
-        of_item.hook = hook;
+        item_options.hook = hook;
       }
-      // An item may be too short to ask by itself.
-      if (!compute(item, of_item) || (options.hook && !hook(1))) {
+      // An item may be too short to call the hook by itself.
+      if (!compute(item, item_options) || (options.hook && !hook(1))) {
         return false;
       }
     }
     return true;
   }
-  of_item.n_threads = 1;
+  item_options.n_threads = 1;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
   std::exception_ptr first;
   const bool finished = workers.for_each(n, 1, [&](std::int64_t item, int) {
     try {
-      compute(item, of_item);
+      compute(item, item_options);
     } catch (...) {
       if (!failed.test_and_set()) {
         first = std::current_exception();
@@ -68,7 +69,7 @@ bool for_each_item(std::int64_t n, double work, const Options& options,
 }
 
 template <class T>
-MatrixView<T> rows_of(const MatrixView<T>& x, ptrdiff_t first, ptrdiff_t rows) {
+MatrixView<T> slice_rows(const MatrixView<T>& x, ptrdiff_t first, ptrdiff_t rows) {
   if (x.quantized != nullptr && first > 0) {
     throw std::invalid_argument("quantised rows do not come in stacks");
   }
@@ -78,6 +79,7 @@ MatrixView<T> rows_of(const MatrixView<T>& x, ptrdiff_t first, ptrdiff_t rows) {
   return part;
 }
 
+// Returns the rows of each item of a stack.
 template <class T>
 ptrdiff_t item_rows(const MatrixView<T>& x, std::int64_t items) {
   if (items < 1 || x.rows % items != 0) {
@@ -87,12 +89,12 @@ ptrdiff_t item_rows(const MatrixView<T>& x, std::int64_t items) {
 }
 
 template <class T>
-WeightedSample<T> item_of(const WeightedSample<T>& x, std::int64_t items, std::int64_t item,
-                          int n_outputs) {
+WeightedSample<T> slice_item(const WeightedSample<T>& x, std::int64_t items, std::int64_t item,
+                             int n_outputs) {
   const ptrdiff_t rows = item_rows(x.rows, items);
   const ptrdiff_t values = item * n_outputs * rows;
   WeightedSample<T> part = x;
-  part.rows = rows_of(x.rows, item * rows, rows);
+  part.rows = slice_rows(x.rows, item * rows, rows);
   part.weights += item * rows;
   if (x.within != nullptr) {
     part.within += values;
@@ -104,18 +106,18 @@ WeightedSample<T> item_of(const WeightedSample<T>& x, std::int64_t items, std::i
   return part;
 }
 
-// The groups for rows that are multiplied by `scale` first.
+// Returns the groups for rows that are multiplied by `scale` first.
 std::vector<KernelGroup> scaled(std::vector<KernelGroup> groups, double scale, ptrdiff_t dim) {
   for (KernelGroup& group : groups) {
     group.scale.resize(static_cast<std::size_t>(dim), 1.0);
-    for (double& of_feature : group.scale) {
-      of_feature *= scale;
+    for (double& feature_scale : group.scale) {
+      feature_scale *= scale;
     }
   }
   return groups;
 }
 
-double pairs_of(ptrdiff_t rows) {
+double count_pairs(ptrdiff_t rows) {
   return 0.5 * static_cast<double>(rows) * static_cast<double>(rows);
 }
 
@@ -127,12 +129,12 @@ bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const Weighte
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
                    const Options& options) {
   const ptrdiff_t rows = item_rows(x.rows, items) + item_rows(y.rows, items);
-  const double work = total_work(groups, x.rows.cols, pairs_of(rows));
-  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
-    return weighted_sums(item_of(x, items, item, n_outputs), item_of(y, items, item, n_outputs),
-                         factors + 3 * item,
+  const double work = total_work(groups, x.rows.cols, count_pairs(rows));
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& item_options) {
+    return weighted_sums(slice_item(x, items, item, n_outputs),
+                         slice_item(y, items, item, n_outputs), factors + 3 * item,
                          scales == nullptr ? groups : scaled(groups, scales[item], x.rows.cols),
-                         n_outputs, out + 3 * n_outputs * item, nullptr, of_item);
+                         n_outputs, out + 3 * n_outputs * item, nullptr, item_options);
   });
 }
 
@@ -141,14 +143,14 @@ bool ranked_distances(std::int64_t items, MatrixView<T> x, const MatrixView<T>* 
                       std::uint64_t rank, double* out, const Options& options) {
   const ptrdiff_t n = item_rows(x, items);
   const ptrdiff_t m = y == nullptr ? n : item_rows(*y, items);
-  const double work = pairs_of(n + m) * static_cast<double>(x.cols + 20);
-  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
+  const double work = count_pairs(n + m) * static_cast<double>(x.cols + 20);
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& item_options) {
     MatrixView<T> other{};
     if (y != nullptr) {
-      other = rows_of(*y, item * m, m);
+      other = slice_rows(*y, item * m, m);
     }
-    return ranked_distance(rows_of(x, item * n, n), y == nullptr ? nullptr : &other, metric, rank,
-                           out + item, of_item);
+    return ranked_distance(slice_rows(x, item * n, n), y == nullptr ? nullptr : &other, metric,
+                           rank, out + item, item_options);
   });
 }
 
@@ -159,15 +161,15 @@ bool median_distances(MatrixView<T> x, const std::vector<ptrdiff_t>& sizes, Base
   double work = 0;
   for (const ptrdiff_t size : sizes) {
     first.push_back(first.back() + size);
-    work = std::max(work, pairs_of(size) * static_cast<double>(x.cols + 20));
+    work = std::max(work, count_pairs(size) * static_cast<double>(x.cols + 20));
   }
   if (first.back() != x.rows) {
     throw std::invalid_argument("the sizes of a stack must add up to its rows");
   }
   const auto items = static_cast<std::int64_t>(sizes.size());
-  return for_each_item(items, work, options, [&](std::int64_t item, const Options& of_item) {
+  return for_each_item(items, work, options, [&](std::int64_t item, const Options& item_options) {
     const auto i = static_cast<std::size_t>(item);
-    return median_distance(rows_of(x, first[i], sizes[i]), metric, out + item, of_item);
+    return median_distance(slice_rows(x, first[i], sizes[i]), metric, out + item, item_options);
   });
 }
 

@@ -22,8 +22,8 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Results of one kernel group at the rows of one sample, output after output. A vector that nobody
-// asked for is empty.
+// Results of one kernel group at the rows of one sample, output after output. A vector that was not
+// requested is empty.
 struct Result {
   std::vector<double> within_later;    // over the rows j > i of the same sample
   std::vector<double> within_earlier;  // over its rows j < i
@@ -32,6 +32,7 @@ struct Result {
   std::vector<double> gradient;        // in panels
 };
 
+// Sums and gradients of one kernel group over weighted pairs.
 template <class T>
 class WeightedGroup {
  public:
@@ -48,10 +49,10 @@ class WeightedGroup {
         base_(group.base),
         dim_(samples[0]->rows.cols) {
     for (const ReadyTerm<T>& term : ready_.terms()) {
-      const auto known = std::find_if(outputs_.begin(), outputs_.end(), [&](const Output& output) {
-        return output.number == term.output;
-      });
-      Output& output = known == outputs_.end() ? outputs_.emplace_back() : *known;
+      const auto existing =
+          std::find_if(outputs_.begin(), outputs_.end(),
+                       [&](const Output& output) { return output.number == term.output; });
+      Output& output = existing == outputs_.end() ? outputs_.emplace_back() : *existing;
       output.number = term.output;
       output.terms.push_back(&term);
       output.unit = std::max(output.unit, std::abs(term.weight));
@@ -87,17 +88,17 @@ class WeightedGroup {
     for (int i = 0; i < workers.threads(); ++i) {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
-    const auto memory_of = [&](int thread) -> Memory& {
+    const auto thread_memory = [&](int thread) -> Memory& {
       return memory_[static_cast<std::size_t>(thread)];
     };
     return walk_rounds(
         workers, ready_, parts_, share, 0,
-        [&](const PartTile<T>& tile, int thread) { add_tile(tile, memory_of(thread)); },
+        [&](const PartTile<T>& tile, int thread) { add_tile(tile, thread_memory(thread)); },
         [&](const Part& a, const Part& b, ptrdiff_t row, int rows, int thread) {
-          finish(a, b, row, rows, memory_of(thread).row_spread);
+          finish(a, b, row, rows, thread_memory(thread).row_spread);
         },
         [&](const Part& a, const Part& b, int thread) {
-          finish(b, a, b.first, b.rows, memory_of(thread).col_spread);
+          finish(b, a, b.first, b.rows, thread_memory(thread).col_spread);
         });
   }
 
@@ -119,7 +120,7 @@ class WeightedGroup {
     return true;
   }
 
-  // Adds this group's part to what the caller asked for.
+  // Adds the part of this group to the requested results.
   void add_to(double* out, double* log_slopes) const {
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const int number = outputs_[o].number;
@@ -151,7 +152,7 @@ class WeightedGroup {
   struct Output {
     int number = 0;
     std::vector<const ReadyTerm<T>*> terms;
-    double unit = 0;  // the largest weight: slopes are taken relative to it
+    double unit = 0;  // the largest weight; slopes are relative to it
   };
 
   // Buffers of one thread.
@@ -178,9 +179,9 @@ class WeightedGroup {
     const int s = block == 1 ? 1 : 0;
     const ptrdiff_t n = samples_[s]->rows.rows;
     const std::vector<double>& sums = block == 2 ? results_[0].between : results_[s].within_later;
-    const double* of_output = sums.data() + o * static_cast<std::size_t>(n);
+    const double* output_sums = sums.data() + o * static_cast<std::size_t>(n);
     const double weighted =
-        std::inner_product(samples_[s]->weights, samples_[s]->weights + n, of_output, 0.0);
+        std::inner_product(samples_[s]->weights, samples_[s]->weights + n, output_sums, 0.0);
     return block == 2 ? weighted : 2 * weighted;
   }
 
@@ -201,8 +202,8 @@ class WeightedGroup {
     const ptrdiff_t col = tile.col;
     const Extent e = tile.extent;
     const bool direct = tile.direct;
-    const bool of_rows = samples_[s]->gradient != nullptr;
-    const bool of_cols = samples_[t]->gradient != nullptr;
+    const bool row_gradients = samples_[s]->gradient != nullptr;
+    const bool col_gradients = samples_[t]->gradient != nullptr;
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       Result& x = results_[s];
       Result& y = results_[t];
@@ -217,7 +218,7 @@ class WeightedGroup {
       if (samples_[t]->within != nullptr) {
         w.col_sums = (s == t ? y.within_earlier : y.between).data() + at(t, col);
       }
-      w.slopes = of_rows || of_cols || log_slopes_ ? memory.slopes.data() : nullptr;
+      w.slopes = row_gradients || col_gradients || log_slopes_ ? memory.slopes.data() : nullptr;
       w.first = true;
       for (const ReadyTerm<T>* term : outputs_[o].terms) {
         w.weight = term->weight;
@@ -235,7 +236,7 @@ class WeightedGroup {
       SpreadOperands<T> operands{};
       operands.difference_unit = ready_.difference_unit();
       operands.dim = dim_;
-      if (of_cols) {
+      if (col_gradients) {
         operands.tile = memory.slopes.data();
         operands.leading = tile_cols;
         operands.rows = e.rows;
@@ -246,7 +247,7 @@ class WeightedGroup {
                        (static_cast<ptrdiff_t>(o) * part_rows_ + col - tile.b.first) * (dim_ + 1);
         spread(operands);
       }
-      if (of_rows) {
+      if (row_gradients) {
         ops.transpose(memory.slopes.data(), memory.transposed.data());
         operands.tile = memory.transposed.data();
         operands.leading = tile_rows;
@@ -269,12 +270,12 @@ class WeightedGroup {
     }
     const TileOps<T>& ops = isa().ops<T>();
     const double factor = factors_[part.sample != other.sample ? 2 : part.sample];
-    const ptrdiff_t held = static_cast<ptrdiff_t>(spread.size() / outputs_.size());
+    const auto output_size = static_cast<ptrdiff_t>(spread.size() / outputs_.size());
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       double* gradient = results_[part.sample].gradient.data() +
                          static_cast<ptrdiff_t>(o) * gradient_size_[part.sample] + first * dim_;
       for (ptrdiff_t i = 0; i < rows; i += ops.panel) {
-        T* panel = spread.data() + static_cast<ptrdiff_t>(o) * held + i * (dim_ + 1);
+        T* panel = spread.data() + static_cast<ptrdiff_t>(o) * output_size + i * (dim_ + 1);
         const T* x = base_ == Base::sqdist ? ready_.rows(part.sample, first + i, false) : nullptr;
         ops.finish_spread(panel, x, dim_, base_ == Base::dot ? -factor : factor,
                           gradient + i * dim_);

@@ -3,22 +3,23 @@
 #include "isa/simd.hpp"
 #include "isa/tile_ops.hpp"
 
-// One functor per kernel. A functor maps tile values to kernel values in place; its constants come
-// from `prepare`, which sees the length of the tile's unit (a power of two; tile_ops.hpp has the
-// base values) and a bound of the tile values, and leaves |f| <= 1 with constants[0] as the factor
-// taken out, a power of two wherever exact kernel values exist, so that they stay exact. Without a
-// bound (infinity) nothing is taken out.
+// Kernels, one functor each. A functor maps tile values to kernel values in place.
 //
-// `slope(t, f)` is f'(t), given t and f(t); 0 where a kernel has a cusp.
+// `prepare` fills its constants. It gets the length of the tile's unit, a power of two
+// (tile_ops.hpp has the base values), and a bound of the tile values. It leaves |f| <= 1, with
+// constants[0] as the factor taken out. That factor is a power of two wherever exact kernel values
+// exist, so that they stay exact. Without a bound (infinity) nothing is taken out.
 //
-// `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest: times the error of
+// `slope(t, f)` returns f'(t), given t and f(t), or 0 where a kernel has a cusp.
+//
+// `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest. Times the error of
 // a tile value it is the relative error of the kernel value, which the engine compares with its
 // tolerance.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// A kernel changes by a factor e over a tile value of about 1 / rate. Beyond the largest rate that
-// value nears the bottom of T's range.
+// Tells whether a kernel is too steep for T. It changes by a factor e over a tile value of about 1
+// / rate. Beyond the largest rate that value nears the bottom of T's range.
 template <class T>
 inline bool is_steep(double rate) {
   return !(rate <= (sizeof(T) == 4 ? 1e30 : 1e200));
@@ -30,8 +31,8 @@ inline ParameterProblem problem_if_steep(double rate, ParameterProblem problem) 
   return is_steep<T>(rate) ? problem : ParameterProblem::none;
 }
 
-// Half squared distances below this count as 0 where slopes have no bound: their roots are some
-// 1e-16 of the range of the data in float32, 1e-130 in float64.
+// Half squared distance below which rows count as equal where slopes have no bound. Its root is
+// some 1e-16 of the range of the data in float32, and 1e-130 in float64.
 template <class T>
 constexpr T coincident = sizeof(T) == 4 ? static_cast<T>(1e-32) : static_cast<T>(1e-260);
 
@@ -39,7 +40,8 @@ inline double square(double x) {
   return x * x;
 }
 
-// The smallest power of two >= x; 1 for x = 0 and, no bound being known, for infinity.
+// Returns the smallest power of two >= x. Returns 1 for x = 0 and, as no bound is known, for
+// infinity.
 inline double power_of_two_above(double x) {
   return x > 0 && x < __builtin_huge_val() ? __builtin_exp2(__builtin_ceil(__builtin_log2(x))) : 1;
 }
@@ -90,6 +92,7 @@ inline ParameterProblem prepare_matern(double two_nu, const double* p, double le
   return problem_if_steep<T>(square(c[1]), ParameterProblem::narrow_bandwidth);
 }
 
+// Tells whether a Matern kernel is 0 at all tile values >= smallest.
 template <class T>
 inline bool matern_vanishes(const double* c, double smallest) {
   return c[1] * __builtin_sqrt(smallest) * log2_e > Simd<T>::smallest_exponent;
@@ -173,8 +176,8 @@ struct RationalQuadratic {
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 2;
   static ParameterProblem prepare(const double* p, double length, double, double* c) {
-    // From this alpha on it is exp(-D / (2 sigma^2)) to within the tolerance, wherever that is a
-    // normal number; far beyond it alpha and D / alpha would leave T's range.
+    // From this alpha on the kernel is exp(-D / (2 sigma^2)) to within the tolerance, wherever that
+    // is a normal number. Far beyond it alpha and D / alpha would leave T's range.
     constexpr double limit = sizeof(T) == 4 ? 1e12 : 1e20;
     const double alpha = p[0] < limit ? p[0] : limit;
     const double rate = square(length / p[1]);
@@ -224,8 +227,8 @@ struct Polynomial {
   static constexpr Base base = Base::dot;
   static constexpr int n_params = 3;
   static ParameterProblem prepare(const double* p, double length, double bound, double* c) {
-    // Values are taken relative to the largest that norms allow; beyond these degrees most would
-    // leave T's range.
+    // Values are relative to the largest that norms allow. Beyond these degrees most would leave
+    // T's range.
     constexpr double most = sizeof(T) == 4 ? 20 : 100;
     const double degree = p[0];
     if (!(degree >= 1 && degree <= most && degree == __builtin_floor(degree))) {
@@ -251,12 +254,12 @@ struct Polynomial {
  private:
   static Vec<T> power(Vec<T> square, int exponent) {
     Vec<T> power = splat(T{1});
-    for (int rest = exponent;;) {
-      if (rest & 1) {
+    for (int remaining = exponent;;) {
+      if (remaining & 1) {
         power *= square;
       }
-      rest >>= 1;
-      if (rest == 0) {
+      remaining >>= 1;
+      if (remaining == 0) {
         return power;
       }
       square *= square;
@@ -344,7 +347,8 @@ struct CityBlock {
   }
 };
 
-// exp(-D / (2 sigma^2)) - 1: the same MMD as without the 1, with the digits of wide kernels
+// exp(-D / (2 sigma^2)) - 1. Its MMD is that of the kernel without the 1, and it keeps the digits
+// of wide kernels.
 template <class T>
 struct RbfLessOne {
   static constexpr const char* name = "rbf_less_one";

@@ -8,7 +8,7 @@
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// 0, 1, 2, ... in the integer lanes of T.
+// Returns 0, 1, 2, ... in the integer lanes of T.
 template <class T>
 inline IntVec<T> iota() {
   IntVec<T> v;
@@ -18,6 +18,7 @@ inline IntVec<T> iota() {
   return v;
 }
 
+// Returns the first column of a row that counts.
 inline int first_column(Extent e, int row) {
   const int column = e.diagonal + row + 1;
   return column > 0 ? column : 0;
@@ -53,7 +54,9 @@ class LaneSums {
       sums_[part] += lanes_of_part;
     }
   }
-  double take() {
+
+  // Returns the sum of all lanes, and starts again at 0.
+  double drain() {
     double total = 0;
     for (Vec<double>& sum : sums_) {
       for (int i = 0; i < lanes<double>; ++i) {
@@ -70,11 +73,13 @@ class LaneSums {
   Vec<double> sums_[parts] = {};
 };
 
-// Groups of 9 neighbouring vectors (a row of a float tile of 64-byte vectors) are added in the
-// precision of the tile before they go to double: at most 8 more roundings of values of like size,
-// and a ninth of the conversions, which at d = 2 would cost a fifth of the time.
+// Neighbouring vectors that are added in the precision of the tile before they go to double. 9
+// vectors are a row of a float tile of 64-byte vectors. That adds at most 8 roundings of values of
+// like size. It saves eight ninths of the conversions, which at d = 2 would cost a fifth of the
+// time.
 constexpr int sum_group = 9;
 
+// Adds f over columns [begin, end) of a row to `sums`.
 template <class T, class F>
 [[gnu::always_inline]] inline void sum_row(const F& f, const T* row, int begin, int end,
                                            LaneSums<T>& sums) {
@@ -99,6 +104,7 @@ template <class T, class F>
   }
 }
 
+// See KernelOps::sum.
 template <class T, class F>
 void sum(const double* constants, const T* tile, Extent e, double* sums) {
   const F f(constants);
@@ -106,20 +112,22 @@ void sum(const double* constants, const T* tile, Extent e, double* sums) {
   for (int r = 0; r < e.rows; ++r) {
     sum_row(f, tile + r * tile_cols, first_column(e, r), e.cols, lane_sums);
   }
-  sums[0] += lane_sums.take();
+  sums[0] += lane_sums.drain();
 }
 
+// See KernelOps::row_sums.
 template <class T, class F>
 void row_sums(const double* constants, const T* tile, Extent e, double* sums) {
   const F f(constants);
   LaneSums<T> lane_sums;
   for (int r = 0; r < e.rows; ++r) {
     sum_row(f, tile + r * tile_cols, first_column(e, r), e.cols, lane_sums);
-    sums[r] += lane_sums.take();
+    sums[r] += lane_sums.drain();
   }
 }
 
-// Flattened: what is inlined decides which products are fused, and all variants give the same bits.
+// Computes `weigh` row by row. It is flattened, because inlining decides which products are fused,
+// and all variants must give the same bits.
 template <class T, class F, bool Columns, bool Slopes>
 [[gnu::flatten]] void weigh_rows(const F& f, const T* tile, Extent e, const Weighing<T>& w) {
   T columns[tile_cols] = {};
@@ -131,7 +139,7 @@ template <class T, class F, bool Columns, bool Slopes>
     const int begin = first_column(e, r);
     const int end = e.cols;
     Vec<T> sum{};
-    const auto take = [&](int j, const auto& inside) {
+    const auto weigh_vector = [&](int j, const auto& inside) {
       const Vec<T> t = load(row + j);
       const Vec<T> weight = load(w.col_weights + j);
       const Vec<T> value = f(t);
@@ -154,9 +162,9 @@ template <class T, class F, bool Columns, bool Slopes>
       }
     }
     for_each_vector<T>(
-        begin, end, [&](int j) { take(j, [](Vec<T> v) { return v; }); },
+        begin, end, [&](int j) { weigh_vector(j, [](Vec<T> v) { return v; }); },
         [&](int j, IntVec<T> mask) {
-          take(j, [&](Vec<T> v) { return as_real<T>(as_int<T>(v) & mask); });
+          weigh_vector(j, [&](Vec<T> v) { return as_real<T>(as_int<T>(v) & mask); });
         });
     w.row_sums[r] += w.weight * total<T>(sum);
   }
@@ -172,6 +180,7 @@ template <class T, class F, bool Columns, bool Slopes>
   }
 }
 
+// See KernelOps::weigh.
 template <class T, class F>
 void weigh(const double* constants, const T* tile, Extent e, const Weighing<T>& w) {
   const F f(constants);
@@ -182,6 +191,7 @@ void weigh(const double* constants, const T* tile, Extent e, const Weighing<T>& 
   run(f, tile, e, w);
 }
 
+// See KernelOps::map.
 template <class T, class F>
 void map(const double* constants, const T* tile, T* out, int rows, int cols, T coefficient,
          bool accumulate) {
@@ -201,16 +211,17 @@ void map(const double* constants, const T* tile, T* out, int rows, int cols, T c
   }
 }
 
-// The value over the extent that comes first by `before(a, b)`; `last` where there is none.
+// Returns the value over the extent that comes first by `before(a, b)`, or `last` if the extent is
+// empty.
 template <class T, class Before>
 T first_of(const T* tile, Extent e, T last, const Before& before) {
   Vec<T> best = splat(last);
   for (int r = 0; r < e.rows; ++r) {
     const T* row = tile + r * tile_cols;
-    const auto take = [&](Vec<T> v) { best = before(v, best) ? v : best; };
+    const auto compare = [&](Vec<T> v) { best = before(v, best) ? v : best; };
     for_each_vector<T>(
-        first_column(e, r), e.cols, [&](int j) { take(load(row + j)); },
-        [&](int j, IntVec<T> mask) { take(mask ? load(row + j) : splat(last)); });
+        first_column(e, r), e.cols, [&](int j) { compare(load(row + j)); },
+        [&](int j, IntVec<T> mask) { compare(mask ? load(row + j) : splat(last)); });
   }
   T result = best[0];
   for (int i = 1; i < lanes<T>; ++i) {
@@ -231,6 +242,7 @@ T largest(const T* tile, Extent e) {
   return first_of(tile, e, last, [](auto a, auto b) { return a > b; });
 }
 
+// See TileOps::row_products.
 template <class T>
 void row_products(const T* a, const T* b, Extent e, double* sums) {
   for (int r = 0; r < e.rows; ++r, a += tile_cols, b += tile_cols) {
@@ -244,8 +256,8 @@ void row_products(const T* a, const T* b, Extent e, double* sums) {
   }
 }
 
-// Non-negative IEEE numbers are ordered as their bits are, so an order statistic is a radix
-// selection over 16-bit digits.
+// See TileOps::count_digits. Non-negative IEEE numbers are ordered as their bits are, so an order
+// statistic is a radix selection over 16-bit digits.
 template <class T>
 void count_digits(const T* tile, Extent e, int shift, std::uint64_t prefix, std::uint64_t* counts) {
   for (int r = 0; r < e.rows; ++r) {
@@ -260,6 +272,7 @@ void count_digits(const T* tile, Extent e, int shift, std::uint64_t prefix, std:
   }
 }
 
+// Tells whether any lane of a mask is set.
 inline bool any(const void* lanes_of_mask) {
   std::uint64_t words[vector_bytes / 8];
   __builtin_memcpy(words, lanes_of_mask, sizeof words);
@@ -270,17 +283,18 @@ inline bool any(const void* lanes_of_mask) {
   return all != 0;
 }
 
+// See TileOps::keep_smallest.
 template <class T>
 void keep_smallest(const T* tile, Extent e, int k, T* least) {
   for (int r = 0; r < e.rows; ++r, least += k) {
     const T* row = tile + r * tile_cols;
     const int begin = first_column(e, r);
-    // Soon few rows of a tile hold anything new.
-    IntVec<T> found{};
+    // After a few tiles, most rows hold no smaller value.
+    IntVec<T> smaller{};
     for_each_vector<T>(
-        begin, e.cols, [&](int j) { found |= load(row + j) < least[k - 1]; },
-        [&](int j, IntVec<T> mask) { found |= (load(row + j) < least[k - 1]) & mask; });
-    if (!any(&found)) {
+        begin, e.cols, [&](int j) { smaller |= load(row + j) < least[k - 1]; },
+        [&](int j, IntVec<T> mask) { smaller |= (load(row + j) < least[k - 1]) & mask; });
+    if (!any(&smaller)) {
       continue;
     }
     for (int j = begin; j < e.cols; ++j) {
@@ -295,6 +309,7 @@ void keep_smallest(const T* tile, Extent e, int k, T* least) {
   }
 }
 
+// See TileOps::split_limb.
 template <class T>
 void split_limb(T* tile, std::int32_t* limb, Extent e, int limb_bits) {
   const T scale = static_cast<T>(1 << limb_bits);
@@ -311,15 +326,15 @@ void split_limb(T* tile, std::int32_t* limb, Extent e, int limb_bits) {
   }
 }
 
-// Sums of a 0/1 selection of rows, many selections at once: the 48 rows of a tile make 8 groups of
-// 6, each group's 64 subset sums are tabulated for 16 columns, and a labelling then costs 8 loads
-// and adds for 48 x 16 entries instead of 48 multiply-adds. Integers, so every order of summation
-// and every equal set of entries gives equal bits.
+// Sums over selected rows, for many selections at once. The 48 rows of a tile make 8 groups of 6.
+// The 64 subset sums of each group are tabulated for 16 columns. A labelling then costs 8 loads and
+// adds for 48 x 16 entries instead of 48 multiply-adds. Integers have equal sums in every order, so
+// equal sets of entries give equal bits.
 constexpr int group_rows = 6;
 constexpr int subsets = 1 << group_rows;
 constexpr int groups = tile_rows / group_rows;
 constexpr int block_cols = 16;
-constexpr int block_parts = block_cols / lanes<float>;  // vectors of int32 to a block of columns
+constexpr int block_parts = block_cols / lanes<float>;  // vectors of int32 in a block of columns
 using Int32s = Simd<float>::I;
 
 struct LabelScratch {
@@ -331,6 +346,7 @@ inline std::size_t labelled_scratch_bytes(std::ptrdiff_t n_labellings) {
   return sizeof(LabelScratch) + static_cast<std::size_t>(n_labellings) * block_cols * 4;
 }
 
+// Tabulates the subset sums of each group of rows, for one block of columns.
 inline void tabulate(const std::int32_t* limb, LabelScratch& scratch) {
   for (int g = 0; g < groups; ++g) {
     auto& table = scratch.table[g];
@@ -349,6 +365,7 @@ inline void tabulate(const std::int32_t* limb, LabelScratch& scratch) {
   }
 }
 
+// See IsaOps::add_labelled.
 void add_labelled(const std::int32_t* limb, int col_strips, const std::uint64_t* row_labels,
                   const std::uint64_t* col_labels, std::ptrdiff_t n_labellings,
                   std::int64_t* totals, void* memory) {
@@ -393,7 +410,7 @@ void add_labelled(const std::int32_t* limb, int col_strips, const std::uint64_t*
   }
 }
 
-// Independent chains of multiply-adds from registers: the peak the roofline is drawn against.
+// Computes independent chains of multiply-adds from registers, for the peak of the roofline.
 template <class T>
 double fma_burst(std::int64_t n, T* sink) {
   constexpr int chains = vector_bytes == 64 ? 24 : 12;

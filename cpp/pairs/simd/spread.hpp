@@ -5,44 +5,46 @@
 #include "pairs/simd/tile.hpp"
 
 // Gradients of sums over a tile: products of its slopes with the rows of a sample. With t the tile
-// value of rows u and v, the gradient of f(t) is f'(t) (u - v) for half squared distances, f'(t)
-// sign(u - v) for L1 distances and f'(t) v for dot products.
+// value of rows u and v, the gradient of f(t) is
+//   f'(t) (u - v)      for half squared distances,
+//   f'(t) sign(u - v)  for L1 distances,
+//   f'(t) v            for dot products.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// As many features as leave registers for the rows of the other sample.
+// Spreads plain rows. `features` leaves registers for the rows of the other sample.
 template <class T>
 struct SpreadRows {
   static constexpr int features = block_rows;
   static constexpr bool summed = true, relative = false, scaled = false;
-  static Vec<T> of(Vec<T> x, Vec<T>) { return x; }
+  static Vec<T> apply(Vec<T> x, Vec<T>) { return x; }
 };
 
 template <class T>
 struct SpreadDifferences {
   static constexpr int features = block_rows / 2;
   static constexpr bool summed = false, relative = true, scaled = true;
-  static Vec<T> of(Vec<T> x, Vec<T> y) { return x - y; }
+  static Vec<T> apply(Vec<T> x, Vec<T> y) { return x - y; }
 };
 
 template <class T>
 struct SpreadSigns {
   static constexpr int features = block_rows / 2;
   static constexpr bool summed = false, relative = true, scaled = false;
-  static Vec<T> of(Vec<T> x, Vec<T> y) {
+  static Vec<T> apply(Vec<T> x, Vec<T> y) {
     const Vec<T> one = splat(T{1});
     const Vec<T> positive = x > y ? one : Vec<T>{};
     return x < y ? -one : positive;
   }
 };
 
-// Some features of one panel of columns over `rows` rows, all of them in one panel of x.
+// Adds some features of one panel of columns, over `rows` rows that are all in one panel of x.
 template <class T, class Op, int Features, bool Summed>
 [[gnu::always_inline]] inline void spread_block(const T* tile, int leading, int rows, const T* x,
                                                 const T* y, const T* unit, T* out, T* out_sums) {
   constexpr int panel = panel_rows<T>;
   Vec<T> sum[Features][block_vectors];
-  Vec<T> own[Op::relative ? Features : 1][block_vectors];
+  Vec<T> self_values[Op::relative ? Features : 1][block_vectors];
   Vec<T> total[block_vectors];
 #pragma GCC unroll 3
   for (int v = 0; v < block_vectors; ++v) {
@@ -51,7 +53,7 @@ template <class T, class Op, int Features, bool Summed>
     for (int f = 0; f < Features; ++f) {
       sum[f][v] = Vec<T>{};
       if constexpr (Op::relative) {
-        own[f][v] = load(y + f * panel + v * lanes<T>);
+        self_values[f][v] = load(y + f * panel + v * lanes<T>);
       }
     }
   }
@@ -69,7 +71,7 @@ template <class T, class Op, int Features, bool Summed>
       const Vec<T> row = splat(x[f * panel + i]);
 #pragma GCC unroll 3
       for (int v = 0; v < block_vectors; ++v) {
-        sum[f][v] += slope[v] * Op::of(row, own[Op::relative ? f : 0][v]);
+        sum[f][v] += slope[v] * Op::apply(row, self_values[Op::relative ? f : 0][v]);
       }
     }
   }
@@ -87,22 +89,23 @@ template <class T, class Op, int Features, bool Summed>
   }
 }
 
-// All features from k on, in blocks of `Features`, then half as many.
+// Adds all features from k on, in blocks of `Features`, then of half as many.
 template <class T, class Op, int Features>
 [[gnu::always_inline]] inline void spread_features(const SpreadOperands<T>& s, const T* tile,
                                                    int rows, const T* x, const T* y, T* out,
                                                    std::ptrdiff_t k) {
   constexpr int panel = panel_rows<T>;
   for (; k + Features <= s.dim; k += Features) {
-    const T* own = Op::relative ? y + k * panel : nullptr;
+    const T* self_values = Op::relative ? y + k * panel : nullptr;
     const T* unit = Op::scaled ? s.difference_unit + k : nullptr;
     const T* row = x + k * panel;
     T* to = out + k * panel;
     if (Op::summed && k == 0) {
-      spread_block<T, Op, Features, Op::summed>(tile, s.leading, rows, row, own, unit, to,
+      spread_block<T, Op, Features, Op::summed>(tile, s.leading, rows, row, self_values, unit, to,
                                                 out + s.dim * panel);
     } else {
-      spread_block<T, Op, Features, false>(tile, s.leading, rows, row, own, unit, to, nullptr);
+      spread_block<T, Op, Features, false>(tile, s.leading, rows, row, self_values, unit, to,
+                                           nullptr);
     }
   }
   if constexpr (Features > 1) {
@@ -110,6 +113,7 @@ template <class T, class Op, int Features>
   }
 }
 
+// See SpreadOperands.
 template <class T, class Op>
 void spread(const SpreadOperands<T>& s) {
   constexpr int panel = panel_rows<T>;
@@ -124,6 +128,7 @@ void spread(const SpreadOperands<T>& s) {
   }
 }
 
+// See TileOps::transpose.
 template <class T>
 void transpose_tile(const T* tile, T* out) {
   for (int r = 0; r < tile_rows; r += lanes<T>) {

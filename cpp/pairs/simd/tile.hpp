@@ -7,8 +7,8 @@
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// The register block: block_rows x block_vectors accumulators, block_vectors column vectors and
-// one broadcast fill the register file (32 registers with 64-byte vectors, else 16).
+// Shape of the register block. block_rows x block_vectors accumulators, block_vectors column
+// vectors and one broadcast fill the register file (32 registers with 64-byte vectors, else 16).
 constexpr int block_rows = vector_bytes == 64 ? 8 : 4;
 constexpr int block_vectors = vector_bytes == 16 ? 2 : 3;
 template <class T>
@@ -16,12 +16,12 @@ constexpr int panel_rows = block_vectors * lanes<T>;
 static_assert(tile_rows % panel_rows<float> == 0 && tile_rows % panel_rows<double> == 0);
 static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
 
-// Features per pass: three panels of them stay in the L2 cache together with the tile.
+// Features per pass. Three panels of them stay in the L2 cache together with the tile.
 constexpr std::ptrdiff_t feature_block = 512;
 
-// -1/2 D = x.y - |x|^2/2 - |y|^2/2 with the sign turned, so that the tile holds D/2.
-// Cancels when the rows are far from the centre and close to each other: the engine bounds the
-// error and uses DirectSqDist where it would be too large. Rounding may leave values just below 0.
+// Computes D/2 = |x|^2/2 + |y|^2/2 - x.y. It cancels when the rows are far from the centre and
+// close to each other. The engine bounds the error, and uses DirectSqDist where it would be too
+// large. Rounding may leave values just below 0.
 template <class T>
 struct ExpandedSqDist {
   static Vec<T> start(T x_bias, Vec<T> y_bias) { return y_bias + x_bias; }
@@ -57,13 +57,13 @@ struct Dot {
   static constexpr bool biased = false, scaled = false;
 };
 
-// One register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
+// Fills one register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
 template <class T, class Op>
 [[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
                                               const T* scale, std::ptrdiff_t dim, const T* x_bias,
                                               const T* y_bias, bool first, bool last, T* out) {
   constexpr int panel = panel_rows<T>;
-  // The loops over the block are unrolled so that `sum` is registers and not an array.
+  // The loops over the block are unrolled, so that `sum` is in registers.
   Vec<T> sum[block_rows][block_vectors];
   const auto for_each_vector = [&](auto&& visit) __attribute__((always_inline)) {
 #pragma GCC unroll 8
@@ -106,13 +106,14 @@ template <class T, class Op>
   }
 }
 
+// Fills a tile, some features after the other.
 template <class T, class Op>
 void fill(const TileOperands<T>& t, T* tile) {
   constexpr int panel = panel_rows<T>;
   std::ptrdiff_t k = 0;
   do {
-    const std::ptrdiff_t rest = t.dim - k;
-    const std::ptrdiff_t dim = rest < feature_block ? rest : feature_block;
+    const std::ptrdiff_t remaining = t.dim - k;
+    const std::ptrdiff_t dim = remaining < feature_block ? remaining : feature_block;
     const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
     for (int j = 0; j < t.cols; j += panel) {
       const T* y = t.y + j * t.stride + k * panel;
@@ -142,9 +143,9 @@ void fill_maybe_scaled(const TileOperands<T>& t, T* tile) {
 inline void halve_products(const double* tile, double unit, double offset, const double* offsets,
                            double norm, const double* norms, double error, int cols, double* out) {
   const double size = __builtin_fabs(offset);
-  const auto halved = [&](Vec<double> product, Vec<double> of_b, Vec<double> norm_b) {
-    const Vec<double> value = unit * product + (of_b + offset);
-    const Vec<double> terms = norm * norm_b + (abs<double>(of_b) + size);
+  const auto halved = [&](Vec<double> product, Vec<double> offset_b, Vec<double> norm_b) {
+    const Vec<double> value = unit * product + (offset_b + offset);
+    const Vec<double> terms = norm * norm_b + (abs<double>(offset_b) + size);
     return value > error * terms ? value * 0.5 : splat(__builtin_nan(""));
   };
   int c = 0;
@@ -156,8 +157,8 @@ inline void halve_products(const double* tile, double unit, double offset, const
   }
 }
 
-// See IsaOps::solve_strip. The diagonal is divided by, not multiplied with its reciprocal: X = L^T
-// gives exactly 1 there.
+// See IsaOps::solve_strip. It divides by the diagonal instead of multiplying with the reciprocal,
+// so that X = L^T gives exactly 1 there.
 inline void solve_strip(double* x, std::ptrdiff_t stride, const double* l) {
   constexpr int panel = panel_rows<double>;
   for (int p = 0; p < tile_rows; p += panel, x += panel * stride) {

@@ -8,19 +8,20 @@
 #include "pairs/simd/tile.hpp"
 #endif
 
-// One tile of exact products of int8 rows, and what becomes of them. The register block is that of
-// tile.hpp, with an int32 accumulator in the place of each float and two features to a step.
+// Tiles of exact products of int8 rows, and their conversion to base values. The register block is
+// that of tile.hpp, with an int32 accumulator in the place of each float and two features to a
+// step.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
 using Int32s = Simd<float>::I;
 typedef std::int16_t Int16s __attribute__((vector_size(vector_bytes)));
 
-// Pairs of features at a time, so that two panels of them as int16 stay in the L1 cache.
+// Pairs of features per pass. Two panels of them as int16 stay in the L1 cache.
 constexpr std::ptrdiff_t pair_block = 64;
 
-// The sum over both halves of every int32 lane. What vector extensions have no word for is one
-// instruction.
+// Returns the sum of products over both halves of every int32 lane. Vector extensions have no word
+// for that single instruction.
 inline Int32s pair_products(Int16s a, Int16s b) {
 #if defined(__AVX512BW__) && FASTDIV_VECTOR_BYTES == 64
   return reinterpret_cast<Int32s>(
@@ -38,7 +39,7 @@ inline Int32s pair_products(Int16s a, Int16s b) {
 #endif
 }
 
-// Widens `pairs` pairs of features of a panel and takes the zero points off.
+// Widens `pairs` pairs of features of a panel, and subtracts the zero points.
 inline void widen_panel(const std::int8_t* from, const std::int16_t* zero, std::ptrdiff_t pairs,
                         std::int16_t* to) {
   constexpr int width = 2 * panel_rows<float>;
@@ -49,6 +50,7 @@ inline void widen_panel(const std::int8_t* from, const std::int16_t* zero, std::
   }
 }
 
+// Adds the products of one register block over some pairs of features.
 [[gnu::always_inline]] inline void multiply_block(const std::int16_t* x, const std::int16_t* y,
                                                   std::ptrdiff_t pairs, bool first,
                                                   std::int32_t* out) {
@@ -96,8 +98,8 @@ inline void multiply_int8(const Int8Operands& t, std::int32_t* tile) {
   alignas(64) std::int16_t x[tile_rows * 2 * pair_block];
   alignas(64) std::int16_t y[panel * 2 * pair_block];
   for (std::ptrdiff_t k = 0; k < t.pairs; k += pair_block) {
-    const std::ptrdiff_t rest = t.pairs - k;
-    const std::ptrdiff_t pairs = rest < pair_block ? rest : pair_block;
+    const std::ptrdiff_t remaining = t.pairs - k;
+    const std::ptrdiff_t pairs = remaining < pair_block ? remaining : pair_block;
     for (int p = 0; p < t.rows; p += panel) {
       widen_panel(t.x + 2 * (p * t.stride + k * panel), t.x_zero + 2 * p, pairs, x + 2 * p * pairs);
     }
@@ -112,7 +114,7 @@ inline void multiply_int8(const Int8Operands& t, std::int32_t* tile) {
   }
 }
 
-// Calls value(row, column, product) for whole vectors of doubles and stores what it returns.
+// Calls value(row, column, product) for whole vectors of doubles, and stores what it returns.
 template <class T, class Value>
 [[gnu::always_inline]] inline void from_products(const std::int32_t* products, const double* before,
                                                  int rows, int cols, T* tile, const Value& value) {
@@ -136,16 +138,18 @@ template <class T, class Value>
 }
 
 // See Int8Ops::sqdist. With integer rows u, v of half squared norms N, M and scales s, t,
-// |su - tv|^2 / 2 = st (N + M - u.v) + (s - t)(sN - tM): for one scale no rounding comes before a
-// difference, and equal rows give exactly 0, whether or not multiply and add are fused.
+//   |su - tv|^2 / 2 = st (N + M - u.v) + (s - t)(sN - tM).
+// For one scale, no rounding comes before a difference. Equal rows then give exactly 0, whether or
+// not multiply and add are fused.
 template <class T>
 void sqdist_of_products(const std::int32_t* products, const double* before, const Int8Rows& x,
                         const Int8Rows& y, int rows, int cols, T* tile) {
   from_products(products, before, rows, cols, tile, [&](int r, int c, Vec<double> product) {
     const Vec<double> scale = load(y.scale + c);
     const Vec<double> squares = load(y.half_norm + c) + x.half_norm[r] - product;
-    const Vec<double> rest = (x.scale[r] - scale) * (x.scaled_norm[r] - load(y.scaled_norm + c));
-    const Vec<double> half = squares * (scale * x.scale[r]) + rest;
+    const Vec<double> scale_term =
+        (x.scale[r] - scale) * (x.scaled_norm[r] - load(y.scaled_norm + c));
+    const Vec<double> half = squares * (scale * x.scale[r]) + scale_term;
     return half > 0.0 ? half : Vec<double>{};
   });
 }
