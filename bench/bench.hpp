@@ -18,7 +18,7 @@
 
 namespace bench {
 
-// --name value [value ...]
+// Command-line options of the form --name value [value ...].
 class Options {
  public:
   using Values = std::vector<std::string>;
@@ -33,9 +33,9 @@ class Options {
         current->push_back(word);
         continue;
       }
-      const auto found = values_.find(word.substr(2));
-      if (found == values_.end()) fail(argv[0], word);
-      current = &found->second;
+      const auto option = values_.find(word.substr(2));
+      if (option == values_.end()) fail(argv[0], word);
+      current = &option->second;
       current->clear();
     }
   }
@@ -61,8 +61,8 @@ class Options {
     std::fprintf(stderr, "%s: unexpected '%s'; options and defaults:\n", program, word.c_str());
     for (const auto& [name, words] : values_) {
       std::fprintf(stderr, "  --%s", name.c_str());
-      for (const std::string& each : words) {
-        std::fprintf(stderr, " %s", each.c_str());
+      for (const std::string& value : words) {
+        std::fprintf(stderr, " %s", value.c_str());
       }
       std::fprintf(stderr, "\n");
     }
@@ -81,7 +81,7 @@ class Options {
   std::map<std::string, Values> values_;
 };
 
-// Seconds of one call, the mean of as many calls as take `at_least` seconds together.
+// Returns the seconds of one call: the mean of as many calls as take `at_least` seconds together.
 template <class F>
 double seconds(F&& call, double at_least = 0.1) {
   using Clock = std::chrono::steady_clock;
@@ -102,13 +102,13 @@ inline double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-// (largest - smallest) / median
+// Returns (largest - smallest) / median.
 inline double spread(const std::vector<double>& values) {
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   return (*most - *least) / median(values);
 }
 
-// Standard normal rows, shifted.
+// Returns standard normal rows, shifted.
 template <class T>
 std::vector<T> normal(int rows, int cols, unsigned seed, double shift = 0) {
   std::mt19937_64 bits(seed);
@@ -131,7 +131,7 @@ const char* dtype() {
   return sizeof(T) == 4 ? "float32" : "float64";
 }
 
-// The time at which the measured peaks would do so much work: the roofline.
+// Returns the roofline: the seconds that the work takes at the measured peaks.
 inline double roofline(const fastdiv::Peaks& peaks, double flops, double maps) {
   return flops / peaks.flops + maps / peaks.maps;
 }
@@ -150,7 +150,7 @@ class Json {
     text << value;
     return put(key, text.str());
   }
-  // The median and the spread of repeated measurements.
+  // Adds the median and the spread of repeated measurements.
   Json& add(const std::string& key, const std::vector<double>& values) {
     return add(key, median(values)).add(key + "_spread", spread(values));
   }

@@ -1,5 +1,5 @@
-// KL divergences between batches of Gaussians: time, read bandwidth and the rate of multiply-adds,
-// for full covariances of growing size and for long diagonal ones.
+// Measures KL divergences between batches of Gaussians: time, read bandwidth and the rate of
+// multiply-adds, for full covariances of growing size and for long diagonal ones.
 
 #include <cmath>
 
@@ -12,7 +12,7 @@ struct Plan {
   int threads, repeats;
 };
 
-// Bytes per second that all threads together read from memory.
+// Returns the bytes per second that all threads together read from memory.
 double read_bandwidth(const std::vector<double>& values, int threads) {
   fastdiv::Options options;
   options.n_threads = threads;
@@ -41,7 +41,7 @@ double read_bandwidth(const std::vector<double>& values, int threads) {
   return static_cast<double>(values.size() * sizeof(double)) / seconds;
 }
 
-// Lower triangular matrices with ones, and then some, on the diagonal; or the products L L^T.
+// Returns lower triangular matrices L with a diagonal of at least 1, or the products L L^T.
 std::vector<double> matrices(int n, int d, bool products) {
   std::vector<double> l = bench::normal<double>(n * d, d, 3);
   const auto at = [d](int item, int i, int j) {
@@ -152,7 +152,7 @@ int main(int argc, char** argv) {
                                 {"repeats", {"7"}}});
   const Plan plan{options.number("threads"), options.number("repeats")};
   for (const int d : options.numbers("d")) {
-    // As many items as fill about as much memory at every size.
+    // The items fill about as much memory at every size.
     const int n = std::max(200, std::min(100000, 8'000'000 / (d * d)));
     report_full(plan, "cov", fastdiv::Scale::cov, n, d);
     report_full(plan, "scale_tril", fastdiv::Scale::scale_tril, n, d);

@@ -1,5 +1,5 @@
-// Sums of an RBF kernel over all pairs of two samples: time, roofline fraction, every ISA level of
-// this machine against the best, and the same by Eigen.
+// Measures sums of an RBF kernel over all pairs of two samples: time, roofline fraction, every ISA
+// level of this machine against the best, and the same sums by Eigen.
 
 #include <array>
 #include <cmath>
@@ -28,7 +28,7 @@ void check(const char* what, const std::array<double, 3>& ours, const std::array
 }
 #endif
 
-// Pairs per second, for the comparison of levels.
+// Reports one size, and returns the pairs per second for the comparison of levels.
 template <class T>
 double report(const Plan& plan, int d) {
   const auto xs = bench::normal<T>(plan.n, d, 1);
@@ -89,7 +89,7 @@ double report(const Plan& plan, int d) {
   return bench::median(rates);
 }
 
-// Runs this program at another level; each of its lines gets its throughput relative to `best`.
+// Runs this program at another level. Each of its lines gets its throughput relative to `best`.
 bool report_level(const std::string& program, const std::string& level,
                   const std::string& arguments, const std::vector<double>& best) {
   const std::string command = "FASTDIV_ISA=" + level + " '" + program + "'" + arguments;
@@ -134,7 +134,7 @@ int main(int argc, char** argv) {
                                 {"d", {"2", "16", "64", "256", "768"}},
                                 {"threads", {std::to_string(fastdiv::get_num_threads())}},
                                 {"repeats", {"7"}}});
-  // FASTDIV_ISA asks for one level; without it, this run is the best level and starts the others.
+  // FASTDIV_ISA asks for one level. Without it, this run is the best level and starts the others.
   const bool all_levels = std::getenv("FASTDIV_ISA") == nullptr;
   const Plan plan{options.number("n"), options.number("threads"), options.number("repeats"),
                   all_levels};

@@ -1,5 +1,5 @@
-// Peak rates of multiply-adds and of kernel maps at the ISA level in use, on one and on all
-// threads.
+// Measures the peak rates of multiply-adds and of kernel maps at the ISA level in use, on one and
+// on all threads.
 
 #include "bench.hpp"
 

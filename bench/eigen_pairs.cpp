@@ -30,7 +30,7 @@ struct Sample {
   Column<T> half_norms;
 };
 
-// Over all pairs of a and b, or over i < j for a sample with itself.
+// Sums over all pairs of a and b, or over i < j for a sample with itself.
 template <class T>
 double sum(const Sample<T>& a, const Sample<T>& b, int n_threads) {
   const bool same = &a == &b;
@@ -61,8 +61,8 @@ double sum(const Sample<T>& a, const Sample<T>& b, int n_threads) {
     sums[static_cast<std::size_t>(strip)] = total;
   });
   double total = 0;
-  for (const double each : sums) {
-    total += each;
+  for (const double sum : sums) {
+    total += sum;
   }
   return total;
 }

@@ -6,9 +6,9 @@
 
 namespace bench {
 
-// Sums of exp(-|a - b|^2 / (2 sigma^2)) over pairs within x, within y and between, as
-// fastdiv::pair_sums returns them, by Eigen: a tile at a time, one product and one exp, symmetric
-// blocks computed once. Rows must be contiguous.
+// Sums exp(-|a - b|^2 / (2 sigma^2)) over pairs within x, within y and between, by Eigen, in the
+// layout of fastdiv::pair_sums. It takes a tile at a time, with one product and one exp, and
+// computes symmetric blocks once. Rows must be contiguous.
 template <class T>
 std::array<double, 3> eigen_pair_sums(fastdiv::MatrixView<T> x, fastdiv::MatrixView<T> y,
                                       double sigma, int n_threads);
