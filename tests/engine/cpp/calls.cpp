@@ -1,4 +1,4 @@
-// Calls as such: hooks, errors, several callers at once; and the peak rates.
+// Tests calls as such: hooks, errors, several callers at once, and the peak rates.
 
 #include <stdexcept>
 #include <thread>

@@ -1,4 +1,4 @@
-// Functions of categorical distributions, at sizes around every edge, against loops.
+// Tests functions of categorical distributions, at sizes around every edge, against loops.
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,8 @@ double normal() {
   return std::normal_distribution<double>()(bits);
 }
 
-// Some impossible categories in every third row of p, more of them in q's: infinite divergences.
+// Compares all functions. Every third row of p has some impossible categories, and q has more of
+// them there, for infinite divergences.
 template <class T>
 void categoricals(int n, int k, Weights weights_p, Weights weights_q) {
   struct Side {
@@ -55,10 +56,10 @@ void categoricals(int n, int k, Weights weights_p, Weights weights_q) {
     return s;
   };
   Side p = side(weights_p, false), q = side(weights_q, true);
-  for (Side* each : {&p, &q}) {
-    each->view.values = each->values.data();
-    each->view.normalisers = each->normalisers.data();
-    each->view.normaliser_strides = {1};
+  for (Side* side : {&p, &q}) {
+    side->view.values = side->values.data();
+    side->view.normalisers = side->normalisers.data();
+    side->view.normaliser_strides = {1};
   }
   const auto with_threads = [&](const auto& compute) {
     std::vector<double> first;
@@ -82,7 +83,7 @@ void categoricals(int n, int k, Weights weights_p, Weights weights_q) {
   const auto shannon = with_threads([&](double* out, const fastdiv::Options& options) {
     return fastdiv::categorical_jensen_shannon<T>({n}, k, p.view, q.view, out, options);
   });
-  const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-10;  // of the rounded parameters, too
+  const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-10;  // also covers the rounded parameters
   for (int item = 0; item < n; ++item) {
     double entropy = 0, kl = 0, js = 0;
     for (int i = 0; i < k; ++i) {
@@ -114,7 +115,7 @@ void everything(const char* name) {
       }
     }
   }
-  // Rows of more than one part.
+  // Tests rows of more than one part.
   categoricals<T>(2, 140000, Weights::probs, Weights::logits);
   categoricals<T>(2, 140000, Weights::logits, Weights::probs);
 }

@@ -1,4 +1,4 @@
-// Sums over the rows of clusters, at sizes around every edge, against loops over single rows.
+// Tests sums over the rows of clusters, at sizes around every edge, against loops over single rows.
 
 #include <algorithm>
 #include <cmath>

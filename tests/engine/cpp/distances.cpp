@@ -1,4 +1,4 @@
-// Median and ranked distances and distances of neighbours, against sorted distances.
+// Tests median, ranked and neighbour distances against sorted distances.
 
 #include <algorithm>
 #include <cmath>
@@ -59,9 +59,9 @@ void compare_ranked(const MatrixView<T>& x, const MatrixView<T>& y) {
 
 template <class T>
 void compare_neighbours(const MatrixView<T>& at, const MatrixView<T>& x) {
-  const bool own = at.data == x.data;
+  const bool exclude_self = at.data == x.data;
   for (const int k : {1, 5, fastdiv::max_neighbours}) {
-    if (k > x.rows - own) {
+    if (k > x.rows - exclude_self) {
       continue;
     }
     std::vector<double> expected;
@@ -73,14 +73,15 @@ void compare_neighbours(const MatrixView<T>& at, const MatrixView<T>& x) {
           const double difference = static_cast<double>(at(i, c)) - static_cast<double>(x(j, c));
           sum += difference * difference;
         }
-        distances.push_back(own && i == j ? HUGE_VAL : std::sqrt(sum));
+        distances.push_back(exclude_self && i == j ? HUGE_VAL : std::sqrt(sum));
       }
       std::sort(distances.begin(), distances.end());
       expected.push_back(distances[static_cast<std::size_t>(k - 1)]);
     }
     check_close<T>(with_threads(expected.size(),
                                 [&](const fastdiv::Options& options, double* out) {
-                                  return fastdiv::kth_distances<T>(at, x, k, own, out, options);
+                                  return fastdiv::kth_distances<T>(at, x, k, exclude_self, out,
+                                                                   options);
                                 }),
                    expected, expected, "kth_distances");
   }

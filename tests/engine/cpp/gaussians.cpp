@@ -1,4 +1,4 @@
-// Functions of Gaussians, at sizes around every edge, against loops over single items.
+// Tests functions of Gaussians, at sizes around every edge, against loops over single items.
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +31,7 @@ struct Matrix {
   double operator()(int i, int j) const { return values[static_cast<std::size_t>(i * dim + j)]; }
 };
 
-// l^-1 b of lower triangular matrices.
+// Returns l^-1 b of lower triangular matrices.
 Matrix solved(const Matrix& l, const Matrix& b) {
   Matrix x(l.dim);
   for (int j = 0; j < l.dim; ++j) {
@@ -46,7 +46,7 @@ Matrix solved(const Matrix& l, const Matrix& b) {
   return x;
 }
 
-// The parameter of that name for a covariance l l^T; `l` is diagonal for diagonal scales.
+// Returns the parameter of that name for a covariance l l^T. `l` is diagonal for diagonal scales.
 template <class T>
 std::vector<T> parameter(const Matrix& l, Scale scale) {
   const int d = l.dim;
@@ -96,7 +96,7 @@ Matrix random_factor(int d, bool diagonal) {
   return l;
 }
 
-// `n` items one after the other.
+// A batch of n items, one after the other.
 template <class T>
 struct Batch {
   std::vector<Matrix> factors;
@@ -107,8 +107,8 @@ struct Batch {
     const bool diagonal = fastdiv::is_diagonal(scale);
     for (int item = 0; item < n; ++item) {
       factors.push_back(random_factor(d, diagonal));
-      const auto own = parameter<T>(factors.back(), scale);
-      parameters.insert(parameters.end(), own.begin(), own.end());
+      const auto entries = parameter<T>(factors.back(), scale);
+      parameters.insert(parameters.end(), entries.begin(), entries.end());
       for (int i = 0; i < d; ++i) {
         means.push_back(static_cast<T>(normal()));
       }
@@ -126,12 +126,12 @@ double expected_kl(const Matrix& l_p, const Matrix& l_q, const std::vector<doubl
   std::vector<double> z(difference);
   for (int i = 0; i < d; ++i) {
     twice -= 2 * std::log(m(i, i));
-    double& own = z[static_cast<std::size_t>(i)];
+    double& z_i = z[static_cast<std::size_t>(i)];
     for (int j = 0; j < i; ++j) {
-      own -= l_q(i, j) * z[static_cast<std::size_t>(j)];
+      z_i -= l_q(i, j) * z[static_cast<std::size_t>(j)];
     }
-    own /= l_q(i, i);
-    twice += own * own;
+    z_i /= l_q(i, i);
+    twice += z_i * z_i;
     for (int j = 0; j <= i; ++j) {
       twice += m(i, j) * m(i, j);
     }
@@ -164,7 +164,7 @@ void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
   for (const double value : zeros) {
     check(value == 0, "equal distributions are at 0");
   }
-  const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;  // of the rounded parameters, too
+  const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;  // also covers the rounded parameters
   for (int item = 0; item < n; ++item) {
     std::vector<double> difference;
     for (int i = 0; i < d; ++i) {
@@ -177,7 +177,7 @@ void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
   }
 }
 
-// d log(sigma) / d parameter
+// Returns d log(sigma) / d parameter.
 double chain(double sigma, Scale scale) {
   return scale == Scale::std      ? 1 / sigma
          : scale == Scale::var    ? 0.5 / (sigma * sigma)
@@ -257,7 +257,7 @@ void statuses(int n, int d) {
   }
 }
 
-// A batch of two axes, one of them repeated, one reversed.
+// Tests a batch of two axes, one of them repeated, one reversed.
 void strides() {
   const int d = 3;
   const Batch<double> p(2, d, Scale::cov), q(5, d, Scale::logstd);
@@ -319,7 +319,7 @@ void stop() {
     check(done >= 0 && done <= 1, "progress is a fraction");
     return false;
   };
-  // One pair again and again: many times as long as the hook waits.
+  // Repeating one pair takes many times as long as the hook waits.
   std::vector<double> out(160000);
   const fastdiv::Gaussians<double> same{
       p.view.mean, {0, 1}, p.view.parameter, {0, 64, 1}, Scale::cov};
@@ -353,7 +353,8 @@ void everything(const char* name) {
   }
   gaussians<T>(2, 300, Scale::logvar, Scale::logvar);
   gaussians<T>(2, 300, Scale::logvar, Scale::std);
-  // The largest of the interleaved ones, and blocks: of one item on all threads, of many items.
+  // Tests the largest of the interleaved items, then blocks: of one item on all threads, and of
+  // many items.
   gaussians<T>(1, 256, Scale::cov, Scale::precision);
   gaussians<T>(1, 257, Scale::precision, Scale::cov);
   gaussians<T>(1, 257, Scale::cov, Scale::std);

@@ -1,4 +1,4 @@
-// Counted checks, and the choice of the level, for all test programs.
+// Counts checks and chooses the level, for all test programs.
 
 #pragma once
 
@@ -21,9 +21,9 @@ inline void check(bool ok, const char* what) {
   }
 }
 
-// Runs the checks and returns the exit status; 77: FASTDIV_ISA names a level that this machine
-// lacks. With an argument, as emulators get it, it fails unless that is the level in use, and takes
-// fewer sizes.
+// Runs the checks and returns the exit status. It is 77 if FASTDIV_ISA names a level that this
+// machine lacks. Emulators pass the level as an argument: the run then fails unless that level is
+// in use, and takes fewer sizes.
 template <class Checks>
 int run(int argc, char** argv, const Checks& everything) {
   std::string level;

@@ -1,4 +1,4 @@
-// Sums and extremes by label, against loops over single pairs.
+// Tests sums and extremes by label against loops over single pairs.
 
 #include <algorithm>
 #include <limits>
@@ -11,17 +11,17 @@ namespace {
 template <class T>
 void compare_label_sums(const MatrixView<T>& x, const std::vector<KernelGroup>& groups,
                         int n_outputs) {
-  std::vector<KernelGroup> of_distances;
+  std::vector<KernelGroup> distance_groups;
   std::vector<bool> counted(static_cast<std::size_t>(n_outputs));
   for (const KernelGroup& group : groups) {
     if (group.base != Base::dot) {
-      of_distances.push_back(group);
+      distance_groups.push_back(group);
       for (const auto& term : group.terms) {
         counted[static_cast<std::size_t>(term.output)] = true;
       }
     }
   }
-  const Matrix<T> values(x, x, of_distances, n_outputs);
+  const Matrix<T> values(x, x, distance_groups, n_outputs);
   const std::vector<ptrdiff_t> sizes{x.rows / 3, 0, x.rows - x.rows / 3};
   std::vector<double> expected, bound;
   for (int o = 0; o < n_outputs; ++o) {
@@ -37,7 +37,7 @@ void compare_label_sums(const MatrixView<T>& x, const std::vector<KernelGroup>& 
   }
   check_close<T>(with_threads(expected.size(),
                               [&](const fastdiv::Options& options, double* out) {
-                                return fastdiv::label_sums<T>(x, nullptr, sizes, of_distances,
+                                return fastdiv::label_sums<T>(x, nullptr, sizes, distance_groups,
                                                               n_outputs, out, options);
                               }),
                  expected, bound, "label_sums");
@@ -63,11 +63,11 @@ void compare_label_extremes(const MatrixView<T>& x) {
     }
     check_close<T>(with_threads(2,
                                 [&](const fastdiv::Options& options, double* out) {
-                                  fastdiv::LabelExtremes found{};
-                                  const bool finished =
-                                      fastdiv::label_extremes<T>(x, metric, sizes, &found, options);
-                                  out[0] = found.within;
-                                  out[1] = found.between;
+                                  fastdiv::LabelExtremes extremes{};
+                                  const bool finished = fastdiv::label_extremes<T>(
+                                      x, metric, sizes, &extremes, options);
+                                  out[0] = extremes.within;
+                                  out[1] = extremes.between;
                                   return finished;
                                 }),
                    {within, between}, {within, between}, "label_extremes");

@@ -1,4 +1,4 @@
-// Estimates of KL divergences from draws, against loops over single draws.
+// Tests estimates of KL divergences from draws against loops over single draws.
 
 #include <cmath>
 #include <utility>

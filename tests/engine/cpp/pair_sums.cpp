@@ -1,4 +1,4 @@
-// Sums over all pairs, by row and by labelling, against loops over single pairs.
+// Tests sums over all pairs, by row and by labelling, against loops over single pairs.
 
 #include <algorithm>
 #include <limits>
@@ -78,7 +78,7 @@ void compare_sums(const Pairs<T>& pairs) {
                  expected, bound, "quad_forms");
 }
 
-// One row far out and orthogonal to all others: its norm says nothing about any pair.
+// Tests one row that is far out and orthogonal to all others. Its norm says nothing about any pair.
 template <class T>
 void outlier(double size, double degree) {
   constexpr ptrdiff_t dim = 17;

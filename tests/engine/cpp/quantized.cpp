@@ -1,6 +1,6 @@
-// Quantised samples at sizes around every edge, against the same rows in double precision.
+// Tests quantised samples, at sizes around every edge, against the same rows in double precision.
 //
-// Exit status 77: FASTDIV_ISA names a level that this machine lacks.
+// The exit status is 77 if FASTDIV_ISA names a level that this machine lacks.
 
 #include <algorithm>
 #include <cmath>
@@ -85,7 +85,7 @@ std::vector<KernelGroup> groups(ptrdiff_t d) {
 }
 constexpr int n_outputs = 5;
 
-// Relative to the largest.
+// Tells whether entries are equal within `tolerance` of the largest.
 bool close(const std::vector<double>& got, const std::vector<double>& expected, double tolerance) {
   double size = 0;
   for (const double value : expected) {

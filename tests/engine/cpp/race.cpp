@@ -1,4 +1,4 @@
-// A data race on purpose: ThreadSanitizer has to find it, or its silence elsewhere means nothing.
+// Plants a data race. ThreadSanitizer has to find it, or its silence elsewhere means nothing.
 
 #include <cstdio>
 #include <thread>

@@ -1,5 +1,5 @@
-// The schedule of the pairs of parts: complete, in order for every part, and without an end that
-// never comes, whatever thread is stopped between two instructions.
+// Tests the schedule of the pairs of parts. It is complete, in order for every part, and ends
+// whatever thread is stopped between two instructions.
 
 #include <atomic>
 #include <cstdint>
@@ -30,7 +30,7 @@ void every_pair_once(int n) {
   check(taken == std::int64_t{n} * (n + 1) / 2, "every pair comes");
 }
 
-// Work that takes no time, so that units of all rounds come as close as they can.
+// Tests work that takes no time, so that units of all rounds come as close as they can.
 void ends(int n) {
   fastdiv::Options options;
   options.n_threads = 5;
@@ -40,14 +40,14 @@ void ends(int n) {
     std::atomic<bool> alone{true};
     fastdiv::Workers workers(options, HUGE_VAL);
     fastdiv::run_rounds(workers, n, 1, [&](int a, int b, int) {
-      auto& of_a = guests[static_cast<std::size_t>(a)];
-      auto& of_b = guests[static_cast<std::size_t>(b)];
-      if (of_a.fetch_add(1) != 0 || (a != b && of_b.fetch_add(1) != 0)) {
+      auto& a_guests = guests[static_cast<std::size_t>(a)];
+      auto& b_guests = guests[static_cast<std::size_t>(b)];
+      if (a_guests.fetch_add(1) != 0 || (a != b && b_guests.fetch_add(1) != 0)) {
         alone = false;
       }
       ++pairs;
-      of_a = 0;
-      of_b = 0;
+      a_guests = 0;
+      b_guests = 0;
     });
     check(alone, "no two threads hold a part at once");
     check(pairs == n * (n + 1) / 2, "all pairs are run");

@@ -1,4 +1,4 @@
-// Samples, kernels and their values pair by pair, for the programs that compare sums with them.
+// Samples, kernels and kernel values of single pairs, for the programs that compare sums with them.
 
 #pragma once
 
@@ -56,7 +56,8 @@ struct Sample {
   Sample& operator=(const Sample&) = delete;
 };
 
-// visit(x, y) for two samples of sizes around every edge of a tile, with few and many features.
+// Calls visit(x, y) for two samples of sizes around every edge of a tile, with few and many
+// features.
 template <class T, class Visit>
 void for_each_size(const Visit& visit) {
   // Tiles have 48 and 144 rows: 145 rows cross both edges.
@@ -73,14 +74,14 @@ void for_each_size(const Visit& visit) {
   }
 }
 
-// visit(x, y) for two samples that are worth several threads.
+// Calls visit(x, y) for two samples that are worth several threads.
 template <class T, class Visit>
 void for_large_samples(const Visit& visit) {
   visit(Sample<T>(few_sizes ? 150 : 301, 64, 3).view, Sample<T>(few_sizes ? 49 : 203, 64, 4).view);
 }
 
-// visit(x, y) for tight clusters far apart, near the origin and far from it: squared distances from
-// norms and products would not be accurate.
+// Calls visit(x, y) for tight clusters far apart, near the origin and far from it. Squared
+// distances from norms and products would not be accurate there.
 template <class T, class Visit>
 void for_tight_clusters(const Visit& visit) {
   for (const ptrdiff_t dim : {2, 33}) {
@@ -95,7 +96,7 @@ inline int n_kernels() {
   return fastdiv::isa().f32.n_kernels;
 }
 
-// All kernels of the level, one output each, those of a base in one group.
+// Returns all kernels of the level with one output each. Those of a base are in one group.
 inline std::vector<KernelGroup> all_kernels(ptrdiff_t dim, bool scaled) {
   std::vector<KernelGroup> groups;
   for (const Base base : {Base::sqdist, Base::l1, Base::dot}) {
@@ -125,7 +126,7 @@ inline std::vector<KernelGroup> one_kernel(const char* name, Base base,
   return {group};
 }
 
-// [output][i][j], pair by pair.
+// Kernel values [output][i][j], each computed alone.
 template <class T>
 class Matrix {
  public:
@@ -144,8 +145,8 @@ class Matrix {
   double operator()(int output, ptrdiff_t i, ptrdiff_t j) const {
     return values_[static_cast<std::size_t>(i)][static_cast<std::size_t>(output * cols_ + j)];
   }
-  // Sum of the values, or of their magnitudes, over the pairs of rows [first, last) and all columns
-  // that count.
+  // Sums the values, or their magnitudes, over the pairs of rows [first, last) and all columns that
+  // count.
   template <class Counts>
   double sum(int output, bool magnitudes, ptrdiff_t first, ptrdiff_t last,
              const Counts& counts) const {
@@ -170,13 +171,13 @@ class Matrix {
 
 constexpr int thread_counts[] = {1, 2, 5};
 
-// compute(options, out) for several numbers of threads: the same bits each time.
+// Runs compute(options, out) on several numbers of threads, which must give the same bits.
 template <class Compute>
 std::vector<double> with_threads(std::size_t size, const Compute& compute) {
   std::vector<double> first;
   for (const int threads : thread_counts) {
     if (few_sizes && threads != 2) {
-      continue;  // a team of another size is made of new threads, which take emulators long
+      continue;  // new teams of threads take emulators long
     }
     std::vector<double> out(size, std::numeric_limits<double>::quiet_NaN());
     fastdiv::Options options;
@@ -209,7 +210,7 @@ struct Pairs {
   Matrix<T> xx, yy, xy;
 };
 
-// The same with all kernels.
+// Returns two samples and their values of all kernels.
 template <class T>
 Pairs<T> all_pairs(const MatrixView<T>& x, const MatrixView<T>& y, bool scaled) {
   return {x, y, all_kernels(x.cols, scaled), n_kernels()};

@@ -1,4 +1,4 @@
-// Stacks of samples, against each item alone.
+// Tests stacks of samples against each item alone.
 
 #include <algorithm>
 #include <cstring>
@@ -9,7 +9,7 @@
 
 namespace {
 
-// Items of a stack are computed as if they were alone, small ones several at once.
+// Tests that items of a stack are computed as if they were alone, small ones several at once.
 template <class T>
 void stacks() {
   constexpr ptrdiff_t items = 7, n = 30, m = 50, dim = 9;
@@ -30,22 +30,22 @@ void stacks() {
   const auto values = static_cast<std::size_t>(items * (n + m));
   const auto sums = [&](ptrdiff_t first, ptrdiff_t count, const fastdiv::Options& options,
                         double* out) {
-    // the sums, those at the rows of x, and the gradients
-    std::vector<T> of_x(values * dim), of_y(values * dim);
+    // The output holds the sums, those at the rows of x, and the gradients.
+    std::vector<T> x_gradient(values * dim), y_gradient(values * dim);
     std::vector<double> y_sums(2 * values);
     const auto size = static_cast<std::size_t>(count);
-    double* of_rows = out + 3 * size;
+    double* x_sums = out + 3 * size;
     const MatrixView<T> a{rows(x, first, n).data, count * n, dim, dim, 1};
     const MatrixView<T> b{rows(y, first, m).data, count * m, dim, dim, 1};
-    const fastdiv::WeightedSample<T> u{a, weights.data() + first * n, of_rows, of_rows + size * n,
-                                       of_x.data()};
+    const fastdiv::WeightedSample<T> u{a, weights.data() + first * n, x_sums, x_sums + size * n,
+                                       x_gradient.data()};
     const fastdiv::WeightedSample<T> v{b, weights.data() + first * m, y_sums.data(),
-                                       y_sums.data() + values, of_y.data()};
+                                       y_sums.data() + values, y_gradient.data()};
     const bool finished = fastdiv::weighted_sums<T>(count, u, v, factors.data() + 3 * first,
                                                     scales.data() + first, groups, 1, out, options);
-    double* gradients = of_rows + 2 * size * n;
-    std::copy_n(of_x.data(), size * n * dim, gradients);
-    std::copy_n(of_y.data(), size * m * dim, gradients + size * n * dim);
+    double* gradients = x_sums + 2 * size * n;
+    std::copy_n(x_gradient.data(), size * n * dim, gradients);
+    std::copy_n(y_gradient.data(), size * m * dim, gradients + size * n * dim);
     return finished;
   };
   const std::size_t per_item = 3 + 2 * n + (n + m) * dim;

@@ -1,8 +1,10 @@
-// GCC's OpenMP run time is not built for ThreadSanitizer: its fork and join are invisible, and
-// every value handed over there looks like a race. This file tells the sanitizer about the two
-// edges that OpenMP promises, by standing in front of the run time's one entry point that the
-// engine uses: what came before a parallel region happens before its body, and the body before what
-// follows. Nothing is suppressed, so a race inside a region is reported (race.cpp plants one).
+// Tells ThreadSanitizer where parallel regions begin and end. GCC's OpenMP run time is not built
+// for it: its fork and join are invisible, and every value handed over there looks like a race.
+//
+// This file stands in front of the one entry point of the run time that the engine uses. It
+// declares the two edges that OpenMP promises. All before a parallel region happens before its
+// body, and the body happens before all that follows. Nothing is suppressed, so a race inside a
+// region is reported (race.cpp plants one).
 
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>

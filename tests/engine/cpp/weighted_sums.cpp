@@ -1,4 +1,4 @@
-// Weighted sums, log-slopes and gradients, against loops over single pairs.
+// Tests weighted sums, log-slopes and gradients against loops over single pairs.
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace {
 
-// Weighted sums, those of t f'(t), and what is wanted besides, one after the other.
+// Returns weighted sums, sums of t f'(t), row sums and gradients, one after the other.
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
@@ -16,7 +16,7 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
   const auto rows = static_cast<std::size_t>(n_outputs * (x.rows + y.rows));
   const auto sums = static_cast<std::size_t>(3 * n_outputs);
   const double factors[] = {0.5, -0.25, 1.5};
-  const ptrdiff_t of_x = n_outputs * x.rows;
+  const ptrdiff_t x_values = n_outputs * x.rows;
   return with_threads(2 * sums + rows * static_cast<std::size_t>(2 + x.cols),
                       [&](const fastdiv::Options& options, double* out) {
                         double* row_sums = out + 2 * sums;
@@ -24,11 +24,11 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
                         fastdiv::WeightedSample<T> wx{x, weights.data()};
                         fastdiv::WeightedSample<T> wy{y, weights.data() + x.rows};
                         wx.within = row_sums;
-                        wy.within = row_sums + of_x;
+                        wy.within = row_sums + x_values;
                         wx.between = row_sums + rows;
-                        wy.between = row_sums + static_cast<ptrdiff_t>(rows) + of_x;
+                        wy.between = row_sums + static_cast<ptrdiff_t>(rows) + x_values;
                         wx.gradient = gradient.data();
-                        wy.gradient = gradient.data() + of_x * x.cols;
+                        wy.gradient = gradient.data() + x_values * x.cols;
                         const bool finished = fastdiv::weighted_sums<T>(
                             wx, wy, factors, groups, n_outputs, out, out + sums, options);
                         std::copy(gradient.begin(), gradient.end(), row_sums + 2 * rows);
@@ -66,13 +66,13 @@ void compare_weighted(const Pairs<T>& pairs) {
   };
   for (const bool first : {true, false}) {
     for (int o = 0; o < n_outputs; ++o) {
-      const MatrixView<T>& own = first ? x : y;
+      const MatrixView<T>& self = first ? x : y;
       const MatrixView<T>& other = first ? y : x;
-      const double* own_weights = first ? weights.data() : v;
-      add_rows(first ? pairs.xx : pairs.yy, false, o, own.rows, own.rows, own_weights, false,
+      const double* self_weights = first ? weights.data() : v;
+      add_rows(first ? pairs.xx : pairs.yy, false, o, self.rows, self.rows, self_weights, false,
                within, within_bounds);
-      add_rows(pairs.xy, !first, o, own.rows, other.rows, first ? v : weights.data(), true, between,
-               between_bounds);
+      add_rows(pairs.xy, !first, o, self.rows, other.rows, first ? v : weights.data(), true,
+               between, between_bounds);
     }
   }
   const auto dot = [&](const std::vector<double>& rows, ptrdiff_t first, ptrdiff_t n,
@@ -87,10 +87,10 @@ void compare_weighted(const Pairs<T>& pairs) {
     const ptrdiff_t at_x = o * x.rows;
     const ptrdiff_t at_y = n_outputs * x.rows + o * y.rows;
     for (const bool bounds : {false, true}) {
-      const auto& of_own = bounds ? within_bounds : within;
+      const auto& self_values = bounds ? within_bounds : within;
       auto& to = bounds ? sum_bounds : sums;
-      to.push_back(dot(of_own, at_x, x.rows, weights.data()));
-      to.push_back(dot(of_own, at_y, y.rows, v));
+      to.push_back(dot(self_values, at_x, x.rows, weights.data()));
+      to.push_back(dot(self_values, at_y, y.rows, v));
       to.push_back(dot(bounds ? between_bounds : between, at_x, x.rows, weights.data()));
     }
   }
