@@ -74,7 +74,7 @@ constexpr TileOps<T> tile_ops() {
   };
   cluster_rows(ClusterSum::squares) = add_cluster_rows<T, ClusterSum::squares>;
   cluster_rows(ClusterSum::euclidean) = add_cluster_rows<T, ClusterSum::euclidean>;
-  cluster_rows(ClusterSum::manhattan) = add_cluster_rows<T, ClusterSum::manhattan>;
+  cluster_rows(ClusterSum::l1) = add_cluster_rows<T, ClusterSum::l1>;
   cluster_rows(ClusterSum::directions) = add_cluster_rows<T, ClusterSum::directions>;
   ops.fma_burst = fma_burst<T>;
   return ops;

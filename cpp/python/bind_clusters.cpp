@@ -47,7 +47,7 @@ Values cluster_sums(const Sample& x, const py::array& codes, const OptionalValue
     const auto kind = choose<ClusterSum>(name,
                                          {{"squares", ClusterSum::squares},
                                           {"euclidean", ClusterSum::euclidean},
-                                          {"manhattan", ClusterSum::manhattan},
+                                          {"l1", ClusterSum::l1},
                                           {"directions", ClusterSum::directions}},
                                          "unknown sum over clusters '" + name + "'");
     const py::ssize_t k = centers.shape(0);

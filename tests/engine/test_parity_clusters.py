@@ -11,7 +11,7 @@ from fastdiv import (
 )
 from fastdiv._sums import reference
 
-CLUSTER_SUMS = ("squares", "euclidean", "manhattan", "directions")
+CLUSTER_SUMS = ("squares", "euclidean", "l1", "directions")
 
 
 CLUSTERED = ((1, 1, 1), (7, 3, 5), (50, 8, 1), (400, 17, 30), (9000, 2, 3), (60, 300, 4))

@@ -157,11 +157,10 @@ bool add_rows_from(const ClusterRows<T>& rows, double* sums) {
       add_squares<offsets>(x, centre, offset, rows.dim, weight, vector, vector + rows.dim);
       continue;
     }
-    constexpr bool manhattan = kind == ClusterSum::manhattan;
-    const RowSums row =
-        add_row<true, manhattan, offsets>(x, centre, offset, rows.dim, weight, vector);
+    constexpr bool l1 = kind == ClusterSum::l1;
+    const RowSums row = add_row<true, l1, offsets>(x, centre, offset, rows.dim, weight, vector);
     out[2] += weight * row.squares;
-    out[3] += weight * (manhattan ? row.absolutes : __builtin_sqrt(row.squares));
+    out[3] += weight * (l1 ? row.absolutes : __builtin_sqrt(row.squares));
   }
   return true;
 }

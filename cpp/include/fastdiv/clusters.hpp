@@ -9,12 +9,12 @@
 namespace fastdiv {
 
 // Sums over the rows x of a cluster with centre c and weights w: four scalars, then a vector.
-//   squares, euclidean and manhattan, where D is 0, the Euclidean or the L1 distance:
+//   squares, euclidean and l1, where D is 0, the Euclidean or the L1 distance:
 //     number of rows, sum w, sum w |x - c|^2, sum w D(x, c); sum w (x - c)
 //   directions, over the rows x != c except in the first and third:
 //     number of rows x = c, sum w / |x - c|, sum w of rows x = c, sum w |x - c|;
 //     sum w (x - c) / |x - c|
-enum class ClusterSum { squares, euclidean, manhattan, directions };
+enum class ClusterSum { squares, euclidean, l1, directions };
 constexpr std::ptrdiff_t cluster_scalars = 4;
 
 // Sum over the rows of each cluster in one pass. codes[i] is the cluster of row i in [0,

@@ -20,7 +20,7 @@ from fastdiv.clusters.pair_sums import pair_sums
 
 _CENTERS = ("mean", "geometric_median")
 _METHODS = ("centroid", "pairwise")
-_SUMS = {"euclidean": "euclidean", "cityblock": "manhattan"}
+_SUMS = {"euclidean": "euclidean", "cityblock": "l1"}
 """Names of the sums of distances in the engine."""
 
 

@@ -55,9 +55,9 @@ std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int6
       out[0] += 1;
       out[1] += w;
       out[2] += w * squares;
-      out[3] += kind == ClusterSum::euclidean   ? w * distance
-                : kind == ClusterSum::manhattan ? w * absolutes
-                                                : 0;
+      out[3] += kind == ClusterSum::euclidean ? w * distance
+                : kind == ClusterSum::l1      ? w * absolutes
+                                              : 0;
     }
     for (ptrdiff_t k = 0; k < x.cols; ++k) {
       const auto at = static_cast<std::size_t>(code * x.cols + k);
@@ -89,8 +89,8 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const cha
     offsets[i] = normal();
   }
   const std::vector<std::int32_t> narrow(codes.begin(), codes.end());
-  for (const ClusterSum kind : {ClusterSum::squares, ClusterSum::euclidean, ClusterSum::manhattan,
-                                ClusterSum::directions}) {
+  for (const ClusterSum kind :
+       {ClusterSum::squares, ClusterSum::euclidean, ClusterSum::l1, ClusterSum::directions}) {
     for (const bool weighted : {false, true}) {
       const double* w = weighted ? weights.data() : nullptr;
       const std::vector<double> right = expected(x, codes, w, centers, offsets, clusters, kind);

@@ -25,7 +25,7 @@ def cluster_sums(
 
     A negative code leaves a row out. The offsets are added to the centres without the rounding of
     their sum. The columns are the number of rows, Σ w, Σ w ‖x − c‖², Σ w D(x, c) and the vector
-    Σ w (x − c). D is the distance "euclidean" or "manhattan"; for "squares" it is 0.
+    Σ w (x − c). D is the distance "euclidean" or "l1"; for "squares" it is 0.
 
     For "directions", the columns are the number of rows x = c, Σ w/‖x − c‖ over the others,
     Σ w over those x = c, Σ w ‖x − c‖, and the vector Σ w (x − c)/‖x − c‖ over the others.
@@ -38,7 +38,7 @@ def cluster_sums(
     if offsets is not None:
         v -= offsets[clusters]
     squares = (v**2).sum(axis=1)
-    distances = np.abs(v).sum(axis=1) if name == "manhattan" else np.sqrt(squares)
+    distances = np.abs(v).sum(axis=1) if name == "l1" else np.sqrt(squares)
     sums = np.zeros((k, 4 + x.shape[1]))
     if name == "directions":
         away = distances > 0
