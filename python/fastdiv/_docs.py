@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 PASSAGES = {
     "n_threads": """\
 n_threads : int, optional
-    Number of threads. See `set_num_threads`.""",
+    Number of threads. Results do not depend on it. See `set_num_threads`.""",
     "progress": """\
 progress : bool or callable, optional
     True for a bar on standard error, or a function of (done, total).""",
@@ -24,7 +24,7 @@ nan_policy : {"raise", "omit"}, default "raise"
     Refuse NaN and infinite values, or drop the rows that hold them.""",
     "rng": """\
 rng : None, int or numpy.random.Generator, optional
-    Source of randomness.""",
+    Source of randomness. None and integers ≥ 0 go to ``numpy.random.default_rng``.""",
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",

@@ -74,7 +74,8 @@ def kid(
     It is the unbiased MMD² of the kernel (γ x·y + c₀)^degree. `mean` and `std` are those of random
     subsets of both samples, as in torch-fidelity and torchmetrics. Each subset is drawn anew,
     without replacement, and the standard deviation has ``ddof=0``. `value` is the MMD² of all rows,
-    which the mean estimates with more noise. The embeddings are neither centred nor scaled.
+    which the mean estimates with more noise. The embeddings are neither centred nor scaled,
+    because a polynomial kernel knows the origin.
 
     With `full_sample` everything comes from one pass over the pairs of rows, if the labels of all
     subsets fit into 64 MB. With 10 000 rows of x and of y this costs about as much as 100 subsets

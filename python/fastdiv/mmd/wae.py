@@ -143,6 +143,10 @@ def wae_kernel(
     OverflowError
         If squared distances are too large for float64.
 
+    References
+    ----------
+    {tolstikhin_2018}
+
     Examples
     --------
     >>> from fastdiv import wae_kernel
