@@ -1,5 +1,5 @@
 // Measures KL divergences between batches of Gaussians: time, read bandwidth and the rate of
-// multiply-adds, for full covariances of growing size and for long diagonal ones.
+// multiply-adds. Full covariances are of growing size, diagonal ones long.
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
-// Measures sums of an RBF kernel over all pairs of two samples: time, roofline fraction, every ISA
-// level of this machine against the best, and the same sums by Eigen.
+// Measures sums of an RBF kernel over all pairs of two samples: time and roofline fraction.
+// Compares every ISA level of this machine with the best, and with the same sums by Eigen.
 
 #include <array>
 #include <cmath>

@@ -21,7 +21,7 @@ void first_rows(const Code* codes, ptrdiff_t n, std::int64_t n_clusters, std::in
       --missing;
     }
   };
-  // Rows compared at once. Where labels are sorted, their codes are mostly equal.
+  // Rows compared at once. Codes are mostly equal within them if labels are sorted.
   constexpr ptrdiff_t block_rows = 32;
   for (ptrdiff_t begin = 0; begin < n && missing > 0; begin += block_rows) {
     const ptrdiff_t end = std::min(n, begin + block_rows);

@@ -39,9 +39,9 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
   const TileList tiles({block}, ready.pair_work());
   const double unit = ready.length() * ready.length();
   const std::vector<double> a_norms = norms(a), b_norms = norms(b);
-  // Bounds the relative error of a value by the rounding errors of the features, of the offsets
-  // and, as a random walk, of the partial sums. The sum of absolute products is at most the product
-  // of the norms.
+  // Bounds the relative error of a value. It counts the rounding errors of the features, of the
+  // offsets and, as a random walk, of the partial sums. The sum of absolute products is at most the
+  // product of the norms.
   const double error = std::numeric_limits<double>::epsilon() / tolerance *
                        (4 + std::sqrt(static_cast<double>(a.cols)));
   const auto reduce = [&](const Tile<double>& tile) {

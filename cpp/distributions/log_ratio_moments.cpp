@@ -12,8 +12,8 @@ namespace {
 
 using std::ptrdiff_t;
 
-// Values in a block of draws of neighbouring columns, which stays in the cache. A block is long
-// where there are few columns. Where there are many, it is wide enough to read whole cache lines.
+// Values in a block of draws of neighbouring columns, which stays in the cache. A block of few
+// columns is long. A block of many is wide enough to read whole cache lines.
 constexpr ptrdiff_t block_values = 4096;
 constexpr ptrdiff_t most_block_cols = 32;
 constexpr ptrdiff_t segment_blocks = 8;  // blocks in a unit of work

@@ -42,7 +42,7 @@ template <class T>
 using FillTile = void (*)(const TileOperands<T>&, T* tile);
 
 // Largest numbers of constants and parameters of a kernel. `prepare` fills the constants.
-// constants[0] multiplies every sum of the mapped values, whose magnitudes are at most 1 up to the
+// constants[0] multiplies every sum of the mapped values. Their magnitudes are at most 1 up to the
 // bound that `prepare` was given.
 constexpr int max_constants = 4;
 constexpr int max_params = 3;
@@ -91,8 +91,8 @@ struct KernelOps {
   void (*weigh)(const double* constants, const T* tile, Extent, const Weighing<T>&);
 };
 
-// Operands of a product of a tile of slopes with the rows of a sample, for each column j and
-// feature k of the tile's second sample:
+// Operands of a product of a tile of slopes with the rows of a sample. For each column j and
+// feature k of the tile's second sample,
 //   out(j, k) += sum over i of tile[i][j] * phi(x(i, k), y(j, k)).
 // Samples are in panels as in TileOperands. So is `out`, with one more feature. If phi is x, the
 // plain sums of the columns are added to that feature.

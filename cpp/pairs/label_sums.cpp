@@ -10,10 +10,9 @@
 #include "pairs/walk/walk_tiles.hpp"
 
 // Sums by label. Rows come in the order of their labels, so a tile falls into rectangles of one
-// label by one label. Most rectangles are whole tiles. A rectangle adds to the sums of its rows
-// over the label of its columns, and to those of its columns over the label of its rows. Every pair
-// is therefore computed once. Rounds of parts keep the order of all additions, as in
-// weighted_sums.cpp.
+// label by one label. Most rectangles are whole tiles. A rectangle adds to sums of its rows over
+// one label, and to sums of its columns over the other. Every pair is therefore computed once.
+// Rounds of parts keep the order of all additions, as in weighted_sums.cpp.
 
 namespace fastdiv {
 

@@ -185,10 +185,10 @@ inline void chain(Scale scale, const double* parameter, double* derivative) {
   }
 }
 
-// See GaussianOps::diagonal_gradients. With r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q)
-// / sigma_q, the gradients with respect to mean_p, p and q are
-//   z / sigma_q,  r d log(sigma_p)/dp  and  -(r + z^2) d log(sigma_q)/dq.
-// r does not cancel for p near q. `by_q` may be null.
+// See GaussianOps::diagonal_gradients. The gradients with respect to mean_p, p and q are
+//   z / sigma_q,  r d log(sigma_p)/dp  and  -(r + z^2) d log(sigma_q)/dq,
+// with r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q) / sigma_q. r does not cancel for p
+// near q. `by_q` may be null.
 template <class T>
 void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
                         double* means, double* by_p, double* by_q) {

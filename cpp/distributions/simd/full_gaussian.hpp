@@ -142,8 +142,8 @@ void load_factor(const GaussianItem<T>* items, int count, const Matrices& l, dou
     }
     store_reciprocals(l, reciprocals);
   } else {
-    // With J the reversal of the features and J precision J = R R^T, the covariance is
-    // (J R^-T J)(J R^-T J)^T, and J R^-T J is lower triangular.
+    // J is the reversal of the features, and J precision J = R R^T. The covariance is (J R^-T J)(J
+    // R^-T J)^T, and J R^-T J is lower triangular.
     load_matrices(items, count, false, spare);
     flip(spare);
     factor_in_place(spare, reciprocals);

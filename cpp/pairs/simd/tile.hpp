@@ -7,8 +7,8 @@
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// Shape of the register block. block_rows x block_vectors accumulators, block_vectors column
-// vectors and one broadcast fill the register file (32 registers with 64-byte vectors, else 16).
+// Shape of the register block. The register file holds 32 registers with 64-byte vectors, else 16.
+// block_rows x block_vectors accumulators, block_vectors column vectors and one broadcast fill it.
 constexpr int block_rows = vector_bytes == 64 ? 8 : 4;
 constexpr int block_vectors = vector_bytes == 16 ? 2 : 3;
 template <class T>

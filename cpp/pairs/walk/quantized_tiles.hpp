@@ -14,7 +14,7 @@ namespace fastdiv {
 struct PackedInt8 {
   Buffer<std::int8_t> values;
   Buffer<std::int16_t> zero;  // twice per row
-  // per row, see Int8Rows; scales in the unit of the tiles
+  // One per row, see Int8Rows. Scales are in the unit of the tiles.
   Buffer<double> scale;
   Buffer<double> half_norm;
   Buffer<double> scaled_norm;

@@ -189,10 +189,10 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   return true;
 }
 
-// Tells whether some term's relative error could exceed the tolerance, for tile values >= smallest
-// that are off by `error`. A gradient may be off by ten times the tolerance. The error of centred
-// rows stays within that part of |x - y| if eps |x|^2, which is about `error`, is less than (10
-// tolerance)^2 / eps times t.
+// Tells whether some term's relative error could exceed the tolerance, for tile values t >=
+// smallest that are off by `error`. A gradient may be off by ten times the tolerance. The error of
+// centred rows stays within that part of |x - y| if eps |x|^2 < (10 tolerance)^2 / eps * t. The
+// left side is about `error`.
 template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   const double least = std::max(smallest, 0.0);

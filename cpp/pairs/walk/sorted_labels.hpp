@@ -40,8 +40,8 @@ class SortedLabels {
     }
   }
 
-  // Calls visit(row_label, r, col_label, c, extent) for each rectangle of one label by one label of
-  // a tile that starts at (row, col). r and c are its first row and column within the tile.
+  // Calls visit(row_label, r, col_label, c, extent) for each rectangle of one label by one label.
+  // The tile starts at (row, col). r and c are the first row and column of the rectangle within it.
   template <class Visit>
   void for_each_rectangle(std::ptrdiff_t row, std::ptrdiff_t col, Extent e,
                           const Visit& visit) const {

@@ -44,7 +44,7 @@ struct PartTile {
   Extent extent;
   std::ptrdiff_t row;
   std::ptrdiff_t col;
-  bool direct;  // whether the values come from differences
+  bool direct;  // the values come from differences
 };
 
 // Calls reduce(tile, thread) for every tile of all pairs of parts. Calls finish_strip(a, b, row,

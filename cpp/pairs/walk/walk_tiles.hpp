@@ -22,8 +22,8 @@ struct Tile {
   int block;     // index of its block
   int thread;    // the thread that has it, counted from 0
   double* slot;  // sums of the unit of the tile, 0 before its first tile
-  bool first;    // whether the tile is the first, or the last, of its unit
-  bool last;
+  bool first;    // the tile is the first of its unit
+  bool last;     // the tile is the last of its unit
 };
 
 // Memory and share of a walk.
