@@ -2,7 +2,7 @@
 Passages that many public docstrings share, each written once.
 
 A docstring names a passage by a line of its own, such as ``{n_threads}``. `documented` puts the
-passage there, with the indentation of that line.
+passage there, with the indentation of that line. Passages may name others.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ rng : None, int or numpy.random.Generator, optional
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",
+    "raises_invalid": """\
+Raises
+------
+{invalid}""",
     "bandwidth": """\
 bandwidth : float or "median", default "median"
     σ > 0, in the units of the data. "median" is the median distance between distinct pooled rows.
@@ -43,25 +47,17 @@ Raises
 ------
 TypeError, ValueError
     If an argument is invalid, or the median bandwidth is zero.
-OverflowError
-    If kernel values are too large for their floating-point type.""",
+{kernel_overflow}""",
     "score": """\
 Returns
 -------
 float
     Score, without unit.
 
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.
-OverflowError
-    If squares overflow.""",
+{raises_invalid}
+{squares_overflow}""",
     "silhouette_errors_and_source": """\
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.
+{raises_invalid}
 OverflowError
     If distances are too large for float64.
 
@@ -85,19 +81,13 @@ I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders"
     "rasmussen_2006": """\
 C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning", MIT Press (2006),
 section 4.2.""",
-    "raises_invalid": """\
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.""",
     "raises_overflow": """\
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.
+{raises_invalid}
 OverflowError
     If a finite result is too large for float64.""",
-    "hellinger": """\
+    "value_per_pair": """\
+ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
+    "between_gaussians": """\
 Parameters
 ----------
 p, q : Gaussian
@@ -105,13 +95,12 @@ p, q : Gaussian
 
 Returns
 -------
-ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
+{value_per_pair}""",
+    "hellinger": """\
+{between_gaussians}
     Values between 0 and 1, 0 for padding of p or q.
 
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.
+{raises_invalid}
 
 References
 ----------
@@ -121,15 +110,6 @@ Returns
 -------
 ndarray of `dtype`, shape (*batch_shape, d, d)
     Dense, also for diagonal distributions.""",
-    "between_gaussians": """\
-Parameters
-----------
-p, q : Gaussian
-    As in `kl`.
-
-Returns
--------
-ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
     "log_densities": """\
 Parameters
 ----------
@@ -152,26 +132,32 @@ Parameters
 ----------
 n : int
     Points per distribution, at least 1.
-rng : None, int or numpy.random.Generator, optional
-    Source of randomness.""",
+{rng}""",
     "raises_draws": """\
-Raises
-------
-TypeError, ValueError
-    If an argument is invalid.
+{raises_invalid}
 OverflowError
     If a draw is too large for the dtype.""",
-    "value_per_pair": """\
-ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``""",
     "kappa": """\
 kappa : float
     Coupling κ, with 1 + dκ > 0.""",
     "alpha": """\
 alpha : float, default 2
     Exponent α > 0.""",
+    "binkowski_2018": """\
+M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton, "Demystifying MMD GANs", ICLR (2018).""",
+    "gil_2013": """\
+M. Gil, F. Alajaji, T. Linder, "Rényi divergence measures for commonly used univariate
+continuous distributions", Inf. Sci. 249 (2013) 124–131.""",
+    "hershey_2007": """\
+J. R. Hershey, P. A. Olsen, "Approximating the Kullback Leibler divergence between Gaussian
+mixture models", ICASSP (2007).""",
+    "hinton_2015": """\
+G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network" (2015),
+arXiv:1503.02531.""",
+    "kim_2021": """\
+J. Kim, J. Kong, J. Son, "Conditional variational autoencoder with adversarial learning for
+end-to-end text-to-speech" (VITS), ICML (2021), equations (3) and (4).""",
     "nelson_2017": """\
-References
-----------
 K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
 coupling", Physica A 468 (2017) 30–43.""",
 }
@@ -183,8 +169,10 @@ _Public = TypeVar("_Public", bound=Any)
 
 def documented(public: _Public, passages: Mapping[str, str] = PASSAGES) -> _Public:
     """Put the passages that a docstring names into it."""
+
+    def expand(text: str) -> str:
+        return _PLACE.sub(lambda place: textwrap.indent(expand(passages[place[2]]), place[1]), text)
+
     if public.__doc__ is not None:  # None under ``python -OO``
-        public.__doc__ = _PLACE.sub(
-            lambda place: textwrap.indent(passages[place[2]], place[1]), public.__doc__
-        )
+        public.__doc__ = expand(public.__doc__)
     return public

@@ -37,6 +37,8 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
 
     {raises_overflow}
 
+    References
+    ----------
     {nelson_2017}
 
     Examples
@@ -79,6 +81,8 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
 
     {raises_overflow}
 
+    References
+    ----------
     {nelson_2017}
 
     Examples
@@ -137,6 +141,8 @@ class CoupledNormal:
     TypeError, ValueError
         If an argument is invalid. The message names it and the batch index.
 
+    References
+    ----------
     {nelson_2017}
 
     Examples

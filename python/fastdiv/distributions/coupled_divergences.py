@@ -44,6 +44,8 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
 
     {raises_overflow}
 
+    References
+    ----------
     {nelson_2017}
 
     Examples
@@ -84,6 +86,8 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     TypeError, ValueError, OverflowError
         As `coupled_kl`.
 
+    References
+    ----------
     {nelson_2017}
 
     Examples
@@ -139,10 +143,8 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43. M. Gil, F. Alajaji, T. Linder, "Rényi divergence
-    measures for commonly used univariate continuous distributions", Information Sciences 249
-    (2013) 124–131.
+    {nelson_2017}
+    {gil_2013}
 
     Examples
     --------

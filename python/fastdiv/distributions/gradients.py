@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import blocks, item, rounded
@@ -23,6 +24,7 @@ Gradient: TypeAlias = dict[str, Matrix]
 """Arrays by name, "mean" and the parametrisation, in the shapes that were given."""
 
 
+@documented
 def kl_and_grad(
     p: object,
     q: object,
@@ -72,9 +74,9 @@ def kl_and_grad(
 
     References
     ----------
-    K. B. Petersen, M. S. Pedersen, "The Matrix Cookbook" (2012), sections 2 and 8; G. Hinton,
-    O. Vinyals, J. Dean, "Distilling the knowledge in a neural network" (2015), arXiv:1503.02531,
-    equation (2), for the logits of q.
+    K. B. Petersen, M. S. Pedersen, "The Matrix Cookbook" (2012), sections 2 and 8.
+    {hinton_2015}
+    Equation (2), for the logits of q.
 
     Examples
     --------

@@ -270,8 +270,8 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
 
     References
     ----------
-    J. R. Hershey, P. A. Olsen, "Approximating the Kullback Leibler divergence between Gaussian
-    mixture models", ICASSP 2007 (all but the two bounds by products).
+    {hershey_2007}
+    All but the two bounds by products.
     J.-L. Durrieu, J.-Ph. Thiran, F. Kelly, "Lower and upper bounds for approximation of the
     Kullback-Leibler divergence between Gaussian mixture models", ICASSP 2012 (product_lower and
     product_upper).

@@ -50,8 +50,8 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
 
     References
     ----------
-    M. Gil, F. Alajaji, T. Linder, "Rényi divergence measures for commonly used univariate
-    continuous distributions", Inf. Sci. 249 (2013) 124–131, table 2.
+    {gil_2013}
+    Table 2.
 
     Examples
     --------

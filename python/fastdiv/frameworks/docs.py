@@ -43,8 +43,8 @@ TypeError, ValueError, OverflowError
 $notes
 References
 ----------
-A. Gretton, K. M. Borgwardt, M. J. Rasch, B. Schölkopf, A. Smola, "A kernel two-sample
-test", JMLR 13 (2012) 723–773, equations 3 to 5.""",
+{gretton_2012}
+Equations 3 to 5.""",
     "energy_distance": """\
 Rows that coincide have the subgradient 0, because their distance has no derivative.
 
@@ -155,8 +155,7 @@ TypeError, ValueError
 
 References
 ----------
-G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network" (2015),
-arXiv:1503.02531.""",
+{hinton_2015}""",
     "kl_flow": """\
 Parameters
 ----------
@@ -183,8 +182,7 @@ TypeError, ValueError, OverflowError
 
 References
 ----------
-J. Kim, J. Kong, J. Son, "Conditional variational autoencoder with adversarial learning for
-end-to-end text-to-speech" (VITS), ICML 2021, equations (3) and (4).""",
+{kim_2021}""",
 }
 
 TORCH = {
@@ -226,6 +224,6 @@ def documented(words: Mapping[str, str]) -> Callable[[_Function], _Function]:
 
     def fill(function: _Function) -> _Function:
         sections = Template(SECTIONS[function.__name__]).substitute(words)
-        return _docs.documented(_docs.documented(function, {"sections": sections}))
+        return _docs.documented(function, {**_docs.PASSAGES, "sections": sections})
 
     return fill

@@ -32,8 +32,8 @@ class Polynomial(Kernel):
 
     References
     ----------
-    M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton, "Demystifying MMD GANs",
-    ICLR (2018), whose KID is the MMD² of the default.
+    {binkowski_2018}
+    Its KID is the MMD² of the default.
 
     Examples
     --------

@@ -114,8 +114,8 @@ def kid(
 
     References
     ----------
-    M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton, "Demystifying MMD GANs", ICLR (2018),
-    section 4.
+    {binkowski_2018}
+    Section 4.
 
     Examples
     --------

@@ -32,6 +32,7 @@ def wae_mmd(  # type: ignore[overload-overlap]
 def wae_mmd(z: object, z_prior: object, **options: Unpack[PenaltyOptions]) -> float: ...
 
 
+@documented
 def wae_mmd(
     z: object,
     z_prior: object,
@@ -80,8 +81,8 @@ def wae_mmd(
 
     References
     ----------
-    I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders", ICLR (2018),
-    algorithm 2, and the code published with it.
+    {tolstikhin_2018}
+    Algorithm 2, and the code published with it.
 
     Examples
     --------

@@ -81,9 +81,8 @@ def coupled_kl_monte_carlo(
 
     References
     ----------
-    K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems with nonlinear
-    coupling", Physica A 468 (2017) 30–43. W. G. Cochran, "Sampling Techniques" (1977), chapter 6,
-    for the ratio of means.
+    {nelson_2017}
+    W. G. Cochran, "Sampling Techniques" (1977), chapter 6, for the ratio of means.
 
     Examples
     --------
@@ -142,6 +141,8 @@ def coupled_cross_entropy_monte_carlo(
     TypeError, ValueError, OverflowError
         As `coupled_kl_monte_carlo`.
 
+    References
+    ----------
     {nelson_2017}
 
     Examples

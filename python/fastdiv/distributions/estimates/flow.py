@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
+from fastdiv._docs import documented
 from fastdiv._engine.blocks import FLOWED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import first_index
@@ -20,6 +21,7 @@ REDUCTIONS = ("per_frame", "per_element", "per_item", "none")
 Gradients: TypeAlias = dict[str, Matrix]
 
 
+@documented
 def kl_flow(
     z_p: object,
     *,
@@ -93,8 +95,7 @@ def kl_flow(
 
     References
     ----------
-    J. Kim, J. Kong, J. Son, "Conditional variational autoencoder with adversarial learning for
-    end-to-end text-to-speech" (VITS), ICML 2021, equations (3) and (4).
+    {kim_2021}
 
     Examples
     --------

@@ -176,8 +176,7 @@ def kl_monte_carlo(
 
     References
     ----------
-    J. R. Hershey, P. A. Olsen, "Approximating the Kullback Leibler divergence between Gaussian
-    mixture models", ICASSP 2007.
+    {hershey_2007}
 
     Examples
     --------
