@@ -53,7 +53,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
 
 '''
-# What the generator prints, and the package's own words for it.
+# Words of the generator, and those of the package for them.
 STUB_WORDS = {
     r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[KernelGroup]",
     r"collections\.abc\.Callable \| None": "Progress | None",
@@ -157,7 +157,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def frameworks(session: nox.Session) -> None:
     """Test the functions for PyTorch and JAX with both installed; none of it may be skipped."""
-    # The version tested. Of a plain range pip would take a build with gigabytes of CUDA.
+    # The version tested. From a plain range pip would take a build with gigabytes of CUDA.
     session.install("torch==2.13.0")
     session.install(".[test,torch,jax]")
     report = Path(session.create_tmp()).resolve() / "report.xml"

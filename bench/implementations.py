@@ -1,4 +1,4 @@
-"""How the same is done elsewhere: unbiased MMD² with an RBF kernel, and its permutation test."""
+"""Compute unbiased MMD² with an RBF kernel, and its permutation test, as others do."""
 
 from __future__ import annotations
 

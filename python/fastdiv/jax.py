@@ -152,7 +152,7 @@ def kl(
     n_threads: int | None = None,
 ) -> jax.Array:
     """
-    Compute KL(p ‖ q) between Gaussians; q is the standard normal unless it is given.
+    Compute KL(p ‖ q) between Gaussians. By default q is the standard normal.
 
     {sections}
 

@@ -1,5 +1,5 @@
 """
-Draw pictures of results; needs matplotlib (``pip install 'fastdiv[plot]'``).
+Draw pictures of results. This needs matplotlib (``pip install 'fastdiv[plot]'``).
 
 No function opens a window or touches the state of pyplot.
 """

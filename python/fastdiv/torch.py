@@ -158,7 +158,7 @@ def kl(
     n_threads: int | None = None,
 ) -> Tensor:
     """
-    Compute KL(p ‖ q) between Gaussians; q is the standard normal unless it is given.
+    Compute KL(p ‖ q) between Gaussians. By default q is the standard normal.
 
     {sections}
 
@@ -293,7 +293,7 @@ class _Torch(functions.Framework[Tensor]):
         return like.new_tensor(value)
 
     def log_det(self, value: object, like: Tensor) -> object:
-        """Return a log-determinant as a tensor; lists and NumPy arrays will do."""
+        """Return a log-determinant as a tensor. Accept lists and NumPy arrays."""
         return value if isinstance(value, Tensor) else self.constant(value, like)
 
     def expanded(self, a: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -414,7 +414,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:
-    """Multiply the gradients by that of the value; refuse those of gradients."""
+    """Multiply the gradients by that of the value. Refuse second derivatives."""
     upstream, *second = grads
     if upstream is None or any([grad is not None for grad in second]):
         raise NotImplementedError(_NO_SECOND)

@@ -201,7 +201,7 @@ DOT_KERNELS = [
 @pytest.mark.parametrize("change", OUTLIERS.values(), ids=OUTLIERS)
 def test_outliers(change, kernel, dtype):
     """
-    What counts are the entries off the diagonal, which an outlier may leave far below k(z, z).
+    An outlier may leave the entries off the diagonal, which count here, far below k(z, z).
 
     Sums beyond the range of float64 are not finite, which the callers report.
     """

@@ -33,7 +33,7 @@ Named = Mapping[str, Any]
 
 
 class Torch:
-    """How torch makes tensors and takes gradients."""
+    """Make tensors and take gradients in torch."""
 
     def __init__(self) -> None:
         self.torch = importlib.import_module("torch")
@@ -58,7 +58,7 @@ class Torch:
 
 
 class Jax:
-    """How JAX makes arrays and takes gradients."""
+    """Make arrays and take gradients in JAX."""
 
     def __init__(self) -> None:
         self.jax = importlib.import_module("jax")

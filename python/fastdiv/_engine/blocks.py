@@ -1,8 +1,8 @@
 """
 Cut rows into blocks, so that temporaries stay small and Ctrl-C is heard.
 
-A budget is the most values that a block holds, of 8 bytes each in float64. Where sums run over
-blocks, their last bit depends on the budget: a new value there is a new result.
+A budget is the most values that a block holds, of 8 bytes each in float64. If sums run over
+blocks, their last bit depends on the budget. Changing such a budget changes results.
 """
 
 from __future__ import annotations

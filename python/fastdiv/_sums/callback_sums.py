@@ -22,7 +22,7 @@ TILE = 512
 """Rows on each side of a tile: 2 MiB of float64 values."""
 
 _PAIRED_TILE = 32
-"""Matching rows at a time; `f` evaluates all their pairs, of which one in 32 counts."""
+"""Matching rows at a time. `f` evaluates all their pairs, of which one in 32 counts."""
 
 _LIMB = 30
 """Bits per limb: TILE² values below 2^30 have an exact float64 sum."""
@@ -167,7 +167,7 @@ def _integers(exact: Values) -> NDArray[np.object_]:
 
 
 def _evaluate(f: Function, x: Sample, y: Sample) -> Values:
-    """Return f(x, y) as a checked float64 copy; f cannot write to the data."""
+    """Return f(x, y) as a checked float64 copy. Keep f from writing to the data."""
     returned = f(_read_only(x), _read_only(y))
     try:
         block = np.asarray(returned)

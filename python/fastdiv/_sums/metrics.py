@@ -24,7 +24,7 @@ def _slope(l1: Values, exponent: float) -> Values:
 
 @dataclass(frozen=True)
 class CityBlock(Kernel):
-    """Negative power of the L1 distance, −‖x − y‖₁^β; a kernel of the engine alone."""
+    """Negative power of the L1 distance, −‖x − y‖₁^β. A kernel of the engine alone."""
 
     exponent: float
 
@@ -42,7 +42,7 @@ def metric_name(metric: object, accepted: tuple[str, ...] = METRICS) -> str:
 
 
 def powers(metric: str, exponent: float) -> list[KernelGroup]:
-    """Return distance^exponent as the only output; the metric is "euclidean" or "cityblock"."""
+    """Return distance^exponent as the only output. The metric is "euclidean" or "cityblock"."""
     if metric == "cityblock":
         base, name = "l1", "cityblock"
     else:

@@ -112,7 +112,7 @@ def linear_part(terms: RowTerms, u: Values, v: Values, estimator: str, sizes: Va
 def add_to_sums(
     terms: RowTerms, u: Values, v: Values, estimator: str, x_sums: Values, y_sums: Values
 ) -> Values:
-    """Add h(xᵢ) + h(xⱼ) to the sums of every row; return the sums of it over all pairs."""
+    """Add h(xᵢ) + h(xⱼ) to the sums of every row. Return its sums over all pairs."""
     scales, h_x, h_y = terms
     x_partners, y_partners = partners(u, v, estimator)
     partner_h_y, partner_h_x = partners(u * h_x, v * h_y, estimator)

@@ -19,7 +19,7 @@ _ASCII = str.maketrans({"²": "^2", "≤": "<=", "…": "...", "∞": "inf"})
 
 
 class UsageError(ValueError):
-    """An invalid command; the message is meant for the user."""
+    """An invalid command. The message is meant for the user."""
 
 
 class Findings(Protocol):
@@ -57,7 +57,7 @@ def add_command(
     run: Callable[[argparse.Namespace], int],
     **texts: str,
 ) -> argparse.ArgumentParser:
-    """Add a command; `run` carries it out and returns the exit status."""
+    """Add a command. `run` carries it out and returns the exit status."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -69,7 +69,7 @@ def add_command(
 
 
 def add_columns(data: argparse._ArgumentGroup, columns: str, standardize: str) -> None:
-    """Add the options that choose columns and rows of a table; a command words two of them."""
+    """Add the options that choose columns and rows of a table. A command words two of them."""
     data.add_argument("--columns", metavar="NAME,...", type=argument(parse_names), help=columns)
     data.add_argument("--standardize", action="store_true", help=standardize)
     data.add_argument(
@@ -91,7 +91,7 @@ def add_threads(group: argparse._ArgumentGroup) -> None:
 
 
 def add_outputs(parser: argparse.ArgumentParser, plot: str) -> argparse._ArgumentGroup:
-    """Add the files to write; `plot` says what the picture shows."""
+    """Add the files to write. `plot` says what the picture shows."""
     output = parser.add_argument_group("output")
     add = output.add_argument
     add("--json", metavar="FILE|-", help="write the result as JSON; - is standard output")

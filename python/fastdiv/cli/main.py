@@ -28,7 +28,7 @@ EXIT_PIPE_CLOSED = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run the command line; return the exit status.
+    Run the command line and return the exit status.
 
     It is 0, 1 if ``--exit-code`` was given and the samples differ, 2 after an error (told in one
     line on standard error), and 130 after Ctrl-C. `argv` are the arguments after the program name,

@@ -17,7 +17,7 @@ def complete_rows(
     tables: Sequence[Table], names: Sequence[str], nan_policy: str, *, paired: bool = False
 ) -> tuple[list[Matrix], list[Any]]:
     """
-    Load samples; refuse missing values, or drop their rows. Also return which rows are kept.
+    Load samples. Refuse missing values, or drop their rows. Also return which rows are kept.
 
     A row of `paired` tables of equal length is dropped with its partner.
     """

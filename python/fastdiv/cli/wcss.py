@@ -203,7 +203,7 @@ def _elbow(
 
 
 def _silhouettes(x: Matrix, codes: Matrix, args: argparse.Namespace) -> Matrix | None:
-    """Return the silhouette of each row; None for one cluster, or as many clusters as rows."""
+    """Return the silhouette of each row, or None for one cluster or as many clusters as rows."""
     if not 2 <= len(np.unique(codes)) < len(codes):
         return None
     return fastdiv.silhouette_samples(x, codes, metric=args.metric, n_threads=args.threads)

@@ -261,7 +261,7 @@ class Gaussian:
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether the features are independent by parametrisation."""
+        """Tell whether the features are independent by parametrisation."""
         return self.parametrisation in DIAGONAL
 
     def __repr__(self) -> str:

@@ -74,7 +74,7 @@ class Pair:
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether both are diagonal by parametrisation."""
+        """Tell whether both are diagonal by parametrisation."""
         return self.p.is_diagonal and self.q.is_diagonal
 
     @property

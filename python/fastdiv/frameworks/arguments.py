@@ -17,7 +17,7 @@ NUMBERS = (int, float, np.integer, np.floating)
 def gaussian_arguments(
     mean: object, scales: Sequence[object], q_mean: object, q_scales: Sequence[object]
 ) -> dict[str, object]:
-    """Return the arguments of `kl` that were given, by name; scales are in the order of SCALES."""
+    """Return the arguments of `kl` that were given, by name. Scales are in the order of SCALES."""
     named = dict(zip(SCALES, scales, strict=True))
     q_named = dict(zip([f"q_{name}" for name in SCALES], q_scales, strict=True))
     given = {"mean": mean, **_given(named)}

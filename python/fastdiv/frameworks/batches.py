@@ -157,7 +157,7 @@ def _combined(
     estimator: str,
     n_threads: int,
 ) -> Results:
-    """Add values and gradients of kernels; weights are relative to the largest."""
+    """Add values and gradients of kernels. Weights are relative to the largest."""
     values = np.zeros(len(rows["x"]))
     gradients: dict[str, Any] = dict.fromkeys(required, 0.0)
     for kernel, bandwidths in kernels:

@@ -15,7 +15,7 @@ FORMULAS: dict[str, Formula] = {}
 """Formula f(base_values, *params) of a kernel, by the name that the engine knows it by."""
 
 SLOPES: dict[str, Formula] = {}
-"""Derivative of a formula with respect to the base value, by the same name; 0 at a cusp."""
+"""Derivative of a formula with respect to the base value, by the same name. It is 0 at a cusp."""
 
 STEEPEST: dict[str, Callable[..., float]] = {}
 """Largest |dk/dr| of a kernel of a distance r, with values in (0, 1] or (−1, 0], by its name."""
@@ -34,7 +34,7 @@ class Term(NamedTuple):
 @dataclass(frozen=True)
 class Kernel:
     """
-    Base class of all kernels; use one of its subclasses.
+    Base class of all kernels. Use one of its subclasses.
 
     Examples
     --------

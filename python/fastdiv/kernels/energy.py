@@ -22,7 +22,7 @@ def _energy_slope(sq: Values, exponent: float) -> Values:
 @dataclass(frozen=True)
 class Energy(Kernel):
     """
-    Energy kernel, k(x, y) = −‖x − y‖₂^β; its MMD² is the energy distance.
+    Energy kernel, k(x, y) = −‖x − y‖₂^β. Its MMD² is the energy distance.
 
     Conditionally positive definite: good for every statistic here, but k(x, y) alone is
     not an inner product.

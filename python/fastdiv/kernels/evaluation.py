@@ -34,7 +34,7 @@ def kernel_log_slopes(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) ->
 
 
 def kernel_gradients(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
-    """Return the gradients of k(x, y) with respect to x, (n_outputs, ..., d); 0 at a cusp."""
+    """Return the gradients of k(x, y) with respect to x, (n_outputs, ..., d), 0 at a cusp."""
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
     for base, scale, terms in kernels:

@@ -25,7 +25,7 @@ def scalar_bandwidth(value: object) -> float | str:
 
 
 def is_scalar(bandwidth: object) -> bool:
-    """Say whether a bandwidth is one number or a word; refuse one that is differentiated."""
+    """Tell whether a bandwidth is one number or a word. Refuse one that is differentiated."""
     plain = isinstance(bandwidth, str) or _inputs.is_plain_number(bandwidth)
     if not plain and _inputs.is_differentiated(bandwidth):
         raise TypeError(

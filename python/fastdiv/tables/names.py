@@ -31,7 +31,7 @@ def printable(name: str, width: int | None = None) -> str:
 
 def parse_names(text: str) -> tuple[str, ...]:
     """
-    Split a comma-separated list of column names; quotes protect a comma within a name.
+    Split a comma-separated list of column names. Quotes protect a comma within a name.
 
     Raise TableError if a name is empty or given twice.
 

@@ -12,7 +12,7 @@ from fastdiv.tables.table import Matrix, Table, TableError, first_line
 
 
 def read_numpy(path: str) -> Table:
-    """Read a .npy or .npz file; its content says which."""
+    """Read a .npy or .npz file. Its content says which."""
     try:
         arrays = _load_arrays(path)
     except MemoryError:

@@ -15,7 +15,7 @@ Matrix = npt.NDArray[Any]
 
 
 class TableError(ValueError):
-    """A file that cannot be read or compared; the message is meant for the user."""
+    """A file that cannot be read or compared. The message is meant for the user."""
 
 
 @dataclass(frozen=True)

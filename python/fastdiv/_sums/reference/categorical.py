@@ -91,7 +91,7 @@ def _log_probs(values: Matrix, name: str, normalisers: Values) -> Values:
 
 
 def _kl_from_logs(log_p: Values, log_q: Values, log_ratio: Values) -> Values:
-    """Return Σ p (exp(l) − 1 − l); l = log q − log p is given apart, as it may be more exact."""
+    """Return Σ p (exp(l) − 1 − l). Take l = log q − log p apart, as it may be more exact."""
     p = np.exp(log_p)
     terms = np.where(p > 0, p * (np.expm1(log_ratio) - log_ratio), np.exp(log_q))
     terms[(log_q == -np.inf) & (log_p > -np.inf)] = np.inf

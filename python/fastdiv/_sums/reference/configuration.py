@@ -9,7 +9,7 @@ _n_threads = 1
 
 
 def set_num_threads(n: int) -> None:
-    """Remember a number of threads; the reference itself has one."""
+    """Remember a number of threads. The reference itself has one."""
     global _n_threads
     _n_threads = n
 

@@ -108,7 +108,7 @@ def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uin
 
 
 def _factors(name: str, parameter: Matrix) -> Values:
-    """Return lower triangular L with Σ = L Lᵀ and a positive diagonal; NaN where there is none."""
+    """Return lower triangular L with Σ = L Lᵀ and a positive diagonal, or NaN if there is none."""
     a = parameter.astype(np.float64)
     if name in ("cov", "precision"):
         sigma = a if name == "cov" else np.linalg.inv(a)

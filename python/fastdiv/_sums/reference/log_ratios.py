@@ -27,7 +27,7 @@ def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: i
 
 
 def _exp_less_1(a: Values) -> Values:
-    """Return exp(a) − 1 − a; use the Taylor series near 0, where it would cancel."""
+    """Return exp(a) − 1 − a. Use the Taylor series near 0, where it would cancel."""
     series = np.zeros_like(a)
     for n in range(20, 1, -1):
         series = (series * np.where(np.abs(a) < 1, a, 0.0) + 1.0) / n

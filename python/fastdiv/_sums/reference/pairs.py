@@ -76,7 +76,7 @@ def row_sums(
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Sum w_j k(at_i, x_j) over the rows of x, (n_outputs, n_at); no weights are weights of 1."""
+    """Sum w_j k(at_i, x_j) over the rows of x, (n_outputs, n_at). Take missing weights as 1."""
     k = kernel_matrix(in_float64(at), in_float64(x), kernels, n_outputs)
     sums: Values = k.sum(axis=2) if weights is None else k @ weights
     report(progress)

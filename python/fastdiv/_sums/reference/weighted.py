@@ -73,7 +73,7 @@ def _weighted_sums(
     kernels: Kernels,
     n_outputs: int,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
-    """Like `weighted_sums`, but for one item; `required` are the three switches."""
+    """Like `weighted_sums`, but for one item. `required` holds the three switches."""
     (x, y), (x_weights, y_weights) = samples, weights
     row_sums, x_gradient, y_gradient = required
     xx = without_diagonal(kernel_matrix(x, x, kernels, n_outputs)) @ x_weights

@@ -71,7 +71,7 @@ class RelaxedSample:
     @property
     def biased(self) -> bool:
         """
-        Whether `vjp` is not the derivative of `sample`.
+        Tell whether `vjp` is not the derivative of `sample`.
 
         True if hard: a one-hot sample has derivative 0 almost everywhere, and that of the relaxed
         sample stands in for it. If not hard, `vjp` is exact, and unbiased for the relaxed
