@@ -1,5 +1,5 @@
 """
-Passages that many public docstrings share, each written once.
+Hold the passages that many public docstrings share, each written once.
 
 A docstring names a passage by a line of its own, such as ``{n_threads}``. `documented` puts the
 passage there, with the indentation of that line. Passages may name others.

@@ -1,4 +1,4 @@
-"""Arrays: turn anything NumPy can view into an array of numbers."""
+"""Turn anything NumPy can view into an array of numbers."""
 
 from __future__ import annotations
 

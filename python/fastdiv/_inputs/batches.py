@@ -1,4 +1,4 @@
-"""Batches: check that masks and points fit the batch shape of distributions."""
+"""Check that masks and points fit the batch shape of distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options: check words, switches, numbers, threads and sources of randomness."""
+"""Check words, switches, numbers, threads and sources of randomness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resampling: check or draw the orderings of rows, and say which statistics tie."""
+"""Check or draw the orderings of rows, and say which statistics tie."""
 
 from __future__ import annotations
 

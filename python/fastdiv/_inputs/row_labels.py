@@ -1,4 +1,4 @@
-"""Row labels: check them, and number them 0, 1, ... in ascending order."""
+"""Check row labels, and number them 0, 1, ... in ascending order."""
 
 from __future__ import annotations
 

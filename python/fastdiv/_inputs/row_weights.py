@@ -1,4 +1,4 @@
-"""Row weights: check them, and leave out the rows of weight 0."""
+"""Check row weights, and leave out the rows of weight 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples: rows of finite numbers, with one dtype and one number of features per call."""
+"""Check samples: rows of finite numbers, with one dtype and number of features per call."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Kernel sums over pairs of rows.
+Sum kernels over pairs of rows.
 
 Every statistic of pairs is made of these sums, whether a kernel is compiled or a Python `Callback`.
 

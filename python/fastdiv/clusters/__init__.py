@@ -1,5 +1,5 @@
 """
-Clusterings: dispersion within clusters, centres, and scores.
+Describe clusterings: dispersion within clusters, centres, and scores.
 
 Labelled rows are checked and summed by cluster in `labelled_rows`. The rest is arithmetic on these
 sums, or on kernel sums by label.

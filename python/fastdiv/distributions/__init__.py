@@ -1,5 +1,5 @@
 """
-Divergences between distributions, in closed form.
+Compute divergences between distributions in closed form.
 
 Batched distributions are checked once, when they are made. A divergence broadcasts two of them and
 hands the pair to the engine. Estimates from draws are in `estimates`, gradients through discrete

@@ -1,4 +1,4 @@
-"""Arrays of batched distributions: repeated entries, blocks, overflow, batch indices."""
+"""Handle arrays of batched distributions: repeated entries, blocks, overflow, batch indices."""
 
 from __future__ import annotations
 

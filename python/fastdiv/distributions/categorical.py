@@ -1,4 +1,4 @@
-"""Categorical distributions: batched, from probabilities or logits."""
+"""Define categorical distributions: batched, from probabilities or logits."""
 
 from __future__ import annotations
 

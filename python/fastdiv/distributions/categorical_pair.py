@@ -1,4 +1,4 @@
-"""Two categorical distributions side by side: their divergences and gradients."""
+"""Set two categorical distributions side by side, with divergences and gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The coupled family: Student-t and compact-support normals, one per batch index."""
+"""Define the coupled family: Student-t and compact-support normals, one per batch index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entropies and divergences of the coupled family, in closed form."""
+"""Compute entropies and divergences of the coupled family, in closed form."""
 
 from __future__ import annotations
 

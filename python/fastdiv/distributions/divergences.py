@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence and its kin, between batches of distributions."""
+"""Compute the Kullback-Leibler divergence and its kin, between batches of distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaussians fitted to samples."""
+"""Fit Gaussians to samples."""
 
 from __future__ import annotations
 

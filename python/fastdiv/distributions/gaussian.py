@@ -1,4 +1,4 @@
-"""Gaussian distributions: batched, in the parametrisation they were given."""
+"""Define Gaussian distributions: batched, in the parametrisation they were given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of divergences with respect to the parameters of the distributions."""
+"""Differentiate divergences with respect to the parameters of the distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear algebra of Gaussians in float64: Cholesky factors, their inverses, whitening."""
+"""Compute Cholesky factors, their inverses and whitening in float64."""
 
 from __future__ import annotations
 

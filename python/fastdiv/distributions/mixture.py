@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians, and what is known of the divergence between them."""
+"""Define mixtures of Gaussians, and approximate the divergence between them."""
 
 from __future__ import annotations
 

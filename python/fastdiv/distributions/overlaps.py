@@ -1,4 +1,4 @@
-"""Rényi and Bhattacharyya divergences and Hellinger distances between Gaussians."""
+"""Compute Rényi and Bhattacharyya divergences and Hellinger distances between Gaussians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two Gaussians side by side: the step between the public functions and the backend."""
+"""Set two Gaussians side by side, between the public functions and the backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divergences of all pairs of two sets of distributions."""
+"""Compute divergences of all pairs of two sets of distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimal transport between Gaussians."""
+"""Compute the optimal transport between Gaussians."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The parts of `fastdiv.torch` and `fastdiv.jax` that know neither framework.
+Share what `fastdiv.torch` and `fastdiv.jax` do without either framework.
 
 Both frameworks record a program and run it later. A call is described by text and numbers, which
 both can record, and is evaluated from them.

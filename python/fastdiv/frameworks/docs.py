@@ -1,5 +1,5 @@
 """
-The docstrings that `fastdiv.torch` and `fastdiv.jax` share, each written once.
+Hold the docstrings that `fastdiv.torch` and `fastdiv.jax` share, each written once.
 
 A function holds its own summary and examples. `documented` puts all other sections in the place
 of ``{sections}``, in the words of a framework.

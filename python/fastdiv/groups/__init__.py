@@ -1,5 +1,8 @@
 """
-Permutation tests between several groups of rows.
+Test several groups of rows by permutations.
+
+Tests that compare any number of groups belong here, and what they share. The test of two samples
+is `mmd_test`, in `mmd`. Scores of a clustering are in `clusters`.
 
 Files
 -----

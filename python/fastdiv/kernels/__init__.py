@@ -1,5 +1,5 @@
 """
-Kernels: small frozen dataclasses that say what to compute.
+Define kernels, small frozen dataclasses that say what to compute.
 
 A class holds the names by which the engine knows it, the base value that it reads of a pair of
 rows, its formula and slope on base values, and its largest slope. The base values are the squared

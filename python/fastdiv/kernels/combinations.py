@@ -1,4 +1,4 @@
-"""Sums of kernels, and kernels given as Python functions."""
+"""Define sums of kernels, and kernels given as Python functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels of an inner product."""
+"""Define kernels of an inner product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel of the energy distance."""
+"""Define the kernel of the energy distance."""
 
 from __future__ import annotations
 

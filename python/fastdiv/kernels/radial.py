@@ -1,4 +1,4 @@
-"""Kernels of a distance that decrease to 0."""
+"""Define kernels of a distance that decrease to 0."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Maximum mean discrepancy: estimates, gradients and tests.
+Compute the maximum mean discrepancy: estimates, gradients and tests.
 
 Every function here turns kernel sums over pairs (`fastdiv._sums`) into a statistic.
 

@@ -1,5 +1,5 @@
 """
-Samples kept as int8 rows with a scale.
+Compute with samples kept as int8 rows with a scale.
 
 Rows are quantised and multiplied here. Bounds limit the change of a result by quantisation.
 

@@ -1,6 +1,9 @@
 """
 Write results as text and JSON.
 
+A report turns results of the command line into words and numbers. It reads no file, chooses no
+option and draws nothing: that is the work of `tables`, `cli` and `plots`.
+
 Files
 -----
 clusters: the report of `fastdiv wcss`

@@ -1,5 +1,8 @@
 """
-Tables on disk as numeric columns with names, for the command line.
+Read tables on disk as numeric columns with names, for the command line.
+
+Formats of files and names of columns belong here. Nothing here computes a statistic. Samples are
+made of the columns in `cli`.
 
 Files
 -----

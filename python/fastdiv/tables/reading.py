@@ -1,4 +1,4 @@
-"""Files on disk as tables, by one reader per format."""
+"""Read files on disk as tables, by one reader per format."""
 
 from __future__ import annotations
 

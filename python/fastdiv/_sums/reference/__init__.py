@@ -1,5 +1,5 @@
 """
-The definition of every reduction, in plain NumPy.
+Define every reduction in plain NumPy.
 
 Short and dense, O(n²) memory, float64 throughout. The compiled core has the same functions, which
 `fastdiv._engine.backend` declares, and is tested against these. Docstrings give the shape of the

@@ -1,4 +1,4 @@
-"""Divergences between categorical distributions."""
+"""Define divergences between categorical distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums over the rows of clusters."""
+"""Define sums over the rows of clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of threads, and the description of the backend."""
+"""Hold the number of threads, and describe the backend."""
 
 from __future__ import annotations
 

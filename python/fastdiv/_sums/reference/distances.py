@@ -1,4 +1,4 @@
-"""Ranked, median and k-th distances."""
+"""Define ranked, median and k-th distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divergences between Gaussians, and the checks of their matrices."""
+"""Define divergences between Gaussians, and the checks of their matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums and extremes over pairs of rows, by label."""
+"""Define sums and extremes over pairs of rows, by label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments of log ratios of densities."""
+"""Define moments of log ratios of densities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums of kernels over pairs of rows."""
+"""Define sums of kernels over pairs of rows."""
 
 from __future__ import annotations
 

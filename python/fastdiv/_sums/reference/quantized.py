@@ -1,4 +1,4 @@
-"""Products of quantised rows."""
+"""Define products of quantised rows."""
 
 from __future__ import annotations
 

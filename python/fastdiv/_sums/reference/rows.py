@@ -1,4 +1,4 @@
-"""The first value that is not finite, and the report of progress."""
+"""Find the first value that is not finite, and report progress."""
 
 from __future__ import annotations
 

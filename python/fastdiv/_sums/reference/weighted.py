@@ -1,4 +1,4 @@
-"""Sums over weighted pairs of rows, with gradients."""
+"""Define sums over weighted pairs of rows, with gradients."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """
-Gradients through discrete choices, and the simplex that they live on.
+Differentiate through discrete choices, and project onto the simplex that they live on.
+
+Optimisation over categories belongs here. The categorical distribution itself and its divergences
+are in `distributions`.
 
 Files
 -----

@@ -1,4 +1,4 @@
-"""Gradients of expectations over a categorical distribution, ∇ E_{z ~ Cat(logits)} f(z)."""
+"""Differentiate expectations over a categorical distribution, ∇ E_{z ~ Cat(logits)} f(z)."""
 
 from __future__ import annotations
 

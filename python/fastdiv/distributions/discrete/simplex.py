@@ -1,4 +1,4 @@
-"""Quadratic energies of distributions over labels, and the projection onto the simplex."""
+"""Compute quadratic energies of distributions over labels, and project onto the simplex."""
 
 from __future__ import annotations
 

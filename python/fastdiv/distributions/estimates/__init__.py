@@ -1,5 +1,8 @@
 """
-Divergences estimated from draws, where there is no closed form.
+Estimate divergences from draws, for distributions without a closed form.
+
+Everything that needs draws or samples belongs here. Divergences in closed form are in
+`distributions`, and distances of samples by kernels in `mmd`.
 
 Files
 -----

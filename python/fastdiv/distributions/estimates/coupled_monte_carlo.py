@@ -1,4 +1,4 @@
-"""Estimates of the coupled divergence and cross entropy from draws, for any distributions."""
+"""Estimate the coupled divergence and cross entropy from draws, for any distributions."""
 
 from __future__ import annotations
 

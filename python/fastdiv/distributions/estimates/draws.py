@@ -1,4 +1,4 @@
-"""Draws of distributions of this package, SciPy and torch, with log densities at them."""
+"""Draw from distributions of this package, SciPy and torch, with log densities."""
 
 from __future__ import annotations
 

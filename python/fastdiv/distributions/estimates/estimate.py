@@ -1,4 +1,4 @@
-"""An estimate from draws, with its standard error."""
+"""Hold an estimate from draws, with its standard error."""
 
 from __future__ import annotations
 

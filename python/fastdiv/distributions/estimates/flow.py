@@ -1,4 +1,4 @@
-"""The divergence between a Gaussian posterior and a prior behind a flow: the VITS loss."""
+"""Compute the VITS loss, the divergence of a Gaussian posterior and a prior behind a flow."""
 
 from __future__ import annotations
 

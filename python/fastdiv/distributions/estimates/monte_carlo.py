@@ -1,4 +1,4 @@
-"""Estimates of divergences from draws, for where there is no closed form."""
+"""Estimate divergences from draws."""
 
 from __future__ import annotations
 

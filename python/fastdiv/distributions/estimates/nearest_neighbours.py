@@ -1,4 +1,4 @@
-"""Divergence between samples from the distances to their nearest neighbours."""
+"""Estimate the divergence between samples from distances to nearest neighbours."""
 
 from __future__ import annotations
 

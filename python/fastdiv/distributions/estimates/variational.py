@@ -1,4 +1,4 @@
-"""Variational lower bounds of f-divergences."""
+"""Compute variational lower bounds of f-divergences."""
 
 from __future__ import annotations
 
