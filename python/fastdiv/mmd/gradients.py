@@ -14,7 +14,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.kernels import RBF, Callback, Kernel, Laplacian, Sum, as_kernels, lower
+from fastdiv.kernels import RBF, Callback, Kernel, Sum, as_kernels, lower
 from fastdiv.kernels.evaluation import kernel_log_slopes
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.bandwidth import resolve
@@ -252,7 +252,7 @@ def _bandwidth_gradients(
             gradient = _feature_bandwidth_gradient(sides, part, estimator, n_threads, progress)
             part_gradients.append(weight * gradient)
         else:
-            power = 1.0 if isinstance(part, Laplacian) else 2.0
+            power = 1.0 if part._term().base == "l1" else 2.0
             part_gradients.append(float(weight * next(log_slopes) * -power / bandwidth))
     remaining = iter(part_gradients)
     return [
