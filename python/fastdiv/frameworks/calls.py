@@ -48,7 +48,7 @@ def encode(value: object, numbers: list[float], name: str = "call") -> str:
             f"{name} must have a gradient; got a Callback, which only fastdiv.mmd2 can evaluate"
         )
     if isinstance(value, Kernel):
-        if type(value).__module__ != "fastdiv":
+        if getattr(kernels, type(value).__name__, None) is not type(value):
             raise TypeError(
                 f"{name} must be one of fastdiv.kernels; got {type(value).__name__}, which only "
                 "fastdiv.mmd2 and fastdiv.mmd2_and_grad take"
