@@ -78,8 +78,8 @@ def draw(report: Report) -> Figure:
     -------
     matplotlib.figure.Figure
         Left, the histogram of the permuted statistics and the observed one. Right, the
-        Kolmogorov-Smirnov distances of the features that moved most, at most 20 of them, coloured
-        by the direction of the mean shift, which is written at the end of each bar.
+        Kolmogorov-Smirnov distances of the features that moved most, at most 20 of them. Colours
+        show the direction of the mean shift, which is written at the end of each bar.
     """
     n_bars = min(len(report.features), _FEATURES_SHOWN)
     with _panels(n_bars, width_ratios=[1, 1.1]) as (figure, null, shifts):
@@ -144,10 +144,10 @@ def clusters(report: ClusterReport) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Left, the WCSS of each cluster, the largest 20 of them; if the report has an elbow, the
-        total WCSS of its labellings over their numbers of clusters, with that of the report
-        marked. Right, of the same clusters the silhouettes of all rows, sorted; without
-        silhouettes the mean distance to the centre.
+        Left, the WCSS of each cluster, the largest 20 of them. If the report has an elbow, left is
+        the total WCSS of its labellings over their numbers of clusters, and that of the report is
+        marked. Right, the sorted silhouettes of all rows of the same clusters. Without
+        silhouettes, right is the mean distance to the centre.
     """
     dispersion = report.dispersion
     shown = np.argsort(-dispersion.wcss, kind="stable")[:_FEATURES_SHOWN]

@@ -29,8 +29,8 @@ class QuantizedRows:
     `mmd2_and_grad` and `gap_statistic`. Pass ``rows.dequantize()`` to those.
 
     They take a quarter of the memory of float32, also during a call. Products are taken between
-    integers. Kernels that need single features (`Laplacian`, or `RBF` with one bandwidth per
-    feature) convert the rows of one tile at a time, which takes up to twice the time of float32.
+    integers. Kernels that need single features convert the rows of one tile at a time, which takes
+    up to twice the time of float32. These are `Laplacian`, and `RBF` with a bandwidth per feature.
     Functions that sum rows convert a few at a time.
 
     Parameters

@@ -30,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the command line and return the exit status.
 
-    It is 0, 1 if ``--exit-code`` was given and the samples differ, 2 after an error (told in one
-    line on standard error), and 130 after Ctrl-C. `argv` are the arguments after the program name,
-    `sys.argv` by default.
+    The status is 1 if ``--exit-code`` was given and the samples differ. It is 2 after an error,
+    told in one line on standard error, 130 after Ctrl-C, and 0 otherwise. `argv` are the arguments
+    after the program name, `sys.argv` by default.
 
     Examples
     --------

@@ -61,8 +61,8 @@ class GeometricMedian:
     Examples
     --------
     >>> from fastdiv import geometric_median
-    >>> found = geometric_median([0.0, 1.0, 10.0])
-    >>> found.centers, found.sum_dist, found.gap
+    >>> result = geometric_median([0.0, 1.0, 10.0])
+    >>> result.centers, result.sum_dist, result.gap
     (array([[1.]]), array([10.]), array([0.]))
     """
 
@@ -94,9 +94,9 @@ def geometric_median(
     Find the point of least summed Euclidean distance to the rows, for each cluster.
 
     The search starts at the mean, with all clusters side by side. Let R = Σ w (x − c)/‖x − c‖ be
-    the pull of the rows x ≠ c, η the weight of the rows at c, and D = Σ w/‖x − c‖. Weiszfeld's step
-    max(0, 1 − η/‖R‖) R / D leaves a row that is not the median (Vardi and Zhang). It never
-    ascends, but it is slow if most rows lie along a line through c. The Hessian
+    the pull of the rows x ≠ c. Let η be the weight of the rows at c, and D = Σ w/‖x − c‖.
+    Weiszfeld's step max(0, 1 − η/‖R‖) R / D leaves a row that is not the median (Vardi and Zhang).
+    It never ascends, but it is slow if most rows lie along a line through c. The Hessian
     Σ w/‖x − c‖ (I − uuᵀ), with the directions u to the rows, then has one eigenvalue near 0. Its
     trace is (d − 1) D and no eigenvalue exceeds D, so at most one is below D/2.
 

@@ -78,7 +78,7 @@ def davies_bouldin_score(
     """
     Compute the Davies–Bouldin score, which is ≥ 0 and where less is better.
 
-    The score is the mean over the clusters c of max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖, where s_c is
+    The score is the mean over the clusters c of max_{b ≠ c} (s_b + s_c)/‖m_b − m_c‖. Here s_c is
     the mean distance of the rows of c to their mean m_c. Means that are equal up to rounding count
     as infinitely far apart, as in scikit-learn's function. The value differs from that function's
     where rounding decides which means are equal, and where its absolute tolerance of 1e-8 turns

@@ -38,8 +38,8 @@ def silhouette_samples(
 
         s(i) = (b − a) / max(a, b),
 
-    from −1 to 1. Here a is the mean distance of row i to the other rows of its cluster, and b the
-    least mean distance to the rows of another cluster. The silhouette is 0 for the only row of a
+    from −1 to 1. Here a is the mean distance of row i to the other rows of its cluster. The least
+    mean distance to the rows of another cluster is b. The silhouette is 0 for the only row of a
     cluster, and if a = b = 0. Weights give weighted means, over j ≠ i within the cluster of row i.
     Their scale does not matter, so they are no counts.
 

@@ -111,10 +111,12 @@ class CoupledNormal:
 
         p(x) = (1 + κ m^α)^{−(1 + dκ)/(ακ)} / Z,
 
-    0 where the parenthesis is negative, and the limit exp(−m^α/α) / Z for κ = 0. For α = 2 this
-    is the multivariate Student-t with ν = 1/κ degrees of freedom and scale matrix Σ (κ > 0), the
-    Gaussian (κ = 0), or a Pearson type II distribution on the ellipsoid m ≤ 1/√−κ (κ < 0). Only
-    for κ = 0 is Σ the covariance. With h = d/α, x = 1/(ακ) and the unit sphere's surface S,
+    0 where the parenthesis is negative, and the limit exp(−m^α/α) / Z for κ = 0. For α = 2 and
+    κ > 0 this is the multivariate Student-t with ν = 1/κ degrees of freedom and scale matrix Σ.
+    For κ = 0 it is the Gaussian. For κ < 0 it is a Pearson type II distribution on the ellipsoid
+    m ≤ 1/√−κ. Only for κ = 0 is Σ the covariance.
+
+    With h = d/α, x = 1/(ακ) and the unit sphere's surface S,
 
         Z = |Σ|^{1/2} S κ^{−h} B(h, x) / α                  (κ > 0),
         Z = |Σ|^{1/2} S |κ|^{−h} B(h, 1 − x − h) / α        (κ < 0).

@@ -107,7 +107,7 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
     """
     Compute the coupled divergence D(p ‖ q) = H(p, q) − H(p, p) of `coupled_cross_entropy`.
 
-    With r = ακ/(1 + dκ), a = 1 + r and R_a = log(∫ p^a q^{1−a}) / (a − 1), the Rényi divergence,
+    Let r = ακ/(1 + dκ) and a = 1 + r. With the Rényi divergence R_a = log(∫ p^a q^{1−a}) / (a − 1),
 
         D = expm1(r R_a) / (ακ ∫ p^a).
 

@@ -110,8 +110,8 @@ def jensen_shannon(
     """
     Compute the Jensen-Shannon divergence ½ KL(p ‖ m) + ½ KL(q ‖ m), m = ½ (p + q).
 
-    With t = (q − p)/(p + q) it is the sum of ½ m ((1 + t) log(1 + t) + (1 − t) log(1 − t)), terms
-    that are never negative, computed in float64 without cancellation.
+    With t = (q − p)/(p + q) it is the sum of ½ m ((1 + t) log(1 + t) + (1 − t) log(1 − t)). These
+    terms are never negative, and are computed in float64 without cancellation.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def kl_matrix(
     Compute the Kullback-Leibler divergences of all pairs, KL(pᵢ ‖ qⱼ).
 
     The trace, the quadratic form and the log-determinants of a pair are one inner product of
-    features of pᵢ with features of qⱼ: 2d of them for diagonal Gaussians, d(d+3)/2 for full ones.
+    features of pᵢ and qⱼ. Diagonal Gaussians have 2d features, full ones d(d+3)/2.
     All pairs are one matrix product, and nothing of size n·m·d is built. A pair whose sum of large
     terms would cancel beyond the accuracy of `kl` is computed again as `kl` does.
 

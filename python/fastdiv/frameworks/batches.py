@@ -2,8 +2,9 @@
 Evaluate batches of calls: stacks of arguments make stacks of results.
 
 Each function does for every item what its namesake of `fastdiv.frameworks.evaluation.FUNCTIONS`
-does. Shapes and options are valid already. The pairs of rows of all items are one call of the
-engine for all bandwidths that are numbers, one for the median, and one for the median L1 distance.
+does. Shapes and options are valid already. One call of the engine serves the pairs of rows of
+all items, for all bandwidths that are numbers. The median distance and the median L1 distance take
+one call more each.
 """
 
 from __future__ import annotations

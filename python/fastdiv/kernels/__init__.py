@@ -1,8 +1,8 @@
 """
 Define kernels, small frozen dataclasses that say what to compute.
 
-A class holds the names by which the engine knows it, the base value that it reads of a pair of
-rows, its formula and slope on base values, and its largest slope. The base values are the squared
+A class names itself to the engine, and names the base value that it reads of a pair of rows. It
+holds its formula, its slope on base values, and its largest slope. The base values are the squared
 Euclidean distance, the L1 distance and the inner product.
 
 Files

@@ -80,9 +80,9 @@ class Callback(Kernel):
     ----------
     f : callable
         ``f(x_block, y_block)`` gets read-only arrays of shapes (a, d) and (b, d) in the
-        dtype of the data and returns finite real numbers of shape (a, b).
-        It must be symmetric, k(x, y) = k(y, x): only one half of the pairs within a sample
-        is evaluated. Memory stays O(n); exceptions of `f` reach the caller unchanged.
+        dtype of the data. It returns finite real numbers of shape (a, b). It must be symmetric,
+        k(x, y) = k(y, x), because only one half of the pairs within a sample is evaluated.
+        Memory stays O(n). Exceptions of `f` reach the caller unchanged.
 
     Raises
     ------

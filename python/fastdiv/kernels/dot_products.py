@@ -77,8 +77,8 @@ class Linear(Kernel):
     """
     Linear kernel, k(x, y) = x·y. Its MMD² estimates the squared distance of the means.
 
-    The MMD² is computed from squared distances, as x·y = (‖x‖² + ‖y‖² − ‖x − y‖²)/2 and
-    the norms cancel in every estimator: it stays exact far from the origin.
+    The MMD² is computed from squared distances, as x·y = (‖x‖² + ‖y‖² − ‖x − y‖²)/2. The norms
+    cancel in every estimator, so it stays exact far from the origin.
 
     References
     ----------

@@ -222,8 +222,8 @@ def gumbel_softmax(
     """
     Draw relaxed one-hot vectors y = softmax((logits + g) / temperature), g standard Gumbel.
 
-    As the temperature goes to 0, y becomes a one-hot draw of Cat(logits), the bias of gradients
-    through y as estimates of ∇ E f(z) vanishes, and their variance grows like 1 / temperature.
+    As the temperature goes to 0, y becomes a one-hot draw of Cat(logits). Gradients through y
+    estimate ∇ E f(z). Their bias vanishes then, and their variance grows like 1 / temperature.
 
     Parameters
     ----------

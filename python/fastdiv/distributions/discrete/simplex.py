@@ -19,8 +19,8 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
 
     R holds the compatibilities of relaxation labelling and need not be symmetric. q is the support
     that every label gets from the others. A step along +q, brought back by `project_simplex`,
-    lowers E if it is short enough: at most 2 over the largest eigenvalue of −½(R + Rᵀ), or of any
-    length if there is no positive one.
+    lowers E if it is short enough. The limit is 2 over the largest eigenvalue of −½(R + Rᵀ). If
+    that is not positive, there is no limit.
 
     Parameters
     ----------

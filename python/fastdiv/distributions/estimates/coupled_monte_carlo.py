@@ -41,8 +41,8 @@ def coupled_kl_monte_carlo(
     For κ = 0 it is ``k1`` of `kl_monte_carlo`. It may be negative though the divergence is not.
 
     The delta method gives the standard error √(Var(a − D b) / n) / E[b]. As a ratio of means the
-    estimate is biased, by (D Var b − Cov(a, b)) / (n E[b]²) to leading order, which is smaller by a
-    factor of the order of √n. For κ = 0 it is unbiased.
+    estimate is biased, by (D Var b − Cov(a, b)) / (n E[b]²) to leading order. The bias is smaller
+    than the standard error by a factor of the order of √n. For κ = 0 there is none.
 
     If q = 0 at a draw of p, (p/q)^r is infinite for κ > 0 and 0 for κ < 0. For κ ≥ 0 value and
     standard error are +∞, as the divergence is. For κ < 0 both are finite.

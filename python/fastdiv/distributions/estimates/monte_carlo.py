@@ -147,8 +147,8 @@ def kl_monte_carlo(
     Torch draws from a global generator. It is seeded for each block by a number drawn from `rng`,
     and has its state back afterwards. Do not use torch in other threads meanwhile.
 
-    Memory is that of a block of 2¹⁸ numbers, or of one draw of the whole batch if that is larger,
-    and of the work of ``sample`` and ``log_prob`` on it.
+    Memory is that of a block of 2¹⁸ numbers, or of one draw of the whole batch if that is larger.
+    The work of ``sample`` and ``log_prob`` on it comes on top.
 
     Parameters
     ----------

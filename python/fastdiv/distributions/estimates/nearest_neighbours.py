@@ -28,8 +28,8 @@ def kl_knn(
     """
     Estimate the Kullback-Leibler divergence KL(p ‖ q) between samples from neighbour distances.
 
-    With r(i) the Euclidean distance from row i of x to the k-th nearest of the other rows of x,
-    and s(i) to the k-th nearest row of y,
+    Let r(i) be the Euclidean distance from row i of x to the k-th nearest of the other rows of x.
+    Let s(i) be that to the k-th nearest row of y. Then
 
         D = (d/n) Σᵢ log(s(i)/r(i)) + log(m/(n−1)).
 
