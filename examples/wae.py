@@ -1,16 +1,16 @@
 """
-Train two autoencoders on handwritten digits, and test whether their codes follow the prior.
+Train two autoencoders on handwritten digits, and test whether their latents follow the prior.
 
-Both have a decoder that turns draws of N(0, I) into digits, which works as far as the codes of
-real digits look like such draws. A Wasserstein autoencoder (WAE-MMD) pulls all codes of a batch
+Both have a decoder that turns draws of N(0, I) into digits, which works as far as the latents of
+real digits look like such draws. A Wasserstein autoencoder (WAE-MMD) pulls all latents of a batch
 together towards the prior, by `fastdiv.torch.wae_mmd`; a variational autoencoder (VAE) pulls the
-posterior of every single digit, by `fastdiv.torch.kl`. Codes of digits that neither has seen are
+posterior of every single digit, by `fastdiv.torch.kl`. Latents of digits that neither has seen are
 compared with the prior by a permutation test, before and after training. Needs torch, scikit-learn
 and matplotlib, and less than a minute on the CPU:
 
     python examples/wae.py [wae.png]
 
-The codes of an untrained VAE pass the test: they are draws of posteriors close to the prior, and
+The latents of an untrained VAE pass the test: they are draws of posteriors close to the prior, and
 say nothing about the digits. To tell the two apart takes the reconstructions.
 """
 
@@ -58,7 +58,7 @@ class Autoencoder(nn.Module):
         )
 
     def error(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return the squared error of the decoded codes, summed over the pixels."""
+        """Return the squared error of the decoded latents, summed over the pixels."""
         return ((self.decoder(z) - x) ** 2).sum(-1).mean()
 
 
@@ -68,11 +68,11 @@ class WAE(Autoencoder):
     def __init__(self) -> None:
         super().__init__(LATENT)
 
-    def codes(self, x: Tensor) -> Tensor:
+    def latents(self, x: Tensor) -> Tensor:
         return self.encoder(x)
 
     def loss(self, x: Tensor) -> Tensor:
-        z = self.codes(x)
+        z = self.latents(x)
         return self.error(x, z) + PENALTY * wae_mmd(z, torch.randn_like(z))
 
 
@@ -82,7 +82,7 @@ class VAE(Autoencoder):
     def __init__(self) -> None:
         super().__init__(2 * LATENT)
 
-    def codes(self, x: Tensor) -> Tensor:
+    def latents(self, x: Tensor) -> Tensor:
         """Return a draw of the posterior of each digit."""
         return self.draw(*self.posterior(x))
 
@@ -113,7 +113,7 @@ def train(model: WAE | VAE, digits: Tensor) -> None:
 
 @torch.no_grad()
 def compare_with_prior(model: WAE | VAE, digits: Tensor) -> fastdiv.TwoSampleResult:
-    z = model.codes(digits)
+    z = model.latents(digits)
     return fastdiv.mmd_test(z, torch.randn_like(z), fastdiv.RBF(LATENT**0.5), rng=0)
 
 
@@ -127,7 +127,7 @@ def tiled(images: Tensor, columns: int) -> Any:
 @torch.no_grad()
 def draw_images(axes: Any, model: WAE | VAE, digits: Tensor) -> None:
     chosen = digits[:32]
-    decoded = model.decoder(model.codes(chosen))
+    decoded = model.decoder(model.latents(chosen))
     pairs = torch.stack([chosen.reshape(4, 8, 64), decoded.reshape(4, 8, 64)], dim=1)
     samples = model.decoder(torch.randn(64, LATENT))
     for axis, images in zip(axes, (pairs.reshape(64, 64), samples), strict=True):
@@ -163,7 +163,7 @@ def main(path: str) -> None:
         train(model, seen)
         after = compare_with_prior(model, held_out)
         with torch.no_grad():
-            error = model.error(held_out, model.codes(held_out))
+            error = model.error(held_out, model.latents(held_out))
         print(
             f"{model.name}: squared error {error:.2f} per digit\n"
             f"  untrained: MMD² = {before.statistic:.4f}, p = {before.pvalue:.3f}\n"

@@ -111,7 +111,7 @@ def wae_mmd(
     grad_convention: str = "jax",
 ) -> jax.Array:
     """
-    Compute the MMD penalty of Wasserstein autoencoders between latent codes and prior draws.
+    Compute the MMD penalty of Wasserstein autoencoders between latents and draws of the prior.
 
     {sections}
 

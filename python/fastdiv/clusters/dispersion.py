@@ -69,10 +69,10 @@ class ClusterDispersion:
     Examples
     --------
     >>> from fastdiv import cluster_dispersion
-    >>> found = cluster_dispersion([0.0, 2.0, 10.0, 13.0, 16.0], list("aabbb"), pairs=True)
-    >>> found.wcss, found.sum_dist, found.pair_sum
+    >>> result = cluster_dispersion([0.0, 2.0, 10.0, 13.0, 16.0], list("aabbb"), pairs=True)
+    >>> result.wcss, result.sum_dist, result.pair_sum
     (array([ 2., 18.]), array([2., 6.]), array([ 2., 12.]))
-    >>> found.total_wcss, found.total_mse, found.total_sum_dist
+    >>> result.total_wcss, result.total_mse, result.total_sum_dist
     (20.0, 4.0, 8.0)
     """
 
@@ -170,8 +170,8 @@ def cluster_dispersion(
     --------
     >>> from fastdiv import cluster_dispersion
     >>> x = [[0.0, 0.0], [0.0, 2.0], [5.0, 0.0], [9.0, 9.0]]
-    >>> found = cluster_dispersion(x, [0, 0, 1, -1], noise_label=-1)
-    >>> found.sizes, found.wcss, found.bcss, found.total_ss
+    >>> result = cluster_dispersion(x, [0, 0, 1, -1], noise_label=-1)
+    >>> result.sizes, result.wcss, result.bcss, result.total_ss
     (array([2, 1]), array([2., 0.]), 17.333333333333332, 19.333333333333332)
     """
     metric = metrics.metric_name(metric)

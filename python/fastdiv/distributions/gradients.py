@@ -50,7 +50,7 @@ def kl_and_grad(
     p, q : Gaussian or Categorical
         As in `kl`.
     wrt : str or sequence of str, default ("p", "q")
-        Distributions whose parameters to differentiate by, each once.
+        Distributions with respect to whose parameters to differentiate, each once.
     where : array_like of bool, optional
         As in `kl`. Items that it leaves out have gradient 0.
     n_threads : int, optional

@@ -74,7 +74,7 @@ References
 Parameters
 ----------
 z, z_prior : $array, shapes (n, ...) and (m, ...)
-    Codes of a batch and draws of the prior. Trailing axes are flattened to d features, twice
+    Latents of a batch and draws of the prior. Trailing axes are flattened to d features, twice
     as many if complex.
 kernel : {"imq", "rbf"}, default "imq"
     As in `fastdiv.wae_mmd`. The bandwidth of "rbf" counts as a constant.
@@ -84,7 +84,7 @@ sigma2_p : float, default 1.0
     Variance of the prior.
 {n_threads}
 grad_convention : $conventions
-    Convention of gradients with respect to complex codes, as in `mmd2`.
+    Convention of gradients with respect to complex latents, as in `mmd2`.
 
 Returns
 -------

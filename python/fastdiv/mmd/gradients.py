@@ -110,8 +110,8 @@ def mmd2_and_grad(
     Examples
     --------
     >>> from fastdiv import RBF, mmd2_and_grad
-    >>> value, of_x = mmd2_and_grad([0.0, 1.0], [2.0, 3.0], RBF(1.0), wrt="x")
-    >>> round(value, 6), of_x.round(6)
+    >>> value, x_grad = mmd2_and_grad([0.0, 1.0], [2.0, 3.0], RBF(1.0), wrt="x")
+    >>> round(value, 6), x_grad.round(6)
     (0.768906, array([ 0.454532, -1.045131]))
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
