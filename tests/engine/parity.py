@@ -18,10 +18,10 @@ from fastdiv import (
     Polynomial,
     RationalQuadratic,
 )
-from fastdiv._sums.metrics import CityBlock
 from fastdiv.kernels import lower
+from fastdiv.kernels.energy import CityBlock
 from fastdiv.kernels.evaluation import kernel_values
-from fastdiv.mmd.cmmd import RBFLessOne
+from fastdiv.kernels.radial import RBFLessOne
 
 KERNELS = {
     "rbf": lambda d: RBF(0.8),

@@ -14,7 +14,7 @@ import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, median_distance, mmd2
 from fastdiv._engine import backend
 from fastdiv.kernels import FORMULAS, lower
-from fastdiv.mmd.cmmd import RBFLessOne
+from fastdiv.kernels.radial import RBFLessOne
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 N, M = 59, 43

@@ -11,7 +11,7 @@ arguments: the kernels that a caller passes
 base: the base class of kernels, their registered formulas, and a kernel as the engine reads it
 combinations: sums of kernels, and kernels given as Python functions
 dot_products: kernels of an inner product
-energy: the kernel of the energy distance
+energy: negative powers of distances
 evaluation: kernels, their gradients and their log-slopes in NumPy
 lowering: kernels as the terms that the engine evaluates
 parameters: checks of the parameters of kernels

@@ -1,4 +1,4 @@
-"""Define the kernel of the energy distance."""
+"""Define kernels that are negative powers of distances."""
 
 from __future__ import annotations
 
@@ -62,3 +62,21 @@ class Energy(Kernel):
 
     def _term(self) -> Term:
         return Term("sqdist", "energy", (self.exponent,))
+
+
+def _cityblock_slope(l1: Values, exponent: float) -> Values:
+    apart = np.where(l1 > 0, l1, 1.0)
+    return np.where(l1 > 0, -exponent * apart ** (exponent - 1.0), 0.0)
+
+
+@dataclass(frozen=True)
+class CityBlock(Kernel):
+    """Negative power of the L1 distance, −‖x − y‖₁^β. A kernel of the engine alone."""
+
+    exponent: float
+
+    formulas: ClassVar = {"cityblock": lambda l1, exponent: -(l1**exponent)}
+    slopes: ClassVar = {"cityblock": _cityblock_slope}
+
+    def _term(self) -> Term:
+        return Term("l1", "cityblock", (self.exponent,))

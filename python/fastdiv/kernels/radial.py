@@ -158,6 +158,20 @@ class RBF(Radial):
         return Term("sqdist", "rbf", (number(self.bandwidth),))
 
 
+@dataclass(frozen=True)
+class RBFLessOne(Kernel):
+    """The kernel exp(−‖x − y‖²/(2σ²)) − 1, which has the same MMD as `RBF`."""
+
+    bandwidth: float
+
+    formulas: ClassVar = {"rbf_less_one": lambda sq, sigma: np.expm1(-sq / (2.0 * sigma**2))}
+    slopes: ClassVar = {"rbf_less_one": RBF.slopes["rbf"]}
+    steepest: ClassVar = {"rbf_less_one": RBF.steepest["rbf"]}
+
+    def _term(self) -> Term:
+        return Term("sqdist", "rbf_less_one", (self.bandwidth,))
+
+
 @documented
 @dataclass(frozen=True)
 class Laplacian(Radial):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Sample, Values
-from fastdiv.kernels import RBF, Kernel, Term
+from fastdiv.kernels.radial import RBFLessOne
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized import bounds
 from fastdiv.quantized.bounds import QuantizedEstimate
@@ -95,20 +95,6 @@ def cmmd(
         bound = bounds.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
         return QuantizedEstimate(1000.0 * value, 1000.0 * bound)
     return 1000.0 * value
-
-
-@dataclass(frozen=True)
-class RBFLessOne(Kernel):
-    """The kernel exp(−‖x − y‖²/(2σ²)) − 1, which has the same MMD as `RBF`."""
-
-    bandwidth: float
-
-    formulas: ClassVar = {"rbf_less_one": lambda sq, sigma: np.expm1(-sq / (2.0 * sigma**2))}
-    slopes: ClassVar = {"rbf_less_one": RBF.slopes["rbf"]}
-    steepest: ClassVar = {"rbf_less_one": RBF.steepest["rbf"]}
-
-    def _term(self) -> Term:
-        return Term("sqdist", "rbf_less_one", (self.bandwidth,))
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:
