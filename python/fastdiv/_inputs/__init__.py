@@ -1,8 +1,8 @@
 """
-Check and convert everything a caller passes, before any work.
+Check and convert the arrays, samples, labels and options of a caller, before any work.
 
-This is the one door for input: no other room checks it again. Other rooms write
-``_inputs.matrix(x, "x")``, whatever file defines the function.
+No other room checks these again. Each room checks its own kinds: kernels, distributions, tables.
+Other rooms write ``_inputs.matrix(x, "x")``, whatever file defines the function.
 
 Files
 -----
@@ -15,19 +15,20 @@ resampling: orderings of rows, and which statistics tie
 batches: masks and points that fit the batch shape of distributions
 """
 
+from fastdiv._inputs import row_labels
 from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
 from fastdiv._inputs.options import (
     ALWAYS_RAISE,
     ESTIMATORS,
     MAX_THREADS,
-    NAN_POLICIES,
     choice,
     flag,
     generator,
     integer,
     is_plain_number,
     least_rows,
+    omits,
     positive,
     real,
     thread_count,
@@ -59,7 +60,6 @@ __all__ = [
     "ESTIMATORS",
     "MAX_RESAMPLES",
     "MAX_THREADS",
-    "NAN_POLICIES",
     "TIE",
     "alike",
     "any_array",
@@ -81,6 +81,7 @@ __all__ = [
     "mask",
     "matrix",
     "nonfinite",
+    "omits",
     "orderings",
     "plain_array",
     "plain_samples",
@@ -88,6 +89,7 @@ __all__ = [
     "pool",
     "positive",
     "real",
+    "row_labels",
     "rows_kept",
     "same_space",
     "sample",

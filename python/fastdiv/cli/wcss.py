@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import fastdiv
-from fastdiv._inputs import row_labels
+from fastdiv import _inputs
 from fastdiv._sums.metrics import METRICS
 from fastdiv.cli.command import (
     UsageError,
@@ -119,7 +119,7 @@ def _wcss(args: argparse.Namespace) -> int:
     words = {"labels must": f"--labels: {args.labels} must"}
     with in_option_words(words):
         noise = None if args.noise is None else _noise_label(labels, args)
-        codes, _ = row_labels.codes(labels, "labels", n_complete, noise)
+        codes, _ = _inputs.row_labels.codes(labels, "labels", n_complete, noise)
         counted = codes >= 0
         if not counted.all():
             x, codes = x[counted], codes[counted]
@@ -166,7 +166,7 @@ def _complete_rows(
     """Load the features, and refuse or drop rows with a missing value or label."""
     labelled = np.ones(table.n_rows, bool)
     for name, column in columns.items():
-        absent = row_labels.missing(column)
+        absent = _inputs.row_labels.missing(column)
         if absent.any() and nan_policy == "raise":
             raise UsageError(
                 f"{table.path} has missing labels in {np.count_nonzero(absent)} of {table.n_rows} "

@@ -135,7 +135,7 @@ def gap_statistic(
     """
     if not callable(labels_of):
         raise TypeError(f"labels_of must be a function of (x, k); got {type(labels_of).__name__}")
-    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+    omit = _inputs.omits(nan_policy)
     a = _inputs.finite(_inputs.matrix(x, "x"), "x", omit=omit)
     ks = _ascending(k_range, len(a))
     b = _inputs.integer(n_references, "n_references", 1, _MOST_REFERENCES)

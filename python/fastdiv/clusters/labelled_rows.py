@@ -14,7 +14,6 @@ from fastdiv._engine import backend
 from fastdiv._engine.blocks import DRAWN, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Codes, Matrix, Progress, Sample, Values
-from fastdiv._inputs import row_labels
 
 _CANCELLATION = 100.0
 """Largest ratio of the squares about a row of the cluster to those about its mean."""
@@ -84,7 +83,7 @@ def read_labels(
 
     Rows with NaN get the code -1 if they are to be omitted. Otherwise they are not looked for.
     """
-    omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+    omit = _inputs.omits(nan_policy)
     codes, distinct = _codes(labels, name, len(a), noise_label)
     weights = _inputs.weights(sample_weight, "sample_weight", len(a), "biased")
     if omit and (keep := _inputs.finite_rows(a)) is not None:
@@ -142,7 +141,7 @@ def _codes(labels: object, name: str, n: int, noise_label: object) -> tuple[Code
         numbers: Codes = labels if wide else labels.astype(np.int64)
         if (backend.current().first_rows(numbers, most + 1) >= 0).all():
             return numbers, np.arange(most + 1, dtype=labels.dtype)
-    codes, distinct = row_labels.codes(labels, name, n, noise_label)
+    codes, distinct = _inputs.row_labels.codes(labels, name, n, noise_label)
     return codes.astype(np.int64, copy=False), distinct
 
 

@@ -80,7 +80,7 @@ def median_distance(
     """
     metric = metrics.metric_name(metric)
     if y is None:
-        omit = _inputs.choice(nan_policy, _inputs.NAN_POLICIES, "nan_policy") == "omit"
+        omit = _inputs.omits(nan_policy)
         parts = [_inputs.finite(_inputs.sample(x, "x"), "x", omit=omit)]
     else:
         parts = list(_inputs.samples(x, y, nan_policy))

@@ -66,9 +66,7 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     ([[-128, -28, 127]], [-128])
     """
     a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
-    if not isinstance(symmetric, (bool, np.bool_)):
-        raise TypeError(f"symmetric must be True or False; got {symmetric!r}")
-    return _symmetric(a) if symmetric else _asymmetric(a)
+    return _symmetric(a) if _inputs.flag(symmetric, "symmetric") else _asymmetric(a)
 
 
 def _symmetric(a: Matrix) -> QuantizedRows:
