@@ -18,9 +18,9 @@ from fastdiv import (
     Polynomial,
     RationalQuadratic,
 )
-from fastdiv.kernels import lower
 from fastdiv.kernels.energy import CityBlock
 from fastdiv.kernels.evaluation import kernel_values
+from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import RBFLessOne
 
 KERNELS = {

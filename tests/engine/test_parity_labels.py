@@ -20,8 +20,8 @@ from fastdiv import (
     Sum,
 )
 from fastdiv._sums import reference
-from fastdiv.kernels import lower
 from fastdiv.kernels.energy import CityBlock
+from fastdiv.kernels.lowering import lower
 
 LABEL_SIZES = [(1,), (1, 1), (0, 2, 0), (5, 1, 3, 0, 1), (48, 97), (1,) * 60, (150, 10, 200, 40)]
 

@@ -24,7 +24,7 @@ from fastdiv import (
 )
 from fastdiv._engine import backend as _backend
 from fastdiv._sums import reference
-from fastdiv.kernels import lower
+from fastdiv.kernels.lowering import lower
 
 
 @each_dtype

@@ -24,7 +24,7 @@ from fastdiv import (
     witness,
 )
 from fastdiv._engine import backend
-from fastdiv.kernels import lower
+from fastdiv.kernels.lowering import lower
 
 X, Y = np.array([0.5, -1.0, 2.0]), np.array([1.5, 0.25, -0.5])
 SQ = float(((X - Y) ** 2).sum())

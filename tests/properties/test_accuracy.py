@@ -13,7 +13,8 @@ from cases import each_dtype
 import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, median_distance, mmd2
 from fastdiv._engine import backend
-from fastdiv.kernels import FORMULAS, lower
+from fastdiv.kernels.base import FORMULAS
+from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import RBFLessOne
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}

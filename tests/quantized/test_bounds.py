@@ -10,7 +10,7 @@ from quantized_kernels import KERNELS, each_kernel
 import fastdiv as fd
 from fastdiv import RBF, QuantizedRows, mmd2, quantize_rows
 from fastdiv._engine import backend
-from fastdiv.kernels import FORMULAS, STEEPEST
+from fastdiv.kernels.base import FORMULAS, STEEPEST
 
 
 def test_every_kernel_has_a_slope_or_a_rule():

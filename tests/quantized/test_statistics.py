@@ -25,8 +25,8 @@ from fastdiv import (
 )
 from fastdiv._engine import backend
 from fastdiv._sums import reference
-from fastdiv.kernels import lower
 from fastdiv.kernels.evaluation import kernel_values
+from fastdiv.kernels.lowering import lower
 from fastdiv.mmd import bandwidth
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastdiv._engine import backend
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import callback_sums
-from fastdiv.kernels import Lowered
+from fastdiv.kernels.lowering import Lowered
 
 
 def pair_sums(

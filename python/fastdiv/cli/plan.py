@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastdiv._sums import reductions
-from fastdiv.kernels import Kernel, lower
+from fastdiv.kernels import Kernel
+from fastdiv.kernels.lowering import lower
 from fastdiv.mmd import bandwidth
 from fastdiv.mmd.permutation import _splittings
 

@@ -18,6 +18,7 @@ import numpy as np
 from fastdiv import _inputs, kernels
 from fastdiv.distributions.estimates.flow import kl_flow
 from fastdiv.kernels import Callback, Kernel, Sum
+from fastdiv.kernels.arguments import as_kernels
 from fastdiv.mmd.wae import wae_kernel
 
 Options: TypeAlias = Mapping[str, Any]
@@ -74,7 +75,7 @@ def require_kernel(value: object) -> None:
     if isinstance(value, (tuple, list)):
         raise TypeError("kernel must be a single kernel: a loss is one number. Use Sum to add them")
     if not isinstance(value, Kernel):
-        kernels.as_kernels(value)
+        as_kernels(value)
 
 
 @lru_cache(maxsize=256)

@@ -18,35 +18,22 @@ parameters: checks of the parameters of kernels
 radial: kernels of a distance that decrease to 0
 """
 
-from fastdiv.kernels.arguments import as_kernels
-from fastdiv.kernels.base import FORMULAS, SLOPES, STEEPEST, Formula, Kernel, Median, Term
+from fastdiv.kernels.base import Kernel
 from fastdiv.kernels.combinations import Callback, Sum
 from fastdiv.kernels.dot_products import Linear, Polynomial
 from fastdiv.kernels.energy import Energy
-from fastdiv.kernels.lowering import Lowered, lower
-from fastdiv.kernels.parameters import Bandwidth
 from fastdiv.kernels.radial import RBF, InverseMultiquadric, Laplacian, Matern, RationalQuadratic
 
 __all__ = [
-    "FORMULAS",
     "RBF",
-    "SLOPES",
-    "STEEPEST",
-    "Bandwidth",
     "Callback",
     "Energy",
-    "Formula",
     "InverseMultiquadric",
     "Kernel",
     "Laplacian",
     "Linear",
-    "Lowered",
     "Matern",
-    "Median",
     "Polynomial",
     "RationalQuadratic",
     "Sum",
-    "Term",
-    "as_kernels",
-    "lower",
 ]

@@ -13,7 +13,9 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import pair_weights, reductions
-from fastdiv.kernels import RBF, Energy, Kernel, Lowered, as_kernels, lower
+from fastdiv.kernels import RBF, Energy, Kernel
+from fastdiv.kernels.arguments import as_kernels
+from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 

@@ -14,8 +14,10 @@ from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.kernels import RBF, Callback, Kernel, Sum, as_kernels, lower
+from fastdiv.kernels import RBF, Callback, Kernel, Sum
+from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.evaluation import kernel_log_slopes
+from fastdiv.kernels.lowering import lower
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import statistic

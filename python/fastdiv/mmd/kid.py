@@ -12,7 +12,8 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
-from fastdiv.kernels import Polynomial, lower
+from fastdiv.kernels import Polynomial
+from fastdiv.kernels.lowering import lower
 from fastdiv.mmd.estimate import mmd2, pair_counts, statistic
 
 _MOST_LABELS = 1 << 26

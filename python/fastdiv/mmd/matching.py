@@ -15,7 +15,9 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
-from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
+from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels.arguments import as_kernels
+from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.mmd.bandwidth import resolve
 
 _DEFAULT = RBF()

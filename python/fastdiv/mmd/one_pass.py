@@ -15,8 +15,9 @@ from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
 from fastdiv._sums import pair_weights, reductions
-from fastdiv.kernels import Kernel, Lowered, lower
+from fastdiv.kernels import Kernel
 from fastdiv.kernels.evaluation import kernel_gradients
+from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
 
 

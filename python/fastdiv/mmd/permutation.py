@@ -15,7 +15,9 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
-from fastdiv.kernels import RBF, Kernel, Lowered, as_kernels, lower
+from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels.arguments import as_kernels
+from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Values
-from fastdiv.kernels import STEEPEST, Callback, Kernel, Term
+from fastdiv.kernels import Callback, Kernel
+from fastdiv.kernels.base import STEEPEST, Term
 from fastdiv.quantized.norms import norms
 
 _ROUNDING = 1 + 1e-9
