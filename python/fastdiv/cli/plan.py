@@ -16,7 +16,7 @@ from fastdiv._sums import reductions
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.lowering import lower
 from fastdiv.mmd import bandwidth
-from fastdiv.mmd.permutation import _splittings
+from fastdiv.mmd.permutation import splittings
 
 _FIRST_ROWS = 256  # of the first calibration run
 _FEW_DRAWS = 20  # permutations that are timed
@@ -112,7 +112,7 @@ def _calibrate(
     def draw(pooled: npt.NDArray[Any]) -> None:
         half = len(pooled) // 2
         draws = (rng.permutation(2 * half) for _ in range(_FEW_DRAWS))
-        _splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
+        splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
 
     seconds = _extend(compute, few, n_rows)
     for search in searches:

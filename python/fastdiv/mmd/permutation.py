@@ -156,7 +156,7 @@ def mmd_test(
     resolved = resolve(kernels, [pooled], threads, report)
     lowered = lower(resolved, for_mmd=True)
 
-    labels, diagonals = _splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
+    labels, diagonals = splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
     sums = reductions.quad_forms(pooled, labels, lowered, threads, report)
     with np.errstate(over="ignore", invalid="ignore"):
         sums += diagonals
@@ -167,7 +167,7 @@ def mmd_test(
     return results[0] if single else results
 
 
-def _splittings(
+def splittings(
     pooled: Sample,
     n: int,
     orders: Iterable[NDArray[Any]],
