@@ -12,8 +12,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import half_log_det, unwhiten, whiten
-from fastdiv.distributions.overlaps import less_log
+from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhiten, whiten
 
 
 @documented

@@ -12,7 +12,8 @@ from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal, coupling
-from fastdiv.distributions.overlaps import less_log, renyi, whitened
+from fastdiv.distributions.linear_algebra import less_log, whitened
+from fastdiv.distributions.overlaps import renyi
 from fastdiv.distributions.pair import Pair
 
 

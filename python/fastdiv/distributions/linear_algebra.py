@@ -12,6 +12,7 @@ from fastdiv.distributions.arrays import blocks
 
 if TYPE_CHECKING:
     from fastdiv.distributions.gaussian import Gaussian
+    from fastdiv.distributions.pair import Pair
 
 
 def log_std(p: Gaussian) -> Values:
@@ -125,3 +126,43 @@ def _precision_factor(precision: Values) -> Values:
 def dense(diagonal: Values) -> Values:
     """Return the matrices with these diagonals."""
     return diagonal[..., None] * np.eye(diagonal.shape[-1])
+
+
+def whitened(pair: Pair) -> tuple[Values, Values, Values]:
+    """
+    Bring pairs of Gaussians to q = N(0, I) and p of diagonal covariance.
+
+    Return the eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there. They are
+    NaN where they overflow.
+    """
+    p, q = pair.p, pair.q
+    difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
+    if pair.is_diagonal:
+        log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
+        return np.expm1(log), log, in_units(difference, log_std(q))
+    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
+    # and small ones do as squares of singular values of M.
+    l_q, w = factor_and_whitener(q)
+    n = w @ (factor(p) - l_q)
+    excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
+    overflows = np.asarray(~np.isfinite(excess).all(axis=(-2, -1), keepdims=True))
+    n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
+    e, vectors = np.linalg.eigh(excess)
+    log = np.log1p(np.maximum(e, -0.5))
+    if (e < -0.5).any():
+        singular = np.linalg.svd(np.eye(p.dim) + n, compute_uv=False)[..., ::-1]
+        log = np.where(e < -0.5, 2 * np.log(singular), log)
+    z = (vectors.swapaxes(-1, -2) @ (w @ difference[..., None]))[..., 0]
+    z = np.where(overflows[..., 0], np.nan, z)
+    return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z
+
+
+def less_log(t: Values | np.float64, log: Values | np.float64) -> Values:
+    """Return t − log(1 + t) from t and log(1 + t), without cancellation near 0."""
+    small = np.abs(t) < 0.1
+    u = np.where(small, t, 0.0)
+    s = u / (2 + u)
+    series = np.zeros_like(s)
+    for k in range(17, 1, -2):  # log(1 + u) = 2 (s + s³/3 + s⁵/5 + …), and u − 2s = u s
+        series = (series + 1 / k) * s * s
+    return np.where(small, u * s - 2 * s * series, t - log)
