@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, distinct, first_index, selected
+from fastdiv.distributions.arrays import at, chosen_items, distinct, first_index, require, selected
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
-from fastdiv.distributions.pair import chosen_items, require
 
 
 @dataclass(frozen=True)

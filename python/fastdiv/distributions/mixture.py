@@ -9,11 +9,10 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, checked, first_index, item, rounded
+from fastdiv.distributions.arrays import at, checked, first_index, item, require, rounded
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor, log_std
-from fastdiv.distributions.pair import require
 
 SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""

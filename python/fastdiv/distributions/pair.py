@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, blocks, distinct, first_index, selected
+from fastdiv.distributions.arrays import (
+    at,
+    blocks,
+    chosen_items,
+    distinct,
+    first_index,
+    require,
+    selected,
+)
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
-
-_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -130,38 +136,6 @@ class Pair:
             name,
             np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
         )
-
-
-def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _Kind:
-    """Return a value of the required kind, or refuse it with some advice."""
-    if not isinstance(value, kind):
-        given = type(value).__name__
-        raise TypeError(f"{name} must be a {kind.__name__}; got {given}{advice}")
-    return value
-
-
-def chosen_items(
-    where: object,
-    masks: dict[str, NDArray[np.bool_] | None],
-    batch_shape: tuple[int, ...],
-) -> NDArray[np.bool_] | None:
-    """Return `where`, or all items but the padding of the named distributions."""
-    given = [
-        (name, np.broadcast_to(mask, batch_shape))
-        for name, mask in masks.items()
-        if mask is not None
-    ]
-    if where is None:
-        chosen = np.logical_and.reduce([mask for _, mask in given]) if given else None
-    else:
-        chosen = _inputs.mask(where, "where", batch_shape)
-        for name, mask in given:
-            if (chosen & ~mask).any():
-                index = first_index(chosen & ~mask)
-                raise ValueError(f"where selects padding of {name}{at(index)}")
-    if chosen is not None and not chosen.any():
-        raise ValueError("where must select at least one item; got an empty mask")
-    return chosen
 
 
 def own_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
