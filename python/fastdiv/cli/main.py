@@ -131,7 +131,3 @@ def _check_installation() -> None:
 def _info(args: argparse.Namespace) -> int:
     fastdiv.show_config()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdiv.reports.lines import counted, labelled, rows_of
 from fastdiv.reports.shifts import FeatureShift
@@ -22,9 +21,6 @@ from fastdiv.tables.names import printable
 
 if TYPE_CHECKING:
     from fastdiv.mmd.permutation import TwoSampleResult
-
-Matrix = npt.NDArray[Any]
-Vector = npt.NDArray[np.float64]
 
 _FEATURES_SHOWN = 10
 _NAME_WIDTH = 48
