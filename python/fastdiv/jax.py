@@ -36,7 +36,7 @@ except ImportError as error:
 __all__ = ["categorical_kl", "energy_distance", "kl", "kl_flow", "mmd2", "wae_mmd"]
 
 _DEFAULT = RBF()
-_documented = docs.documented(docs.JAX)
+_documented = docs.documented_for(docs.JAX)
 
 
 @_documented
@@ -352,7 +352,7 @@ def _callback(
     described: Any = jax.ShapeDtypeStruct
     results = [
         described(value_shape, jnp.result_type(*floats)),
-        *[described(a.shape, a.dtype) for a in evaluation.selected(arrays, wrt)],
+        *[described(a.shape, a.dtype) for a in evaluation.only_required(arrays, wrt)],
     ]
     return jax.pure_callback(host, results, *arrays, vmap_method="expand_dims")
 

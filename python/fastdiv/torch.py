@@ -39,7 +39,7 @@ except ImportError as error:
 __all__ = ["categorical_kl", "energy_distance", "kl", "kl_flow", "mmd2", "wae_mmd"]
 
 _DEFAULT = RBF()
-_documented = docs.documented(docs.TORCH)
+_documented = docs.documented_for(docs.TORCH)
 
 
 @_documented
@@ -367,7 +367,7 @@ class _Function(torch.autograd.Function):
         ctx: Any, text: str, numbers: list[float], wrt: list[bool], *tensors: Tensor
     ) -> Tensor:
         value, *gradients = _on_arrays(text, numbers, tensors, wrt)
-        ctx.save_for_backward(*gradients, *evaluation.selected(tensors, wrt))
+        ctx.save_for_backward(*gradients, *evaluation.only_required(tensors, wrt))
         ctx.wrt = wrt
         return value
 
@@ -401,7 +401,7 @@ def _shapes(text: str, numbers: list[float], tensors: list[Tensor], wrt: list[bo
     dtype = torch.float64 if torch.float64 in floats else torch.float32
     return [
         tensors[0].new_empty(shape, dtype=dtype),
-        *[tensor.new_empty(tensor.shape) for tensor in evaluation.selected(tensors, wrt)],
+        *[tensor.new_empty(tensor.shape) for tensor in evaluation.only_required(tensors, wrt)],
     ]
 
 
@@ -410,7 +410,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     _, numbers, tensors, ctx.wrt = inputs
     ctx.no_numbers = None if numbers else []  # an empty list passes for one of tensors
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*output[1:], *evaluation.selected(tensors, ctx.wrt))
+    ctx.save_for_backward(*output[1:], *evaluation.only_required(tensors, ctx.wrt))
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> Any:

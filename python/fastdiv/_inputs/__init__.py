@@ -35,7 +35,13 @@ from fastdiv._inputs.options import (
     threads,
 )
 from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings
-from fastdiv._inputs.row_weights import counted, enough_weight, rows_kept, weighted_samples, weights
+from fastdiv._inputs.row_weights import (
+    enough_weight,
+    positive_rows,
+    rows_kept,
+    weighted_samples,
+    weights,
+)
 from fastdiv._inputs.samples import (
     CLEAN_OR_OMIT,
     alike,
@@ -67,7 +73,6 @@ __all__ = [
     "broadcast_batches",
     "choice",
     "chosen",
-    "counted",
     "enough_weight",
     "finite",
     "finite_rows",
@@ -88,6 +93,7 @@ __all__ = [
     "points",
     "pool",
     "positive",
+    "positive_rows",
     "real",
     "row_labels",
     "rows_kept",

@@ -56,7 +56,7 @@ def rows_kept(
     return keep_x, keep_y
 
 
-def counted(a: Sample, w: Values | None) -> Sample:
+def positive_rows(a: Sample, w: Values | None) -> Sample:
     """Return the rows of weight > 0, for what ignores weights otherwise, such as a median."""
     return a if w is None or w.all() else chosen(a, w > 0)
 

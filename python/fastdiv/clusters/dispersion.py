@@ -16,7 +16,7 @@ from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find
 from fastdiv.clusters.labelled_rows import Clusters
-from fastdiv.clusters.pair_sums import pair_sums
+from fastdiv.clusters.pair_sums import cluster_pair_sums
 
 _CENTERS = ("mean", "geometric_median")
 _METHODS = ("centroid", "pairwise")
@@ -196,7 +196,7 @@ def cluster_dispersion(
     weights = means.weights
     both: tuple[Values | None, Values | None] = (None, None)
     if pairs:
-        both = pair_sums(clusters, metric, threads, report)
+        both = cluster_pair_sums(clusters, metric, threads, report)
     bcss = means.bcss()
     return ClusterDispersion(
         labels=_read_only(clusters.labels),
@@ -281,11 +281,11 @@ def wcss(
     if method == "centroid":
         return float(means.wcss.sum())
     if clusters.weights is None:
-        squares, _ = pair_sums(clusters, "euclidean", threads, report)
+        squares, _ = cluster_pair_sums(clusters, "euclidean", threads, report)
         return float((squares / means.weights).sum())
     shares = clusters.weights / means.weights[clusters.codes]  # products of these do not overflow
     shared = clusters._replace(weights=shares)
-    squares, _ = pair_sums(shared, "euclidean", threads, report)
+    squares, _ = cluster_pair_sums(shared, "euclidean", threads, report)
     return float((squares * means.weights).sum())
 
 

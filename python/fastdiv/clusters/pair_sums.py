@@ -17,7 +17,7 @@ _SQDIST_PAIRS: list[KernelGroup] = [
 ]
 
 
-def pair_sums(
+def cluster_pair_sums(
     clusters: Clusters,
     metric: str,
     n_threads: int,

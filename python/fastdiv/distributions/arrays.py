@@ -44,7 +44,7 @@ def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Val
     return values
 
 
-def selected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
+def zero_unselected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
     """Set the values of items that are not chosen to 0."""
     return values if chosen is None else np.where(chosen, values, 0.0)
 

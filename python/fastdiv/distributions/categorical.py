@@ -14,7 +14,7 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, distinct, first_index, item, selected
+from fastdiv.distributions.arrays import at, distinct, first_index, item, zero_unselected
 
 ILL_DEFINED = (
     "A divergence between a discrete and a continuous distribution, relaxed ones included, is "
@@ -185,7 +185,7 @@ class Categorical:
             _inputs.threads(n_threads),
             None,
         )
-        return item(selected(values, self.where))
+        return item(zero_unselected(values, self.where))
 
     def log_prob(self, index: object) -> Values:
         """
@@ -225,7 +225,7 @@ class Categorical:
         rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))
         entries = (*rows, a)
         values = self._log(self.parameter[entries], self._normalisers[rows])
-        return item(selected(values, None if self.where is None else self.where[rows]))
+        return item(zero_unselected(values, None if self.where is None else self.where[rows]))
 
     def probs(self) -> Matrix:
         """

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, chosen_items, distinct, first_index, require, selected
+from fastdiv.distributions.arrays import (
+    at,
+    chosen_items,
+    distinct,
+    first_index,
+    require,
+    zero_unselected,
+)
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
 
 
@@ -47,14 +54,14 @@ class CategoricalPair:
     ) -> Values:
         """Return KL(p || q) of the chosen items and 0 elsewhere."""
         values = backend.current().categorical_kl(*self.lowered(), n_threads, progress)
-        return selected(values, chosen)
+        return zero_unselected(values, chosen)
 
     def jensen_shannon(
         self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None
     ) -> Values:
         """Return the Jensen-Shannon divergence of the chosen items and 0 elsewhere."""
         values = backend.current().categorical_jensen_shannon(*self.lowered(), n_threads, progress)
-        return selected(values, chosen)
+        return zero_unselected(values, chosen)
 
     def gradients(
         self, values: Values, chosen: NDArray[np.bool_] | None

@@ -11,7 +11,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
-from fastdiv.distributions.arrays import item, selected
+from fastdiv.distributions.arrays import item, zero_unselected
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.gaussian import Gaussian
@@ -187,7 +187,7 @@ def cross_entropy(p: object, q: object, *, n_threads: int | None = None) -> Valu
     """
     pair = pair_of(p, q)
     values = kl(p, q, n_threads=n_threads) + pair.p.entropy()
-    return item(selected(values, pair.mask(None)))
+    return item(zero_unselected(values, pair.mask(None)))
 
 
 @documented

@@ -22,7 +22,7 @@ from fastdiv.distributions.arrays import (
     first_index,
     item,
     rounded,
-    selected,
+    zero_unselected,
 )
 from fastdiv.distributions.linear_algebra import (
     dense,
@@ -313,7 +313,7 @@ class Gaussian:
         array([1.418939, 2.112086])
         """
         values = 0.5 * self.dim * (1 + LOG_2PI) + half_log_det(self._filled())
-        return item(selected(values, self.where))
+        return item(zero_unselected(values, self.where))
 
     @documented
     def log_prob(self, x: object) -> Values:
@@ -355,7 +355,7 @@ class Gaussian:
         with np.errstate(over="ignore", invalid="ignore"):
             z = whiten(filled, points)
             values = -0.5 * (self.dim * LOG_2PI + (z * z).sum(axis=-1)) - half_log_det(filled)
-        return selected(values, self.where)
+        return zero_unselected(values, self.where)
 
     @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:

@@ -18,7 +18,7 @@ from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor_and_whitener, log_std, matvec
-from fastdiv.distributions.pair import Pair, own_index
+from fastdiv.distributions.pair import Pair, side_index
 
 Gradient: TypeAlias = dict[str, Matrix]
 """Arrays by name, "mean" and the parametrisation, in the shapes that were given."""
@@ -141,7 +141,7 @@ def _gradients(
         if chosen is not None:
             keep = chosen[index]
             rows, index = rows[keep], tuple(axis[keep] for axis in index)
-        p, q = (side[own_index(side, index)] for side in (pair.p, pair.q))
+        p, q = (side[side_index(side, index)] for side in (pair.p, pair.q))
         part = compute(Pair(p, q, (len(rows),)))
         for side in sides:
             for total, values in zip(sums[side], part[side], strict=True):

@@ -20,7 +20,7 @@ from fastdiv.distributions.arrays import (
     distinct,
     first_index,
     require,
-    selected,
+    zero_unselected,
 )
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
@@ -68,7 +68,7 @@ class Pair:
         with np.errstate(all="ignore"):  # padding may hold anything
             # Convert block by block where there is something to convert.
             values = self.map(compute) if self.common_dtype is None else compute(self)
-        values = selected(values, chosen)
+        values = zero_unselected(values, chosen)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -103,9 +103,9 @@ class Pair:
         flat = np.empty(math.prod(self.batch_shape))
         size = self.p.dim if self.is_diagonal else self.p.dim**2
         for rows, index in blocks(self.batch_shape, size):
-            p, q = (side[own_index(side, index)]._filled() for side in (self.p, self.q))
+            p, q = (side[side_index(side, index)]._filled() for side in (self.p, self.q))
             flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
-        return selected(flat.reshape(self.batch_shape), chosen)
+        return zero_unselected(flat.reshape(self.batch_shape), chosen)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
         """
@@ -138,7 +138,7 @@ class Pair:
         )
 
 
-def own_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
+def side_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
     """Turn an index of the common batch into one of a batch that broadcasts to it."""
     last = index[len(index) - len(side.batch_shape) :]
     return tuple(

@@ -63,7 +63,7 @@ def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) ->
     values, gradients = _combined(rows, over, kernels, required, estimator, threads)
     for name, weight in names.items():
         if weight in required:
-            gradients[weight] = one_pass.finite(gradients[weight] / largest[name][:, None])
+            gradients[weight] = one_pass.finite_gradient(gradients[weight] / largest[name][:, None])
     return values, _shaped(gradients, stacks)
 
 
@@ -173,7 +173,7 @@ def _combined(
                 side = name.removesuffix("_weights")
                 weight_gradient = one_pass.weight_gradient(side, samples, result, estimator)
                 gradients[name] = gradients[name] + weight_gradient[:, 0]
-    return values, {name: one_pass.finite(gradients[name]) for name in required}
+    return values, {name: one_pass.finite_gradient(gradients[name]) for name in required}
 
 
 def _shaped(gradients: Mapping[str, Matrix], stacks: Stacks) -> dict[str, Matrix]:

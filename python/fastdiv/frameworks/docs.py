@@ -1,7 +1,7 @@
 """
 Hold the docstrings that `fastdiv.torch` and `fastdiv.jax` share, each written once.
 
-A function holds its own summary and examples. `documented` puts all other sections in the place
+A function holds its own summary and examples. `documented_for` puts all other sections in the place
 of ``{sections}``, in the words of a framework.
 """
 
@@ -219,7 +219,7 @@ something but the data is a tracer. Under ``jax.jit`` words, shapes
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def documented(words: Mapping[str, str]) -> Callable[[_Function], _Function]:
+def documented_for(words: Mapping[str, str]) -> Callable[[_Function], _Function]:
     """Return a decorator that puts the shared sections into a docstring, in these words."""
 
     def fill(function: _Function) -> _Function:

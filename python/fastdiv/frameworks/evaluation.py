@@ -28,7 +28,7 @@ Result: TypeAlias = "tuple[Values | float, Mapping[str, Matrix]]"
 Function: TypeAlias = Callable[[Arrays, tuple[str, ...], Options], Result]
 
 
-def selected(values: Sequence[Any], wrt: Sequence[bool]) -> list[Any]:
+def only_required(values: Sequence[Any], wrt: Sequence[bool]) -> list[Any]:
     """Return the values that belong to required gradients."""
     return [value for value, required in zip(values, wrt, strict=True) if required]
 

@@ -125,7 +125,7 @@ def mmd2(
     kernels, single = as_kernels(kernel)
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    counted = [_inputs.counted(a, wx), _inputs.counted(b, wy)]
+    counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
     lowered = lower(resolved, for_mmd=True)
     linear: Values | float = 0.0

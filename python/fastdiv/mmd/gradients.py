@@ -123,7 +123,7 @@ def mmd2_and_grad(
     given = {"x": _differentiable(x, "x"), "y": _differentiable(y, "y")}
     sides = _sides(given, {"x": x_weights, "y": y_weights}, names, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    counted = [_inputs.counted(s.rows, s.weights) for s in sides.values()]
+    counted = [_inputs.positive_rows(s.rows, s.weights) for s in sides.values()]
     resolved = resolve(kernels, counted, threads, report)
 
     samples = _stack(sides)
@@ -139,7 +139,7 @@ def mmd2_and_grad(
             per_kernel = _bandwidth_gradients(sides, resolved, counts, estimator, threads, report)
             gradients.append(one_or_all(per_kernel))
         elif name in sides:
-            kept = one_pass.finite(one_or_all(result.row_gradients[name][0]))
+            kept = one_pass.finite_gradient(one_or_all(result.row_gradients[name][0]))
             gradient = sides[name].scattered(kept, -2)
             gradients.append(gradient.reshape(gradient.shape[:-2] + given[name].shape))
         else:
@@ -147,7 +147,7 @@ def mmd2_and_grad(
             relative = one_pass.weight_gradient(side, samples, result, estimator)[0]
             with np.errstate(over="ignore"):
                 kept = one_or_all(relative / sides[side].largest)
-            gradients.append(sides[side].scattered(one_pass.finite(kept), -1))
+            gradients.append(sides[side].scattered(one_pass.finite_gradient(kept), -1))
     values = one_or_all(result.values[0])
     return (float(values) if single else values, *gradients)
 
@@ -247,7 +247,7 @@ def _bandwidth_gradients(
         for rows in one_pass.gradient_blocks(x[None]):
             slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
             sums[:, 2] -= slopes @ (u * v)[rows]
-    log_slopes = iter(one_pass.finite(statistic(sums, counts)))
+    log_slopes = iter(one_pass.finite_gradient(statistic(sums, counts)))
     part_gradients: list[float | Values] = []
     for weight, part, bandwidth in parts:
         if isinstance(bandwidth, tuple):
@@ -282,7 +282,7 @@ def _feature_bandwidth_gradient(
         np.einsum("nd,nd->d", side.rows - centre, result.row_gradients[name][0, 0])
         for name, side in wide.items()
     ]
-    log_slopes = one_pass.finite(products[0] + products[1])
+    log_slopes = one_pass.finite_gradient(products[0] + products[1])
     gradient: Values = log_slopes / -np.array(vars(kernel)["bandwidth"])
     return gradient
 

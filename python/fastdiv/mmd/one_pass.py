@@ -115,7 +115,7 @@ def weight_gradient(name: str, samples: Samples, result: Pass, estimator: str) -
     return gradient
 
 
-def finite(gradient: Matrix) -> Matrix:
+def finite_gradient(gradient: Matrix) -> Matrix:
     """Return a gradient, or raise OverflowError if it is not finite."""
     if np.isfinite(gradient).all():
         return gradient

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastdiv.clusters.dispersion import ClusterDispersion
-from fastdiv.reports.lines import counted, labelled, rows_of
+from fastdiv.reports.lines import labelled, number_of, rows_of
 from fastdiv.tables.columns import describe_left_out
 from fastdiv.tables.names import printable
 
@@ -107,15 +107,15 @@ class ClusterReport:
     def to_text(self) -> str:
         """Render the report as a table for a person."""
         d = self.dispersion
-        noise = f", {counted(self.noise, 'row')} of noise left out" if self.noise else ""
+        noise = f", {number_of(self.noise, 'row')} of noise left out" if self.noise else ""
         about = "means" if self.centers == "mean" else "geometric medians"
-        rows = counted(int(d.sizes.sum()) + self.noise, "row")
+        rows = number_of(int(d.sizes.sum()) + self.noise, "row")
         scaled = ", standardised" if self.standardized else ""
         head = labelled(
             ("data", rows_of(self.data, rows, self.omitted)),
             ("features", f"{self.n_features}{scaled}"),
             *([("left out", describe_left_out(self.left_out))] if self.left_out else []),
-            ("labels", f"{printable(self.column)}: {counted(len(d.labels), 'cluster')}{noise}"),
+            ("labels", f"{printable(self.column)}: {number_of(len(d.labels), 'cluster')}{noise}"),
             ("centers", f"{about}; distances {d.metric}"),
         )
         columns = self.columns()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdiv.reports.lines import counted, labelled, rows_of
+from fastdiv.reports.lines import labelled, number_of, rows_of
 from fastdiv.reports.shifts import FeatureShift
 from fastdiv.tables.columns import describe_left_out
 from fastdiv.tables.names import printable
@@ -215,4 +215,4 @@ def _fields(kernel: Any) -> dict[str, Any]:
 
 
 def _count(number: int, noun: str) -> str:
-    return counted(number, noun, separator=" ")
+    return number_of(number, noun, separator=" ")

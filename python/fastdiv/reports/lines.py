@@ -16,6 +16,6 @@ def rows_of(path: str, rows: str, omitted: int) -> str:
     return f"{printable(path)}: {rows}{note}"
 
 
-def counted(number: int, noun: str, *, separator: str = "") -> str:
+def number_of(number: int, noun: str, *, separator: str = "") -> str:
     """Write a number and its noun in singular or plural, with a separator of thousands."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", separator)
