@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from fastdiv.frameworks import calls, docs, evaluation, functions
-from fastdiv.kernels import RBF, Energy, Kernel
+from fastdiv.kernels import Energy, Kernel
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 
 try:
     import jax
@@ -35,7 +36,6 @@ except ImportError as error:
 
 __all__ = ["categorical_kl", "energy_distance", "kl", "kl_flow", "mmd2", "wae_mmd"]
 
-_DEFAULT = RBF()
 _documented = docs.documented_for(docs.JAX)
 
 
@@ -43,7 +43,7 @@ _documented = docs.documented_for(docs.JAX)
 def mmd2(
     x: jax.Array,
     y: jax.Array,
-    kernel: Kernel = _DEFAULT,
+    kernel: Kernel = DEFAULT_KERNEL,
     *,
     estimator: str = "unbiased",
     x_weights: jax.Array | None = None,

@@ -28,7 +28,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastdiv.frameworks import calls, docs, evaluation, functions
-from fastdiv.kernels import RBF, Energy, Kernel
+from fastdiv.kernels import Energy, Kernel
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 
 try:
     import torch
@@ -38,7 +39,6 @@ except ImportError as error:
 
 __all__ = ["categorical_kl", "energy_distance", "kl", "kl_flow", "mmd2", "wae_mmd"]
 
-_DEFAULT = RBF()
 _documented = docs.documented_for(docs.TORCH)
 
 
@@ -46,7 +46,7 @@ _documented = docs.documented_for(docs.TORCH)
 def mmd2(
     x: Tensor,
     y: Tensor,
-    kernel: Kernel = _DEFAULT,
+    kernel: Kernel = DEFAULT_KERNEL,
     *,
     estimator: str = "unbiased",
     x_weights: Tensor | None = None,

@@ -15,6 +15,7 @@ ALWAYS_RAISE = object()
 """Stands for "raise" where the caller offers no `nan_policy`. Errors do not advise "omit" then."""
 
 MAX_THREADS = 1024
+"""Most threads of a call. A larger number is refused before any thread starts."""
 
 
 def choice(value: object, accepted: tuple[str, ...], name: str) -> str:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from fastdiv._inputs.options import generator, integer
 
 MAX_RESAMPLES = 10**9
+"""Most permutations. Labels take a byte per permutation and row, here a gigabyte per row."""
+
 DEFAULT_RESAMPLES = 999
+"""Permutations. The p-value (1 + #)/(1 + B) is then a multiple of 0.001."""
 
 TIE = 100 * float(np.finfo(np.float64).eps)
 """Relative difference up to which a statistic ties with the observed one."""

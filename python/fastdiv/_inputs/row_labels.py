@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_COUNTERS_PER_ROW = 2
+_FREE_COUNTERS = 1000
+"""Counters of labels that may be allocated, per row and beside. Memory stays O(n)."""
+
 _KINDS = {
     "b": "booleans",
     **dict.fromkeys("iuf", "numbers"),
@@ -152,7 +156,7 @@ def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any
     if a.dtype.kind in "iu":
         least, most = int(a.min()), int(a.max())
         # Counting is many times faster than the sort of numpy.unique.
-        if most - least <= 2 * len(a) + 1000 and most < 2**63:
+        if most - least <= _COUNTERS_PER_ROW * len(a) + _FREE_COUNTERS and most < 2**63:
             shifted = a.astype(np.intp) - least
             present = np.bincount(shifted) > 0
             distinct = (np.flatnonzero(present) + least).astype(a.dtype)

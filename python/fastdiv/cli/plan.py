@@ -20,6 +20,7 @@ from fastdiv.mmd.permutation import splittings
 
 _FIRST_ROWS = 256  # of the first calibration run
 _FEW_DRAWS = 20  # permutations that are timed
+_DRAWN_ROWS = 4096  # at most, that these permute; the time per row is extrapolated
 _LONG_ENOUGH = 0.25  # seconds after which calibration ends
 
 _Work: TypeAlias = Callable[[npt.NDArray[Any]], object]
@@ -117,7 +118,7 @@ def _calibrate(
     seconds = _extend(compute, few, n_rows)
     for search in searches:
         seconds += _extend(search, few, min(n_rows, bandwidth.EXACT_ROWS))
-    some = few(min(n_rows, 4096))
+    some = few(min(n_rows, _DRAWN_ROWS))
     return seconds + _timed(draw, some) * n_rows / len(some) * n_resamples / _FEW_DRAWS
 
 

@@ -18,6 +18,7 @@ from fastdiv.clusters import labelled_rows
 
 _REFERENCES = ("uniform", "pca")
 _MOST_REFERENCES = 10**6
+"""Most reference sets. A larger number is refused before any is drawn."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,10 @@ from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.labelled_rows import Clusters, Means
 
 DEFAULT_TOLERANCE = 1e-8
+"""Largest relative distance of a sum of distances from its minimum, above rounding in float64."""
+
 MAX_ITERATIONS = 10_000
+"""Passes over the rows, after which the search ends with a warning."""
 
 _TRY_ROWS_EVERY = 8
 """Passes between trials of the nearest row."""

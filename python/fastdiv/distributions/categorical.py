@@ -23,6 +23,9 @@ ILL_DEFINED = (
 )
 """Reason why a discrete and a continuous distribution have no divergence, for errors."""
 
+_MOST_ROWS = 4096
+"""Rows per block. `sample` adds their numbers to running sums, which costs up to 12 bits."""
+
 
 class Categorical:
     """
@@ -348,4 +351,4 @@ def index_blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:
 
     A block has few rows, whatever k. `sample` adds row numbers to running sums, which costs digits.
     """
-    return (np.arange(b.start, b.stop) for b in row_blocks(rows, k, COMPUTED, most=4096))
+    return (np.arange(b.start, b.stop) for b in row_blocks(rows, k, COMPUTED, most=_MOST_ROWS))

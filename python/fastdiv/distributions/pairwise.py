@@ -20,6 +20,10 @@ from fastdiv.distributions.pair import Pair
 Features: TypeAlias = tuple[Values, Values, Values, Values]
 """(a, a_offset, b, b_offset), so that 2 KL(p_i || q_j) = a_i·b_j + a_offset_i + b_offset_j."""
 
+_FLOAT32_ERROR = 1e-5
+_FLOAT64_ERROR = 1e-12
+"""Relative error that `kl` promises. A pair that may be less accurate is computed again."""
+
 
 @documented
 def kl_matrix(
@@ -69,7 +73,8 @@ def kl_matrix(
     threads, report = _inputs.threads(n_threads), reporter(progress)
     if not pair.p.batch_shape[0] or not pair.q.batch_shape[0]:
         return np.zeros((*pair.p.batch_shape, *pair.q.batch_shape))
-    tolerance = 1e-5 if pair.p.dtype == pair.q.dtype == np.float32 else 1e-12
+    in_float32 = pair.p.dtype == pair.q.dtype == np.float32
+    tolerance = _FLOAT32_ERROR if in_float32 else _FLOAT64_ERROR
     with np.errstate(over="ignore", invalid="ignore"):
         features = _diagonal if pair.is_diagonal else _full
         a, a_offset, b, b_offset = features(pair.p, pair.q)

@@ -387,3 +387,7 @@ class InverseMultiquadric(Kernel):
 
     def _term(self) -> Term:
         return Term("sqdist", "imq", (self.c,))
+
+
+DEFAULT_KERNEL = RBF()
+"""Kernel of statistics that are called without one."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from fastdiv.mmd.call_options import SampleOptions
 
 _CMMD_BANDWIDTH = 10.0
+"""Bandwidth in units of the embeddings, as published by Jayasumana et al."""
+
+_CMMD_SCALE = 1000.0
+"""Factor of the MMD², as published by Jayasumana et al."""
 
 
 @overload
@@ -93,8 +97,8 @@ def cmmd(
     value = float(mmd2(u, v, kernel, **options))
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bound = bounds.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
-        return QuantizedEstimate(1000.0 * value, 1000.0 * bound)
-    return 1000.0 * value
+        return QuantizedEstimate(_CMMD_SCALE * value, _CMMD_SCALE * bound)
+    return _CMMD_SCALE * value
 
 
 def _unit_rows(a: Sample, name: str) -> Sample:

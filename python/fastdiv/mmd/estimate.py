@@ -13,16 +13,15 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import pair_weights, reductions
-from fastdiv.kernels import RBF, Energy, Kernel
+from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import EstimateOptions
-
-_DEFAULT = RBF()
 
 
 @overload
@@ -46,7 +45,7 @@ def mmd2(
 def mmd2(
     x: object,
     y: object,
-    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
     *,
     estimator: str = "unbiased",
     x_weights: object = None,
@@ -228,7 +227,7 @@ def witness(
     x: object,
     y: object,
     at: object,
-    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
     *,
     x_weights: object = None,
     y_weights: object = None,

@@ -14,23 +14,23 @@ from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.kernels import RBF, Callback, Kernel, Sum
+from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.evaluation import kernel_log_slopes
 from fastdiv.kernels.lowering import lower
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import statistic
 
 _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
-_DEFAULT = RBF()
 
 
 @documented
 def mmd2_and_grad(
     x: object,
     y: object,
-    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
     *,
     wrt: str | Sequence[str] = ("x", "y"),
     estimator: str = "unbiased",

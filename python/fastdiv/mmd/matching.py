@@ -15,12 +15,12 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
-from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels import Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 
-_DEFAULT = RBF()
 _FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
 """Squared distance of rows in feature space, relative to its terms, that may be rounding."""
 
@@ -70,7 +70,7 @@ class KernelMeanMatching:
 def kernel_mean_matching(
     x: object,
     y: object,
-    kernel: Kernel = _DEFAULT,
+    kernel: Kernel = DEFAULT_KERNEL,
     *,
     bound: float | None = None,
     tolerance: float = 1e-3,

@@ -15,16 +15,15 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
-from fastdiv.kernels import RBF, Kernel
+from fastdiv.kernels import Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PermutationOptions
-
-_DEFAULT = RBF()
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def mmd_test(
 def mmd_test(
     x: object,
     y: object,
-    kernel: Kernel | Sequence[Kernel] = _DEFAULT,
+    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
     *,
     estimator: str = "unbiased",
     n_resamples: int = _inputs.DEFAULT_RESAMPLES,

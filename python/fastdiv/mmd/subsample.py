@@ -13,6 +13,12 @@ from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 
+_SHARED_BITS = 4
+"""Bits of the number of rows that leading bits leave out, so that some 16 rows share them."""
+
+_MOST_LEADING_BITS = 20
+"""Most leading bits. A table over all of them has 2^20 entries, 1 MB of flags or 8 MB of counts."""
+
 
 def subsample(parts: Sequence[Sample], n_rows: int) -> Sample:
     """
@@ -24,7 +30,8 @@ def subsample(parts: Sequence[Sample], n_rows: int) -> Sample:
     """
     hashes = _hashes(parts)
     places = np.random.default_rng(0).choice(len(hashes), n_rows, replace=False)
-    shift = 64 - min(20, max(1, len(hashes).bit_length() - 4))  # leading bits: some 16 rows share
+    leading_bits = len(hashes).bit_length() - _SHARED_BITS
+    shift = 64 - min(_MOST_LEADING_BITS, max(1, leading_bits))
     drawn, copies = np.unique(_at_places(places, hashes, shift), return_counts=True)
     is_near = _marked(drawn >> shift, shift)
     chosen = np.full(len(drawn), -1)
@@ -38,8 +45,8 @@ def subsample(parts: Sequence[Sample], n_rows: int) -> Sample:
         differ = _numbers(_rows_at(parts, chosen[at])) != _numbers(_rows_at(parts, index))
         for j in np.flatnonzero(differ.any(axis=1)).tolist():
             pair = np.array([chosen[at[j]], index[j]])
-            held, other = _numbers(_rows_at(parts, pair)).tolist()
-            chosen[at[j]] = pair[int(other < held)]
+            chosen_row, new_row = _numbers(_rows_at(parts, pair)).tolist()
+            chosen[at[j]] = pair[int(new_row < chosen_row)]
     return _rows_at(parts, np.repeat(chosen, copies))
 
 

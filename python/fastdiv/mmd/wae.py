@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PenaltyOptions
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Factors s of the kernel "imq", without unit, as in the code published by Tolstikhin et al."""
+
 _WAE_KERNELS = ("imq", "rbf")
 _PRIORS = ("normal", "sphere", "uniform")
 

@@ -14,6 +14,9 @@ from fastdiv._engine.types import Matrix, Values
 
 _FLOAT32 = np.finfo(np.float32)
 
+_MOST_SCALE = 0.999 * _FLOAT32.max
+"""Largest scale, in units of the data. The margin leaves room to round it up."""
+
 
 def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     """
@@ -109,7 +112,7 @@ def _blocks(a: Matrix) -> Iterator[tuple[slice, Values]]:
 def _scales(reach: Values, steps: int) -> NDArray[np.float32]:
     """Divide the ranges of rows into steps, with scale 1 for rows of zeros."""
     scale = np.where(reach > 0, np.maximum(reach / steps, _FLOAT32.tiny), 1.0)
-    if (scale > 0.999 * _FLOAT32.max).any():
+    if (scale > _MOST_SCALE).any():
         raise ValueError("x holds values too large for a float32 scale; scale the data")
     return scale.astype(np.float32)
 
