@@ -50,10 +50,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import (
+    Codes,
+    KernelGroup,
+    Matrix,
+    Progress,
+    Sample,
+    Values,
+    WeightedSumsRequest,
+)
 
 '''
-# Words of the generator, and those of the package for them.
+# Replacements of what the generator prints.
 STUB_WORDS = {
     r"collections\.abc\.Sequence\[tuple\[str.*?\]\]\]\]": "Sequence[KernelGroup]",
     r"collections\.abc\.Callable \| None": "Progress | None",
@@ -65,6 +73,7 @@ STUB_WORDS = {
     r"numpy\.typing\.NDArray\[numpy\.float32\]": "NDArray[np.float32]",
     r"numpy\.typing\.NDArray\[numpy\.int64\]": "NDArray[np.int64]",
     r"fastdiv\._engine\.backend\.Sample": "Sample",
+    r"fastdiv\._engine\.types\.WeightedSumsRequest": "WeightedSumsRequest",
     r"codes: numpy\.ndarray": "codes: Codes",
     r"numpy\.ndarray": "Matrix",
     r"typing\.SupportsInt \| typing\.SupportsIndex": "int",

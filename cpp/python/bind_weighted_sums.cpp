@@ -3,6 +3,34 @@
 #include "run.hpp"
 
 namespace fastdiv::python {
+
+// A WeightedSumsRequest of Python.
+struct Request {
+  ContiguousValues factors;
+  OptionalValues scales;
+  bool row_sums = false;
+  bool x_gradient = false;
+  bool y_gradient = false;
+};
+
+}  // namespace fastdiv::python
+
+template <>
+struct pybind11::detail::type_caster<fastdiv::python::Request> {
+  PYBIND11_TYPE_CASTER(fastdiv::python::Request,
+                       const_name("fastdiv._engine.types.WeightedSumsRequest"));
+  bool load(handle from, bool) {
+    using namespace fastdiv::python;
+    value.factors = from.attr("factors").cast<ContiguousValues>();
+    value.scales = from.attr("scales").cast<OptionalValues>();
+    value.row_sums = from.attr("row_sums").cast<bool>();
+    value.x_gradient = from.attr("x_gradient").cast<bool>();
+    value.y_gradient = from.attr("y_gradient").cast<bool>();
+    return true;
+  }
+};
+
+namespace fastdiv::python {
 namespace {
 
 // the sums, the row sums of x and of y, and the gradients with respect to x and y
@@ -34,24 +62,24 @@ struct WeightedRows {
 };
 
 WeightedSums weighted_sums(const Sample& x, const Sample& y, const ContiguousValues& x_weights,
-                           const ContiguousValues& y_weights, const ContiguousValues& factors,
-                           const OptionalValues& scales, bool row_sums, bool x_gradient,
-                           bool y_gradient, const PyGroups& kernels, int n_outputs, int n_threads,
+                           const ContiguousValues& y_weights, const Request& request,
+                           const PyGroups& kernels, int n_outputs, int n_threads,
                            const Progress& progress) {
   return by_dtype(x, [&](auto zero) -> WeightedSums {
     using T = decltype(zero);
+    const ContiguousValues& factors = request.factors;
     if (factors.ndim() != 2 || factors.shape(0) < 1 || factors.shape(1) != 3) {
       throw std::invalid_argument("factors must be three numbers per item");
     }
     const py::ssize_t items = factors.shape(0);
-    WeightedRows<T> x_rows(x, items, x_weights, n_outputs, row_sums, x_gradient);
-    WeightedRows<T> y_rows(y, items, y_weights, n_outputs, row_sums, y_gradient);
+    WeightedRows<T> x_rows(x, items, x_weights, n_outputs, request.row_sums, request.x_gradient);
+    WeightedRows<T> y_rows(y, items, y_weights, n_outputs, request.row_sums, request.y_gradient);
     Values sums({items, py::ssize_t{n_outputs}, py::ssize_t{3}});
     double* out = sums.mutable_data();
     const auto groups = groups_from(kernels);
     const py::ssize_t n = (x_rows.sample.rows.rows + y_rows.sample.rows.rows) / items;
     const double* factor_data = factors.data();
-    const double* scale_data = weights_of(scales, items);
+    const double* scale_data = weights_of(request.scales, items);
     run(n_threads, progress, count(items) * pairs_of(n), [&](const Options& options) {
       fastdiv::weighted_sums<T>(items, x_rows.sample, y_rows.sample, factor_data, scale_data,
                                 groups, n_outputs, out, options);
@@ -86,8 +114,8 @@ Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& 
 void bind_weighted_sums(py::module_& m) {
   using py::arg;
   m.def("weighted_sums", &weighted_sums, arg("x"), arg("y"), arg("x_weights"), arg("y_weights"),
-        arg("factors"), arg("scales"), arg("row_sums"), arg("x_gradient"), arg("y_gradient"),
-        arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"), py::pos_only());
+        arg("request"), arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"),
+        py::pos_only());
   m.def("log_slope_sums", &log_slope_sums, arg("x"), arg("y"), arg("x_weights"), arg("y_weights"),
         arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"), py::pos_only());
 }

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.types import Codes, KernelGroup, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import (
+    Codes,
+    KernelGroup,
+    Matrix,
+    Progress,
+    Sample,
+    Values,
+    WeightedSumsRequest,
+)
 
 def categorical_entropy(
     values: Matrix, name: str, normalisers: Values, n_threads: int, progress: Progress | None, /
@@ -168,11 +176,7 @@ def weighted_sums(
     y: Sample,
     x_weights: Values,
     y_weights: Values,
-    factors: Values,
-    scales: Values | None,
-    row_sums: bool,
-    x_gradient: bool,
-    y_gradient: bool,
+    request: WeightedSumsRequest,
     kernels: Sequence[KernelGroup],
     n_outputs: int,
     n_threads: int,

@@ -15,8 +15,14 @@ from parity import (
     sizes,
 )
 
+from fastdiv._engine.types import WeightedSumsRequest
 from fastdiv._sums import reference
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
+
+
+def everything(factors, scales=None):
+    """Return a request of all results."""
+    return WeightedSumsRequest(factors, scales, True, True, True)
 
 
 def item_results(results, item):
@@ -35,7 +41,7 @@ def test_weighted_sums(core, rng, name, d, dtype):
         u, v = rng.random(n), rng.random(m)
         u[0] = 0.0
         factors = rng.normal(size=3)
-        arguments = (x, y, u, v, factors[None], None, True, True, True, groups, 1, 0, None)
+        arguments = (x, y, u, v, everything(factors[None]), groups, 1, 0, None)
         expected = item_results(reference.weighted_sums(*arguments), 0)
         got = item_results(core.weighted_sums(*arguments), 0)
         weighted = [
@@ -85,11 +91,11 @@ def test_weighted_sums_give_only_what_is_required(core, rng, name):
     groups = groups_of(name, 3)
     x, y = sample(rng, 200, 3, np.float64), sample(rng, 60, 3, np.float64)
     u, v, factors = rng.random(200), rng.random(60), np.array([[0.5, 1.0, -2.0]])
-    everything = (True, True, True)
-    whole = core.weighted_sums(x, y, u, v, factors, None, *everything, groups, 1, 0, None)
+    whole = core.weighted_sums(x, y, u, v, everything(factors), groups, 1, 0, None)
     for required in itertools.product((False, True), repeat=3):
-        got = core.weighted_sums(x, y, u, v, factors, None, *required, groups, 1, 0, None)
-        twin = reference.weighted_sums(x, y, u, v, factors, None, *required, groups, 1, 0, None)
+        request = WeightedSumsRequest(factors, None, *required)
+        got = core.weighted_sums(x, y, u, v, request, groups, 1, 0, None)
+        twin = reference.weighted_sums(x, y, u, v, request, groups, 1, 0, None)
         assert [part.shape for part in got] == [part.shape for part in twin]
         parts = zip(got, whole, (True, required[0], *required), strict=True)
         for part, full, is_required in parts:
@@ -103,12 +109,12 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
     groups, d, items = groups_of("rbf", 40), 40, 5  # the largest: one after the other
     x, y = sample(rng, items * n, d, dtype), sample(rng, items * m, d, dtype)
     u, v, factors = rng.random(items * n), rng.random(items * m), rng.normal(size=(items, 3))
-    options = (True, True, True, groups, 1, 0, None)
+    options = (groups, 1, 0, None)
     scales = rng.uniform(0.5, 2.0, items)
-    whole = core.weighted_sums(x, y, u, v, factors, None, *options)
-    over_scales = core.weighted_sums(x, y, u, v, factors, scales, *options)
+    whole = core.weighted_sums(x, y, u, v, everything(factors), *options)
+    over_scales = core.weighted_sums(x, y, u, v, everything(factors, scales), *options)
     for threads in (1, 2, 5):
-        again = core.weighted_sums(x, y, u, v, factors, None, *options[:-2], threads, None)
+        again = core.weighted_sums(x, y, u, v, everything(factors), groups, 1, threads, None)
         for part, same in zip(whole, again, strict=True):
             np.testing.assert_array_equal(part, same)
     pooled = np.concatenate([x.reshape(items, n, d), y.reshape(items, m, d)], axis=1)
@@ -118,23 +124,12 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
     )
     for i in range(items):
         a, b = slice(i * n, (i + 1) * n), slice(i * m, (i + 1) * m)
-        alone = core.weighted_sums(x[a], y[b], u[a], v[b], factors[i : i + 1], None, *options)
+        part_of_stack = (x[a], y[b], u[a], v[b], everything(factors[i : i + 1]))
+        alone = core.weighted_sums(*part_of_stack, *options)
         for part, same in zip(item_results(whole, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
         scaled = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
-        alone = core.weighted_sums(
-            x[a],
-            y[b],
-            u[a],
-            v[b],
-            factors[i : i + 1],
-            None,
-            *options[:3],
-            scaled,
-            1,
-            0,
-            None,
-        )
+        alone = core.weighted_sums(*part_of_stack, scaled, 1, 0, None)
         for part, same in zip(item_results(over_scales, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
         one = np.array([n + m])
@@ -143,7 +138,7 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
     np.testing.assert_array_equal(among, np.zeros(items))
     if n < 100:
         for got, scale in ((whole, None), (over_scales, scales)):
-            twin = reference.weighted_sums(x, y, u, v, factors, scale, *options)
+            twin = reference.weighted_sums(x, y, u, v, everything(factors, scale), *options)
             for part, expected in zip(got, twin, strict=True):
                 assert part.shape == expected.shape
                 np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-4)
@@ -165,7 +160,7 @@ def test_stacks_report_their_progress(core, rng, n):
     factors, groups = np.zeros((items, 3)), groups_of("rbf", 300)
     reports = []
     core.weighted_sums(
-        *(x, x, ones, ones, factors, None, False, False, False, groups, 1, 0),
+        *(x, x, ones, ones, WeightedSumsRequest(factors), groups, 1, 0),
         lambda done, total: reports.append(done / total),
     )
     assert reports == sorted(reports)

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Codes, Kernels, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import (
+    Codes,
+    Kernels,
+    Matrix,
+    Progress,
+    Sample,
+    Values,
+    WeightedSumsRequest,
+)
 
 
 class Backend(Protocol):
@@ -81,11 +89,7 @@ class Backend(Protocol):
         y: Sample,
         x_weights: Values,
         y_weights: Values,
-        factors: Values,
-        scales: Values | None,
-        row_sums: bool,
-        x_gradient: bool,
-        y_gradient: bool,
+        request: WeightedSumsRequest,
         kernels: Kernels,
         n_outputs: int,
         n_threads: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +33,13 @@ Kernels: TypeAlias = Sequence[KernelGroup]
 
 Progress: TypeAlias = Callable[[int, int], object]
 """A function of (done, total)."""
+
+
+class WeightedSumsRequest(NamedTuple):
+    """Ask for results of `weighted_sums`. The default is the sums of one pair of samples alone."""
+
+    factors: Values = np.zeros((1, 3))  # (b, 3), of (xx, yy, xy) in what gradients differentiate
+    scales: Values | None = None  # (b,), factors of the rows of each item; None: 1
+    row_sums: bool = False
+    x_gradient: bool = False
+    y_gradient: bool = False

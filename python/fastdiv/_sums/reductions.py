@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
-from fastdiv._engine.types import Progress, Sample, Values
+from fastdiv._engine.types import Progress, Sample, Values, WeightedSumsRequest
 from fastdiv._sums import callback_sums
 from fastdiv.kernels.lowering import Lowered
 
@@ -43,7 +43,7 @@ def weighted_pair_sums(
     sums = np.zeros((kernels.n_outputs, 3))
     if kernels.groups:
         sums = backend.current().weighted_sums(
-            *(x, y, x_weights, y_weights, np.zeros((1, 3)), None, False, False, False),
+            *(x, y, x_weights, y_weights, WeightedSumsRequest()),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )[0][0]
     for f, factor, output in kernels.callbacks:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
-from fastdiv._engine.types import KernelGroup, Progress, Sample, Values
+from fastdiv._engine.types import KernelGroup, Progress, Sample, Values, WeightedSumsRequest
 from fastdiv._sums import pair_weights
 from fastdiv.clusters.labelled_rows import Clusters, refuse_nonfinite, scaling_advice
 
@@ -67,9 +67,7 @@ def _pairs_within(
         largest = weights.max()
         w = weights / largest
         x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
-        triples = engine.weighted_sums(
-            x, y, w, np.ones(1), np.zeros((1, 3)), None, False, False, False, *options
-        )[0][0]
+        triples = engine.weighted_sums(x, y, w, np.ones(1), WeightedSumsRequest(), *options)[0][0]
         within: Values = triples[:, 0] / 2 * largest * largest
     return within
 

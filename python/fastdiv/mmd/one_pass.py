@@ -13,7 +13,7 @@ import numpy as np
 
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
-from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values
+from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values, WeightedSumsRequest
 from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.evaluation import kernel_gradients
@@ -56,17 +56,15 @@ def run(
     factors = np.array([1.0, 1.0, -2.0]) / counts
     needs_row_sums = "x_weights" in names or "y_weights" in names
     with np.errstate(over="ignore", invalid="ignore"):
-        scales = None if bandwidths is None else 1.0 / bandwidths
+        request = WeightedSumsRequest(
+            factors=factors,
+            scales=None if bandwidths is None else 1.0 / bandwidths,
+            row_sums=needs_row_sums,
+            x_gradient="x" in names,
+            y_gradient="y" in names,
+        )
         sums, x_sums, y_sums, x_grad, y_grad = backend.current().weighted_sums(
-            _rows(x),
-            _rows(y),
-            u.ravel(),
-            v.ravel(),
-            factors,
-            scales,
-            needs_row_sums,
-            "x" in names,
-            "y" in names,
+            *(_rows(x), _rows(y), u.ravel(), v.ravel(), request),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )
         x_factor, y_factor, cross_factor = (factors[:, block, None] for block in range(3))

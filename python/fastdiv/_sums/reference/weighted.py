@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import KernelGroup, Kernels, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import (
+    KernelGroup,
+    Kernels,
+    Matrix,
+    Progress,
+    Sample,
+    Values,
+    WeightedSumsRequest,
+)
 from fastdiv._sums.reference.pairs import kernel_matrix, without_diagonal
 from fastdiv._sums.reference.rows import report
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
@@ -16,11 +24,7 @@ def weighted_sums(
     y: Sample,
     x_weights: Values,
     y_weights: Values,
-    factors: Values,
-    scales: Values | None,
-    row_sums: bool,
-    x_gradient: bool,
-    y_gradient: bool,
+    request: WeightedSumsRequest,
     kernels: Kernels,
     n_outputs: int,
     n_threads: int,
@@ -31,6 +35,7 @@ def weighted_sums(
 
     Both samples are stacks of b items of n and m rows, each item computed by itself. The kernels
     see the rows of an item times its scale. Quantised rows are one item and have no gradients.
+    Results that are not required have no rows.
 
     Returns
     -------
@@ -38,22 +43,19 @@ def weighted_sums(
         xx = Σ w_i w_j k(x_i, x_j) over i != j, likewise yy, and xy over all pairs of x and y.
     x_sums, y_sums : shapes (2, b, n_outputs, n) and (2, b, n_outputs, m)
         For each row, the weighted sums over the other rows of its sample and over the other
-        sample. They have no rows unless `row_sums` is set.
+        sample.
     x_gradients, y_gradients : shapes (b, n_outputs, n, d) and (b, n_outputs, m, d)
-        Gradients of factors @ (xx, yy, xy) with respect to x and y, in their dtype. They have no
-        rows unless `x_gradient` or `y_gradient` is set.
+        Gradients of factors @ (xx, yy, xy) with respect to x and y, in their dtype.
     """
     dtype = np.float64 if isinstance(x, QuantizedRows) else x.dtype
     x, y = in_float64(x), in_float64(y)
     report(progress)
-    required = (row_sums, x_gradient, y_gradient)
-    stacks = (a.reshape(len(factors), -1, *a.shape[1:]) for a in (x, y, x_weights, y_weights))
-    d = x.shape[1]
+    items, d = len(request.factors), x.shape[1]
+    scales = np.ones(items) if request.scales is None else request.scales
+    stacks = (a.reshape(items, -1, *a.shape[1:]) for a in (x, y, x_weights, y_weights))
     results = [
-        _weighted_sums((a, b), (u, v), three, required, _scaled(kernels, scale, d), n_outputs)
-        for a, b, u, v, three, scale in zip(
-            *stacks, factors, np.ones(len(factors)) if scales is None else scales, strict=True
-        )
+        _item_sums((a, b), (u, v), factors, request, _scaled(kernels, scale, d), n_outputs)
+        for a, b, u, v, factors, scale in zip(*stacks, request.factors, scales, strict=True)
     ]
     sums, x_sums, y_sums, x_gradients, y_gradients = zip(*results, strict=True)
     return (
@@ -65,17 +67,16 @@ def weighted_sums(
     )
 
 
-def _weighted_sums(
+def _item_sums(
     samples: tuple[Matrix, Matrix],
     weights: tuple[Values, Values],
     factors: Values,
-    required: tuple[bool, bool, bool],
+    request: WeightedSumsRequest,
     kernels: Kernels,
     n_outputs: int,
 ) -> tuple[Values, Values, Values, Matrix, Matrix]:
-    """Like `weighted_sums`, but for one item. `required` holds the three switches."""
+    """Like `weighted_sums`, but for one item with factors of its own."""
     (x, y), (x_weights, y_weights) = samples, weights
-    row_sums, x_gradient, y_gradient = required
     xx = without_diagonal(kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
     yy = without_diagonal(kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
     between = kernel_matrix(x, y, kernels, n_outputs)
@@ -89,8 +90,8 @@ def _weighted_sums(
 
     gradients = []
     for is_required, factor, a, a_weights, b, b_weights in (
-        (x_gradient, factors[0], x, x_weights, y, y_weights),
-        (y_gradient, factors[1], y, y_weights, x, x_weights),
+        (request.x_gradient, factors[0], x, x_weights, y, y_weights),
+        (request.y_gradient, factors[1], y, y_weights, x, x_weights),
     ):
         if not is_required:
             gradients.append(np.empty((n_outputs, 0, a.shape[1])))
@@ -101,7 +102,7 @@ def _weighted_sums(
         within -= 2.0 * factor * diagonal
         gradients.append(within + factors[2] * gradient(a, b, a_weights, b_weights))
     x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
-    if not row_sums:
+    if not request.row_sums:
         x_sums = y_sums = np.empty((2, n_outputs, 0))
     return sums, x_sums, y_sums, gradients[0], gradients[1]
 
