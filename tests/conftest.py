@@ -6,10 +6,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 
 import numpy as np
 import pytest
+from table_files import refusal
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,3 +59,27 @@ def run_python() -> RunPython:
         return done
 
     return run
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command in this process; return status, stdout, stderr."""
+    from fastdiv.cli import main
+
+    def run(*arguments):
+        status = main.main(list(map(str, arguments)))
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def compare(command):
+    """Run ``fastdiv compare``."""
+    return partial(command, "compare", "--resamples", "99")
+
+
+@pytest.fixture
+def refused(compare, tmp_path):
+    """Run a comparison that must fail with one clear line and leave no file; return the line."""
+    return refusal(compare, tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PENGUINS = Path(__file__).parents[2] / "examples" / "penguins"
+PENGUINS = Path(__file__).parents[1] / "examples" / "penguins"
 COMMAND = [sys.executable, "-m", "fastdiv"]
 _RNG = np.random.default_rng(20)
 X = _RNG.normal(size=(40, 3))
