@@ -37,6 +37,10 @@ ORDER = (
     "__main__",
 )
 
+TESTS = Path(__file__).parent
+OTHER_TESTS = {"engine", "properties", "recording", "examples"}
+"""Folders of tests that need not be named after a room."""
+
 
 def names_in(folder):
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
@@ -82,6 +86,12 @@ def test_a_folder_is_small(folder):
 def test_every_room_has_its_place():
     rooms = {room_of(module_name(path)) for path in ROOT.rglob("*.py")} - {None}
     assert rooms == set(ORDER)
+
+
+def test_tests_mirror_the_rooms():
+    folders = {".".join(path.parent.relative_to(TESTS).parts) for path in TESTS.rglob("*.py")}
+    rooms = {room.removeprefix("_") for room in ORDER}
+    assert folders - {""} <= rooms | OTHER_TESTS
 
 
 def test_imports_point_one_way():
