@@ -14,7 +14,7 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
-from fastdiv.clusters.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find
+from fastdiv.clusters.geometric_medians import DEFAULT_TOLERANCE, MAX_ITERATIONS, find_medians
 from fastdiv.clusters.labelled_rows import Clusters
 from fastdiv.clusters.pair_sums import cluster_pair_sums
 
@@ -183,13 +183,13 @@ def cluster_dispersion(
         kind = _inputs.choice("mean" if centers is None else centers, _CENTERS, "centers")
     else:
         kind = "given"
-        given, clusters = _fitted(centers, clusters)
+        given, clusters = _given_centers(centers, clusters)
     means = labelled_rows.means(clusters, threads, report, given)
     anchors, offsets = means.anchors, means.offsets
     if given is not None:
         anchors, offsets = given, np.zeros_like(given)
     elif kind == "geometric_median":
-        median = find(clusters, means, DEFAULT_TOLERANCE, MAX_ITERATIONS, threads, report)
+        median = find_medians(clusters, means, DEFAULT_TOLERANCE, MAX_ITERATIONS, threads, report)
         anchors, offsets = median.anchors, median.offsets
     sums = labelled_rows.sums(clusters, anchors, offsets, _SUMS[metric], threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
@@ -289,7 +289,7 @@ def wcss(
     return float((squares * means.weights).sum())
 
 
-def _fitted(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
+def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
     """Return the given centres, and the clusters with the rows of the centres as their numbers."""
     a = _inputs.matrix(centers, "centers")
     if a.shape[1] != clusters.x.shape[1]:

@@ -164,7 +164,7 @@ def geometric_median(
     clusters = labelled_rows.read(x, labels, sample_weight, noise_label, nan_policy)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     means = labelled_rows.means(clusters, threads, report)
-    result = find(clusters, means, tolerance, most, threads, report)
+    result = find_medians(clusters, means, tolerance, most, threads, report)
     centers = result.anchors + result.offsets
     return GeometricMedian(
         clusters.labels, centers, result.sum_dist, result.gap, result.n_iterations
@@ -181,7 +181,7 @@ class Medians(NamedTuple):
     n_iterations: int
 
 
-def find(
+def find_medians(
     clusters: Clusters,
     means: Means,
     tolerance: float,
@@ -193,11 +193,11 @@ def find(
     anchors, goal = means.anchors, tolerance / 2 * means.weights
     remaining = clusters
 
-    def look(offsets: Values) -> _Point:
+    def point_at(offsets: Values) -> _Point:
         sums = labelled_rows.sums(remaining, anchors, offsets, "directions", n_threads, progress)
         return _Point.of(sums, offsets)
 
-    best, passes = look(means.offsets), 1
+    best, passes = point_at(means.offsets), 1
     active = best.excess > goal
     pairs: deque[_Pair] = deque(maxlen=_PAIRS)
     step, failures = np.zeros_like(anchors), np.zeros(len(anchors), dtype=np.int64)
@@ -206,7 +206,7 @@ def find(
         plain = failures > _FAILURES
         step = np.where((failures > 0)[:, None], step / 4, best.bfgs_step(pairs, means.weights))
         step = np.where(plain[:, None], best.weiszfeld_step(), step)
-        new = look(best.offsets + step)
+        new = point_at(best.offsets + step)
         passes += 1
         taken = active & best.falls_to(new, np.where(plain, 0.0, _SHARE))
         pairs.append(_Pair.between(best, new, taken))
@@ -217,7 +217,7 @@ def find(
             nearest = _nearest_rows(remaining, anchors, best.offsets)
             best.offsets += anchors - nearest  # a small difference, with little rounding
             anchors = nearest
-            new = look(np.zeros_like(anchors))
+            new = point_at(np.zeros_like(anchors))
             passes += 1
             taken = active & best.falls_to(new, 0.0)
             best.replace(new, taken)

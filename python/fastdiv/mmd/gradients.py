@@ -301,7 +301,7 @@ def _names(wrt: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_parts(kernels: Sequence[Kernel], by_bandwidth: bool) -> None:
+def _check_parts(kernels: Sequence[Kernel], need_bandwidth: bool) -> None:
     """Refuse kernels that cannot be differentiated as required."""
     for kernel in kernels:
         for _, part in kernel._parts():
@@ -309,7 +309,7 @@ def _check_parts(kernels: Sequence[Kernel], by_bandwidth: bool) -> None:
                 raise TypeError(
                     "kernel must not be a Callback: the derivative of a Python function is unknown"
                 )
-            if by_bandwidth and not hasattr(part, "bandwidth"):
+            if need_bandwidth and not hasattr(part, "bandwidth"):
                 raise ValueError(
                     f"wrt='bandwidth' needs kernels with a bandwidth; {part!r} has none"
                 )

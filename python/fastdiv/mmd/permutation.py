@@ -161,7 +161,7 @@ def mmd_test(
         sums += diagonals
     values = statistic(sums, pair_counts(n, m, estimator))
     results = [
-        _result(each, null, n, m, estimator) for each, null in zip(resolved, values, strict=True)
+        _result(part, null, n, m, estimator) for part, null in zip(resolved, values, strict=True)
     ]
     return results[0] if single else results
 
