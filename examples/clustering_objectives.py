@@ -55,9 +55,9 @@ def k_medians(x: Any, k: int) -> Any:
             before = labels
             centers = geometric_median(x, labels).centers
             labels = ((x[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
-        found = cluster_dispersion(x, labels, centers="geometric_median").total_sum_dist
-        if found < least:
-            best, least = labels, found
+        sum_dist = cluster_dispersion(x, labels, centers="geometric_median").total_sum_dist
+        if sum_dist < least:
+            best, least = labels, sum_dist
     return best
 
 
@@ -65,15 +65,15 @@ def rows() -> Iterator[dict[str, Any]]:
     """Yield the table, one dictionary per data set."""
     for name, x, k in data_sets():
         labels = k_means(x, k)
-        found = cluster_dispersion(x, labels, pairs=True)
+        result = cluster_dispersion(x, labels, pairs=True)
         medians = cluster_dispersion(x, k_medians(x, k), centers="geometric_median")
         yield {
             "data": f"{name}, {len(x)} × {x.shape[1]}, k = {k}",
             "published": PUBLISHED.get(name),
-            "WCSS": found.total_wcss,
-            "WCSS / n": found.total_mse,
-            "sum of distances": found.total_sum_dist,
-            "sum over pairs": float(np.sum(found.pair_sum)),
+            "WCSS": result.total_wcss,
+            "WCSS / n": result.total_mse,
+            "sum of distances": result.total_sum_dist,
+            "sum over pairs": float(np.sum(result.pair_sum)),
             "least sum of distances": medians.total_sum_dist,
         }
 

@@ -145,9 +145,9 @@ def clusters(report: ClusterReport) -> Figure:
     -------
     matplotlib.figure.Figure
         Left, the WCSS of each cluster, the largest 20 of them. If the report has an elbow, left is
-        the total WCSS of its labellings over their numbers of clusters, and that of the report is
-        marked. Right, the sorted silhouettes of all rows of the same clusters. Without
-        silhouettes, right is the mean distance to the centre.
+        the total WCSS of its labellings over their numbers of clusters. The report's is marked.
+        Right, the sorted silhouettes of all rows of the same clusters. Without silhouettes, right
+        is the mean distance to the centre.
     """
     dispersion = report.dispersion
     shown = np.argsort(-dispersion.wcss, kind="stable")[:_FEATURES_SHOWN]

@@ -49,9 +49,9 @@ def diagonal_gradients(
     """
     Differentiate `gaussian_kl` of diagonal Gaussians, three times (..., d).
 
-    With z = (mean_p − mean_q)/σ_q, the gradients are z/σ_q with respect to the means of p,
-    (σ_p²/σ_q² − 1) d log σ_p/dp with respect to the parameters of p, and
-    −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq with respect to those of q. The last is empty unless `of_q`.
+    Let z = (mean_p − mean_q)/σ_q. The gradients are z/σ_q with respect to the means of p, and
+    (σ_p²/σ_q² − 1) d log σ_p/dp with respect to the parameters of p. With respect to those of q
+    the gradient is −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq, or empty unless `of_q`.
     """
     log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
     inverse = np.exp(-log_q)
