@@ -51,8 +51,8 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
 
 std::tuple<Values, Values, Values> diagonal_gradients(
     const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
-    const py::array& q_mean, const std::string& q_name, const py::array& q_parameter, bool of_q,
-    int n_threads) {
+    const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
+    bool q_gradient, int n_threads) {
   return by_dtype(p_mean, [&](auto zero) {
     using T = decltype(zero);
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
@@ -62,10 +62,10 @@ std::tuple<Values, Values, Values> diagonal_gradients(
     const std::vector<py::ssize_t> shape(p_mean.shape(), p_mean.shape() + p_mean.ndim());
     Values mean_grad(shape);
     Values p_grad(shape);
-    Values q_grad(of_q ? shape : std::vector<py::ssize_t>{0});
+    Values q_grad(q_gradient ? shape : std::vector<py::ssize_t>{0});
     double* mean_out = mean_grad.mutable_data();
     double* p_out = p_grad.mutable_data();
-    double* q_out = of_q ? q_grad.mutable_data() : nullptr;
+    double* q_out = q_gradient ? q_grad.mutable_data() : nullptr;
     run(n_threads, [&](const Options& options) {
       fastdiv::diagonal_gradients<T>(items, shape.back(), p, q, mean_out, p_out, q_out, options);
     });
@@ -139,7 +139,7 @@ void bind_gaussians(py::module_& m) {
         arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("n_threads"), arg("progress"),
         py::pos_only());
   m.def("diagonal_gradients", &diagonal_gradients, arg("p_mean"), arg("p_name"), arg("p_parameter"),
-        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("of_q"), arg("n_threads"),
+        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("q_gradient"), arg("n_threads"),
         py::pos_only());
   m.def("kl_from_products", &kl_from_products, arg("a"), arg("b"), arg("a_offset"), arg("b_offset"),
         arg("tolerance"), arg("n_threads"), arg("progress"), py::pos_only());

@@ -172,7 +172,7 @@ class Backend(Protocol):
         q_mean: Matrix,
         q_name: str,
         q_parameter: Matrix,
-        of_q: bool,
+        q_gradient: bool,
         n_threads: int,
         /,
     ) -> tuple[Values, Values, Values]: ...

@@ -43,7 +43,7 @@ def diagonal_gradients(
     q_mean: Matrix,
     q_name: str,
     q_parameter: Matrix,
-    of_q: bool,
+    q_gradient: bool,
     n_threads: int,
 ) -> tuple[Values, Values, Values]:
     """
@@ -51,15 +51,15 @@ def diagonal_gradients(
 
     Let z = (mean_p − mean_q)/σ_q. The gradients are z/σ_q with respect to the means of p, and
     (σ_p²/σ_q² − 1) d log σ_p/dp with respect to the parameters of p. With respect to those of q
-    the gradient is −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq, or empty unless `of_q`.
+    the gradient is −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq, or empty unless `q_gradient`.
     """
     log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
     inverse = np.exp(-log_q)
     z = (p_mean.astype(np.float64) - q_mean) * inverse
     ratio_less_1 = np.expm1(2 * (log_p - log_q))
-    p_gradient = ratio_less_1 * _chain(p_name, log_p)
-    q_gradient = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
-    return z * inverse, p_gradient, q_gradient if of_q else np.empty(0)
+    p_grad = ratio_less_1 * _chain(p_name, log_p)
+    q_grad = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
+    return z * inverse, p_grad, q_grad if q_gradient else np.empty(0)
 
 
 def kl_from_products(
