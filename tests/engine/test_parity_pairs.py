@@ -6,9 +6,9 @@ from parity import (
     KERNELS,
     absolute,
     close,
-    each_d,
     each_dtype,
     each_kernel,
+    each_kernel_and_d,
     groups_of,
     sample,
     sizes,
@@ -28,8 +28,7 @@ from fastdiv.kernels.lowering import lower
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_pair_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n, m in sizes(d):
@@ -40,8 +39,7 @@ def test_pair_sums(core, rng, name, d, dtype):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_quad_forms(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for rows, splits in ((1, 1), (2, 3), (19, 7), (97, 65)):
@@ -76,8 +74,7 @@ def test_quad_forms_are_free_of_order(core, rng, name, dtype):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_row_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n, m in sizes(d):
@@ -88,8 +85,7 @@ def test_row_sums(core, rng, name, d, dtype):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_weighted_row_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n, m in sizes(d):
@@ -101,8 +97,7 @@ def test_weighted_row_sums(core, rng, name, d, dtype):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_paired_values(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n in (1, 2, 17, 131):

@@ -7,9 +7,9 @@ import pytest
 from parity import (
     absolute,
     close,
-    each_d,
     each_dtype,
     each_kernel,
+    each_kernel_and_d,
     groups_of,
     sample,
     sizes,
@@ -31,8 +31,7 @@ def item_results(results, item):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_weighted_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     # the last with several parts of rows
@@ -69,8 +68,7 @@ def test_weighted_sums(core, rng, name, d, dtype):
 
 
 @each_dtype
-@each_d
-@each_kernel
+@each_kernel_and_d
 def test_log_slope_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
