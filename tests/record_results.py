@@ -95,7 +95,7 @@ def _record_level(level: str, once: bool, rooms: list[str], folder: str) -> dict
     command += ["--rooms", ",".join(rooms), *(["--once"] if once else [])]
     done = subprocess.run(command, env=_environment() | choice, cwd=work, check=False)
     if done.returncode:
-        raise RecordingError(f"recording {level} failed, see above")
+        raise RecordingError(f"recording {level} ended with status {done.returncode}")
     part: dict[str, str] = json.loads(out.read_text(encoding="utf-8"))
     print(f"{level}: {len(part)} results in {time.monotonic() - start:.0f} s", flush=True)
     return part
