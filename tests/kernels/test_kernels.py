@@ -54,7 +54,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kernel", FORMULAS, ids=str)
+@pytest.mark.parametrize("kernel", FORMULAS, ids=lambda k: str(k).partition(" at ")[0])
 def test_formula(kernel, dtype):
     """A witness with a kernel that ignores one sample shows single kernel values."""
     x, y = X.astype(dtype)[None], Y.astype(dtype)[None]
