@@ -14,6 +14,24 @@ import pytest
 from table_files import refusal
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share the files of the whole suite among as many processes as there are processors."""
+    options = config.option
+    if (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and config.pluginmanager.hasplugin("xdist")
+        and "PYTEST_XDIST_WORKER" not in os.environ
+        and options.numprocesses is None
+        and not options.usepdb
+    ):
+        options.numprocesses = min(len(os.sched_getaffinity(0)), 8)
+        options.dist = "loadfile"
+        options.loadscopereorder = False  # by the number of cases, which says little
+        if "OMP_NUM_THREADS" not in os.environ:  # read by the processes, which start later
+            os.environ |= {"OMP_NUM_THREADS": "1", "FASTDIV_TESTS_SHARE": "yes"}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> None:
     """Let Ctrl-C be heard where a shell started the suite in the background, ignoring it."""
@@ -36,17 +54,23 @@ def core() -> ModuleType:
     return fastdiv._core
 
 
+@pytest.fixture(scope="session")
+def all_threads() -> dict[str, str | None]:
+    """Return what lets a new process use all processors: changes to its environment."""
+    return {"OMP_NUM_THREADS": None} if "FASTDIV_TESTS_SHARE" in os.environ else {}
+
+
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def run_python() -> RunPython:
+def run_python(all_threads: dict[str, str | None]) -> RunPython:
     """Return a function that runs code in a new interpreter, with changes to the environment."""
 
     def run(
         code: str, *, timeout: float = 120, check: bool = True, **environment: str | None
     ) -> subprocess.CompletedProcess[str]:
-        changed = {**os.environ, **environment}
+        changed = {**os.environ, **all_threads, **environment}
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code)],
             env={name: value for name, value in changed.items() if value is not None},

@@ -38,13 +38,14 @@ NUMBERS = {
 }
 
 
-def run_tests(level, words):
+def run_tests(level, words, changes):
+    # Several at once: threads that wait should sleep.
+    changed = {**os.environ, "FASTDIV_ISA": level, "OMP_WAIT_POLICY": "passive", **changes}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
         + [str(TESTS / word) if word.endswith(".py") else word for word in words],
         cwd=TESTS.parent,
-        # Several at once: threads that wait should sleep.
-        env={**os.environ, "FASTDIV_ISA": level, "OMP_WAIT_POLICY": "passive"},
+        env={name: value for name, value in changed.items() if value is not None},
         capture_output=True,
         text=True,
         timeout=600,
@@ -53,7 +54,7 @@ def run_tests(level, words):
 
 
 @pytest.fixture(scope="module")
-def runs(request):
+def runs(request, all_threads):
     """Start the tests that are selected below, as many at once as there are processors."""
     selected = [
         (item.callspec.params["level"], item.callspec.params["numbers"])
@@ -62,12 +63,13 @@ def runs(request):
     ]
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     yield {
-        (level, numbers): pool.submit(run_tests, level, NUMBERS[numbers])
+        (level, numbers): pool.submit(run_tests, level, NUMBERS[numbers], all_threads)
         for level, numbers in selected
     }
     pool.shutdown(cancel_futures=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("level", OTHER_LEVELS)
 def test_numbers_at_level(runs, level, numbers):
