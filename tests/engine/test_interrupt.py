@@ -4,12 +4,11 @@ Ctrl-C, progress reports, and exceptions raised in them.
 The promise is 0.2 s from the signal to the exception. The engine asks for signals every
 50 ms; what remains is for the units of work in flight and for a busy machine. The time is
 taken inside the process, from the sending of the signal to the `except` clause, and the
-median of three tries has to keep the promise.
+median of three tries has to keep the promise. Two tries that agree decide it.
 """
 
 import os
 import signal
-import statistics
 import threading
 
 import numpy as np
@@ -18,9 +17,12 @@ import pytest
 import fastdiv
 from fastdiv import RBF, Callback
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference does not stop early"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference does not stop early"
+    ),
+]
 
 # Each takes many seconds when left alone.
 LONG_CALLS = {
@@ -78,36 +80,63 @@ SETUP = """
     long = Categorical(logits=np.broadcast_to(big.reshape(-1), (1000, big.size)))
     expected = mmd2(big[:500], big[500:900], RBF(9.0))
 
-    def interrupted(call):
-        sent = []
+    def interrupted(call, delay):
+        sent, ended = [], []
 
         def send():
             sent.append(time.perf_counter())
             os.kill(os.getpid(), signal.SIGINT)
 
-        threading.Timer(0.4, send).start()
+        threading.Timer(delay, send).start()
         try:
             call()
+            ended.append(True)
+            time.sleep(60)
         except KeyboardInterrupt:
+            assert not ended, "the call ended before the signal"
             return time.perf_counter() - sent[0]
-        raise SystemExit("the call ended before the signal")
+"""
+MEDIAN = """
+    def median(measure, first, second):
+        tries = sorted([measure(first), measure(second)])
+        if tries[0] < 0.2 <= tries[1]:
+            tries = sorted([*tries, measure(first)])
+        return tries[1]
 """
 
 
-@pytest.mark.parametrize("name", LONG_CALLS)
-def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(run_python, name):
+@pytest.fixture(scope="module")
+def seconds(request, run_python):
+    """Interrupt the calls of the selected tests, one after the other in one process."""
+    selected = [
+        item.callspec.params["name"]
+        for item in request.session.items
+        if getattr(item, "originalname", None) == OF_LONG_CALLS
+    ]
     done = run_python(
         SETUP
+        + MEDIAN
         + f"""
-    for _ in range(3):
-        print(interrupted(lambda: {LONG_CALLS[name]}))
-        assert mmd2(big[:500], big[500:900], RBF(9.0)) == expected
-    """
+    for name, call in {[(name, LONG_CALLS[name]) for name in selected]}:
+        try:
+            call = eval("lambda: " + call)
+            result = median(lambda delay: interrupted(call, delay), 0.4, 0.15)
+            assert mmd2(big[:500], big[500:900], RBF(9.0)) == expected
+        except Exception as error:
+            result = repr(error)
+        print(name, result, sep=": ", flush=True)
+    """,
+        timeout=60 + 10 * len(selected),
     )
-    seconds = [float(line) for line in done.stdout.split()]
-    assert len(seconds) == 3
-    assert statistics.median(seconds) < 0.2, seconds
+    return dict(line.split(": ") for line in done.stdout.splitlines())
 
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(seconds, name):
+    assert float(seconds[name]) < 0.2
+
+
+OF_LONG_CALLS = test_ctrl_c_ends_a_call_within_a_fifth_of_a_second.__name__
 
 # Calls that read much and compute little: a timer ticks every 10 ms, and is heard between two
 # steps. The longest silence is what Ctrl-C would have to wait.
@@ -125,7 +154,8 @@ LARGE_CALLS = {
 def test_no_step_is_deaf_for_a_fifth_of_a_second(run_python, name):
     function, _, arguments = LARGE_CALLS[name].partition("(")
     done = run_python(
-        f"""
+        MEDIAN
+        + f"""
     import signal, time
     import numpy as np
     from fastdiv import median_distance
@@ -140,14 +170,17 @@ def test_no_step_is_deaf_for_a_fifth_of_a_second(run_python, name):
         except ValueError:
             return
 
-    def longest_silence(*arguments, **options):
-        heard[:] = [time.perf_counter()]
-        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
-        {function}(*arguments, **options)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        return np.diff([*heard, time.perf_counter()]).max()
+    def with_arguments(*arguments, **options):
+        def longest_silence(_):
+            heard[:] = [time.perf_counter()]
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            {function}(*arguments, **options)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            return np.diff([*heard, time.perf_counter()]).max()
 
-    print(sorted(longest_silence({arguments} for _ in range(3))[1])
+        return longest_silence
+
+    print(median(with_arguments({arguments}, None, None))
     """
     )
     assert float(done.stdout) < 0.2
@@ -175,8 +208,8 @@ def test_a_handler_that_does_not_raise_lets_the_call_finish(run_python):
         + """
     caught = []
     signal.signal(signal.SIGUSR1, lambda *_: caught.append(time.perf_counter()))
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-    x = big[:40_000]
+    threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    x = big[:20_000]
     value = mmd2(x, x, RBF(9.0))
     ended = time.perf_counter()
     print(len(caught), caught[0] < ended, value == mmd2(x, x, RBF(9.0)))
