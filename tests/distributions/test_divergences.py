@@ -65,6 +65,7 @@ def test_parity(core, rng, name_p, name_q, dtype):
             np.testing.assert_allclose(ours, expected, rtol=RTOL[dtype] * 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", ["logvar", *FULL])
 def test_parity_of_large_matrices(core, rng, name_p, name_q):
@@ -101,6 +102,7 @@ def test_refusals_of_large_matrices(rng, name, changes, message):
         Gaussian(good.mean, **{name: bad})
 
 
+@pytest.mark.slow
 def test_kl_is_the_integral(rng):
     for d, name in ((1, "std"), (2, "cov")):
         p, q = gaussian(name, rng, (), d), gaussian(name, rng, (), d)

@@ -19,7 +19,10 @@ def have_compiler():
     return any(shutil.which(name) for name in ([compiler] if compiler else ["c++", "g++"]))
 
 
-pytestmark = pytest.mark.skipif(not have_compiler(), reason="there is no C++ compiler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not have_compiler(), reason="there is no C++ compiler"),
+]
 
 
 def run(*command, cwd=None, **environment):

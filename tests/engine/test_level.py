@@ -26,6 +26,8 @@ from fastdiv import (
 )
 from fastdiv.mmd import bandwidth
 
+pytestmark = pytest.mark.slow
+
 RUNS = 2000
 
 

@@ -101,6 +101,7 @@ def test_weighted_sums_give_only_what_is_required(core, rng, name):
             assert not is_required or np.array_equal(part, full)
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize(("n", "m"), [(1, 2), (7, 5), (33, 100), (1500, 1300)])
 def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):

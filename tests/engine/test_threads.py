@@ -273,6 +273,7 @@ NEIGHBOURS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["before", "after", "between"])
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_other_libraries_with_threads(run_python, name, order):

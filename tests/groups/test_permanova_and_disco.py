@@ -212,6 +212,7 @@ SCENARIOS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_level(name):
     test, options, sampler, sizes, resamples, uniform = SCENARIOS[name]

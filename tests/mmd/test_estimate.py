@@ -230,6 +230,7 @@ def test_overflow_is_an_error():
             call(x, -x, fd.Polynomial(4))
 
 
+@pytest.mark.slow
 def test_pair_count_beyond_32_bits(core):
     """Compare 66 000² pairs with means and variances (Linear) and sorted samples (Energy)."""
     n = 66_000

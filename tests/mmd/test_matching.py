@@ -286,6 +286,7 @@ def test_quantised_rows(rng, kernel, symmetric):
         kernel_mean_matching(a, y, kernel)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference holds it all"
 )

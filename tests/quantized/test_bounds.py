@@ -42,6 +42,7 @@ def test_slopes_are_the_largest(kernel):
     assert steepest >= slope * (1 - 1e-3)
 
 
+@pytest.mark.slow
 @each_symmetry
 @each_estimator
 @each_kernel

@@ -235,6 +235,7 @@ def test_wrong_arguments(call, error, message):
 # --- the example -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_example_draws_its_picture(tmp_path):
     pytest.importorskip("matplotlib")
     script = Path(__file__).parents[3] / "examples" / "discrete_vi.py"
