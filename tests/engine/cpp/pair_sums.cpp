@@ -82,7 +82,7 @@ void compare_sums(const Pairs<T>& pairs) {
 template <class T>
 void outlier(double size, double degree) {
   constexpr ptrdiff_t dim = 17;
-  Sample<T> x(290, dim, 5), y(50, dim, 6);
+  Sample<T> x(few_sizes ? 145 : 290, dim, 5), y(50, dim, 6);
   for (Sample<T>* sample : {&x, &y}) {
     for (ptrdiff_t i = 0; i < sample->view.rows; ++i) {
       sample->values[static_cast<std::size_t>(i * dim)] = 0;

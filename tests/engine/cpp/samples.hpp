@@ -77,7 +77,7 @@ void for_each_size(const Visit& visit) {
 // Calls visit(x, y) for two samples that are worth several threads.
 template <class T, class Visit>
 void for_large_samples(const Visit& visit) {
-  visit(Sample<T>(few_sizes ? 150 : 301, 64, 3).view, Sample<T>(few_sizes ? 49 : 203, 64, 4).view);
+  visit(Sample<T>(few_sizes ? 49 : 301, 64, 3).view, Sample<T>(few_sizes ? 5 : 203, 64, 4).view);
 }
 
 // Calls visit(x, y) for tight clusters far apart, near the origin and far from it. Squared
@@ -87,7 +87,8 @@ void for_tight_clusters(const Visit& visit) {
   for (const ptrdiff_t dim : {2, 33}) {
     for (const double shift : {0.0, 1e6}) {
       const double spread = sizeof(T) == 4 ? 1e3 : 1e7;
-      visit(Sample<T>(290, dim, 5, shift, spread).view, Sample<T>(151, dim, 6, shift, spread).view);
+      const ptrdiff_t n = few_sizes ? 145 : 290, m = few_sizes ? 49 : 151;
+      visit(Sample<T>(n, dim, 5, shift, spread).view, Sample<T>(m, dim, 6, shift, spread).view);
     }
   }
 }
