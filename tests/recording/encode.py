@@ -39,6 +39,7 @@ SUBSTITUTIONS = (
     (re.compile(r"\bfastdiv(\.\w+)+\.(?=[A-Z])"), "fastdiv…"),
     (re.compile(r" *\d+\.\d+ s left| {13}(?=\r|\n|$)"), "… s left"),
 )
+TRACEBACK = ' File "'
 PREVIEWED = 3
 DIGITS = 32
 """Digits of a digest that are kept: 128 bits."""
@@ -81,14 +82,15 @@ def outcome(call: Callable[[], object]) -> Iterator[tuple[str, str]]:
         text = f"{warning.category.__name__} at {where}: {clean(str(warning.message))}"
         yield f" !warning {index}", text
     for name, stream in (("stdout", out), ("stderr", err)):
-        if stream.getvalue():
-            yield f" !{name}", shortened(clean(stream.getvalue()))
+        text = stream.getvalue()
+        if text and TRACEBACK not in text:  # which JAX logs, with the lines of files
+            yield f" !{name}", shortened(clean(text))
 
 
 def _message(error: Exception) -> str:
     """Return the text of an error; of one that tells a traceback, the first and the last line."""
     text = str(error)
-    if ' File "' not in text:
+    if TRACEBACK not in text:
         return text
     lines = text.strip().splitlines()
     return f"{lines[0]} … {lines[-1]}"
