@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from parity import (
+    SIZES,
     absolute,
     close,
     each_dtype,
@@ -12,7 +13,6 @@ from parity import (
     each_kernel_and_d,
     groups_of,
     sample,
-    sizes,
 )
 
 from fastdiv._engine.types import WeightedSumsRequest
@@ -25,6 +25,12 @@ def everything(factors, scales=None):
     return WeightedSumsRequest(factors, scales, True, True, True)
 
 
+def weighted_sizes(d):
+    """Return sizes around every edge, the last one with several parts of rows."""
+    few = [(1, 3), (17, 16)] if d >= 64 else SIZES[:4]
+    return [*few, (97, 31), *([(150, 290)] if d in (3, 16) else [])]
+
+
 def item_results(results, item):
     """Return the results of `weighted_sums` for one item of a stack."""
     return [part[:, item] if k in (1, 2) else part[item] for k, part in enumerate(results)]
@@ -34,8 +40,7 @@ def item_results(results, item):
 @each_kernel_and_d
 def test_weighted_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    # the last with several parts of rows
-    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+    for n, m in weighted_sizes(d):
         x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
         u, v = rng.random(n), rng.random(m)
         u[0] = 0.0
@@ -71,7 +76,7 @@ def test_weighted_sums(core, rng, name, d, dtype):
 @each_kernel_and_d
 def test_log_slope_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    for n, m in [*sizes(d)[:4], (97, 31), *([(150, 290)] if d in (3, 16) else [])]:
+    for n, m in weighted_sizes(d):
         x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
         u, v = rng.random(n), rng.random(m)
         expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None)

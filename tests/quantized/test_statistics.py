@@ -48,11 +48,12 @@ def test_mmd2_is_that_of_the_dequantised_rows(rng, name, estimator):
         assert float(got) == got.value
 
 
+@pytest.mark.slow
 @each_symmetry
 @each_kernel
 def test_core_and_reference_agree(core, rng, name, symmetric):
     """Compare single reductions, which do not cancel, at sizes around those of a tile."""
-    for n, m, d in ((1, 3, 2), (49, 7, 17), (50, 149, 65), (17, 145, 515)):
+    for n, m, d in ((1, 3, 2), (49, 7, 17), (50, 149, 65), (17, 49, 515)):
         groups = lower([KERNELS[name](d)._resolve(d, None)], for_mmd=True).groups
         x, y = quantized(rng, n, d, symmetric), quantized(rng, m, d, symmetric)
         values = [
