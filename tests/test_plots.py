@@ -71,6 +71,7 @@ EXTREMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EXTREMES)
 def test_extremes_can_be_saved(tmp_path, case):
     plots.save(plots.draw(report(**EXTREMES[case])), str(tmp_path / "picture.part"))

@@ -128,6 +128,7 @@ def spoilt(content, times, seed):
         yield bytes(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["npy", "npz", "npz compressed"])
 def test_spoilt_numpy_files(compare, tmp_path, suffix):
     """A changed file is either compared or refused in one line, with no warning beside it."""

@@ -27,6 +27,7 @@ def labellings(tmp_path):
     return path, {name: np.delete(labels, 7) for name, labels in ks.items()}
 
 
+@pytest.mark.slow
 def test_elbow(wcss, labellings, tmp_path):
     pytest.importorskip("matplotlib")
     from fastdiv import plots

@@ -50,6 +50,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["info", "compare"])
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_installation_is_one_line(core, pair, fault, command):
@@ -109,6 +110,7 @@ CLOSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CLOSED)
 def test_closed_streams_do_not_change_the_status(pair, case):
     options, closed, expected = CLOSED[case]

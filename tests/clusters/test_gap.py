@@ -70,6 +70,7 @@ def test_pca_box_follows_the_data(rng):
     assert (drawn <= scores.max(axis=0) + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_it_finds_the_clusters(rng):
     cluster = pytest.importorskip("sklearn.cluster")
 

@@ -198,6 +198,7 @@ def test_the_loss_by_conditioning_is_as_documented(rng, condition):
     assert max(errors) <= 1e-15 * condition + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["std", "logvar"])
 def test_many_features_and_strides(rng, name):
     p, q = gaussian(name, rng, (3,), 1003), gaussian(name, rng, (3,), 1003)
@@ -265,6 +266,7 @@ def test_invariance_additivity_and_data_processing(seed, d, log_spread):
         assert kl(*marginal) <= value * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_cross_entropy_and_jeffreys(rng):
     for name_p in NAMES:
         p, q = gaussian(name_p, rng, (4, 1), 3), gaussian("cov", rng, (3,), 3)

@@ -94,6 +94,7 @@ def test_blocks_add_up_to_the_shapes_given(rng, name_p, name_q, monkeypatch):
             np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.environ.get("FASTDIV_BACKEND") == "reference", reason="the reference is slow and not frugal"
 )

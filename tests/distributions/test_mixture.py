@@ -235,6 +235,7 @@ def test_a_closed_form_is_refused_with_advice(function):
 
 
 class TestDivergence:
+    @pytest.mark.slow
     def test_bounds_on_the_line(self):
         rng = np.random.default_rng(1)
         for _ in range(60):

@@ -62,10 +62,19 @@ MEETS_ALL_FEATURES = (
     *("rbf", "rbf per feature", "energy", "laplacian"),
     *("polynomial", "linear", "linear in an mmd"),
 )
-KERNELS_AND_FEATURES = [
-    (name, d) for name in KERNELS for d in (FEATURES if name in MEETS_ALL_FEATURES else (3, 17))
-]
-each_kernel_and_d = pytest.mark.parametrize(("name", "d"), KERNELS_AND_FEATURES)
+SOME_FEATURES = (3, 17)
+
+
+def kernels_and_features(names):
+    """Return what `each_kernel_and_d` takes from the kernels of these names."""
+    return [
+        pytest.param(name, d, marks=[] if d in SOME_FEATURES else pytest.mark.slow)
+        for name in names
+        for d in (FEATURES if name in MEETS_ALL_FEATURES else SOME_FEATURES)
+    ]
+
+
+each_kernel_and_d = pytest.mark.parametrize(("name", "d"), kernels_and_features(KERNELS))
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 
 

@@ -61,6 +61,7 @@ def test_items_of_a_stack_may_have_sizes_of_their_own(core, rng):
         core.median_distances(x, np.array([59, 1]), "euclidean", 0, None)
 
 
+@pytest.mark.slow
 @each_dtype
 @each_d
 @pytest.mark.parametrize("k", [1, 2, 5, 64])

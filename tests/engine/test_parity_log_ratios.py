@@ -13,6 +13,7 @@ from fastdiv._sums.reference.log_ratios import LOG_RATIOS
 SHAPES = [(1, 1), (2, 1), (7, 3), (8, 8), (255, 9), (256, 1), (257, 17), (8192, 2), (8193, 11)]
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
 @pytest.mark.parametrize("spread", [1e-6, 0.1, 1.0, 30.0])

@@ -59,6 +59,7 @@ def mmd2_options(kernel, estimator):
     return {"kernel": kernel, "estimator": estimator, "n_threads": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
 @pytest.mark.parametrize("name", KERNELS)

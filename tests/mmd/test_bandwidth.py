@@ -161,6 +161,7 @@ class TestBeyondTheExactSize:
         assert mmd_test(x, y, n_resamples=9, rng=0).kernel == kernel
 
 
+@pytest.mark.slow
 def test_columns_of_very_different_scale(rng):
     z = np.column_stack([np.full(12_000, 1e17), rng.normal(size=12_000) * 100.0])
     expected = median_distance(z)

@@ -153,6 +153,7 @@ def test_a_tolerance_below_rounding_ends(rng):
     assert result.converged == (result.gap <= 1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [0.0, 10.0, 1e4])
 def test_a_large_constant_in_the_kernel_loosens_nothing(rng, mean):
     """Add a large constant to the kernel, which makes the terms of MMD² large, not its range."""
@@ -268,6 +269,7 @@ def test_progress_without_a_step(rng):
     assert reports[-1] == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
 def test_quantised_rows(rng, kernel, symmetric):

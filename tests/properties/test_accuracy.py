@@ -106,6 +106,7 @@ def within(got, expected, bound, dtype):
     )
 
 
+@pytest.mark.slow
 @each_dtype
 @each_kernel
 @each_case

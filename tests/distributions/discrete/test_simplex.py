@@ -52,6 +52,7 @@ def test_a_step_along_q_lowers_the_energy(rng):
     assert energies[-1] < energies[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     hnp.arrays(

@@ -80,6 +80,7 @@ def test_three_hundred_dimensions(kappa, alpha):
     assert e.stderr < 0.15 * truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_std", [-300.0, 0.0, 300.0])
 def test_a_thousand_dimensions(log_std):
     """p^r and the divergence are exp(±600), their squares beyond float64."""
@@ -130,6 +131,7 @@ WIDE = Gaussian([0.3], std=1.6)
 LINE, EDGE = (-np.inf, np.inf), 1 / math.sqrt(0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "q", "support"),
     [
@@ -197,6 +199,7 @@ def by_definition(p, q, kappa, alpha, d, x):
         yield value.astype(float), stderr.astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1 << 18, 40, 3])
 @pytest.mark.parametrize(("kappa", "alpha"), [(0.3, 2), (-0.15, 1.2), (1e-4, 2), (30.0, 5)])
 def test_definition(monkeypatch, block, kappa, alpha):

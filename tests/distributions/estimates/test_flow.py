@@ -163,6 +163,7 @@ def test_an_item_that_is_all_padding(rng, mask):
     assert np.isfinite(items).all()
 
 
+@pytest.mark.slow
 @each_estimator
 @each_reduce_and_shape
 def test_gradient(rng, mask, shape, estimator, reduce):
