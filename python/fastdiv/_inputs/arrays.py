@@ -120,6 +120,8 @@ def _on_cpu(value: Any) -> bool:
         return device is None or device()[0] in _CPU_DEVICES
     except ValueError:  # DLPack does not know the device, for example torch's meta
         return False
+    except TypeError:  # pyarrow 16 says no more of arrays with nulls, which it keeps on the CPU
+        return True
 
 
 def _is_traced(value: object) -> bool:
