@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import each_symmetry, quantized
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -57,6 +57,7 @@ def matrices(elements, dtype):
 
 
 @each_symmetry
+@example(x=np.array([[-1.1488952e-05, 1.1488952e-05]], np.float32))
 @given(x=matrices(FINITE32, np.float32) | matrices(FINITE64, np.float64))
 def test_no_value_moves_by_more_than_half_a_scale(x, symmetric):
     rows = quantize_rows(x, symmetric=symmetric)

@@ -92,7 +92,8 @@ def _asymmetric(a: Matrix) -> QuantizedRows:
             reach = high - low
         scale[rows] = _scales(reach, 255)
         # 255 steps must hold the range, or its end would move by more than half a step.
-        too_small = scale[rows] * 255.0 < reach
+        # The product is taken in float64: a float32 one rounds the shortfall away.
+        too_small = scale[rows].astype(np.float64) * 255.0 < reach
         scale[rows] = np.where(
             too_small, np.nextafter(scale[rows], np.float32(np.inf)), scale[rows]
         )
