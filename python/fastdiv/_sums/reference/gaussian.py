@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._sums.reference.log_ratios import exp_less_1
 from fastdiv._sums.reference.rows import report
+
+DIAGONAL = ("std", "var", "logstd", "logvar")
 
 
 def gaussian_kl(
@@ -25,13 +28,20 @@ def gaussian_kl(
     A name says what a parameter is: an argument of `fastdiv.Gaussian`. With M = L_q⁻¹ L_p and
     z = L_q⁻¹ (mean_p − mean_q), the divergence is
     ½ (Σᵢ (Mᵢᵢ² − 1 − 2 log Mᵢᵢ) + Σ_{i>j} Mᵢⱼ² + |z|²). It is NaN where a matrix is not positive
-    definite.
+    definite. Nothing cancels: the terms of Mᵢᵢ come from its logarithm, the others from M − I.
     """
-    l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
-    m = np.tril(np.linalg.inv(l_q) @ l_p)
-    z = np.linalg.inv(l_q) @ (p_mean.astype(np.float64) - q_mean)[..., None]
-    log_det = np.log(np.diagonal(m, axis1=-2, axis2=-1)).sum(axis=-1)
-    twice = (m**2).sum(axis=(-2, -1)) - m.shape[-1] - 2 * log_det + (z**2).sum(axis=(-2, -1))
+    difference = p_mean.astype(np.float64) - q_mean
+    with np.errstate(all="ignore"):  # padding may hold anything
+        if p_name in DIAGONAL and q_name in DIAGONAL:
+            log_m = _log_std_ratio(p_name, p_parameter, q_name, q_parameter)
+            squares = (difference * np.exp(-_log_std(q_name, q_parameter))) ** 2
+        else:
+            l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
+            log_m = _log_ratio(_diagonal(l_p), _diagonal(l_q))
+            inverse = np.linalg.inv(l_q)
+            m_less_1, z = inverse @ (l_p - l_q), inverse @ difference[..., None]
+            squares = (np.tril(m_less_1, -1) ** 2).sum(axis=-1) + z[..., 0] ** 2
+        twice = (exp_less_1(2 * log_m) + squares).sum(axis=-1)
     report(progress)
     return np.asarray(twice / 2)
 
@@ -74,14 +84,17 @@ def kl_from_products(
     """
     Return (aᵢ·bⱼ + a_offsetᵢ + b_offsetⱼ)/2, (n, m).
 
-    It is NaN where rounding may exceed the relative tolerance.
+    It is NaN where rounding may exceed the relative tolerance, and NaN or infinite where a term
+    overflows.
     """
-    twice = a @ b.T + a_offset[:, None] + b_offset
-    norms = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
-    terms = norms + np.abs(a_offset)[:, None] + np.abs(b_offset)
+    with np.errstate(over="ignore", invalid="ignore"):
+        twice = a @ b.T + a_offset[:, None] + b_offset
+        norms = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+        terms = norms + np.abs(a_offset)[:, None] + np.abs(b_offset)
+        error = np.finfo(np.float64).eps / tolerance * (4 + np.sqrt(a.shape[1]))
+        values = np.where(twice > error * terms, twice / 2, np.nan)
     report(progress)
-    error = np.finfo(np.float64).eps / tolerance * (4 + np.sqrt(a.shape[1]))
-    return np.where(twice > error * terms, twice / 2, np.nan)
+    return values
 
 
 def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uint8]:
@@ -110,10 +123,14 @@ def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uin
 def _factors(name: str, parameter: Matrix) -> Values:
     """Return lower triangular L with Σ = L Lᵀ and a positive diagonal, or NaN if there is none."""
     a = parameter.astype(np.float64)
-    if name in ("cov", "precision"):
-        sigma = a if name == "cov" else np.linalg.inv(a)
-        factors = [_cholesky(matrix) for matrix in sigma.reshape(-1, *a.shape[-2:])]
-        return np.array(factors).reshape(a.shape)
+    if name == "cov":
+        return np.array([_cholesky(matrix) for matrix in a.reshape(-1, *a.shape[-2:])]).reshape(
+            a.shape
+        )
+    if name == "precision":  # U Uᵀ with upper triangular U, which is L⁻ᵀ
+        reversed_ = a[..., ::-1, ::-1]
+        upper = _factors("cov", reversed_)[..., ::-1, ::-1]
+        return np.asarray(np.linalg.inv(upper.swapaxes(-1, -2)))
     if name == "scale_tril":
         return np.asarray(a * np.sign(np.diagonal(a, axis1=-2, axis2=-1))[..., None, :])
     std = {"std": a, "var": np.sqrt(a)}.get(name)
@@ -138,6 +155,25 @@ def _log_std(name: str, parameter: Matrix) -> Values:
     if name.startswith("log"):
         return values if name == "logstd" else values / 2
     return np.log(values) if name == "std" else np.log(values) / 2
+
+
+def _log_std_ratio(p_name: str, p: Matrix, q_name: str, q: Matrix) -> Values:
+    """Return log σ_p − log σ_q, exact for close parameters of one name."""
+    if p_name == q_name and p_name in ("std", "var"):
+        ratio = _log_ratio(p.astype(np.float64), q.astype(np.float64))
+        return ratio if p_name == "std" else ratio / 2
+    return _log_std(p_name, p) - _log_std(q_name, q)
+
+
+def _diagonal(matrices: Values) -> Values:
+    return np.diagonal(matrices, axis1=-2, axis2=-1)
+
+
+def _log_ratio(a: Values, b: Values) -> Values:
+    """Return log(a/b), without cancellation for a near b."""
+    near = np.abs(a - b) < b / 2
+    excess = np.where(near, (a - b) / b, 0.0)
+    return np.where(near, np.log1p(excess), np.log(a) - np.log(b))
 
 
 def _chain(name: str, log_std: Values) -> Values:

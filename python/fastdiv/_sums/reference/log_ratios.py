@@ -26,7 +26,7 @@ def log_ratio_moments(log_p: Matrix, log_q: Matrix, estimator: str, n_threads: i
     return np.stack([mean, np.where(np.isinf(mean), np.inf, m2)])
 
 
-def _exp_less_1(a: Values) -> Values:
+def exp_less_1(a: Values) -> Values:
     """Return exp(a) − 1 − a. Use the Taylor series near 0, where it would cancel."""
     series = np.zeros_like(a)
     for n in range(20, 1, -1):
@@ -37,5 +37,5 @@ def _exp_less_1(a: Values) -> Values:
 LOG_RATIOS: dict[str, Callable[[Values], Values]] = {
     "k1": np.negative,
     "k2": lambda a: 0.5 * a * a,
-    "k3": _exp_less_1,
+    "k3": exp_less_1,
 }
