@@ -25,10 +25,9 @@ from fastdiv.distributions.arrays import (
     zero_unselected,
 )
 from fastdiv.distributions.linear_algebra import (
-    dense,
+    covariance,
     factor,
     half_log_det,
-    log_std,
     unwhiten,
     whiten,
 )
@@ -403,17 +402,8 @@ class Gaussian:
         array([[1., 0.],
                [0., 9.]])
         """
-        filled = self._filled()
-        if self.parametrisation == "cov":
-            lower: Matrix = np.tril(filled.parameter)
-            symmetric: Matrix = lower + np.tril(lower, -1).swapaxes(-1, -2)
-            return symmetric
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.is_diagonal:
-                cov = dense(np.exp(2 * log_std(filled)))
-            else:
-                lower = factor(filled)
-                cov = lower @ lower.swapaxes(-1, -2)
+            cov = covariance(self._filled())
         return rounded(cov, self.dtype, "a covariance")
 
     @documented

@@ -37,6 +37,17 @@ def factor(p: Gaussian) -> Values:
     return _inverse(_precision_factor(a))
 
 
+def covariance(p: Gaussian) -> Values:
+    """Return the covariance matrices Σ."""
+    if p.is_diagonal:
+        return dense(np.exp(2 * log_std(p)))
+    if p.parametrisation == "cov":
+        lower = np.tril(p.parameter.astype(np.float64))
+        return lower + np.tril(lower, -1).swapaxes(-1, -2)
+    lower = factor(p)
+    return lower @ lower.swapaxes(-1, -2)
+
+
 def whitener(p: Gaussian) -> Values:
     """Return the inverse Cholesky factors L⁻¹."""
     if p.is_diagonal:

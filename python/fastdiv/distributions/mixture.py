@@ -12,7 +12,7 @@ from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import at, checked, first_index, item, require, rounded
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import factor, log_std
+from fastdiv.distributions.linear_algebra import covariance, factor, log_std
 
 SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
@@ -200,7 +200,7 @@ class GaussianMixture:
         Raises
         ------
         OverflowError
-            If a covariance is too large for float64, or that of a component for its dtype.
+            If a covariance is too large for float64.
 
         Examples
         --------
@@ -208,8 +208,9 @@ class GaussianMixture:
         >>> GaussianMixture([0.5, 0.5], Gaussian([[-1.0], [3.0]], std=1.0)).cov()
         array([[5.]])
         """
-        within, weights = self.components.cov(), self.weights[..., None, None]
+        weights = self.weights[..., None, None]
         with np.errstate(over="ignore", invalid="ignore"):
+            within = covariance(self.components)
             between = self.components.mean - self.mean()[..., None, :]
             outer = between[..., :, None] * between[..., None, :]
             total: Values = (weights * (within + outer)).sum(axis=-3)
@@ -335,7 +336,7 @@ def _log_overlaps(f: GaussianMixture, g: GaussianMixture) -> Values:
             var = np.exp(2 * log_std(a)) + np.exp(2 * log_std(b))
         return Gaussian(b.mean, var=rounded(var, var.dtype, name))._log_prob(a.mean)
     with np.errstate(over="ignore"):
-        cov = a.cov().astype(np.float64) + b.cov()
+        cov = covariance(a) + covariance(b)
     return Gaussian(b.mean, cov=rounded(cov, cov.dtype, name))._log_prob(a.mean)
 
 
