@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import each_dtype
-from gaussians import NAMES, RTOL, gaussian
+from gaussians import FULL, NAMES, RTOL, gaussian
 
 from fastdiv import Gaussian, kl, kl_matrix
 from fastdiv._engine import backend
@@ -59,6 +59,76 @@ def test_beyond_the_range_of_the_features(rng):
     p = Gaussian(np.array([[0.0], [1.0]]), logvar=np.array([[-1000.0], [-999.0]]))
     q = Gaussian(np.array([[0.0], [0.5]]), logvar=np.array([[0.0], [0.5]]))
     np.testing.assert_allclose(kl_matrix(p, q), kl(p[:, None], q), rtol=1e-12)
+
+
+SCALES = {np.float32: (1e-30, 1.0, 1e30), np.float64: (1e-300, 1e-30, 1.0, 1e30, 1e300)}
+
+
+def conditioned(name, rng, n, d, condition, dtype, scale=1.0):
+    """Return Gaussians whose matrices have this condition number, with entries near `scale`."""
+    eigenvalues = np.exp(np.log(condition) * rng.uniform(-0.5, 0.5, size=(n, 1, d)))
+    q = np.linalg.qr(rng.normal(size=(n, d, d)))[0]
+    value = (q * eigenvalues) @ q.swapaxes(1, 2)
+    if name == "scale_tril":
+        value = np.linalg.cholesky(value)
+    return Gaussian(np.zeros((n, d), dtype), **{name: (scale * value).astype(dtype)})
+
+
+def assert_agrees(p, q, dtype):
+    each, together = kl(p[:, None], q), kl_matrix(p, q)
+    assert (np.abs(together - each) <= RTOL[dtype] * (1 + each)).all()
+    assert (together >= 0).all()
+
+
+@each_dtype
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_agrees_with_kl_at_all_scales(rng, name_p, name_q, dtype):
+    """Scales of the parameters themselves. A batch holds some that are far from each other."""
+    exponents = {"var": 2, "logvar": 2, "cov": 2, "precision": -2}
+    for scale in SCALES[dtype]:
+        std = scale ** (1 / max(abs(exponents.get(name, 1)) for name in (name_p, name_q)))
+        log_std = np.log(std) + rng.normal(size=(3, 2))
+        sides = []
+        for name in (name_p, name_q):
+            log = exponents.get(name, 1) * log_std
+            value = (log if name.startswith("log") else np.exp(log)).astype(dtype)
+            if name in FULL:
+                value = value[..., None] * np.eye(2, dtype=dtype)
+            sides.append(Gaussian((std * rng.normal(size=(3, 2))).astype(dtype), **{name: value}))
+        assert_agrees(*sides, dtype)
+
+
+@each_dtype
+@pytest.mark.parametrize("name_q", FULL)
+@pytest.mark.parametrize("name_p", FULL)
+def test_agrees_with_kl_whatever_the_condition(rng, name_p, name_q, dtype):
+    conditions = (1e1, 1e3, 1e5) if dtype == np.float32 else (1e1, 1e3, 1e5, 1e7, 1e9)
+    for condition in conditions:
+        for d in (2, 4, 9):
+            p, q = (conditioned(name, rng, 4, d, condition, dtype) for name in (name_p, name_q))
+            for other in (p, q):
+                assert_agrees(p, other, dtype)
+
+
+def test_float32_precisions_of_condition_1e5():
+    for seed in range(156):
+        p = conditioned("precision", np.random.default_rng(seed), 5, 4, 1e5, np.float32)
+        values = kl_matrix(p, p)
+        assert (np.diag(values) == 0).all()
+        np.testing.assert_allclose(values, kl(p[:, None], p), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["logstd", "std", "cov"])
+def test_terms_that_overflow_are_computed_again(name):
+    """One distribution of the batch makes the common unit of the products overflow."""
+    log_std = np.array([[200.0], [0.0], [-150.0]])
+    value = {"logstd": log_std, "std": np.exp(log_std), "cov": np.exp(2 * log_std)[..., None]}
+    p = Gaussian(np.zeros((3, 1)), **{name: value[name]})
+    q = Gaussian(np.zeros((2, 1)), logstd=np.array([[0.0], [-100.0]]))
+    values = kl_matrix(p, q)
+    np.testing.assert_allclose(values[0, 0], 2.6107348448820716e173, rtol=1e-12)
+    np.testing.assert_allclose(values, kl(p[:, None], q), rtol=1e-12)
 
 
 def test_an_overflow_is_named_by_both_indices():
