@@ -7,7 +7,6 @@ blocks, their last bit depends on the budget. Changing such a budget changes res
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 READ = 1 << 22
@@ -45,5 +44,4 @@ def row_blocks(
 def even_blocks(n_rows: int, values_per_row: int, budget: int) -> Iterator[slice]:
     """Like `row_blocks`, but cut into blocks of about equal size."""
     count = -(-n_rows // max(1, budget // max(1, values_per_row)))
-    ends = [0, *(n_rows * index // count for index in range(1, count + 1))]
-    return itertools.starmap(slice, itertools.pairwise(ends))
+    return (slice(n_rows * i // count, n_rows * (i + 1) // count) for i in range(count))

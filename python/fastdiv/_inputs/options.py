@@ -18,6 +18,10 @@ MAX_THREADS = 1024
 """Most threads of a call. A larger number is refused before any thread starts."""
 
 
+MAX_DRAWS = 2**53
+"""Most draws. The means of more would need counts that float64 does not hold exactly."""
+
+
 def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
     """Return `value` if it is one of the accepted words."""
     if isinstance(value, str) and value in accepted:
@@ -84,6 +88,11 @@ def positive(value: object, name: str) -> float:
     if number <= 0:
         raise ValueError(f"{name} must be > 0; got {value!r}")
     return number
+
+
+def draws(value: object, name: str, least: int) -> int:
+    """Return a number of draws."""
+    return integer(value, name, least, MAX_DRAWS)
 
 
 def thread_count(value: object, name: str = "n_threads") -> int:

@@ -304,7 +304,7 @@ class Categorical:
                [1, 0],
                [1, 0]])
         """
-        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
         uniform = generator.random((count, math.prod(self.batch_shape)))
         drawn = np.empty(uniform.shape, dtype=np.int64)
         for rows in index_blocks(uniform.shape[1], self.n_categories):

@@ -286,7 +286,7 @@ dtype=float64)
         >>> CoupledNormal([[0.0], [5.0]], std=0.1, kappa=0.5).sample(3, rng=0).shape
         (3, 2, 1)
         """
-        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
         shape = (count, *self.batch_shape)
         k, alpha, h = self.kappa, self.alpha, self.dim / self.alpha
 

@@ -376,7 +376,7 @@ class Gaussian:
         >>> Gaussian([[0.0], [5.0]], std=0.1).sample(3, rng=0).shape
         (3, 2, 1)
         """
-        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
         z = generator.standard_normal((count, *self.batch_shape, self.dim))
         filled = self._filled()
         with np.errstate(over="ignore", invalid="ignore"):

@@ -149,7 +149,7 @@ class GaussianMixture:
         >>> p.sample(4, rng=0).round(1).ravel()
         array([ 8.9, -9. , -8.9, -8.9])
         """
-        count, generator = _inputs.integer(n, "n", 1), _inputs.generator(rng)
+        count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
         c, k, d = self.components, self.n_components, self.dim
         which = generator.random((count, *self.batch_shape))
         x = generator.standard_normal((count, *self.batch_shape, d))

@@ -17,8 +17,10 @@ from fastdiv import (
     kl,
     kl_from_log_probs,
     kl_monte_carlo,
+    score_function_grad,
 )
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import DRAWN, even_blocks
 
 WORDS = ["k1", "k2", "k3"]
 each_word = pytest.mark.parametrize("word", WORDS)
@@ -416,6 +418,7 @@ class TestScipyObjects:
 
 
 EVEN = Categorical(probs=[0.5, 0.5])
+NORMAL = Gaussian([0.0], std=1.0)
 CONTINUOUS = [
     stats.norm(3, 1),
     stats.multivariate_normal([0.0, 0.0]),
@@ -452,6 +455,29 @@ def test_discrete_beside_discrete_or_unknown():
         assert within(kl_monte_carlo(p, q, 20_000, rng=0), truth)
     p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1.0)
     assert within(kl_monte_carlo(Bare(p), q, 20_000, rng=0), 0.5)
+
+
+@pytest.mark.parametrize("n", [2**53 + 1, 2**64, 10**400])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda n: kl_monte_carlo(EVEN, EVEN, n),
+        lambda n: coupled_kl_monte_carlo(NORMAL, NORMAL, 0.5, n),
+        lambda n: score_function_grad([0.0, 1.0], lambda z: 1.0 * z, n),
+        EVEN.sample,
+        NORMAL.sample,
+        GaussianMixture([1.0], NORMAL[None]).sample,
+        CoupledNormal([0.0], std=1.0, kappa=0.5).sample,
+    ],
+)
+def test_most_draws(draw, n):
+    with pytest.raises(ValueError, match=r"^n(_samples)? must be .* to 9007199254740992; got"):
+        draw(n)
+
+
+def test_nothing_is_proportional_to_the_number_of_draws():
+    blocks = even_blocks(2**53, 10, DRAWN)
+    assert [next(blocks).start for _ in range(2)] == [0, 2**53 // -(-(2**53) // (DRAWN // 10))]
 
 
 def test_torch_is_not_imported(run_python):

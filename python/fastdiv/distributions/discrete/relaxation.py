@@ -184,7 +184,7 @@ def score_function_grad(
     True
     """
     distribution = Categorical(logits=logits)
-    n = _inputs.integer(n_samples, "n_samples", 2)
+    n = _inputs.draws(n_samples, "n_samples", 2)
     if not callable(f):
         raise TypeError(f"f must be callable; got {type(f).__name__}")
     z = distribution.sample(n, rng=rng)
