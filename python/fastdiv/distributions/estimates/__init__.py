@@ -12,5 +12,6 @@ estimate: `Estimate`, a value with its standard error
 flow: `kl_flow`, between a posterior and a prior behind a flow, from one draw
 monte_carlo: `kl_monte_carlo` and `kl_from_log_probs`
 nearest_neighbours: `kl_knn`, from distances to nearest neighbours
+torch_densities: log densities of torch distributions, which are −∞ outside of the support
 variational: `f_divergence_bound`, from the outputs of a critic
 """

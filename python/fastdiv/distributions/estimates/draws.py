@@ -18,11 +18,17 @@ from fastdiv._engine.types import Matrix, Progress
 from fastdiv.distributions.arrays import at, first_index
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
+from fastdiv.distributions.estimates.torch_densities import is_torch, log_density
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
 LOG_DENSITIES = ("the log density of p", "the log density of q")
 """Names of the log densities at draws, for errors."""
+
+_ON_THE_EDGE = (
+    "; rounding to float32 puts some draws on the edge of the support, of a uniform distribution "
+    "one in some 10⁷: give p parameters of float64"
+)
 
 Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
 
@@ -48,7 +54,7 @@ class Draws:
     @classmethod
     def of(cls, p: object, q: object, n_samples: object, rng: object, progress: object) -> Draws:
         """Check the arguments of `kl_monte_carlo`, and draw nothing yet."""
-        n = _inputs.integer(n_samples, "n_samples", 2)
+        n = _inputs.draws(n_samples, "n_samples", 2)
         for name, value in (("p", p), ("q", q)):
             mask = getattr(value, "where", None)
             if isinstance(mask, np.ndarray) and not mask.all():
@@ -62,7 +68,7 @@ class Draws:
             )
         sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
         batch = _inputs.broadcast_batches(sides)
-        draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q")
+        draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q", p)
         event = draw(2, np.random.default_rng(0)).shape[1 + len(sides["p"]) :]
         return cls(n, batch, event, sides, draw, log_p, log_q, generator, report)
 
@@ -98,11 +104,6 @@ class Draws:
                 self._report(rows.stop, self.n)
 
 
-def _is_torch(value: object) -> bool:
-    """Tell a torch distribution, or one derived from it, without importing torch."""
-    return any(base.__module__.startswith("torch.distributions") for base in type(value).__mro__)
-
-
 def _is_new_scipy(value: object) -> bool:
     """Tell a distribution object of scipy.stats from a frozen one, without importing SciPy."""
     scipy = any(base.__module__.startswith("scipy.stats") for base in type(value).__mro__)
@@ -115,7 +116,7 @@ def _is_discrete(value: Any) -> bool | None:
         return True
     if isinstance(value, (CoupledNormal, Gaussian, GaussianMixture)):
         return False
-    if _is_torch(value):
+    if is_torch(value):
         try:
             return bool(value.support.is_discrete)
         except (AttributeError, NotImplementedError):  # there need not be a support
@@ -138,23 +139,31 @@ def _batch_shape(value: Any, name: str) -> tuple[int, ...]:
     return ()
 
 
-def _log_prob(value: Any, name: str) -> LogProb:
-    log_density = f"the log density of {name}"
-    if _is_torch(value):
+def _log_prob(value: Any, name: str, drawn_from: object = None) -> LogProb:
+    """Return the function that gives log densities at points, which may be draws of another."""
+    what = f"the log density of {name}"
+    if is_torch(value):
         as_tensor = sys.modules["torch"].as_tensor
-        return lambda x: _inputs.array(value.log_prob(as_tensor(x)).detach(), log_density)
+
+        def at_points(x: NDArray[Any]) -> Matrix:
+            points = as_tensor(x)
+            if name == "p":  # in the support, unless rounding put them on its edge
+                return _inputs.array(value.log_prob(points).detach(), what)
+            return _inputs.array(log_density(value, points, drawn_from).detach(), what)
+
+        return at_points
     scipy_names = ("logpmf", "logpdf") if _is_discrete(value) else ("logpdf", "logpmf")
     for method in ("log_prob", *scipy_names):
         function = getattr(value, method, None)
         if callable(function):
-            return lambda x: _inputs.array(function(x), log_density)
+            return lambda x: _inputs.array(function(x), what)
     raise TypeError(
         f"{name} must have a method log_prob, logpdf or logpmf; got {type(value).__name__}"
     )
 
 
 def _sampler(p: Any, batch: tuple[int, ...]) -> Sampler:
-    if _is_torch(p):
+    if is_torch(p):
         return lambda n, rng: _torch_draws(p, n, rng)
     if hasattr(p, "rvs"):
         return lambda n, rng: np.asarray(p.rvs(size=(n, *batch), random_state=rng))
@@ -192,4 +201,6 @@ def refuse(log_p: Matrix, log_q: Matrix, names: tuple[str, str], place: Place) -
         if bad.any():
             index = first_index(bad)
             where = place(index[0], index[1:])
-            raise ValueError(f"{name} must be {required}; got {values[index]}{where}")
+            on_edge = values is log_p and values[index] == -np.inf and values.dtype == np.float32
+            advice = _ON_THE_EDGE if on_edge else ""
+            raise ValueError(f"{name} must be {required}; got {values[index]}{where}{advice}")

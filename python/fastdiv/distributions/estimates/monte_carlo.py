@@ -138,8 +138,8 @@ def kl_monte_carlo(
     - Distributions of `scipy.stats`: frozen ones, with ``rvs`` and ``logpdf`` or ``logpmf``, and
       objects such as ``scipy.stats.Normal(mu=1.0)``, with ``sample`` and both.
     - Distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
-      ``batch_shape``. If q lacks some of p's support it needs ``validate_args=False``, or torch
-      raises an error at such a draw.
+      ``batch_shape``. The log density of q counts as −∞ at draws that fail the check of its
+      support, whatever its ``validate_args``.
 
     Only the log density of q is used. Every distribution in p's batch has draws of its own. Those
     that only q's batch tells apart share them, so their values are correlated.
@@ -173,6 +173,7 @@ def kl_monte_carlo(
     TypeError, ValueError
         If an argument is invalid, or one of p and q is discrete and the other continuous. If log
         densities do not have the shape of the draws, are NaN or +∞, or −∞ for p at its own draws.
+        A float32 distribution draws the edge of its support now and then, where p may be 0.
 
     References
     ----------
