@@ -14,7 +14,15 @@ namespace fastdiv {
 constexpr int tile_rows = 48;
 constexpr int tile_cols = 144;
 
-// Entries of a tile that count: `rows` x `cols`, and in row r only columns > diagonal + r.
+// Features whose products are summed in one chain, in the precision of the tile. Three panels of
+// them stay in the L2 cache together with the tile. For equal features the sum is off by up to
+// 7.6e-6 of itself in float32.
+constexpr std::ptrdiff_t feature_block = 512;
+
+constexpr int no_diagonal = -tile_rows;
+
+// Entries of a tile that count: `rows` x `cols`. In row r only columns > diagonal + r do, and not
+// column gap + r.
 struct Extent {
   int rows;
   int cols;

@@ -16,9 +16,6 @@ constexpr int panel_rows = block_vectors * lanes<T>;
 static_assert(tile_rows % panel_rows<float> == 0 && tile_rows % panel_rows<double> == 0);
 static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
 
-// Features per pass. Three panels of them stay in the L2 cache together with the tile.
-constexpr std::ptrdiff_t feature_block = 512;
-
 // Computes D/2 = |x|^2/2 + |y|^2/2 - x.y. It cancels when the rows are far from the centre and
 // close to each other. The engine bounds the error, and uses DirectSqDist where it would be too
 // large. Rounding may leave values just below 0.
@@ -57,11 +54,32 @@ struct Dot {
   static constexpr bool biased = false, scaled = false;
 };
 
-// Fills one register block over features [0, dim): rows x[0..block_rows), columns of one panel y.
+// A pass over some features of a register block.
+template <class T>
+struct FeaturePass {
+  std::ptrdiff_t dim;
+  const T* scale;  // per feature, or null
+  bool first;
+  bool last;
+};
+
+// Adds `part` to `sum`, and the rounding error of that to `lost`. The two-sum of Knuth, The Art of
+// Computer Programming, volume 2, section 4.2.2, theorem B.
+template <class T>
+inline void add_compensated(Vec<T>& sum, Vec<T>& lost, Vec<T> part) {
+  const Vec<T> total = sum + part;
+  const Vec<T> added = total - sum;
+  lost += (sum - (total - added)) + (part - added);
+  sum = total;
+}
+
+// Fills one register block: rows x[0..block_rows), columns of one panel y. `lost` is null if one
+// pass takes all features. Otherwise the sum of a pass starts at 0 and is added to `out`, and the
+// rounding errors of these additions to `lost`.
 template <class T, class Op>
 [[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
-                                              const T* scale, std::ptrdiff_t dim, const T* x_bias,
-                                              const T* y_bias, bool first, bool last, T* out) {
+                                              const FeaturePass<T>& pass, const T* x_bias,
+                                              const T* y_bias, T* out, T* lost) {
   constexpr int panel = panel_rows<T>;
   // The loops over the block are unrolled, so that `sum` is in registers.
   Vec<T> sum[block_rows][block_vectors];
@@ -74,15 +92,20 @@ template <class T, class Op>
       }
     }
   };
-  if (!first) {
-    for_each_vector([&](Vec<T>& s, int i, int at) { s = load(out + i * tile_cols + at); });
-  } else if constexpr (Op::biased) {
-    for_each_vector([&](Vec<T>& s, int i, int at) { s = Op::start(x_bias[i], load(y_bias + at)); });
+  const auto start = [&](int i, int at) {
+    if constexpr (Op::biased) {
+      return Op::start(x_bias[i], load(y_bias + at));
+    } else {
+      return Vec<T>{};
+    }
+  };
+  if (lost == nullptr) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { s = start(i, at); });
   } else {
     for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
   }
-  for (std::ptrdiff_t k = 0; k < dim; ++k, x += panel, y += panel) {
-    const T scale_k = Op::scaled ? scale[k] : T{1};
+  for (std::ptrdiff_t k = 0; k < pass.dim; ++k, x += panel, y += panel) {
+    const T scale_k = Op::scaled ? pass.scale[k] : T{1};
     Vec<T> column[block_vectors];
 #pragma GCC unroll 3
     for (int v = 0; v < block_vectors; ++v) {
@@ -97,37 +120,58 @@ template <class T, class Op>
       }
     }
   }
-  if (last) {
+  if (lost == nullptr) {
     for_each_vector([&](Vec<T>& s, int i, int at) {
       store(out + i * tile_cols + at, Op::finish(s, t.factor));
     });
-  } else {
-    for_each_vector([&](Vec<T>& s, int i, int at) { store(out + i * tile_cols + at, s); });
+    return;
+  }
+  for_each_vector([&](Vec<T>& s, int i, int at) {
+    const int entry = i * tile_cols + at;
+    Vec<T> total = pass.first ? start(i, at) : load(out + entry);
+    Vec<T> error = pass.first ? Vec<T>{} : load(lost + entry);
+    add_compensated<T>(total, error, s);
+    store(out + entry, pass.last ? Op::finish(total + error, t.factor) : total);
+    store(lost + entry, error);
+  });
+}
+
+// Fills a tile over the features [k, k + pass.dim).
+template <class T, class Op>
+void fill_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass<T>& pass, T* tile,
+                   T* lost) {
+  constexpr int panel = panel_rows<T>;
+  for (int j = 0; j < t.cols; j += panel) {
+    const T* y = t.y + j * t.stride + k * panel;
+    for (int p = 0; p < t.rows; p += panel) {
+      const T* x = t.x + p * t.stride + k * panel;
+      for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
+        const int entry = i * tile_cols + j;
+        fill_block<T, Op>(t, x + (i - p), y, pass, Op::biased ? t.x_bias + i : nullptr,
+                          Op::biased ? t.y_bias + j : nullptr, tile + entry,
+                          lost == nullptr ? nullptr : lost + entry);
+      }
+    }
   }
 }
 
-// Fills a tile, some features after the other.
+// Fills a tile, some features after the other. A chain of n additions of equal values is off by up
+// to n/8 units of eps, so the sums of feature_block features each are added up compensated.
 template <class T, class Op>
 void fill(const TileOperands<T>& t, T* tile) {
-  constexpr int panel = panel_rows<T>;
-  std::ptrdiff_t k = 0;
-  do {
+  if (t.dim <= feature_block) {
+    fill_features<T, Op>(t, 0, {t.dim, t.feature_scale, true, true}, tile, nullptr);
+    return;
+  }
+  T lost[tile_rows * tile_cols];
+  for (std::ptrdiff_t k = 0; k < t.dim; k += feature_block) {
     const std::ptrdiff_t remaining = t.dim - k;
-    const std::ptrdiff_t dim = remaining < feature_block ? remaining : feature_block;
-    const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
-    for (int j = 0; j < t.cols; j += panel) {
-      const T* y = t.y + j * t.stride + k * panel;
-      for (int p = 0; p < t.rows; p += panel) {
-        const T* x = t.x + p * t.stride + k * panel;
-        for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
-          fill_block<T, Op>(t, x + (i - p), y, scale, dim, Op::biased ? t.x_bias + i : nullptr,
-                            Op::biased ? t.y_bias + j : nullptr, k == 0, k + dim == t.dim,
-                            tile + i * tile_cols + j);
-        }
-      }
-    }
-    k += dim;
-  } while (k < t.dim);
+    const bool last = remaining <= feature_block;
+    fill_features<T, Op>(t, k,
+                         {last ? remaining : feature_block,
+                          Op::scaled ? t.feature_scale + k : nullptr, k == 0, last},
+                         tile, lost);
+  }
 }
 
 template <class T, template <class, bool> class Op>

@@ -75,31 +75,43 @@ void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
 }
 
 // Returns the rounding error of a half squared distance, relative to the half norm of either row.
-// It counts rounded inputs and norms, and a random walk of dim roundings of partial sums of that
-// size.
+// It counts rounded inputs and norms, and a random walk of as many roundings of partial sums of
+// that size as a chain of the tile has.
 template <class T>
 double typical_error(std::ptrdiff_t dim) {
-  return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(static_cast<double>(dim)));
+  const auto chain = static_cast<double>(std::min(dim, feature_block));
+  return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(chain));
 }
 
 // Returns the largest half squared distance of a row of the strip to itself, from norms and
-// products. It should be 0. Rows of repeating values have roundings that all go one way, and show
-// here how large the error is.
+// products in chains as in a tile. It should be 0. Rows of repeating values have roundings that all
+// go one way, and show here how large the error is.
 template <class T>
 double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptrdiff_t dim) {
   double largest = 0;
-  for (int first = 0; first < tile_rows; first += panel, strip += panel * dim) {
-    T remaining[tile_rows];
+  for (int first = 0; first < tile_rows; first += panel) {
+    double remaining[tile_rows];
     for (int r = 0; r < panel; ++r) {
-      remaining[r] = half_norm[first + r] + half_norm[first + r];
+      remaining[r] = 2 * static_cast<double>(half_norm[first + r]);
     }
-    for (std::ptrdiff_t k = 0; k < dim; ++k) {
+    for (std::ptrdiff_t k = 0; k < dim; k += feature_block) {
+      T chain[tile_rows];
+      std::transform(remaining, remaining + panel, chain, [&](double value) {
+        return dim <= feature_block ? static_cast<T>(value) : T{0};
+      });
+      const std::ptrdiff_t block = std::min(dim - k, feature_block);
+      for (std::ptrdiff_t i = 0; i < block; ++i, strip += panel) {
+        for (int r = 0; r < panel; ++r) {
+          chain[r] -= strip[r] * strip[r];
+        }
+      }
       for (int r = 0; r < panel; ++r) {
-        remaining[r] -= strip[k * panel + r] * strip[k * panel + r];
+        const double sum = static_cast<double>(chain[r]);
+        remaining[r] = dim <= feature_block ? sum : remaining[r] + sum;
       }
     }
     for (int r = 0; r < panel; ++r) {
-      largest = std::max(largest, std::abs(static_cast<double>(remaining[r])));
+      largest = std::max(largest, std::abs(remaining[r]));
     }
   }
   return largest;

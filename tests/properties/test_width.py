@@ -1,0 +1,125 @@
+"""
+Test that errors do not grow with the number of features.
+
+Rows of equal features are the worst case: all roundings along a chain of additions go one way. The
+expected values are exact for the stored numbers, since all features are equal.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from cases import each_dtype
+
+from fastdiv import RBF, Energy, Gaussian, Laplacian, Linear, kid, kl, mmd2, mmd2_and_grad
+from fastdiv._engine import backend
+from fastdiv.kernels.lowering import lower
+
+RTOL = {np.float32: 1e-5, np.float64: 1e-12}
+
+each_width = pytest.mark.parametrize("d", [511, 512, 513, 768, 4096, 65536])
+
+
+def equal_features(values, d, dtype):
+    """Return rows of equal features, and their stored values in float64."""
+    rows = np.repeat(np.array(values, dtype)[:, None], d, axis=1)
+    return rows, rows[:, 0].astype(np.float64)
+
+
+def cross_sum(x, y, kernel):
+    groups = lower([kernel], for_mmd=False).groups
+    return backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("offset", [0.0, 1e6], ids=["here", "far"])
+def test_distances(d, offset, dtype):
+    x, a = equal_features([1.0 + offset], d, dtype)
+    y, b = equal_features([1.1 + offset, -0.3 + offset], d, dtype)
+    differences = np.abs(a[0] - b)
+    near = pytest.approx((differences * math.sqrt(d)).sum(), rel=RTOL[dtype])
+    assert -cross_sum(x, y, Energy()) == near
+    total = float((differences * d).sum())
+    expected = np.exp(-differences * d / total).sum()
+    assert cross_sum(x, y, Laplacian(total)) == pytest.approx(expected, rel=RTOL[dtype])
+    squares = differences**2 * d
+    bandwidth = math.sqrt(squares.sum())
+    expected = np.exp(-squares / (2 * bandwidth**2)).sum()
+    assert cross_sum(x, y, RBF(bandwidth)) == pytest.approx(expected, rel=RTOL[dtype])
+
+
+@each_dtype
+@each_width
+def test_dot_products(d, dtype):
+    x, a = equal_features([1.0, 0.7], d, dtype)
+    y, b = equal_features([1.1, 0.3], d, dtype)
+    expected = a.sum() * b.sum() * d
+    assert cross_sum(x, y, Linear()) == pytest.approx(expected, rel=RTOL[dtype])
+
+
+@each_dtype
+def test_a_million_features(dtype):
+    d = 10**6
+    x, a = equal_features([1.0], d, dtype)
+    y, b = equal_features([1.1], d, dtype)
+    expected = abs(a[0] - b[0]) * math.sqrt(d)
+    assert -cross_sum(x, y, Energy()) == pytest.approx(expected, rel=RTOL[dtype])
+    assert cross_sum(x, y, Linear()) == pytest.approx(a[0] * b[0] * d, rel=RTOL[dtype])
+
+
+@each_dtype
+@pytest.mark.parametrize("kernel", [RBF(60.0), Laplacian(3000.0), Energy()], ids=repr)
+def test_gradients(kernel, dtype):
+    d = 4096
+    x, _ = equal_features([1.0, 0.2, 0.9], d, dtype)
+    y, _ = equal_features([1.1, -0.3], d, dtype)
+    value, gradient = mmd2_and_grad(x, y, kernel, wrt="x", estimator="biased")
+    with_double = mmd2_and_grad(
+        x.astype(np.float64), y.astype(np.float64), kernel, wrt="x", estimator="biased"
+    )
+    assert value == pytest.approx(with_double[0], rel=RTOL[np.float32])
+    scale = np.abs(with_double[1]).max()
+    np.testing.assert_allclose(gradient, with_double[1], rtol=0, atol=RTOL[np.float32] * scale)
+
+
+@each_dtype
+@each_width
+@pytest.mark.parametrize("parameter", ["std", "var", "logstd", "logvar"])
+def test_kl(d, parameter, dtype):
+    (p_mean, q_mean), means = equal_features([0.3, 1.1], d, dtype)
+    (p_scale, q_scale), (p, q) = equal_features([0.7, 1.3], d, dtype)
+    log_p, log_q = {
+        "std": (2 * math.log(p), 2 * math.log(q)),
+        "var": (math.log(p), math.log(q)),
+        "logstd": (2 * p, 2 * q),
+        "logvar": (p, q),
+    }[parameter]
+    terms = math.exp(log_p - log_q) - 1 - (log_p - log_q)
+    expected = d / 2 * (terms + (means[0] - means[1]) ** 2 / math.exp(log_q))
+    value = kl(Gaussian(p_mean, **{parameter: p_scale}), Gaussian(q_mean, **{parameter: q_scale}))
+    assert value == pytest.approx(expected, rel=RTOL[dtype])
+
+
+def test_kid_of_4096_features(rng):
+    x = rng.uniform(0.5, 1.5, size=(60, 4096)).astype(np.float32)
+    y = rng.uniform(0.6, 1.7, size=(50, 4096)).astype(np.float32)
+    options = {"n_subsets": 3, "subset_size": 40, "rng": 1}
+    result = kid(x, y, **options)
+    expected = kid(x.astype(np.float64), y.astype(np.float64), **options)
+    np.testing.assert_allclose(result.subset_values, expected.subset_values, rtol=1e-4)
+    assert result.value == pytest.approx(expected.value, rel=1e-4)
+
+
+@each_dtype
+def test_pairs_of_a_long_random_walk(rng, dtype):
+    """Compare with float64 beyond equal features, for widths that are no whole blocks."""
+    x, y = rng.gamma(2.0, size=(2, 30, 3333)).astype(dtype)
+    kernels = [RBF(80.0), Laplacian(4000.0), Energy(0.5)]
+    exact = [
+        mmd2(x.astype(np.longdouble).astype(np.float64), y.astype(np.float64), kernel)
+        for kernel in kernels
+    ]
+    for kernel, expected in zip(kernels, exact, strict=True):
+        size = abs(cross_sum(x, y, kernel)) / 900
+        assert mmd2(x, y, kernel) == pytest.approx(expected, abs=4 * RTOL[dtype] * size)
