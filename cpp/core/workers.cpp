@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "core/team.hpp"
+
 namespace fastdiv {
 namespace {
 
@@ -74,7 +76,9 @@ Workers::Workers(const Options& options, double work)
     fork_warning = true;
     return;
   }
-  threads_ = requested;
+  // More threads than processors are kept to those that have something to do.
+  const double busy = std::max<double>(omp_get_num_procs(), work / serial_work);
+  threads_ = possible_team(static_cast<int>(std::min<double>(requested, busy)));
 }
 
 void Workers::call_hook(double done) {

@@ -28,4 +28,8 @@ void watch_forks();
 // Return true once, in a forked child that was asked for several threads.
 bool take_fork_warning();
 
+// Return true once, if the system could not start as many threads as a call asked for. The call has
+// gone on with those it could.
+bool take_team_warning();
+
 }  // namespace fastdiv
