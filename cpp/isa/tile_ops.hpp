@@ -27,8 +27,8 @@ struct Extent {
   int rows;
   int cols;
   int diagonal;
+  int gap = no_diagonal;
 };
-constexpr int no_diagonal = -tile_rows;
 
 // Operands of one tile. Both samples are in panels: `panel` consecutive rows, interleaved feature
 // by feature. The tile is row-major with leading dimension tile_cols.

@@ -54,11 +54,13 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
 
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
-               int n_outputs, double* out, const Options& options) {
+               int n_outputs, double* out, const Options& options, bool skip_matched) {
   check<T>({x, y}, groups, n_outputs);
+  check_matched(x.rows, y.rows, skip_matched);
   std::fill(out, out + 3 * n_outputs, 0.0);
-  const std::vector<Block> blocks = {
-      {0, x.rows, 0, x.rows, true}, {1, y.rows, 1, y.rows, true}, {0, x.rows, 1, y.rows, false}};
+  const std::vector<Block> blocks = {{0, x.rows, 0, x.rows, true},
+                                     {1, y.rows, 1, y.rows, true},
+                                     {0, x.rows, 1, y.rows, false, skip_matched}};
   double pairs = 0;
   for (const Block& block : blocks) {
     pairs += block.pairs();
@@ -70,8 +72,8 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>&
 }
 
 template bool pair_sums(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&, int,
-                        double*, const Options&);
+                        double*, const Options&, bool);
 template bool pair_sums(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
-                        int, double*, const Options&);
+                        int, double*, const Options&, bool);
 
 }  // namespace fastdiv

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -15,14 +16,16 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Sum and maximum of absolute entries above the diagonal.
+// Sum and range of absolute entries above the diagonal.
 struct Magnitudes {
   double sum = 0;
   double largest = 0;
+  double smallest = HUGE_VAL;  // of those that are not 0
 
   void add(const Magnitudes& other) {
     sum += other.sum;
     largest = std::max(largest, other.largest);
+    smallest = std::min(smallest, other.smallest);
   }
 };
 
@@ -34,6 +37,7 @@ Magnitudes magnitudes(const T* tile, Extent e) {
       const double value = std::abs(static_cast<double>(tile[r * tile_cols + c]));
       m.sum += value;
       m.largest = std::max(m.largest, value);
+      m.smallest = std::min(m.smallest, value > 0 ? value : HUGE_VAL);
     }
   }
   return m;
@@ -130,20 +134,64 @@ void add_row_sums(const std::int32_t* limb, ptrdiff_t row, ptrdiff_t col, int co
   }
 }
 
+// Sums within x, within y and between them, or their numbers of ordered pairs.
+using Triple = std::array<double, 3>;
+
+// Labels of rows, packed by pack_labels.
+struct Labellings {
+  std::vector<std::uint64_t> words;
+  ptrdiff_t count;
+  Accurate accurate;
+
+  // Returns the numbers of pairs of a labelling of n rows.
+  Triple pairs(ptrdiff_t labelling, ptrdiff_t n) const {
+    double n_x = 0;
+    for (auto at = static_cast<std::size_t>(labelling); at < words.size();
+         at += static_cast<std::size_t>(count)) {
+      n_x += __builtin_popcountll(words[at]);
+    }
+    const double n_y = static_cast<double>(n) - n_x;
+    return {n_x * (n_x - 1), n_y * (n_y - 1), n_x * n_y};
+  }
+
+  // Returns some of the labellings.
+  Labellings subset(const std::vector<ptrdiff_t>& some) const {
+    Labellings result{{}, static_cast<ptrdiff_t>(some.size()), accurate};
+    for (std::size_t strip = 0; strip < words.size(); strip += static_cast<std::size_t>(count)) {
+      for (const ptrdiff_t b : some) {
+        result.words.push_back(words[strip + static_cast<std::size_t>(b)]);
+      }
+    }
+    return result;
+  }
+};
+
 // Sums over the entries of one group, in fixed point. The quantum is guessed from a few tiles, and
 // checked against the resulting sums. If the guess fails, all entries are measured.
 template <class T>
 class FixedPoint {
  public:
   FixedPoint(Workers& workers, const ReadyGroup<T>& ready, ptrdiff_t n, int n_outputs,
-             const std::vector<std::uint64_t>& words, ptrdiff_t n_labellings)
+             const Labellings& labellings)
       : workers_(workers),
         ready_(ready),
         n_(n),
-        words_(words),
-        n_labellings_(n_labellings),
+        labellings_(labellings),
+        words_(labellings.words),
+        n_labellings_(labellings.count),
         limb_bits_(limb_bits_for(n)),
         forms_(make_forms(ready.terms(), n_outputs)) {}
+
+  // Takes the formats that `other` has found, for other labellings.
+  FixedPoint(const FixedPoint& other, const Labellings& labellings)
+      : workers_(other.workers_),
+        ready_(other.ready_),
+        n_(other.n_),
+        labellings_(labellings),
+        words_(labellings.words),
+        n_labellings_(labellings.count),
+        limb_bits_(other.limb_bits_),
+        forms_(other.forms_) {}
 
   // Chooses the limbs by the tiles among four strips spread evenly over the sample. Returns false
   // if it would take too many, because the entries there are tiny beside the scale, or 0.
@@ -179,21 +227,31 @@ class FixedPoint {
     for (Form<T>& form : forms_) {
       form.entries = {};
     }
+    // A slot has three numbers for each form, and one that says whether digits were lost.
+    const std::size_t lost = 3 * forms_.size();
     const auto reduce = [&](const Tile<T>& tile) {
       for_each_form(tile.values, tile.extent, [&](std::size_t o, const T* mapped) {
         const Magnitudes m = magnitudes(mapped, tile.extent);
-        tile.slot[2 * o] += m.sum;
-        tile.slot[2 * o + 1] = std::max(tile.slot[2 * o + 1], m.largest);
+        double* slot = tile.slot + 3 * o;
+        slot[0] += m.sum;
+        slot[1] = std::max(slot[1], m.largest);
+        slot[2] = std::max(slot[2], -std::log2(m.smallest));
       });
+      if (loses_digits(tile)) {
+        tile.slot[lost] = 1;
+      }
     };
     const auto merge = [&](const TileList::Unit&, const double* slot) {
       for (std::size_t o = 0; o < forms_.size(); ++o) {
-        forms_[o].entries.add({slot[2 * o], slot[2 * o + 1]});
+        const double* form = slot + 3 * o;
+        forms_[o].entries.add({form[0], form[1], std::exp2(-form[2])});
       }
+      lost_digits_ = lost_digits_ || slot[lost] != 0;
     };
-    return walk_tiles<T>(workers_, ready_, tile_list(0), {2 * forms_.size(), 0, tile_size}, reduce,
-                         merge);
+    return walk_tiles<T>(workers_, ready_, tile_list(0), {lost + 1, 0, tile_size}, reduce, merge);
   }
+  // Tells whether T may hold too few digits of the smallest entries measured.
+  bool lost_digits() const { return lost_digits_; }
 
   // Chooses scale and limbs from the result of measure(), which makes them right.
   void fit() {
@@ -210,33 +268,38 @@ class FixedPoint {
         for (auto& [index, coefficient] : form.terms) {
           coefficient /= static_cast<T>(unit);
         }
-        form.limbs = limbs_for(bits_for(form.entries.sum / unit / pairs()));
+        const double typical = each() ? form.entries.smallest : form.entries.sum / pairs();
+        form.limbs = limbs_for(bits_for(typical / unit));
       }
     }
   }
 
   bool sum(double share);
 
-  // Tells whether the rounding to the quantum, and underflow in T, are harmless beside the sum of
-  // the absolute entries. The resulting sum is a lower bound of it.
-  bool is_accurate() const {
+  // Returns the labellings for which the rounding to the quantum, or underflow in T, may not be
+  // harmless beside the sums. It depends on the entries and the labelling alone.
+  std::vector<ptrdiff_t> inaccurate() const {
+    std::vector<ptrdiff_t> result;
+    for (ptrdiff_t b = 0; b < n_labellings_; ++b) {
+      const Triple counts = labellings_.pairs(b, n_);
+      for (std::size_t o = 0; o < forms_.size(); ++o) {
+        if (!is_accurate(forms_[o], triple(o, b), counts)) {
+          result.push_back(b);
+          break;
+        }
+      }
+    }
+    return result;
+  }
+  // Tells whether all labellings are accurate, from the result of measure().
+  bool is_accurate_as_measured() const {
     return std::all_of(forms_.begin(), forms_.end(), [&](const Form<T>& form) {
-      double total = 0;
-      for_each_limb(static_cast<std::size_t>(&form - forms_.data()),
-                    [&](ptrdiff_t slot, double unit) {
-                      total += unit * static_cast<double>(limb_total(slot));
-                    });
-      return is_accurate(form, 0.5 * std::abs(total));
+      return each() ? is_accurate(form, form.entries.smallest, 1)
+                    : is_accurate(form, form.entries.sum, pairs());
     });
   }
-  // Like is_accurate, but from the result of measure().
-  bool is_accurate_as_measured() const {
-    return std::all_of(forms_.begin(), forms_.end(),
-                       [&](const Form<T>& form) { return is_accurate(form, form.entries.sum); });
-  }
-
   // Adds the triples to `out`.
-  bool write(double* out);
+  void write(double* out) const;
 
  private:
   // Integer sums of one thread: for each limb of each form, pairs inside the x group per labelling,
@@ -262,9 +325,31 @@ class FixedPoint {
     return static_cast<int>(std::ceil(std::max(bits, 1.0) / limb_bits_));
   }
 
-  bool is_accurate(const Form<T>& form, double sum) const {
+  bool each() const { return labellings_.accurate == Accurate::each_sum; }
+  // Tells whether a tile may hold too few digits, so that sums of its entries alone may be off.
+  bool loses_digits(const Tile<T>& tile) const {
+    constexpr double safe = 0x1p-40;  // the square of such a base value is far inside the range
+    return each() && sizeof(T) == sizeof(float) && ready_.base() != Base::dot &&
+           static_cast<double>(isa().ops<T>().smallest(tile.values, tile.extent)) < safe;
+  }
+
+  // Tells whether the errors of `pairs` entries are harmless beside their sum.
+  bool is_accurate(const Form<T>& form, double sum, double pairs) const {
     const double error = std::ldexp(0.5, -limb_bits_ * form.limbs) + ready_.underflow_error();
-    return form.terms.empty() || error * pairs() <= tolerance<T> / 2 * sum;
+    return form.terms.empty() || error * pairs <= tolerance<T> / 2 * std::abs(sum);
+  }
+  bool is_accurate(const Form<T>& form, const Triple& sums, const Triple& counts) const {
+    if (each()) {
+      return is_accurate(form, sums[0], counts[0]) && is_accurate(form, sums[1], counts[1]) &&
+             is_accurate(form, sums[2], counts[2]);
+    }
+    // The sum over all pairs is a lower bound of that of their absolute values.
+    return is_accurate(form, sums[0] + sums[1] + 2 * sums[2], 2 * pairs());
+  }
+  // Returns the sums of a labelling in units of the scale.
+  Triple triple(std::size_t o, ptrdiff_t labelling) const {
+    return triples_[o * static_cast<std::size_t>(n_labellings_) +
+                    static_cast<std::size_t>(labelling)];
   }
 
   // Calls visit(form, entries) for each form that has terms. A second tile follows the values.
@@ -289,20 +374,20 @@ class FixedPoint {
       visit(slot, std::ldexp(1.0, -limb_bits_ * l));
     }
   }
-  // Returns the sum of a limb over ordered pairs.
-  std::int64_t limb_total(ptrdiff_t slot) const {
-    const std::int64_t* row = sums_[0].row.data() + slot * padded();
-    return std::accumulate(row, row + padded(), std::int64_t{0});
-  }
+
+  bool read();
 
   Workers& workers_;
   const ReadyGroup<T>& ready_;
   ptrdiff_t n_;
+  const Labellings& labellings_;
   const std::vector<std::uint64_t>& words_;
   ptrdiff_t n_labellings_;
   int limb_bits_;
+  bool lost_digits_ = false;
   std::vector<Form<T>> forms_;
   std::vector<LabelSums> sums_;  // per thread; the first ends up with the total
+  std::vector<Triple> triples_;  // [form][labelling], in units of the form's scale
 };
 
 template <class T>
@@ -350,21 +435,20 @@ bool FixedPoint<T>::sum(double share) {
     std::transform(from.row.begin(), from.row.end(), sums_[0].row.begin(), sums_[0].row.begin(),
                    std::plus<>());
   }
-  return true;
+  return read();
 }
 
-// xx = q, xy = s - q, yy = total - 2s + q with q = z'Kz and s = z'K1 (K's diagonal is 0).
+// Reads the triples from the integer sums: xx = q, xy = s - q, yy = total - 2s + q with q = z'Kz
+// and s = z'K1 (K's diagonal is 0).
 template <class T>
-bool FixedPoint<T>::write(double* out) {
-  for (std::size_t o = 0; o < forms_.size(); ++o, out += 3 * n_labellings_) {
-    if (std::isnan(forms_[o].scale)) {
-      std::fill(out, out + 3 * n_labellings_, forms_[o].scale);
-    }
-    for_each_limb(o, [&](ptrdiff_t slot, double unit) {
-      const double quantum = forms_[o].scale * unit;
+bool FixedPoint<T>::read() {
+  triples_.assign(forms_.size() * static_cast<std::size_t>(n_labellings_), Triple{});
+  for (std::size_t o = 0; o < forms_.size(); ++o) {
+    Triple* triples = triples_.data() + o * static_cast<std::size_t>(n_labellings_);
+    for_each_limb(o, [&](ptrdiff_t slot, double quantum) {
       const std::int64_t* row = sums_[0].row.data() + slot * padded();
       const std::int64_t* inside = sums_[0].inside.data() + slot * n_labellings_;
-      const std::int64_t total = limb_total(slot);
+      const std::int64_t total = std::accumulate(row, row + padded(), std::int64_t{0});
       workers_.for_each(n_labellings_, 0, [&](std::int64_t b, int) {
         std::int64_t s = 0;
         for (ptrdiff_t strip = 0; strip < strips(); ++strip) {
@@ -374,21 +458,31 @@ bool FixedPoint<T>::write(double* out) {
           }
         }
         const std::int64_t q = 2 * inside[b];
-        double* triple = out + 3 * b;
-        triple[0] += quantum * static_cast<double>(q);
-        triple[1] += quantum * static_cast<double>(total - 2 * s + q);
-        triple[2] += quantum * static_cast<double>(s - q);
+        triples[b][0] += quantum * static_cast<double>(q);
+        triples[b][1] += quantum * static_cast<double>(total - 2 * s + q);
+        triples[b][2] += quantum * static_cast<double>(s - q);
       });
     });
   }
   return !workers_.stopped();
 }
 
+template <class T>
+void FixedPoint<T>::write(double* out) const {
+  for (std::size_t o = 0; o < forms_.size(); ++o) {
+    for (ptrdiff_t b = 0; b < n_labellings_; ++b) {
+      for (const double sum : triple(o, b)) {
+        *out++ += forms_[o].scale * sum;
+      }
+    }
+  }
+}
+
 // Adds a group's part to the result.
 template <class T>
 bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup& group,
-                    Formula formula, const std::vector<std::uint64_t>& words,
-                    ptrdiff_t n_labellings, int n_outputs, double share, double* out) {
+                    Formula formula, const Labellings& labellings, int n_outputs, double share,
+                    double* out) {
   ReadyGroup<T> ready(workers, {z}, group, formula);
   if (workers.stopped()) {
     return false;
@@ -397,32 +491,59 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
     return true;
   }
   ready.fix_formula();
-  FixedPoint<T> entries(workers, ready, z.rows, n_outputs, words, n_labellings);
+  FixedPoint<T> entries(workers, ready, z.rows, n_outputs, labellings);
   const bool plain = formula == Formula::plain;
+  std::vector<ptrdiff_t> remaining(static_cast<std::size_t>(labellings.count));
+  std::iota(remaining.begin(), remaining.end(), 0);
   const bool guessed = !plain && entries.guess();
   if (guessed) {
     if (!entries.sum(share)) {
       return false;
     }
-    if (entries.is_accurate()) {
-      return entries.write(out);
-    }
+    remaining = entries.inaccurate();
     share = 0;
   }
-  if (!entries.measure()) {
+  if (!remaining.empty() && !entries.measure()) {
     return false;
   }
-  if (guessed && entries.is_accurate_as_measured()) {
-    return entries.write(out);
+  const bool lost_digits = entries.lost_digits();
+  if (remaining.empty() || (guessed && entries.is_accurate_as_measured() && !lost_digits)) {
+    entries.write(out);
+    return true;
   }
-  if (group.base == Base::dot && !plain) {
-    return again_in_double<T>(workers, {z}, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_quad_forms(workers, wide[0], group, Formula::plain, words, n_labellings, n_outputs,
-                            share, out);
-    });
+  // Labellings that are accurate keep their sums, so that those do not depend on other labellings.
+  const std::size_t size = 3 * static_cast<std::size_t>(labellings.count);
+  std::vector<double> sums(size * static_cast<std::size_t>(n_outputs));
+  if (guessed) {
+    entries.write(sums.data());
   }
-  entries.fit();
-  return entries.sum(share) && entries.write(out);
+  const Labellings few = labellings.subset(remaining);
+  std::vector<double> again(3 * remaining.size() * static_cast<std::size_t>(n_outputs));
+  if (lost_digits || (group.base == Base::dot && !plain)) {
+    const Formula in_double = lost_digits ? formula : Formula::plain;
+    if (!again_in_double<T>(workers, {z}, [&](const std::vector<MatrixView<double>>& wide) {
+          return add_quad_forms(workers, wide[0], group, in_double, few, n_outputs, share,
+                                again.data());
+        })) {
+      return false;
+    }
+  } else {
+    entries.fit();
+    FixedPoint<T> finer(entries, few);
+    if (!finer.sum(share)) {
+      return false;
+    }
+    finer.write(again.data());
+  }
+  auto from = again.begin();
+  for (std::size_t o = 0; o < sums.size(); o += size) {
+    for (const ptrdiff_t b : remaining) {
+      std::copy(from, from + 3, sums.begin() + static_cast<ptrdiff_t>(o) + 3 * b);
+      from += 3;
+    }
+  }
+  std::transform(sums.begin(), sums.end(), out, out, std::plus<>());
+  return true;
 }
 
 }  // namespace
@@ -430,22 +551,25 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                const Options& options) {
+                const Options& options, Accurate accurate) {
   check<T>({z}, groups, n_outputs);
   std::fill(out, out + 3 * n_outputs * n_labellings, 0.0);
+  if (n_labellings == 0) {
+    return true;
+  }
   const double pairs = 0.5 * static_cast<double>(z.rows) * static_cast<double>(z.rows);
   Workers workers(options, total_work(groups, z.cols, pairs) +
                                labelling_work * pairs * static_cast<double>(n_labellings));
-  const auto words = pack_labels(workers, labels, n_labellings, z.rows);
+  const Labellings labellings{pack_labels(workers, labels, n_labellings, z.rows), n_labellings,
+                              accurate};
   return for_each_group(groups, [&](const KernelGroup& group, double share) {
-    return add_quad_forms(workers, z, group, Formula::automatic, words, n_labellings, n_outputs,
-                          share, out);
+    return add_quad_forms(workers, z, group, Formula::automatic, labellings, n_outputs, share, out);
   });
 }
 
 template bool quad_forms(MatrixView<float>, const std::uint8_t*, std::int64_t,
-                         const std::vector<KernelGroup>&, int, double*, const Options&);
+                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate);
 template bool quad_forms(MatrixView<double>, const std::uint8_t*, std::int64_t,
-                         const std::vector<KernelGroup>&, int, double*, const Options&);
+                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate);
 
 }  // namespace fastdiv

@@ -39,8 +39,9 @@ class WeightedGroup {
   using Samples = const WeightedSample<T>* [2];
 
   WeightedGroup(Workers& workers, const Samples& samples, const double* factors,
-                const KernelGroup& group, Formula formula, bool log_slopes)
+                const KernelGroup& group, Formula formula, bool skip_matched, bool log_slopes)
       : samples_{samples[0], samples[1]},
+        skip_matched_(skip_matched),
         log_slopes_(log_slopes),
         ready_(workers, {samples[0]->rows, samples[1]->rows}, group, formula,
                log_slopes         ? Purpose::log_slopes
@@ -200,7 +201,10 @@ class WeightedGroup {
     const int t = tile.b.sample;
     const ptrdiff_t row = tile.row;
     const ptrdiff_t col = tile.col;
-    const Extent e = tile.extent;
+    Extent e = tile.extent;
+    if (skip_matched_ && s != t) {
+      e.gap = matched_gap(row, col);
+    }
     const bool direct = tile.direct;
     const bool row_gradients = samples_[s]->gradient != nullptr;
     const bool col_gradients = samples_[t]->gradient != nullptr;
@@ -299,6 +303,7 @@ class WeightedGroup {
   }
 
   Samples samples_;
+  bool skip_matched_;
   bool log_slopes_;
   ReadyGroup<T> ready_;
   Base base_;
@@ -336,9 +341,11 @@ struct Widened {
 template <class T>
 bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const WeightedSample<T>& y,
                        const double* factors, const KernelGroup& group, int n_outputs,
-                       Formula formula, double share, double* out, double* log_slopes) {
+                       Formula formula, bool skip_matched, double share, double* out,
+                       double* log_slopes) {
   {
-    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, log_slopes != nullptr);
+    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, skip_matched,
+                          log_slopes != nullptr);
     if (!sums.run(workers, share)) {
       return false;
     }
@@ -352,7 +359,7 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
         const Widened<T> wide_x(x, wide[0], n_outputs);
         const Widened<T> wide_y(y, wide[1], n_outputs);
         if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
-                               Formula::plain, 0, out, log_slopes)) {
+                               Formula::plain, skip_matched, 0, out, log_slopes)) {
           return false;
         }
         wide_x.add_gradient_to(x);
@@ -366,8 +373,9 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                   double* log_slopes, const Options& options) {
+                   double* log_slopes, const Options& options, bool skip_matched) {
   check<T>({x.rows, y.rows}, groups, n_outputs);
+  check_matched(x.rows.rows, y.rows.rows, skip_matched);
   std::fill(out, out + 3 * n_outputs, 0.0);
   if (log_slopes != nullptr) {
     std::fill(log_slopes, log_slopes + 3 * n_outputs, 0.0);
@@ -388,15 +396,15 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   const auto n = static_cast<double>(x.rows.rows + y.rows.rows);
   Workers workers(options, total_work(groups, x.rows.cols, n * n / 2));
   return for_each_group(groups, [&](const KernelGroup& group, double share) {
-    return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, share,
-                             out, log_slopes);
+    return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic,
+                             skip_matched, share, out, log_slopes);
   });
 }
 
 #define FASTDIV_INSTANTIATE(T)                                                                   \
   template bool weighted_sums(const WeightedSample<T>&, const WeightedSample<T>&, const double*, \
                               const std::vector<KernelGroup>&, int, double*, double*,            \
-                              const Options&);
+                              const Options&, bool);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

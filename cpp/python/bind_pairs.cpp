@@ -6,7 +6,7 @@ namespace fastdiv::python {
 namespace {
 
 Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
-                 int n_threads, const Progress& progress) {
+                 int n_threads, const Progress& progress, bool skip_matched) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     Values sums({py::ssize_t{n_outputs}, py::ssize_t{3}});
@@ -16,14 +16,15 @@ Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int 
     const auto y_rows = y.view<T>();
     const double total = pairs_of(x_rows.rows + y_rows.rows);
     run(n_threads, progress, total, [&](const Options& options) {
-      fastdiv::pair_sums<T>(x_rows, y_rows, groups, n_outputs, out, options);
+      fastdiv::pair_sums<T>(x_rows, y_rows, groups, n_outputs, out, options, skip_matched);
     });
     return sums;
   });
 }
 
 Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
-                  const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress) {
+                  const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress,
+                  bool each_sum) {
   return by_dtype(z, [&](auto zero) {
     using T = decltype(zero);
     const auto rows = z.view<T>();
@@ -35,8 +36,10 @@ Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_
     Values sums({py::ssize_t{n_outputs}, n_labellings, py::ssize_t{3}});
     double* out = sums.mutable_data();
     const auto groups = groups_from(kernels);
+    const Accurate accurate = each_sum ? Accurate::each_sum : Accurate::largest_mean;
     run(n_threads, progress, pairs_of(rows.rows), [&](const Options& options) {
-      fastdiv::quad_forms<T>(rows, label_data, n_labellings, groups, n_outputs, out, options);
+      fastdiv::quad_forms<T>(rows, label_data, n_labellings, groups, n_outputs, out, options,
+                             accurate);
     });
     return sums;
   });
@@ -81,9 +84,9 @@ Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, 
 void bind_pairs(py::module_& m) {
   using py::arg;
   m.def("pair_sums", &pair_sums, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),
-        arg("n_threads"), arg("progress"), py::pos_only());
+        arg("n_threads"), arg("progress"), arg("skip_matched") = false, py::pos_only());
   m.def("quad_forms", &quad_forms, arg("z"), arg("labels"), arg("kernels"), arg("n_outputs"),
-        arg("n_threads"), arg("progress"), py::pos_only());
+        arg("n_threads"), arg("progress"), arg("each_sum") = false, py::pos_only());
   m.def("row_sums", &row_sums, arg("at"), arg("x"), arg("weights"), arg("kernels"),
         arg("n_outputs"), arg("n_threads"), arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),

@@ -11,6 +11,7 @@ struct Request {
   bool row_sums = false;
   bool x_gradient = false;
   bool y_gradient = false;
+  bool skip_matched = false;
 };
 
 }  // namespace fastdiv::python
@@ -26,6 +27,7 @@ struct pybind11::detail::type_caster<fastdiv::python::Request> {
     value.row_sums = from.attr("row_sums").cast<bool>();
     value.x_gradient = from.attr("x_gradient").cast<bool>();
     value.y_gradient = from.attr("y_gradient").cast<bool>();
+    value.skip_matched = from.attr("skip_matched").cast<bool>();
     return true;
   }
 };
@@ -82,7 +84,7 @@ WeightedSums weighted_sums(const Sample& x, const Sample& y, const ContiguousVal
     const double* scale_data = weights_of(request.scales, items);
     run(n_threads, progress, count(items) * pairs_of(n), [&](const Options& options) {
       fastdiv::weighted_sums<T>(items, x_rows.sample, y_rows.sample, factor_data, scale_data,
-                                groups, n_outputs, out, options);
+                                groups, n_outputs, out, options, request.skip_matched);
     });
     return {sums, x_rows.row_sums, y_rows.row_sums, x_rows.gradient, y_rows.gradient};
   });
@@ -90,7 +92,7 @@ WeightedSums weighted_sums(const Sample& x, const Sample& y, const ContiguousVal
 
 Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& x_weights,
                       const ContiguousValues& y_weights, const PyGroups& kernels, int n_outputs,
-                      int n_threads, const Progress& progress) {
+                      int n_threads, const Progress& progress, bool skip_matched) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     const WeightedRows<T> x_rows(x, 1, x_weights, n_outputs, false, false);
@@ -103,7 +105,7 @@ Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& 
     const double total = pairs_of(x_rows.sample.rows.rows + y_rows.sample.rows.rows);
     run(n_threads, progress, total, [&](const Options& options) {
       fastdiv::weighted_sums<T>(x_rows.sample, y_rows.sample, factors, groups, n_outputs,
-                                sums.data(), out, options);
+                                sums.data(), out, options, skip_matched);
     });
     return slopes;
   });
@@ -117,7 +119,8 @@ void bind_weighted_sums(py::module_& m) {
         arg("request"), arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"),
         py::pos_only());
   m.def("log_slope_sums", &log_slope_sums, arg("x"), arg("y"), arg("x_weights"), arg("y_weights"),
-        arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"), py::pos_only());
+        arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"),
+        arg("skip_matched") = false, py::pos_only());
 }
 
 }  // namespace fastdiv::python

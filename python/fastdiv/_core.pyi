@@ -121,6 +121,7 @@ def log_slope_sums(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    skip_matched: bool = False,
     /,
 ) -> Values: ...
 def matrix_status(matrices: Matrix, name: str, n_threads: int, /) -> NDArray[np.uint8]: ...
@@ -135,6 +136,7 @@ def pair_sums(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    skip_matched: bool = False,
     /,
 ) -> Values: ...
 def paired_values(
@@ -147,6 +149,7 @@ def quad_forms(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    each_sum: bool = False,
     /,
 ) -> Values: ...
 def quantized_products(x: Sample, w: Sample, n_threads: int, /) -> NDArray[np.float32]: ...

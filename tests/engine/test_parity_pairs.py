@@ -40,6 +40,17 @@ def test_pair_sums(core, rng, name, d, dtype):
 
 @each_dtype
 @each_kernel_and_d
+def test_pair_sums_without_matched_rows(core, rng, name, d, dtype):
+    groups = groups_of(name, d)
+    for n, _ in sizes(d):
+        x, y = sample(rng, n, d, dtype), sample(rng, n, d, dtype)
+        expected = reference.pair_sums(x, y, groups, 1, 0, None, True)
+        bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
+        close(core.pair_sums(x, y, groups, 1, 0, None, True), expected, np.array(bound), dtype)
+
+
+@each_dtype
+@each_kernel_and_d
 def test_quad_forms(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for rows, splits in ((1, 1), (2, 3), (19, 7), (97, 65)):
@@ -49,8 +60,12 @@ def test_quad_forms(core, rng, name, d, dtype):
         labels[-1] = 1
         expected = reference.quad_forms(z, labels, groups, 1, 0, None)
         got = core.quad_forms(z, labels, groups, 1, 0, None)
-        off_diagonal = absolute(z, z, groups) * (1 - np.eye(rows))
+        off_diagonal = absolute(z, z, groups)[0] * (1 - np.eye(rows))
         close(got, expected, off_diagonal.sum(), dtype)
+        got = core.quad_forms(z, labels, groups, 1, 0, None, True)
+        x, y = labels.astype(float), 1.0 - labels
+        bounds = [((p @ off_diagonal) * q).sum(axis=1) for p, q in ((x, x), (y, y), (x, y))]
+        close(got, expected, np.stack(bounds, axis=-1), dtype)
 
 
 @each_kernel

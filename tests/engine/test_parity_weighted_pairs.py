@@ -25,6 +25,11 @@ def everything(factors, scales=None):
     return WeightedSumsRequest(factors, scales, True, True, True)
 
 
+def matched_sizes(d):
+    """Return sizes of matched samples, the last one with several parts of rows."""
+    return [(1, 1), (17, 17), *([(190, 190)] if d in (3, 16) else [])]
+
+
 def weighted_sizes(d):
     """Return sizes around every edge, the last one with several parts of rows."""
     few = [(1, 3), (17, 16)] if d >= 64 else SIZES[:4]
@@ -40,12 +45,13 @@ def item_results(results, item):
 @each_kernel_and_d
 def test_weighted_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    for n, m in weighted_sizes(d):
+    for n, m in weighted_sizes(d) + matched_sizes(d):
         x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
         u, v = rng.random(n), rng.random(m)
         u[0] = 0.0
         factors = rng.normal(size=3)
-        arguments = (x, y, u, v, everything(factors[None]), groups, 1, 0, None)
+        request = everything(factors[None])._replace(skip_matched=n == m)
+        arguments = (x, y, u, v, request, groups, 1, 0, None)
         expected = item_results(reference.weighted_sums(*arguments), 0)
         got = item_results(core.weighted_sums(*arguments), 0)
         weighted = [
@@ -76,17 +82,19 @@ def test_weighted_sums(core, rng, name, d, dtype):
 @each_kernel_and_d
 def test_log_slope_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    for n, m in weighted_sizes(d):
+    for n, m in weighted_sizes(d) + matched_sizes(d):
         x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
         u, v = rng.random(n), rng.random(m)
-        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None, n == m)
         magnitudes = [
             np.abs(kernel_log_slopes(a[:, None], b[None], groups, 1)) @ q @ p
             for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
         ]
-        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None)
+        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None, n == m)
         close(got, expected, np.stack(magnitudes, axis=-1), dtype)
-        np.testing.assert_array_equal(core.log_slope_sums(x, y, u, v, groups, 1, 3, None), got)
+        np.testing.assert_array_equal(
+            core.log_slope_sums(x, y, u, v, groups, 1, 3, None, n == m), got
+        )
 
 
 @each_kernel

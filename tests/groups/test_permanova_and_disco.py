@@ -302,3 +302,41 @@ def test_small_differences_are_no_equal_rows(rng, test):
             test(x * scale, groups, **options)
     with pytest.raises(ValueError, match="must not have all rows equal"):
         test(np.full((30, 2), 1e-170), groups, **options)
+
+
+def test_two_pairs_far_apart():
+    near = permanova(np.array([[0.0], [1.0], [1e4], [10001.0]], np.float32), [0, 0, 1, 1])
+    assert near.ss_within == 1.0
+    assert near.statistic == pytest.approx(2e8, rel=1e-7)
+    far = permanova(np.array([[0.0], [1.0], [1e8], [100000001.0]]), [0, 0, 1, 1])
+    assert far.ss_within == 1.0
+    assert far.statistic == pytest.approx(2e16, rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize(
+    ("dtype", "separation"),
+    [*((np.float32, s) for s in (1e3, 1e4, 1e6)), *((np.float64, s) for s in (1e7, 1e12))],
+)
+def test_groups_far_apart(rng, k, dtype, separation):
+    """Expect sums within groups to be accurate by themselves, not beside the largest pairs."""
+    groups = np.repeat(np.arange(k), 40)
+    x = (rng.normal(size=(40 * k, 5)) + separation * groups[:, None]).astype(dtype)
+    exact = x.astype(np.longdouble)
+    within = {1.0: 0.0, 2.0: 0.0}
+    for g in range(k):
+        a = exact[groups == g]
+        d = np.sqrt(((a[:, None] - a[None]) ** 2).sum(axis=-1))
+        for alpha in within:
+            within[alpha] += float((d**alpha).sum() / (2 * len(a)))
+    rtol = 1e-5 if dtype == np.float32 else 1e-12
+    options = {"n_resamples": 9, "rng": 0}
+    assert permanova(x, groups, **options).ss_within == pytest.approx(within[2.0], rel=rtol)
+    assert disco(x, groups, **options).within == pytest.approx(within[1.0], rel=rtol)
+
+
+def test_groups_of_equal_rows_far_apart(rng):
+    """Expect a group of equal rows to add nothing, and an outlier not to hide the others."""
+    x = np.float32([[5.0], [5.0], [7.0], [7.5], [3e30]])
+    result = permanova(x, [0, 0, 1, 1, 2], n_resamples=9, rng=0)
+    assert result.ss_within == pytest.approx(0.125, rel=1e-6)

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from cases import ESTIMATORS, each_estimator
+from cases import ESTIMATORS, each_dtype, each_estimator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fastdiv as fd
-from fastdiv import RBF, Energy, Sum, energy_distance, mmd2, witness
+from fastdiv import RBF, Energy, Sum, energy_distance, mmd2, mmd2_and_grad, witness
 
 KERNELS = [
     RBF(1.3),
@@ -279,3 +279,31 @@ def test_sum_is_linear(x, y, a, b):
         x, y, [RBF(2.0), Energy(), Sum([RBF(2.0), Energy()], [a, b])], estimator="biased"
     )
     assert both == pytest.approx(a * one + b * two, abs=1e-9)
+
+
+@each_dtype
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_matched_rows_are_left_out(rng, dtype, weighted):
+    """Use nearly matched rows, whose kernel values would hide those of all other pairs."""
+    n = 60
+    x = (10.0 * rng.permutation(n)[:, None] + rng.normal(size=(n, 1)) * 0.1).astype(dtype)
+    y = (x + rng.normal(size=(n, 1)) * 1e-3).astype(dtype)
+    u, v = rng.uniform(0.5, 1.0, size=(2, n)) if weighted else np.ones((2, n))
+    weights = {"x_weights": u, "y_weights": v} if weighted else {}
+
+    def mean(a, b, row_weights, column_weights):
+        """Average over i != j in float64."""
+        products = row_weights[:, None] * column_weights
+        np.fill_diagonal(products, 0)
+        differences = a.astype(np.float64) - b.T.astype(np.float64)
+        return (np.exp(-(differences**2) / (2 * 1.6**2)) * products).sum() / products.sum()
+
+    means = mean(x, x, u, u), mean(y, y, v, v), mean(x, y, u, v)  # of some 1e-10
+    expected = means[0] + means[1] - 2 * means[2]
+    rtol = 1e-5 if dtype == np.float32 else 1e-12
+    got = mmd2(x, y, RBF(1.6), estimator="paired", **weights)
+    assert got == pytest.approx(expected, abs=4 * rtol * means[2])
+    options = {"wrt": "bandwidth", "estimator": "paired", **weights}
+    _, gradient = mmd2_and_grad(x, y, RBF(1.6), **options)
+    higher, lower = (mmd2(x, y, RBF(s), estimator="paired", **weights) for s in (1.601, 1.599))
+    assert gradient == pytest.approx((higher - lower) / 0.002, abs=means[2])

@@ -355,11 +355,6 @@ def test_descent_moves_one_sample_onto_the_other(rng):
             OverflowError,
             "the gradient overflows",
         ),
-        (
-            {"x_weights": [1.0, 1e-9], "y_weights": [1.0, 1e-9], "estimator": "paired"},
-            ValueError,
-            "must not put 99 % of the weight on one pair",
-        ),
         ({"estimator": "u"}, ValueError, "estimator must be one of"),
         ({"x": np.array([1e200, -1e200]), "kernel": fd.Polynomial(3)}, OverflowError, "overflow"),
     ],

@@ -12,19 +12,25 @@ namespace fastdiv {
 // Sum every output over all pairs within x, within y and between them:
 //   out[3*o]     = sum_{i != j} k_o(x_i, x_j)
 //   out[3*o + 1] = sum_{i != j} k_o(y_i, y_j)
-//   out[3*o + 2] = sum_{i, j} k_o(x_i, y_j)
+//   out[3*o + 2] = sum_{i, j} k_o(x_i, y_j), over i != j with skip_matched
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
-               int n_outputs, double* out, const Options& options = {});
+               int n_outputs, double* out, const Options& options = {}, bool skip_matched = false);
+
+// Means that a sum of quad_forms is accurate relative to.
+enum class Accurate {
+  largest_mean,  // of the three of its labelling, which is enough for their differences
+  each_sum       // its own, however far apart other rows are
+};
 
 // Like pair_sums, but for each labelling b of the rows of z: label 1 puts a row into x, label 0
 // into y. labels: n_labellings x z.rows; out[3*(o*n_labellings + b) + 0, 1, 2].
-// Kernel values are rounded to one quantum, harmless beside their sum, and summed exactly.
-// Labellings that pick equal entries therefore give equal bits.
+// Kernel values are rounded to one quantum, and summed exactly. Labellings that pick equal entries
+// therefore give equal bits.
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                const Options& options = {});
+                const Options& options = {}, Accurate accurate = Accurate::largest_mean);
 
 // Sum every output over the rows of x, for each row of `at`:
 // out[o*at.rows + i] = sum_j weights[j] k_o(at_i, x_j). Null weights mean 1.

@@ -24,12 +24,13 @@ struct WeightedSample {
 };
 
 // Like pair_sums, but weight each pair by the product of its row weights, and fill the results that
-// the samples require. log_slopes, unless null, gets the same sums of t f'(t), where the kernel is
-// f(t) of the base value t.
+// the samples require. With skip_matched no result has pairs of row i of x with row i of y.
+// log_slopes, unless null, gets the same sums of t f'(t), where the kernel is f(t) of the base
+// value t.
 template <class T>
 bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                   double* log_slopes, const Options& options = {});
+                   double* log_slopes, const Options& options = {}, bool skip_matched = false);
 
 // Like weighted_sums, but for a stack of `items` pairs of samples. x and y hold the items one after
 // the other, with equally many rows each, and must not be quantised. All results have one more
@@ -39,6 +40,6 @@ template <class T>
 bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
                    const double* factors, const double* scales,
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                   const Options& options = {});
+                   const Options& options = {}, bool skip_matched = false);
 
 }  // namespace fastdiv

@@ -24,6 +24,23 @@ inline int first_column(Extent e, int row) {
   return column > 0 ? column : 0;
 }
 
+// Calls visit(begin, end) for the columns of a row that count.
+template <class Visit>
+[[gnu::always_inline]] inline void for_each_run(Extent e, int row, const Visit& visit) {
+  const int gap = e.gap + row;
+  int begin = first_column(e, row);
+  int end = begin <= gap && gap < e.cols ? gap : e.cols;
+  // One call in a loop, because it is inlined.
+  while (true) {
+    visit(begin, end);
+    if (end != gap) {
+      return;
+    }
+    begin = gap + 1;
+    end = e.cols;
+  }
+}
+
 // Calls whole(j) for the full vectors of a row and part(j, mask) for its ragged ends.
 template <class T, class Whole, class Part>
 inline void for_each_vector(int begin, int end, Whole whole, Part part) {
@@ -110,7 +127,8 @@ void sum(const double* constants, const T* tile, Extent e, double* sums) {
   const F f(constants);
   LaneSums<T> lane_sums;
   for (int r = 0; r < e.rows; ++r) {
-    sum_row(f, tile + r * tile_cols, first_column(e, r), e.cols, lane_sums);
+    for_each_run(
+        e, r, [&](int begin, int end) { sum_row(f, tile + r * tile_cols, begin, end, lane_sums); });
   }
   sums[0] += lane_sums.drain();
 }
@@ -121,7 +139,8 @@ void row_sums(const double* constants, const T* tile, Extent e, double* sums) {
   const F f(constants);
   LaneSums<T> lane_sums;
   for (int r = 0; r < e.rows; ++r) {
-    sum_row(f, tile + r * tile_cols, first_column(e, r), e.cols, lane_sums);
+    for_each_run(
+        e, r, [&](int begin, int end) { sum_row(f, tile + r * tile_cols, begin, end, lane_sums); });
     sums[r] += lane_sums.drain();
   }
 }
@@ -136,8 +155,7 @@ template <class T, class F, bool Columns, bool Slopes>
     T* slopes = Slopes ? w.slopes + r * tile_cols : nullptr;
     const T row_weight = w.row_weights[r];
     const T slope_weight = row_weight * w.slope_weight;
-    const int begin = first_column(e, r);
-    const int end = e.cols;
+    const bool has_gap = e.gap > no_diagonal;  // then vectors of slopes are written twice
     Vec<T> sum{};
     const auto weigh_vector = [&](int j, const auto& inside) {
       const Vec<T> t = load(row + j);
@@ -149,23 +167,26 @@ template <class T, class F, bool Columns, bool Slopes>
       }
       if constexpr (Slopes) {
         const Vec<T> slope = inside(f.slope(t, value) * (weight * slope_weight));
-        store(slopes + j, w.first ? slope : load(slopes + j) + slope);
+        store(slopes + j, w.first && !has_gap ? slope : load(slopes + j) + slope);
       }
     };
     if (Slopes && w.first) {
       // The ends of this row's first and last vector are written again below.
+      const int begin = has_gap ? tile_cols : first_column(e, r);
       for (int j = 0; j < begin && j < tile_cols; j += lanes<T>) {
         store(slopes + j, Vec<T>{});
       }
-      for (int j = end / lanes<T> * lanes<T>; j < tile_cols; j += lanes<T>) {
+      for (int j = e.cols / lanes<T> * lanes<T>; j < tile_cols; j += lanes<T>) {
         store(slopes + j, Vec<T>{});
       }
     }
-    for_each_vector<T>(
-        begin, end, [&](int j) { weigh_vector(j, [](Vec<T> v) { return v; }); },
-        [&](int j, IntVec<T> mask) {
-          weigh_vector(j, [&](Vec<T> v) { return as_real<T>(as_int<T>(v) & mask); });
-        });
+    for_each_run(e, r, [&](int begin, int end) {
+      for_each_vector<T>(
+          begin, end, [&](int j) { weigh_vector(j, [](Vec<T> v) { return v; }); },
+          [&](int j, IntVec<T> mask) {
+            weigh_vector(j, [&](Vec<T> v) { return as_real<T>(as_int<T>(v) & mask); });
+          });
+    });
     w.row_sums[r] += w.weight * total<T>(sum);
   }
   if (Slopes && w.first) {

@@ -45,6 +45,12 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGr
   }
 }
 
+void check_matched(ptrdiff_t n, ptrdiff_t m, bool skip_matched) {
+  if (skip_matched && n != m) {
+    throw std::invalid_argument("matched samples need the same number of rows");
+  }
+}
+
 double total_work(const std::vector<KernelGroup>& groups, ptrdiff_t dim, double pairs) {
   double terms = 0;
   for (const KernelGroup& group : groups) {

@@ -39,6 +39,9 @@ struct ReadyTerm {
   int output;
 };
 
+// Throws std::invalid_argument if rows cannot be matched because their numbers differ.
+void check_matched(std::ptrdiff_t n, std::ptrdiff_t m, bool skip_matched);
+
 // Computes the constants of a term, or throws std::invalid_argument if its parameters are invalid.
 template <class T>
 ReadyTerm<T> make_ready(const Term& term, double length, double bound);
@@ -67,6 +70,7 @@ class ReadyGroup {
              Formula formula = Formula::automatic, Purpose purpose = Purpose::values);
 
   const std::vector<ReadyTerm<T>>& terms() const { return terms_; }
+  Base base() const { return base_; }
   double length() const { return length_; }  // of the tile's unit, see tile_ops.hpp
   // Returns the distance that a tile value stands for.
   double distance(double tile_value) const {

@@ -12,19 +12,28 @@ namespace fastdiv {
 // Values in a tile.
 constexpr std::size_t tile_size = static_cast<std::size_t>(tile_rows) * tile_cols;
 
-// Pairs of rows of two samples, or of one sample with itself (then only i < j).
+// Pairs of rows of two samples, or of one sample with itself (then only i < j). With skip_matched,
+// row i of one is not paired with row i of the other.
 struct Block {
   int row_sample;
   std::ptrdiff_t rows;
   int col_sample;
   std::ptrdiff_t cols;
   bool symmetric;
+  bool skip_matched = false;
 
   double pairs() const {
     const double n = static_cast<double>(rows);
-    return symmetric ? n * (n - 1) / 2 : n * static_cast<double>(cols);
+    const double all = symmetric ? n * (n - 1) / 2 : n * static_cast<double>(cols);
+    return skip_matched ? all - n : all;
   }
 };
+
+// Returns the gap of a tile at (row, col) in which matched rows do not count.
+inline int matched_gap(std::ptrdiff_t row, std::ptrdiff_t col) {
+  const std::ptrdiff_t gap = row - col;
+  return -tile_rows < gap && gap < tile_cols ? static_cast<int>(gap) : no_diagonal;
+}
 
 // The tiles of all blocks cut into units of about equal work: strips of rows by segments of
 // columns, numbered in a fixed order.
@@ -76,11 +85,13 @@ class TileList {
   template <class Visit>
   void for_each_tile(const Unit& unit, const Visit& visit) const {
     const bool symmetric = block(unit).symmetric;
+    const bool skip_matched = block(unit).skip_matched;
     for (std::ptrdiff_t col = unit.col; col < unit.end_col; col += step_) {
       const int cols = static_cast<int>(std::min(step_, unit.end_col - col));
       const bool on_diagonal = symmetric && col < unit.row + tile_rows;
       visit(col,
-            Extent{unit.rows, cols, on_diagonal ? static_cast<int>(unit.row - col) : no_diagonal});
+            Extent{unit.rows, cols, on_diagonal ? static_cast<int>(unit.row - col) : no_diagonal,
+                   skip_matched ? matched_gap(unit.row, col) : no_diagonal});
     }
   }
 

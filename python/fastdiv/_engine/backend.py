@@ -35,6 +35,7 @@ class Backend(Protocol):
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
+        skip_matched: bool = False,
         /,
     ) -> Values: ...
 
@@ -46,6 +47,7 @@ class Backend(Protocol):
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
+        each_sum: bool = False,
         /,
     ) -> Values: ...
 
@@ -107,6 +109,7 @@ class Backend(Protocol):
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
+        skip_matched: bool = False,
         /,
     ) -> Values: ...
 

@@ -43,3 +43,4 @@ class WeightedSumsRequest(NamedTuple):
     row_sums: bool = False
     x_gradient: bool = False
     y_gradient: bool = False
+    skip_matched: bool = False  # leave out the pairs of row i of x with row i of y

@@ -43,6 +43,7 @@ def add_pair_sums(
     f: Function,
     x: Sample,
     y: Sample,
+    skip_matched: bool,
     progress: Progress | None,
     x_weights: Values | None = None,
     y_weights: Values | None = None,
@@ -53,7 +54,7 @@ def add_pair_sums(
     triple = (
         _within(f, x, u, progress),
         _within(f, y, v, progress),
-        _between(f, x, y, u, v, progress),
+        _between(f, x, y, u, v, skip_matched, progress),
     )
     with _overflowing():
         sums += factor * np.array(triple)
@@ -109,12 +110,20 @@ def _within(f: Function, x: Sample, weights: Values, progress: Progress | None) 
 
 
 def _between(
-    f: Function, x: Sample, y: Sample, u: Values, v: Values, progress: Progress | None
+    f: Function,
+    x: Sample,
+    y: Sample,
+    u: Values,
+    v: Values,
+    skip_matched: bool,
+    progress: Progress | None,
 ) -> float:
-    """Sum over all pairs of x and y."""
+    """Sum over all pairs of x and y, or over all but those of matching rows."""
     total = 0.0
     for i, j in _reported(list(_tiles(len(x), len(y))), progress):
         tile = _evaluate(f, x[i], y[j])
+        if skip_matched and i == j:
+            np.fill_diagonal(tile, 0.0)
         with _overflowing():
             total += _weighted_sum(tile, u[i], v[j])
     return total

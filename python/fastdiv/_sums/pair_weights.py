@@ -20,9 +20,6 @@ from fastdiv.kernels import Kernel, Linear
 _LEAST_IN_FLOAT32 = 2.0**-100
 """Least ratio of weights that float32 holds with all its digits, with room for products."""
 
-_LEAST_BETWEEN = 0.01
-"""Least share of pairs i ≠ j in the weight of all pairs. Sums over them lose two digits then."""
-
 
 def wide_enough(rows: Sample, w: Values) -> Sample:
     """Return the rows, in float64 if some weights, up to 1, are too small for float32."""
@@ -59,12 +56,6 @@ def counts(u: Values, v: Values, estimator: str) -> Values:
         return np.stack([u_total**2, v_total**2, u_total * v_total], axis=-1)
     x_partners, _ = partners(u, v, estimator)
     between = (u * x_partners).sum(axis=-1)
-    # The pairs (i, i) are taken away from the sum XY over all, which would cancel.
-    if estimator == "paired" and (between < _LEAST_BETWEEN * u_total * v_total).any():
-        raise ValueError(
-            "x_weights and y_weights must not put 99 % of the weight on one pair of rows for "
-            "estimator='paired'"
-        )
     within = ((w * others(w)).sum(axis=-1) for w in (u, v))
     return np.stack([*within, between], axis=-1)
 

@@ -17,16 +17,25 @@ from fastdiv.kernels.lowering import Lowered
 
 
 def pair_sums(
-    x: Sample, y: Sample, kernels: Lowered, n_threads: int, progress: Progress | None
+    x: Sample,
+    y: Sample,
+    kernels: Lowered,
+    skip_matched: bool,
+    n_threads: int,
+    progress: Progress | None,
 ) -> Values:
-    """Sum every kernel within x, within y and between them, (n_outputs, 3)."""
+    """
+    Sum every kernel within x, within y and between them, (n_outputs, 3).
+
+    With `skip_matched` the last sum leaves out the pairs of row i of x with row i of y.
+    """
     sums = np.zeros((kernels.n_outputs, 3))
     if kernels.groups:
         sums = backend.current().pair_sums(
-            x, y, kernels.groups, kernels.n_outputs, n_threads, progress
+            x, y, kernels.groups, kernels.n_outputs, n_threads, progress, skip_matched
         )
     for f, factor, output in kernels.callbacks:
-        callback_sums.add_pair_sums(sums[output], factor, f, x, y, progress)
+        callback_sums.add_pair_sums(sums[output], factor, f, x, y, skip_matched, progress)
     return sums
 
 
@@ -36,6 +45,7 @@ def weighted_pair_sums(
     x_weights: Values,
     y_weights: Values,
     kernels: Lowered,
+    skip_matched: bool,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
@@ -43,11 +53,13 @@ def weighted_pair_sums(
     sums = np.zeros((kernels.n_outputs, 3))
     if kernels.groups:
         sums = backend.current().weighted_sums(
-            *(x, y, x_weights, y_weights, WeightedSumsRequest()),
+            *(x, y, x_weights, y_weights, WeightedSumsRequest(skip_matched=skip_matched)),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )[0][0]
     for f, factor, output in kernels.callbacks:
-        callback_sums.add_pair_sums(sums[output], factor, f, x, y, progress, x_weights, y_weights)
+        callback_sums.add_pair_sums(
+            sums[output], factor, f, x, y, skip_matched, progress, x_weights, y_weights
+        )
     return sums
 
 
@@ -55,14 +67,20 @@ def quad_forms(
     z: Sample,
     labels: NDArray[np.uint8],
     kernels: Lowered,
+    each_sum: bool,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Like `pair_sums`, but for each labelling of z, (n_outputs, B, 3), exact in any order."""
+    """
+    Like `pair_sums`, but for each labelling of z, (n_outputs, B, 3), exact in any order.
+
+    With `each_sum` every sum is accurate relative to itself, else to the largest mean of its
+    labelling. That is enough for a difference of means.
+    """
     sums = np.zeros((kernels.n_outputs, len(labels), 3))
     if kernels.groups:
         sums = backend.current().quad_forms(
-            z, labels, kernels.groups, kernels.n_outputs, n_threads, progress
+            z, labels, kernels.groups, kernels.n_outputs, n_threads, progress, each_sum
         )
     for f, factor, output in kernels.callbacks:
         callback_sums.add_quad_forms(sums[output], factor, f, z, labels, progress)

@@ -108,7 +108,7 @@ def _calibrate(
 
     def compute(pooled: npt.NDArray[Any]) -> None:
         labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)
-        reductions.quad_forms(pooled, labels, lowered, threads, None)
+        reductions.quad_forms(pooled, labels, lowered, False, threads, None)
 
     def draw(pooled: npt.NDArray[Any]) -> None:
         half = len(pooled) // 2

@@ -80,7 +80,8 @@ def _cityblock_pairs(rows: Sample, weights: Values) -> float:
     for k in range(rows.shape[1]):
         column = in_float64(feature(rows, k))
         order = np.argsort(column, kind="stable")
-        below = np.cumsum(weights[order])
-        gaps = np.diff(column[order])
-        total += float(gaps @ (below[:-1] * (below[-1] - below[:-1])))
+        sorted_weights = weights[order]
+        below = np.cumsum(sorted_weights)[:-1]
+        above = np.cumsum(sorted_weights[::-1])[-2::-1]  # the total less `below` would cancel
+        total += float(np.diff(column[order]) @ (below * above))
     return total

@@ -102,7 +102,7 @@ def _sums(
     """Return Σ_{i<j} k / N over all pairs, and Σ_g Σ_{i<j in g} k / n_g for each order."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums = backend.current().quad_forms(
-            x, members.reshape(-1, len(x)), kernel, 1, n_threads, progress
+            x, members.reshape(-1, len(x)), kernel, 1, n_threads, progress, True
         )[0]
         group_sums = sums[:, :2] if len(sizes) == 2 else sums[:, 0]
         within = (group_sums.reshape(len(members), -1) / (2.0 * sizes)).sum(axis=1)

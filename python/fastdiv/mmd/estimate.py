@@ -128,19 +128,20 @@ def mmd2(
     resolved = resolve(kernels, counted, threads, report)
     lowered = lower(resolved, for_mmd=True)
     linear: Values | float = 0.0
+    paired = estimator == "paired"
     if wx is None and wy is None:
-        sums = reductions.pair_sums(a, b, lowered, threads, report)
+        sums = reductions.pair_sums(a, b, lowered, paired, threads, report)
         counts = pair_counts(len(a), len(b), estimator)
     else:
         wx = np.ones(len(a)) if wx is None else wx
         wy = np.ones(len(b)) if wy is None else wy
-        sums = reductions.weighted_pair_sums(a, b, wx, wy, lowered, threads, report)
+        sums = reductions.weighted_pair_sums(a, b, wx, wy, lowered, paired, threads, report)
         counts = pair_weights.counts(wx, wy, estimator)
         terms = pair_weights.row_terms(resolved, a, b, estimator)
         if terms is not None:
             linear = pair_weights.linear_part(terms, wx, wy, estimator, counts)
-    if estimator != "unbiased":
-        diagonals = diagonal_terms(a, b, lowered, estimator, threads, wx, wy)
+    if estimator == "biased":
+        diagonals = self_terms(a, b, lowered, threads, wx, wy)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = sums + diagonals
     values = finite_values(statistic(sums, counts) + linear)
@@ -293,27 +294,20 @@ def witness(
     return values[0] if single else values
 
 
-def diagonal_terms(
+def self_terms(
     x: Sample,
     y: Sample,
     kernels: Lowered,
-    estimator: str,
     n_threads: int,
     x_weights: Values | None = None,
     y_weights: Values | None = None,
 ) -> Values:
-    """
-    Return the change of (XX, YY, XY) by the pairs (i, i), (n_outputs, 3).
-
-    "biased" adds the diagonals of x and y. "paired" takes the k(x_i, y_i) away.
-    """
-    wx, wy = (1.0 if w is None else w for w in (x_weights, y_weights))
+    """Return what the pairs (i, i) of "biased" add to (XX, YY, XY), (n_outputs, 3)."""
     terms = np.zeros((kernels.n_outputs, 3))
-    if estimator == "biased":
-        terms[:, 0] = ordered_sum(reductions.paired_values(x, x, kernels, n_threads) * wx**2)
-        terms[:, 1] = ordered_sum(reductions.paired_values(y, y, kernels, n_threads) * wy**2)
-    else:
-        terms[:, 2] = -ordered_sum(reductions.paired_values(x, y, kernels, n_threads) * wx * wy)
+    for block, (rows, weights) in enumerate(((x, x_weights), (y, y_weights))):
+        squares = 1.0 if weights is None else weights**2
+        values = reductions.paired_values(rows, rows, kernels, n_threads)
+        terms[:, block] = ordered_sum(values * squares)
     return terms
 
 

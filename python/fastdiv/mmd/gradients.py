@@ -16,7 +16,6 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.kernels.arguments import as_kernels
-from fastdiv.kernels.evaluation import kernel_log_slopes
 from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd import one_pass
@@ -241,12 +240,9 @@ def _bandwidth_gradients(
     scalar = [part for _, part, bandwidth in parts if not isinstance(bandwidth, tuple)]
     kernels = lower(scalar, for_mmd=True)
     sums = backend.current().log_slope_sums(
-        x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress
+        *(x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress),
+        estimator == "paired",
     )
-    if estimator == "paired":
-        for rows in one_pass.gradient_blocks(x[None]):
-            slopes = kernel_log_slopes(x[rows], y[rows], kernels.groups, len(scalar))
-            sums[:, 2] -= slopes @ (u * v)[rows]
     log_slopes = iter(one_pass.finite_gradient(statistic(sums, counts)))
     part_gradients: list[float | Values] = []
     for weight, part, bandwidth in parts:

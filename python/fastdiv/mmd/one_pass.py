@@ -62,23 +62,20 @@ def run(
             row_sums=needs_row_sums,
             x_gradient="x" in names,
             y_gradient="y" in names,
+            skip_matched=estimator == "paired",
         )
         sums, x_sums, y_sums, x_grad, y_grad = backend.current().weighted_sums(
             *(_rows(x), _rows(y), u.ravel(), v.ravel(), request),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )
-        x_factor, y_factor, cross_factor = (factors[:, block, None] for block in range(3))
+        x_factor, y_factor = factors[:, 0, None], factors[:, 1, None]
         if estimator == "biased":
             # k(x, x) varies for dot products only, twice as fast as with its first argument.
             dots = [group for group in kernels.groups if group[0] == "dot"]
-            _add_pairs(x_grad, 2.0 * x_factor * u**2, (x, x, None), dots)
-            _add_pairs(y_grad, 2.0 * y_factor * v**2, (y, y, None), dots)
-        elif estimator == "paired":
-            _add_pairs(x_grad, -cross_factor * u * v, (x, y, bandwidths), kernels.groups)
-            _add_pairs(y_grad, -cross_factor * u * v, (y, x, bandwidths), kernels.groups)
-        if estimator != "unbiased":
+            _add_self_gradient(x_grad, 2.0 * x_factor * u**2, x, dots)
+            _add_self_gradient(y_grad, 2.0 * y_factor * v**2, y, dots)
             row_sums = (x_sums, y_sums) if needs_row_sums else None
-            sums = sums + _diagonals(samples, kernels, estimator, n_threads, row_sums)
+            sums = sums + _self_terms(samples, kernels, n_threads, row_sums)
         values = statistic(sums, counts[:, None])
         terms = pair_weights.row_terms(outputs, x, y, estimator)
         if terms is not None:
@@ -133,61 +130,32 @@ def _rows(x: Matrix) -> Matrix:
     return x[0] if len(x) == 1 else x.reshape(-1, x.shape[2])
 
 
-def _diagonals(
+def _self_terms(
     samples: Samples,
     kernels: Lowered,
-    estimator: str,
     n_threads: int,
     row_sums: tuple[Values, Values] | None,
 ) -> Values:
-    """Return the change of the sums by the pairs (i, i)."""
-    # "biased" adds these pairs, and "paired" takes them away. The sums at every row of x and y,
-    # (2, b, n_outputs, rows), are changed in place.
-    x, y, u, v, bandwidths = samples
-
-    def pairs(a: Matrix, b: Matrix) -> Values:
-        a, b = _seen_by_kernels(a, b, bandwidths)
-        values = reductions.paired_values(_rows(a), _rows(b), kernels, n_threads)
-        return np.moveaxis(values.reshape(-1, *a.shape[:2]), 1, 0)
-
-    terms = np.zeros((len(x), kernels.n_outputs, 3))
-    if estimator == "biased":
-        for block, (rows, w) in enumerate(((x, u), (y, v))):
-            self_values = w[:, None] * pairs(rows, rows)
-            terms[..., block] = ordered_sum(w[:, None] * self_values)
-            if row_sums is not None:
-                row_sums[block][0] += self_values
-        return terms
-    between = pairs(x, y)
-    terms[..., 2] = -ordered_sum(between * (u * v)[:, None])
-    if row_sums is not None:
-        row_sums[0][1] -= v[:, None] * between
-        row_sums[1][1] -= u[:, None] * between
+    """Return what the pairs (i, i) of "biased" add to the sums, and add it to the row sums."""
+    terms = np.zeros((len(samples.x), kernels.n_outputs, 3))
+    for block, (x, w) in enumerate(
+        ((samples.x, samples.x_weights), (samples.y, samples.y_weights))
+    ):
+        values = reductions.paired_values(_rows(x), _rows(x), kernels, n_threads)
+        self_values = w[:, None] * np.moveaxis(values.reshape(-1, *x.shape[:2]), 1, 0)
+        terms[..., block] = ordered_sum(w[:, None] * self_values)
+        if row_sums is not None:
+            row_sums[block][0] += self_values
     return terms
 
 
-def _seen_by_kernels(a: Matrix, b: Matrix, bandwidths: Values | None) -> tuple[Matrix, Matrix]:
-    """Return rows with the distances that the kernels see between matching rows."""
-    if bandwidths is None:
-        return a, b
-    differences = (a.astype(np.float64) - b) / bandwidths[:, None, None]
-    return differences, np.zeros_like(differences)
-
-
-def _add_pairs(
-    gradient: Matrix,
-    factor: Values,
-    pairs: tuple[Matrix, Matrix, Values | None],
-    groups: list[KernelGroup],
+def _add_self_gradient(
+    gradient: Matrix, factor: Values, x: Matrix, groups: list[KernelGroup]
 ) -> None:
-    """Add factor times the gradient of k(x_i, y_i) with respect to x_i, if it is required."""
+    """Add factor times the gradient of k(x_i, x_i) with respect to its first argument."""
     if not gradient.size or not groups:
         return
-    x, y, bandwidths = pairs
-    if bandwidths is not None:
-        factor = factor / bandwidths[:, None]
     for rows in gradient_blocks(x):
-        a, b = _seen_by_kernels(x[:, rows], y[:, rows], bandwidths)
-        pair_grad = kernel_gradients(a, b, groups, gradient.shape[1])
+        pair_grad = kernel_gradients(x[:, rows], x[:, rows], groups, gradient.shape[1])
         weighted = np.moveaxis(pair_grad, 1, 0) * factor[:, None, rows, None]
         gradient[:, :, rows] += weighted.astype(gradient.dtype)

@@ -20,7 +20,7 @@ from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
-from fastdiv.mmd.estimate import diagonal_terms, ordered_sum, pair_counts, statistic
+from fastdiv.mmd.estimate import ordered_sum, pair_counts, statistic
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PermutationOptions
@@ -156,7 +156,7 @@ def mmd_test(
     lowered = lower(resolved, for_mmd=True)
 
     labels, diagonals = splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
-    sums = reductions.quad_forms(pooled, labels, lowered, threads, report)
+    sums = reductions.quad_forms(pooled, labels, lowered, False, threads, report)
     with np.errstate(over="ignore", invalid="ignore"):
         sums += diagonals
     values = statistic(sums, pair_counts(n, m, estimator))
@@ -188,9 +188,8 @@ def splittings(
             terms[:, index, 0] = ordered_sum(diagonal[:, first])
             terms[:, index, 1] = ordered_sum(diagonal[:, second])
         elif estimator == "paired":
-            terms[:, index] = diagonal_terms(
-                pooled[first], pooled[second], kernels, estimator, n_threads
-            )
+            matched = reductions.paired_values(pooled[first], pooled[second], kernels, n_threads)
+            terms[:, index, 2] = -ordered_sum(matched)
     return labels, terms
 
 

@@ -18,17 +18,22 @@ def pair_sums(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    skip_matched: bool = False,
 ) -> Values:
     """
     Sum every kernel within x, within y and between them, (n_outputs, 3).
 
-    Within a sample, the sum is over ordered pairs i != j.
+    Within a sample, the sum is over ordered pairs i != j. With `skip_matched` it is so between the
+    samples, too.
     """
     x, y = in_float64(x), in_float64(y)
+    between = kernel_matrix(x, y, kernels, n_outputs)
+    if skip_matched:
+        between = without_diagonal(between)
     sums = [
         without_diagonal(kernel_matrix(x, x, kernels, n_outputs)).sum(axis=(1, 2)),
         without_diagonal(kernel_matrix(y, y, kernels, n_outputs)).sum(axis=(1, 2)),
-        kernel_matrix(x, y, kernels, n_outputs).sum(axis=(1, 2)),
+        between.sum(axis=(1, 2)),
     ]
     report(progress)
     return np.stack(sums, axis=-1)
@@ -41,28 +46,31 @@ def quad_forms(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    each_sum: bool = False,
 ) -> Values:
     """
     Like `pair_sums`, but for many ways to split the rows of z, (n_outputs, B, 3).
 
-    A label is 1 where a row belongs to x, and 0 where it belongs to y. Kernel values are rounded to
-    a power of two so fine that all sums are exact in int64. Splittings that see equal kernel values
-    thus give equal bits, whatever the order. Kernel values that overflow give NaN.
+    A label is 1 where a row belongs to x, and 0 where it belongs to y. Kernel values are cut into
+    integers whose sums are exact in int64. Splittings that see equal kernel values thus give equal
+    bits, whatever the order. Every sum is accurate by itself, also without `each_sum`. Kernel
+    values that overflow give NaN.
     """
     z = in_float64(z)
     members = labels.astype(np.int64)
     kernel_matrices = without_diagonal(kernel_matrix(z, z, kernels, n_outputs))
     result = np.empty((n_outputs, len(labels), 3))
     for k, out in zip(kernel_matrices, result, strict=True):
-        peak = np.abs(k).max()
-        if not np.isfinite(peak):
-            out[:] = np.nan
-            continue
-        exponent = int(np.frexp(peak)[1]) + 2 * len(z).bit_length() - 62
-        whole = np.rint(np.ldexp(k, -exponent)).astype(np.int64)
-        q = ((members @ whole) * members).sum(axis=1)
-        s = members @ whole.sum(axis=1)
-        out[:] = np.ldexp(np.stack([q, whole.sum() - 2 * s + q, s - q], axis=1), exponent)
+        out[:] = 0 if np.isfinite(k).all() else np.nan
+        remaining = np.where(np.isfinite(k).all(), k, 0.0)
+        while peak := np.abs(remaining).max():
+            exponent = int(np.frexp(peak)[1]) + 2 * len(z).bit_length() - 62
+            rounded = np.rint(np.ldexp(remaining, -exponent))
+            remaining -= np.ldexp(rounded, exponent)
+            whole = rounded.astype(np.int64)
+            q = ((members @ whole) * members).sum(axis=1)
+            s = members @ whole.sum(axis=1)
+            out += np.ldexp(np.stack([q, whole.sum() - 2 * s + q, s - q], axis=1), exponent)
     report(progress)
     return result
 

@@ -40,7 +40,8 @@ def weighted_sums(
     Returns
     -------
     sums : shape (b, n_outputs, 3)
-        xx = Σ w_i w_j k(x_i, x_j) over i != j, likewise yy, and xy over all pairs of x and y.
+        xx = Σ w_i w_j k(x_i, x_j) over i != j, likewise yy, and xy over all pairs of x and y, or
+        over i != j for `skip_matched`.
     x_sums, y_sums : shapes (2, b, n_outputs, n) and (2, b, n_outputs, m)
         For each row, the weighted sums over the other rows of its sample and over the other
         sample.
@@ -80,11 +81,17 @@ def _item_sums(
     xx = without_diagonal(kernel_matrix(x, x, kernels, n_outputs)) @ x_weights
     yy = without_diagonal(kernel_matrix(y, y, kernels, n_outputs)) @ y_weights
     between = kernel_matrix(x, y, kernels, n_outputs)
+    if request.skip_matched:
+        between = without_diagonal(between)
     xy, yx = between @ y_weights, between.swapaxes(1, 2) @ x_weights
     sums = np.stack([xx @ x_weights, yy @ y_weights, xy @ x_weights], axis=-1)
 
-    def gradient(a: Matrix, b: Matrix, a_weights: Values, b_weights: Values) -> Values:
+    def gradient(
+        a: Matrix, b: Matrix, a_weights: Values, b_weights: Values, skip_matched: bool
+    ) -> Values:
         pair_gradients = kernel_gradients(a[:, None], b[None], kernels, n_outputs)
+        if skip_matched:
+            pair_gradients[:, np.arange(len(a)), np.arange(len(a))] = 0.0
         result: Values = np.einsum("oijk,i,j->oik", pair_gradients, a_weights, b_weights)
         return result
 
@@ -96,11 +103,9 @@ def _item_sums(
         if not is_required:
             gradients.append(np.empty((n_outputs, 0, a.shape[1])))
             continue
-        within = 2.0 * factor * gradient(a, a, a_weights, a_weights)
-        # The pairs (i, i) do not count.
-        diagonal = kernel_gradients(a, a, kernels, n_outputs) * (a_weights**2)[:, None]
-        within -= 2.0 * factor * diagonal
-        gradients.append(within + factors[2] * gradient(a, b, a_weights, b_weights))
+        within = gradient(a, a, a_weights, a_weights, True)
+        between_grad = gradient(a, b, a_weights, b_weights, request.skip_matched)
+        gradients.append(2.0 * factor * within + factors[2] * between_grad)
     x_sums, y_sums = np.stack([xx, xy]), np.stack([yy, yx])
     if not request.row_sums:
         x_sums = y_sums = np.empty((2, n_outputs, 0))
@@ -116,6 +121,7 @@ def log_slope_sums(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
+    skip_matched: bool = False,
 ) -> Values:
     """Like `weighted_sums`, but return the sums of `kernel_log_slopes` alone, (n_outputs, 3)."""
     x, y = in_float64(x), in_float64(y)
@@ -124,10 +130,13 @@ def log_slope_sums(
     def slopes(a: Matrix, b: Matrix) -> Values:
         return kernel_log_slopes(a[:, None], b[None], kernels, n_outputs)
 
+    between = slopes(x, y)
+    if skip_matched:
+        between = without_diagonal(between)
     sums = [
         without_diagonal(slopes(x, x)) @ x_weights @ x_weights,
         without_diagonal(slopes(y, y)) @ y_weights @ y_weights,
-        slopes(x, y) @ y_weights @ x_weights,
+        between @ y_weights @ x_weights,
     ]
     return np.stack(sums, axis=-1)
 
