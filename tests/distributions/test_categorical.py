@@ -121,7 +121,7 @@ def test_wrong_arguments_of_methods():
         p.log_prob(-1)
     with pytest.raises(ValueError, match="must broadcast"):
         Categorical(logits=np.zeros((2, 3))).log_prob([0, 1, 2])
-    with pytest.raises(ValueError, match="n must be an integer >= 1"):
+    with pytest.raises(ValueError, match="n must be an integer from 1 to"):
         p.sample(0)
     with pytest.raises(ValueError, match="reduce must be one of"):
         kl(p, p, reduce="avg")

@@ -210,6 +210,20 @@ def test_dtypes(x64, x, y, value):
     assert float(result) == pytest.approx(fastdiv.energy_distance(*same), rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_tolerances_of_half_types(dtype):
+    """Probabilities of half types sum to 1 within the rounding of these, not of float32."""
+    p, q = (jax.nn.softmax(3 * normal(50, 10, seed=k)).astype(dtype) for k in range(2))
+    p += p * 2**-10
+    assert jnp.abs(p.astype(jnp.float32).sum(axis=-1) - 1).max() > 2**-11
+    loss = partial(fj.categorical_kl, reduce="sum")
+    value, gradient = jax.jit(jax.value_and_grad(lambda q: loss(probs=p, q_probs=q)))(q)
+    assert gradient.dtype == dtype
+    logs = [jnp.log(a.astype(jnp.float32)) for a in (p, q)]
+    np.testing.assert_allclose(value, loss(logits=logs[0], q_logits=logs[1]), rtol=1e-4)
+    assert fastdiv.Categorical(probs=p).batch_shape == (50,)
+
+
 def test_numbers_of_numpy_and_jax_are_numbers():
     for one in (np.float32(1), np.int64(1), jnp.asarray(1.0)):
         assert fj.energy_distance(X, Y, exponent=one) == fj.energy_distance(X, Y)

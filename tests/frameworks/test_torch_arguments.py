@@ -8,6 +8,7 @@ import fastdiv.torch as ft
 from fastdiv import (
     RBF,
     Callback,
+    Categorical,
     Matern,
     Sum,
 )
@@ -114,3 +115,24 @@ def test_an_infinite_divergence_has_a_value_and_no_gradient():
     assert ft.categorical_kl(probs=p, q_probs=q) == float("inf")
     with pytest.raises(ValueError, match="must be finite to have a gradient"):
         ft.categorical_kl(probs=p.requires_grad_(), q_probs=q)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_tolerances_of_half_types(dtype):
+    """Probabilities of half types sum to 1 within the rounding of these, not of float32."""
+    logits = torch.randn(2, 50, 10, generator=torch.Generator().manual_seed(0))
+    p, q = logits.to(dtype).softmax(-1)
+    p = p + p * 2**-10
+    assert (p.sum(-1, dtype=torch.float32) - 1).abs().max() > 2**-11
+    q.requires_grad_()
+    values = ft.categorical_kl(probs=p, q_probs=q)
+    values.sum().backward()
+    assert q.grad.dtype == dtype
+    expected = ft.categorical_kl(logits=p.double().log(), q_logits=q.detach().double().log())
+    torch.testing.assert_close(values, expected.float(), rtol=1e-4, atol=1e-5)
+    compiled = torch.compile(
+        lambda a, b: ft.categorical_kl(probs=a, q_probs=b), fullgraph=True, backend="eager"
+    )
+    torch.testing.assert_close(compiled(p, q.detach()), values.detach(), rtol=0, atol=0)
+    theirs = torch.distributions.Categorical(probs=p, validate_args=False).probs
+    assert Categorical(probs=theirs).batch_shape == (50,)

@@ -7,6 +7,7 @@ Other rooms write ``_inputs.matrix(x, "x")``, whatever file defines the function
 Files
 -----
 arrays: anything NumPy can view, as an array of numbers
+half_types: float16 and bfloat16, which become float32
 samples: rows of finite numbers, with one dtype and one number of features per call
 row_weights: row weights, and samples without the rows of weight 0
 row_labels: row labels, numbered in ascending order
@@ -18,6 +19,7 @@ batches: masks and points that fit the batch shape of distributions
 from fastdiv._inputs import row_labels
 from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
+from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
 from fastdiv._inputs.options import (
     ALWAYS_RAISE,
     ESTIMATORS,
@@ -68,6 +70,7 @@ __all__ = [
     "MAX_RESAMPLES",
     "MAX_THREADS",
     "TIE",
+    "Widened",
     "alike",
     "any_array",
     "array",
@@ -80,6 +83,7 @@ __all__ = [
     "finite_rows",
     "flag",
     "generator",
+    "half_type",
     "integer",
     "is_differentiated",
     "is_plain_number",
@@ -97,6 +101,7 @@ __all__ = [
     "positive",
     "positive_rows",
     "real",
+    "root_epsilon",
     "row_labels",
     "rows_kept",
     "same_space",

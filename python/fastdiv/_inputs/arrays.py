@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.blocks import READ, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix
+from fastdiv._inputs.half_types import readable, viewed
 
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
@@ -49,7 +50,7 @@ def plain_array(value: object, name: str) -> NDArray[Any]:
             f"differentiated; got {type(value).__name__}"
         )
     try:
-        return np.asarray(value)
+        return viewed(value)
     except ValueError as error:
         raise ValueError(f"{name} must not be ragged; got {value!r}") from error
     except (TypeError, RuntimeError) as error:  # for example a list of tensors with gradients
@@ -94,8 +95,7 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} is not in CPU memory; copy it first, for example {name}.cpu()")
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} requires grad, which is not tracked here; pass {name}.detach()")
-    if str(getattr(value, "dtype", None)) == "torch.bfloat16":
-        value = value.float()
+    value = readable(value)
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return cast("NDArray[Any]", np.from_dlpack(value))

@@ -13,7 +13,9 @@ def mask(value: object, name: str, batch_shape: tuple[int, ...]) -> NDArray[np.b
     """Return a boolean mask broadcast to a batch shape."""
     a = plain_array(value, name)
     if a.dtype != np.bool_:
-        raise TypeError(f"{name} must be a boolean mask; got dtype {a.dtype}")
+        raise TypeError(
+            f"{name} must be a boolean mask; got dtype {getattr(value, 'dtype', a.dtype)}"
+        )
     try:
         return np.broadcast_to(a, batch_shape)
     except ValueError:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._inputs.half_types import viewed
+
 _COUNTERS_PER_ROW = 2
 _FREE_COUNTERS = 1000
 """Counters of labels that may be allocated, per row and beside. Memory stays O(n)."""
@@ -102,7 +104,7 @@ def _array(labels: object, name: str) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
         raise TypeError(f"{name} is a masked array with masked entries; give those rows a label")
     try:
-        a = np.asarray(labels)
+        a = viewed(labels)
     except ValueError as error:
         raise ValueError(f"{name} must be an array with one label per row: {error}") from error
     except Exception as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +44,9 @@ class Categorical:
     Parameters
     ----------
     probs : array_like, shape (..., k), optional
-        Probabilities, 0 included. They must sum to 1 within √ε of their dtype (2⁻¹¹ for float32,
-        2⁻²⁶ for float64) and are divided by their sum. Half types become float32, integers
-        float64.
+        Probabilities, 0 included. They must sum to 1 within √ε of their dtype (2⁻⁴ for bfloat16,
+        2⁻⁵ for float16, 2⁻¹¹ for float32, 2⁻²⁶ for float64) and are divided by their sum. Half
+        types become float32, integers float64.
     logits : array_like, shape (..., k), optional
         Log probabilities up to a constant per distribution: any real numbers. −inf makes a
         category impossible, and must not stand for all of them. In sums, probabilities below
@@ -104,6 +103,8 @@ class Categorical:
         if a.ndim == 0 or a.shape[-1] == 0:
             raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
         self.parametrisation, self.parameter = name, a
+        self._sum_tolerance = _inputs.root_epsilon(value, a.dtype)
+        self._given_dtype = _inputs.half_type(value) or a.dtype.name
         self.where = None if where is None else _inputs.mask(where, "where", self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
@@ -115,8 +116,7 @@ class Categorical:
         if self.parametrisation == "logits":
             good = np.isfinite(extreme) & np.isfinite(total)
         else:
-            tolerance = _sum_tolerance(self.dtype)
-            good = (extreme >= 0) & (np.abs(total - 1) <= tolerance)
+            good = (extreme >= 0) & (np.abs(total - 1) <= self._sum_tolerance)
         if self.where is not None:
             good = good | ~self.where
         if good.all():
@@ -135,7 +135,7 @@ class Categorical:
         if bad.size:
             return f"be finite and >= 0; got {bad[0]}"
         return (
-            f"sum to 1 within {_sum_tolerance(self.dtype):.2g} ({self.dtype}); got a sum of "
+            f"sum to 1 within {self._sum_tolerance:.2g} ({self._given_dtype}); got a sum of "
             f"{total:.9g}"
         )
 
@@ -217,7 +217,9 @@ class Categorical:
         """
         a = _inputs.plain_array(index, "index")
         if a.dtype.kind not in "iu":
-            raise TypeError(f"index must hold integers; got dtype {a.dtype}")
+            raise TypeError(
+                f"index must hold integers; got dtype {getattr(index, 'dtype', a.dtype)}"
+            )
         k = self.n_categories
         if a.size and not (a.min() >= 0 and a.max() < k):
             bad = a[(a < 0) | (a >= k)][0]
@@ -338,11 +340,6 @@ class Categorical:
 
 def _with_padding(values: Matrix, where: NDArray[np.bool_] | None, uniform: float) -> Matrix:
     return values if where is None else np.where(where[..., None], values, uniform)
-
-
-def _sum_tolerance(dtype: np.dtype[Any]) -> float:
-    """Return √ε, the largest distance from 1 of a sum of probabilities."""
-    return 2.0**-11 if dtype == np.float32 else 2.0**-26
 
 
 def index_blocks(rows: int, k: int) -> Iterator[NDArray[np.intp]]:

@@ -173,6 +173,8 @@ class Gaussian:
                 f"{name} must have shape (..., {dims}) for a mean of shape {m.shape}; "
                 f"got shape {parameter.shape}"
             )
+        if name in ("cov", "precision") and _inputs.half_type(value):
+            parameter = _symmetric(parameter, _inputs.root_epsilon(value, parameter.dtype))
         batch = _inputs.broadcast_batches(
             {"mean": m.shape[:-1], name: parameter.shape[: -len(event)]}
         )
@@ -430,3 +432,13 @@ class Gaussian:
         with np.errstate(over="ignore", invalid="ignore"):
             lower = factor(self._filled())
         return rounded(lower, self.dtype, "a factor")
+
+
+def _symmetric(matrices: Matrix, tolerance: float) -> Matrix:
+    """Make matrices symmetric whose triangles differ by rounding to a half type, no others."""
+    lower: Matrix = np.tril(matrices)
+    symmetric = lower + np.tril(lower, -1).swapaxes(-1, -2)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(matrices - symmetric).max(axis=(-2, -1), keepdims=True)
+        largest = np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)).max(axis=-1)[..., None, None]
+        return np.where(difference <= tolerance * largest, symmetric, matrices)

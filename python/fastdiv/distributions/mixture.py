@@ -25,8 +25,9 @@ class GaussianMixture:
     Parameters
     ----------
     weights : array_like, shape (..., k)
-        Probabilities of the components, 0 included. Their sum must be 1 within 1e-6, and rounding
-        errors of it are removed. A larger difference is an error: nothing is normalised unasked.
+        Probabilities of the components, 0 included. Their sum must be 1 within 1e-6, that of half
+        types within √ε as for `Categorical`, and rounding errors of it are removed. A larger
+        difference is an error: nothing is normalised unasked.
     components : Gaussian, batch shape (..., k)
         The components, in any parametrisation. The leading axes of weights and components
         broadcast to the batch shape. k must be the same.
@@ -73,6 +74,8 @@ class GaussianMixture:
             raise ValueError("components must not hold padding; got a where that leaves some out")
         k = components.batch_shape[-1]
         w = _inputs.array(weights, "weights").astype(np.float64)
+        half = _inputs.half_type(weights)
+        tolerance = _inputs.root_epsilon(weights, w.dtype) if half else SUM_TOLERANCE
         if w.ndim == 0 or w.shape[-1] != k:
             raise ValueError(f"weights must have shape (..., {k}); got shape {w.shape}")
         self._batch_shape = _inputs.broadcast_batches(
@@ -81,7 +84,7 @@ class GaussianMixture:
         for bad, required in (
             (~np.isfinite(w).all(axis=-1), "be finite"),
             ((w < 0).any(axis=-1), "not be negative"),
-            (np.abs(w.sum(axis=-1) - 1) > SUM_TOLERANCE, f"have the sum 1 within {SUM_TOLERANCE}"),
+            (np.abs(w.sum(axis=-1) - 1) > tolerance, f"have the sum 1 within {tolerance:g}"),
         ):
             if bad.any():
                 index = first_index(bad)

@@ -159,10 +159,13 @@ def _wae_mmd(arrays: Arrays, required: tuple[str, ...], options: Options) -> Res
 
 
 def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
-    parts: tuple[Arrays, Arrays] = ({}, {})
+    parts: tuple[dict[str, object], dict[str, object]] = ({}, {})
+    options = dict(options)
+    halves = options.pop("halves", {})
     for name, a in arrays.items():
         if name != "where":
-            parts[name.startswith("q_")][name.removeprefix("q_")] = a
+            given = _inputs.Widened(a, halves[name]) if halves.get(name) else a
+            parts[name.startswith("q_")][name.removeprefix("q_")] = given
     where = arrays.get("where")
     cls: Any = Gaussian if "mean" in parts[0] else Categorical
     p = cls(**parts[0], where=where)
