@@ -307,3 +307,36 @@ def test_matched_rows_are_left_out(rng, dtype, weighted):
     _, gradient = mmd2_and_grad(x, y, RBF(1.6), **options)
     higher, lower = (mmd2(x, y, RBF(s), estimator="paired", **weights) for s in (1.601, 1.599))
     assert gradient == pytest.approx((higher - lower) / 0.002, abs=means[2])
+
+
+@each_dtype
+@pytest.mark.parametrize("where", ["x", "y"])
+@pytest.mark.parametrize("far", [3e3, 1e8, 1e30])
+def test_energy_distance_with_a_far_row(rng, far, where, dtype):
+    """The mean distances to the far row all but cancel. What is left has to be right."""
+    x, y = rng.normal(size=(7, 3)).astype(dtype), rng.normal(size=(900, 3)).astype(dtype)
+    (x if where == "x" else y)[5] = far
+    a, b = x.astype(np.longdouble), y.astype(np.longdouble)
+
+    def mean(p, q):
+        return np.sqrt(((p[:, None] - q[None]) ** 2).sum(axis=-1)).mean()
+
+    expected = float(2 * mean(a, b) - mean(a, a) - mean(b, b))
+    rtol = 1e-5 if dtype == np.float32 else 1e-10
+    assert energy_distance(x, y) == pytest.approx(expected, rel=rtol)
+
+
+@each_dtype
+def test_witness_of_energy_far_away(rng, dtype):
+    x = rng.normal(size=(50, 3)).astype(dtype)
+    y = (rng.normal(size=(40, 3)) + 1).astype(dtype)
+    for far in (1e2, 1e4, 1e6, 1e9):
+        at = np.full((1, 3), far, dtype)
+        a, b, c = (rows.astype(np.longdouble) for rows in (x, y, at))
+        to_x, to_y = (np.sqrt(((rows - c) ** 2).sum(axis=1)).mean() for rows in (a, b))
+        got = witness(x, y, at, Energy())[0]
+        assert got == pytest.approx(float(to_y - to_x), rel=1e-5)
+    for far in (1e12, 1e21):
+        with pytest.raises(ValueError, match=r"at must not be so far .* row 1 is 1e\+\d\d away"):
+            witness(x, y, np.array([[0, 0, 0], [far] * 3], dtype), Energy())
+    assert np.isfinite(witness(x, y, at, RBF(1.0))).all()

@@ -9,6 +9,7 @@ bandwidth: the median distance, the usual bandwidth of a kernel
 call_options: types of the keyword options of several overloads
 cmmd: `cmmd`, for CLIP embeddings
 estimate: `mmd2`, `energy_distance` and `witness`
+far_rows: rows far from all others, for a kernel that grows with the distance
 gradients: `mmd2_and_grad`
 kid: the kernel inception distance
 matching: `kernel_mean_matching`

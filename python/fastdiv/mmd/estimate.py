@@ -10,13 +10,14 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
-from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
+from fastdiv.mmd import far_rows
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
@@ -127,15 +128,18 @@ def mmd2(
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
     lowered = lower(resolved, for_mmd=True)
+    x_rows, y_rows = far_rows.widened(resolved, a, b)
     linear: Values | float = 0.0
     paired = estimator == "paired"
     if wx is None and wy is None:
-        sums = reductions.pair_sums(a, b, lowered, paired, threads, report)
+        sums = reductions.pair_sums(x_rows, y_rows, lowered, paired, threads, report)
         counts = pair_counts(len(a), len(b), estimator)
     else:
         wx = np.ones(len(a)) if wx is None else wx
         wy = np.ones(len(b)) if wy is None else wy
-        sums = reductions.weighted_pair_sums(a, b, wx, wy, lowered, paired, threads, report)
+        sums = reductions.weighted_pair_sums(
+            x_rows, y_rows, wx, wy, lowered, paired, threads, report
+        )
         counts = pair_weights.counts(wx, wy, estimator)
         terms = pair_weights.row_terms(resolved, a, b, estimator)
         if terms is not None:
@@ -284,7 +288,10 @@ def witness(
     points = _inputs.finite(points, "at", advice="leave out such points")
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    lowered = lower(resolve(kernels, [a, b], threads, report), for_mmd=False)
+    resolved = resolve(kernels, [a, b], threads, report)
+    lowered = lower(resolved, for_mmd=False)
+    if far_rows.check_points(resolved, points, a, b):
+        a, b, points = in_float64(a), in_float64(b), in_float64(points)
     from_x = reductions.row_sums(points, a, wx, lowered, threads, report)
     from_y = reductions.row_sums(points, b, wy, lowered, threads, report)
     x_total = len(a) if wx is None else wx.sum()

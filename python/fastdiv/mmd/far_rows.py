@@ -1,0 +1,77 @@
+"""
+Treat rows that are far from all others, whose distances hide differences of means.
+
+A kernel that decays makes such rows vanish. `Energy` grows with the distance: the means of it that
+a statistic subtracts are all about the distance of the far row, and what is left is rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastdiv._engine.blocks import COMPUTED, row_blocks
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
+from fastdiv._engine.types import Sample, Values
+from fastdiv.kernels import Energy, Kernel
+
+_FEW_ROWS = 101
+"""Rows whose median is the centre of a sample."""
+
+_FAR_IN_FLOAT32 = 100.0
+"""Distances in median distances. Beyond it, float32 leaves fewer than five digits of a difference."""
+
+_FAR = 1e10
+"""Like `_FAR_IN_FLOAT32`, but for float64."""
+
+
+def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sample]:
+    """Return both samples, in float64 if `Energy` needs it to see past far rows."""
+    if not _grows(kernels) or _has_all_digits(x):
+        return x, y
+    centre = _centre(x, y)
+    distances = np.concatenate([_distances(x, centre), _distances(y, centre)])
+    if distances.max() <= _FAR_IN_FLOAT32 * np.median(distances):
+        return x, y
+    return in_float64(x), in_float64(y)
+
+
+def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample) -> bool:
+    """Tell whether points need float64 for `Energy`. Refuse them where even that is not enough."""
+    if not _grows(kernels):
+        return False
+    centre = _centre(x, y)
+    scale = max(np.median(_distances(x, centre)), np.median(_distances(y, centre)))
+    distances = _distances(points, centre)
+    if scale > 0 and distances.max(initial=0.0) > _FAR * scale:
+        row = int(distances.argmax())
+        raise ValueError(
+            "at must not be so far from x and y that all distances are equal for Energy: "
+            f"row {row} is {distances[row]:.3g} away, and x and y spread over {scale:.3g}"
+        )
+    return distances.max(initial=0.0) > _FAR_IN_FLOAT32 * scale and not _has_all_digits(points)
+
+
+def _grows(kernels: Sequence[Kernel]) -> bool:
+    return any(isinstance(part, Energy) for kernel in kernels for _, part in kernel._parts())
+
+
+def _has_all_digits(rows: Sample) -> bool:
+    """Tell whether rows are in float64, or quantised, which have a bound of their own."""
+    return isinstance(rows, QuantizedRows) or rows.dtype == np.float64
+
+
+def _centre(x: Sample, y: Sample) -> Values:
+    """Return the median of a few rows, which far ones do not move."""
+    few = [in_float64(rows[:: -(-len(rows) // _FEW_ROWS)]) for rows in (x, y)]
+    centre: Values = np.median(np.concatenate(few), axis=0)
+    return centre
+
+
+def _distances(rows: Sample, centre: Values) -> Values:
+    """Return the largest absolute difference of every row from the centre."""
+    distances = np.empty(len(rows))
+    for block in row_blocks(len(rows), len(centre), COMPUTED):
+        distances[block] = np.abs(in_float64(rows[block]) - centre).max(axis=1)
+    return distances
