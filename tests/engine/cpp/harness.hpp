@@ -11,7 +11,7 @@
 inline int checks = 0;
 inline int failures = 0;
 inline const char* where = "";
-inline bool few_sizes = false;  // for emulators
+inline bool few_sizes = false;  // for emulators and sanitizers
 
 inline void check(bool ok, const char* what) {
   ++checks;
@@ -22,8 +22,8 @@ inline void check(bool ok, const char* what) {
 }
 
 // Runs the checks and returns the exit status. It is 77 if FASTDIV_ISA names a level that this
-// machine lacks. Emulators pass the level as an argument: the run then fails unless that level is
-// in use, and takes fewer sizes.
+// machine lacks. With the level as an argument the run takes fewer sizes, and fails unless that
+// level is in use.
 template <class Checks>
 int run(int argc, char** argv, const Checks& everything) {
   std::string level;

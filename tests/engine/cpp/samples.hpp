@@ -72,6 +72,8 @@ void for_each_size(const Visit& visit) {
       visit(Sample<T>(n, dim, 1).view, Sample<T>(m, dim, 2).view);
     }
   }
+  // Three blocks of features, the last one ragged.
+  visit(Sample<T>(5, 1027, 1).view, Sample<T>(2, 1027, 2).view);
 }
 
 // Calls visit(x, y) for two samples that are worth several threads.
