@@ -141,7 +141,7 @@ def emulate(session: nox.Session) -> None:
     qemu = shutil.which("qemu-x86_64")
     if qemu is None:
         session.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
-    # No processor here has v4.
+    # No emulated processor has v4.
     build(session, "release", f"-DFASTDIV_EMULATOR={qemu}", "-DFASTDIV_LEVELS=baseline;v2;v3")
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     no_older = [] if "avx512vl" in flags else ["-E", "Haswell"]
@@ -186,7 +186,9 @@ def frameworks(session: nox.Session) -> None:
     session.install(f"{PACKAGE}[test,torch,jax]")
     report = Path(session.create_tmp()).resolve() / "report.xml"
     modules = ["tests/frameworks", "tests/test_docstrings.py"]
-    session.run("pytest", "-W", "error", f"--junit-xml={report}", *modules, *session.posargs)
+    at_once = ("-n", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile")
+    options = ("-W", "error", f"--junit-xml={report}", *at_once)
+    session.run("pytest", *options, *modules, *session.posargs)
     skipped = ElementTree.parse(report).getroot().findall(".//skipped")
     if skipped:
         session.error(f"{len(skipped)} tests were skipped: {skipped[0].get('message')}")

@@ -20,7 +20,7 @@ _FEW_ROWS = 101
 """Rows whose median is the centre of a sample."""
 
 _FAR_IN_FLOAT32 = 100.0
-"""Distances in median distances. Beyond it, float32 leaves fewer than five digits of a difference."""
+"""Distance over the median one. Beyond it float32 leaves fewer than five digits of a difference."""
 
 _FAR = 1e10
 """Like `_FAR_IN_FLOAT32`, but for float64."""
