@@ -9,7 +9,7 @@ Files
 arrays: anything NumPy can view, as an array of numbers
 half_types: float16 and bfloat16, which become float32
 samples: rows of finite numbers, with one dtype and one number of features per call
-row_weights: row weights, and samples without the rows of weight 0
+row_weights: row weights on one scale, and samples without the rows of weight 0
 row_labels: row labels, numbered in ascending order
 options: words, switches, numbers, threads and sources of randomness
 resampling: orderings of rows, and which statistics tie
@@ -40,8 +40,13 @@ from fastdiv._inputs.options import (
 from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings
 from fastdiv._inputs.row_weights import (
     enough_weight,
+    exponents_of,
+    kept,
+    normalized,
+    over_powers,
     positive_rows,
     rows_kept,
+    times_powers,
     weighted_samples,
     weights,
 )
@@ -79,6 +84,7 @@ __all__ = [
     "chosen",
     "draws",
     "enough_weight",
+    "exponents_of",
     "finite",
     "finite_rows",
     "flag",
@@ -88,12 +94,15 @@ __all__ = [
     "is_differentiated",
     "is_plain_number",
     "joined",
+    "kept",
     "least_rows",
     "mask",
     "matrix",
     "nonfinite",
+    "normalized",
     "omits",
     "orderings",
+    "over_powers",
     "plain_array",
     "plain_samples",
     "points",
@@ -109,6 +118,7 @@ __all__ = [
     "samples",
     "thread_count",
     "threads",
+    "times_powers",
     "weighted_samples",
     "weights",
     "zero_points",

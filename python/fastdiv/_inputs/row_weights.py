@@ -1,4 +1,4 @@
-"""Check row weights, and leave out the rows of weight 0."""
+"""Check row weights, bring them to one scale, and leave out the rows of weight 0."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def weighted_samples(
     x: object, y: object, x_weights: object, y_weights: object, nan_policy: object, estimator: str
 ) -> tuple[Sample, Sample, Values | None, Values | None]:
     """
-    Like `samples`, but also return the row weights, the largest 1.
+    Like `samples`, but also return the row weights over a power of two.
 
     Rows of weight 0 are left out. Equal weights become None.
     """
@@ -25,35 +25,50 @@ def weighted_samples(
     if u is None and v is None:
         return *samples(a, b, nan_policy, estimator), None, None
     keep_x, keep_y = rows_kept(a, b, u, v, nan_policy, estimator)
-    a, u = _kept(a, u, keep_x)
-    b, v = _kept(b, v, keep_y)
+    a, u = kept(a, u, keep_x)
+    b, v = kept(b, v, keep_y)
     a, b = samples(a, b, ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise", estimator)
     for name, w in (("x_weights", u), ("y_weights", v)):
         if w is not None:
             enough_weight(w, name, estimator)
-    return a, b, u, v
+    return a, b, _unequal(u, "x_weights"), _unequal(v, "y_weights")
 
 
 def rows_kept(
     a: Sample, b: Sample, u: Values | None, v: Values | None, nan_policy: object, estimator: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """
-    Tell which rows to keep: those of weight > 0, without NaN under "omit". Stacks are allowed.
+    Tell which rows to keep: those of weight > 0, without NaN under "omit".
 
-    "paired" drops pairs: those where both weights are 0, or where either row holds NaN.
+    "paired" drops pairs: those where both weights are 0, or where a row that counts holds NaN.
     """
-    keep_x, keep_y = (
-        np.ones(rows.shape[:-1], dtype=np.bool_) if w is None else w > 0
-        for rows, w in ((a, u), (b, v))
+    counts_x, counts_y = (
+        np.ones(len(rows), dtype=np.bool_) if w is None else w > 0 for rows, w in ((a, u), (b, v))
     )
+    keep_x, keep_y = counts_x, counts_y
     if estimator == "paired":
         same_length(a, b)
-        keep_x = keep_y = keep_x | keep_y
+        keep_x = keep_y = counts_x | counts_y
     if omits(nan_policy):
-        keep_x, keep_y = keep_x & finite_mask(a), keep_y & finite_mask(b)
+        clean_x, clean_y = finite_mask(a) | ~counts_x, finite_mask(b) | ~counts_y
+        keep_x, keep_y = keep_x & clean_x, keep_y & clean_y
         if estimator == "paired":
             keep_x = keep_y = keep_x & keep_y
     return keep_x, keep_y
+
+
+def kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
+    """
+    Return the rows to keep, and their weights.
+
+    A row of weight 0 that its partner keeps becomes the heaviest row, so that it is not read.
+    """
+    if not keep.all():
+        a = chosen(a, keep)
+        w = None if w is None else w[keep]
+    if w is None or w.all() or not w.any():
+        return a, w
+    return a[np.where(w > 0, np.arange(len(w)), w.argmax())], w
 
 
 def positive_rows(a: Sample, w: Values | None) -> Sample:
@@ -61,14 +76,54 @@ def positive_rows(a: Sample, w: Values | None) -> Sample:
     return a if w is None or w.all() else chosen(a, w > 0)
 
 
-def _kept(a: Sample, w: Values | None, keep: NDArray[np.bool_]) -> tuple[Sample, Values | None]:
-    """Return the kept rows and their weights, the largest 1, or None for equal weights."""
-    if not keep.all():
-        a = chosen(a, keep)
-        w = None if w is None else w[keep]
-    if w is None or not w.any():
-        return a, w
-    return a, None if (w == w[0]).all() else w / w.max()
+def normalized(w: Values, name: str) -> tuple[Values, NDArray[np.int_]]:
+    """Return weights over a power of two, the largest in [1, 2), and the exponent of that."""
+    exponents = exponents_of(w.max(axis=-1, keepdims=True))
+    return over_powers(w, exponents, name), exponents[..., 0]
+
+
+def exponents_of(largest: Values) -> NDArray[np.int_]:
+    """Return the exponents of the powers of two that bring the largest weights to [1, 2)."""
+    exponents: NDArray[np.int_] = np.frexp(np.where(largest > 0, largest, 1.0))[1] - 1
+    return exponents
+
+
+def over_powers(w: Values, exponents: NDArray[np.int_], name: str) -> Values:
+    """Return weights over powers of two, without rounding."""
+    over, is_exact = _shifted(w, -exponents)
+    if not is_exact:
+        least, most = w[w > 0].min(), w.max()
+        raise ValueError(
+            f"{name} must not differ by factors beyond 1e300; got weights from {least} to {most}"
+        )
+    return over
+
+
+def times_powers(
+    values: Values, exponents: NDArray[np.int_], name: str, result: str = "a result"
+) -> Values:
+    """Return sums of weights `over_powers` on the scale of the weights, without rounding."""
+    out, is_exact = _shifted(values, exponents)
+    if not np.isfinite(out).all():
+        raise OverflowError(f"{result} overflows in float64; scale the data or {name}")
+    if not is_exact:
+        raise ValueError(
+            f"{name} must not have a scale at which {result} underflows in float64; "
+            f"scale the data or {name}"
+        )
+    return out
+
+
+def _shifted(values: Values, exponents: NDArray[np.int_]) -> tuple[Values, bool]:
+    """Return values times powers of two, and whether they keep all their digits."""
+    with np.errstate(over="ignore", under="ignore"):
+        shifted: Values = np.ldexp(values, exponents)
+        return shifted, bool((np.ldexp(shifted, -exponents) == values).all())
+
+
+def _unequal(w: Values | None, name: str) -> Values | None:
+    """Return normalised weights, or None for equal ones."""
+    return None if w is None or (w == w[0]).all() else normalized(w, name)[0]
 
 
 def weights(value: object, name: str, rows: int, estimator: str) -> Values | None:

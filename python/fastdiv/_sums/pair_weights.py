@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -21,9 +21,13 @@ _LEAST_IN_FLOAT32 = 2.0**-100
 """Least ratio of weights that float32 holds with all its digits, with room for products."""
 
 
-def wide_enough(rows: Sample, w: Values) -> Sample:
-    """Return the rows, in float64 if some weights, up to 1, are too small for float32."""
-    if (w[w > 0] < _LEAST_IN_FLOAT32).any():
+@overload
+def wide_enough(rows: Matrix, *weights: Values) -> Matrix: ...
+@overload
+def wide_enough(rows: Sample, *weights: Values) -> Sample: ...
+def wide_enough(rows: Sample, *weights: Values) -> Sample:
+    """Return the rows, in float64 if some normalised weights are too small for float32."""
+    if any((w[w > 0] < _LEAST_IN_FLOAT32).any() for w in weights):
         return in_float64(rows)
     return rows
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastdiv._engine import backend
 from fastdiv._engine.types import Progress, Sample, Values, WeightedSumsRequest
-from fastdiv._sums import callback_sums
+from fastdiv._sums import callback_sums, pair_weights
 from fastdiv.kernels.lowering import Lowered
 
 
@@ -52,8 +52,9 @@ def weighted_pair_sums(
     """Like `pair_sums`, but weight each pair by the product of its row weights."""
     sums = np.zeros((kernels.n_outputs, 3))
     if kernels.groups:
+        a, b = (pair_weights.wide_enough(rows, x_weights, y_weights) for rows in (x, y))
         sums = backend.current().weighted_sums(
-            *(x, y, x_weights, y_weights, WeightedSumsRequest(skip_matched=skip_matched)),
+            *(a, b, x_weights, y_weights, WeightedSumsRequest(skip_matched=skip_matched)),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )[0][0]
     for f, factor, output in kernels.callbacks:
@@ -98,8 +99,10 @@ def row_sums(
     """Sum every kernel over the rows of x for each row of `at`, (n_outputs, n_at)."""
     sums = np.zeros((kernels.n_outputs, len(at)))
     if kernels.groups:
+        given = () if weights is None else (weights,)
+        a, b = (pair_weights.wide_enough(rows, *given) for rows in (at, x))
         sums = backend.current().row_sums(
-            at, x, weights, kernels.groups, kernels.n_outputs, n_threads, progress
+            a, b, weights, kernels.groups, kernels.n_outputs, n_threads, progress
         )
     for f, factor, output in kernels.callbacks:
         callback_sums.add_row_sums(sums[output], factor, f, at, x, weights, progress)

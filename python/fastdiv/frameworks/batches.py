@@ -42,12 +42,10 @@ def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) ->
     rows = _rows(stacks["x"], stacks["y"])
     weights = {name: _weights(stacks, names[name], rows[name].shape[:2]) for name in names}
     counted = {name: w > 0 for name, w in weights.items()}
-    u, v = (None if names[name] in required else w for name, w in weights.items())
-    keep = _inputs.rows_kept(rows["x"], rows["y"], u, v, _inputs.ALWAYS_RAISE, estimator)
-    for name, kept in zip(names, keep, strict=True):
-        if not kept.all():
-            first = np.take_along_axis(rows[name], kept.argmax(axis=1)[:, None, None], axis=1)
-            rows[name] = np.where(kept[..., None], rows[name], first)
+    for name, counts in counted.items():
+        if names[name] not in required and not counts.all():
+            first = np.take_along_axis(rows[name], counts.argmax(axis=1)[:, None, None], axis=1)
+            rows[name] = np.where(counts[..., None], rows[name], first)
     _require_finite(rows)
     least = _inputs.least_rows(estimator)
     if any((rows_counted.sum(axis=1) < least).any() for rows_counted in counted.values()):
@@ -58,12 +56,15 @@ def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) ->
         return bandwidth.median_bandwidths(items, metric, threads, None)
 
     kernels = _scaled(options["kernel"], rows["x"].shape[2], medians)
-    largest = {name: w.max(axis=1) for name, w in weights.items()}
-    over = {name: w / largest[name][:, None] for name, w in weights.items()}
+    normalized = {name: _inputs.normalized(w, names[name]) for name, w in weights.items()}
+    over = {name: w for name, (w, _) in normalized.items()}
     values, gradients = _combined(rows, over, kernels, required, estimator, threads)
     for name, weight in names.items():
         if weight in required:
-            gradients[weight] = one_pass.finite_gradient(gradients[weight] / largest[name][:, None])
+            exponents = normalized[name][1][:, None]
+            gradients[weight] = _inputs.times_powers(
+                gradients[weight], -exponents, weight, "the gradient"
+            )
     return values, _shaped(gradients, stacks)
 
 

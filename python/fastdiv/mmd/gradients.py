@@ -14,6 +14,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._sums import pair_weights
 from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import lower
@@ -49,8 +50,7 @@ def mmd2_and_grad(
     ----------
     x, y : array_like, shapes (n, ...) and (m, ...)
         Like `x, y` of `mmd2`, but neither quantised nor complex. Rows of weight 0 may hold NaN,
-        unless the gradient with respect to their weights is required. For "paired" they may hold
-        NaN only if the partner has weight 0 too.
+        unless the gradient with respect to their weights is required.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Like `kernel` of `mmd2`, but no `Callback`. A median bandwidth is held constant.
     wrt : str or sequence of str, default ("x", "y")
@@ -144,9 +144,8 @@ def mmd2_and_grad(
         else:
             side = name.removesuffix("_weights")
             relative = one_pass.weight_gradient(side, samples, result, estimator)[0]
-            with np.errstate(over="ignore"):
-                kept = one_or_all(relative / sides[side].largest)
-            gradients.append(sides[side].scattered(one_pass.finite_gradient(kept), -1))
+            kept = one_or_all(sides[side].by_weights(one_pass.finite_gradient(relative), name))
+            gradients.append(sides[side].scattered(kept, -1))
     values = one_or_all(result.values[0])
     return (float(values) if single else values, *gradients)
 
@@ -168,12 +167,18 @@ def _differentiable(value: object, name: str) -> Matrix:
 
 
 class _Side(NamedTuple):
-    """The rows of a sample that count, and their weights over the largest weight."""
+    """The rows of a sample that count, and their weights over a power of two."""
 
     rows: Matrix
     weights: Values
-    largest: float
+    exponent: NDArray[np.int_] | None  # of that power, or None for equal weights of 1/n
     kept: NDArray[np.bool_]  # which rows these are
+
+    def by_weights(self, gradient: Values, name: str) -> Values:
+        """Return the gradient with respect to the given weights, from that for normalised ones."""
+        if self.exponent is None:
+            return gradient / (1.0 / len(self.weights))
+        return _inputs.times_powers(gradient, -self.exponent, name, "the gradient")
 
     def scattered(self, gradient: Matrix, axis: int) -> Matrix:
         """Return the gradient for all rows, along an axis: 0 for the rows left out."""
@@ -201,20 +206,16 @@ def _sides(
     }
     u, v = (None if f"{name}_weights" in names else w for name, w in row_weights.items())
     keep_x, keep_y = _inputs.rows_kept(rows["x"], rows["y"], u, v, nan_policy, estimator)
-    kept = {"x": keep_x, "y": keep_y}
-    for name, keep in kept.items():
-        if not keep.all():
-            rows[name] = _inputs.chosen(rows[name], keep)
-    a, b = _inputs.plain_samples(rows["x"], rows["y"], nan_policy, estimator)
+    x_kept, u = _inputs.kept(rows["x"], u, keep_x)
+    y_kept, v = _inputs.kept(rows["y"], v, keep_y)
+    a, b = _inputs.plain_samples(x_kept, y_kept, nan_policy, estimator)
     sides = {}
-    for name, sample in (("x", a), ("y", b)):
-        w, largest = np.ones(len(sample)), 1.0 / len(sample)
+    for name, sample, keep in (("x", a, keep_x), ("y", b, keep_y)):
+        w, exponent, argument = np.ones(len(sample)), None, f"{name}_weights"
         if (all_weights := row_weights[name]) is not None:
-            w = all_weights[kept[name]]
-            largest = float(w.max()) or 1.0
-            w = w / largest
-        _inputs.enough_weight(w, f"{name}_weights", estimator)
-        sides[name] = _Side(sample, w, largest, kept[name])
+            w, exponent = _inputs.normalized(all_weights[keep], argument)
+        _inputs.enough_weight(w, argument, estimator)
+        sides[name] = _Side(sample, w, exponent, keep)
     return sides
 
 
@@ -234,6 +235,7 @@ def _bandwidth_gradients(
 ) -> list[Any]:
     """Return the gradients with respect to bandwidths: numbers, arrays or tuples of these."""
     (x, u, *_), (y, v, *_) = sides.values()
+    x, y = pair_weights.wide_enough(x, u, v), pair_weights.wide_enough(y, u, v)
     parts = [
         (w, part, vars(part)["bandwidth"]) for kernel in resolved for w, part in kernel._parts()
     ]

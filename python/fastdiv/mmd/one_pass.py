@@ -22,7 +22,7 @@ from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
 
 
 class Samples(NamedTuple):
-    """Pairs of samples, and the weights of their rows over the largest of each sample."""
+    """Pairs of samples, and the weights of their rows, normalised for each sample."""
 
     x: Matrix  # (b, n, d)
     y: Matrix  # (b, m, d)
@@ -64,10 +64,12 @@ def run(
             y_gradient="y" in names,
             skip_matched=estimator == "paired",
         )
+        a, b = (pair_weights.wide_enough(_rows(rows), u, v) for rows in (x, y))
         sums, x_sums, y_sums, x_grad, y_grad = backend.current().weighted_sums(
-            *(_rows(x), _rows(y), u.ravel(), v.ravel(), request),
+            *(a, b, u.ravel(), v.ravel(), request),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),
         )
+        x_grad, y_grad = x_grad.astype(x.dtype, copy=False), y_grad.astype(y.dtype, copy=False)
         x_factor, y_factor = factors[:, 0, None], factors[:, 1, None]
         if estimator == "biased":
             # k(x, x) varies for dot products only, twice as fast as with its first argument.
