@@ -179,7 +179,7 @@ def test_small_data(rng, metric, scale):
 
 
 def test_the_only_row_with_weight_in_its_cluster():
-    x, labels, w = [0.0, 1.0, 3.0, 9.0], [0, 0, 0, 1], [1.0, 0.0, 0.0, 1.0]
+    x, labels, w = [0.0, 1.0, 9.0, 9.5], [0, 0, 1, 1], [1.0, 0.0, 1.0, 1.0]
     assert silhouette_samples(x, labels, sample_weight=w)[0] == 0.0
 
 

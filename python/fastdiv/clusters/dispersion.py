@@ -46,7 +46,7 @@ class ClusterDispersion:
         Distinct labels without the noise label, in ascending order. Pandas categoricals keep the
         order of their categories. The arrays below are in this order, and read-only.
     sizes : ndarray of int64, shape (k,)
-        n_c, the rows of each cluster.
+        n_c, the rows of each cluster, but for those of weight 0.
     weights : ndarray of float64, shape (k,)
         W_c, or n_c without weights.
     centers : ndarray of float64, shape (k, d)
@@ -129,7 +129,8 @@ def cluster_dispersion(
         given array, 0 to k − 1, and rows without a label are empty clusters. Labels of other kinds
         belong to the rows in order, and there must be k of them.
     sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0. An integer weight counts as that many copies of the row.
+        Finite weights ≥ 0, not all 0 in a cluster. An integer weight counts as that many copies of
+        the row. A row of weight 0 is left out of everything and may hold NaN.
     metric : {"euclidean", "cityblock", "manhattan"}, default "euclidean"
         Metric D of `sum_dist` and `pair_sum`: L2, or L1 under two names. Squared distances are
         always Euclidean.
@@ -193,26 +194,29 @@ def cluster_dispersion(
         anchors, offsets = median.anchors, median.offsets
     sums = labelled_rows.sums(clusters, anchors, offsets, _SUMS[metric], threads, report)
     wcss = means.wcss if kind == "mean" else sums[:, 2]
-    weights = means.weights
-    both: tuple[Values | None, Values | None] = (None, None)
+    both: list[Values | None] = [None, None]
     if pairs:
-        both = cluster_pair_sums(clusters, metric, threads, report)
+        both = [
+            _read_only(clusters.restored(pair_sums, power=2))
+            for pair_sums in cluster_pair_sums(clusters, metric, threads, report)
+        ]
+    total_wcss = clusters.total(wcss)
     bcss = means.bcss()
     return ClusterDispersion(
         labels=_read_only(clusters.labels),
         sizes=_read_only(means.sizes),
-        weights=_read_only(weights),
+        weights=_read_only(clusters.restored(means.weights)),
         centers=_read_only(anchors + offsets),
-        wcss=_read_only(wcss),
-        mse=_read_only(wcss / np.where(weights > 0, weights, 1.0)),
-        sum_dist=_read_only(sums[:, 3]),
-        pair_sum_sq=None if both[0] is None else _read_only(both[0]),
-        pair_sum=None if both[1] is None else _read_only(both[1]),
-        total_wcss=float(wcss.sum()),
-        total_mse=float(wcss.sum() / weights.sum()),
-        total_sum_dist=float(sums[:, 3].sum()),
+        wcss=_read_only(clusters.restored(wcss)),
+        mse=_read_only(wcss / np.where(means.weights > 0, means.weights, 1.0)),
+        sum_dist=_read_only(clusters.restored(sums[:, 3])),
+        pair_sum_sq=both[0],
+        pair_sum=both[1],
+        total_wcss=total_wcss,
+        total_mse=total_wcss / clusters.total(means.weights),
+        total_sum_dist=clusters.total(sums[:, 3]),
         bcss=bcss,
-        total_ss=bcss + float(means.wcss.sum()),
+        total_ss=bcss + clusters.total(means.wcss),
         metric=metric,
     )
 
@@ -279,14 +283,9 @@ def wcss(
     threads, report = _inputs.threads(n_threads), reporter(progress)
     means = labelled_rows.means(clusters, threads, report)
     if method == "centroid":
-        return float(means.wcss.sum())
-    if clusters.weights is None:
-        squares, _ = cluster_pair_sums(clusters, "euclidean", threads, report)
-        return float((squares / means.weights).sum())
-    shares = clusters.weights / means.weights[clusters.codes]  # products of these do not overflow
-    shared = clusters._replace(weights=shares)
-    squares, _ = cluster_pair_sums(shared, "euclidean", threads, report)
-    return float((squares * means.weights).sum())
+        return clusters.total(means.wcss)
+    squares, _ = cluster_pair_sums(clusters, "euclidean", threads, report)
+    return clusters.total(squares / means.weights)
 
 
 def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
@@ -313,6 +312,10 @@ def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Cluster
             f"{labels[wrong].tolist()[0]!r}: pass the label of noise as noise_label"
         )
     numbers = np.append(labels.astype(np.int64), -1)  # the last entry is for code -1
+    if weights is not None:
+        exponents = np.full(len(at), weights.exponents.max())
+        exponents[numbers[:-1]] = weights.exponents
+        weights = weights._replace(exponents=exponents)
     return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
 
 

@@ -166,13 +166,16 @@ def geometric_median(
     means = labelled_rows.means(clusters, threads, report)
     result = find_medians(clusters, means, tolerance, most, threads, report)
     centers = result.anchors + result.offsets
-    return GeometricMedian(
-        clusters.labels, centers, result.sum_dist, result.gap, result.n_iterations
-    )
+    sum_dist = clusters.restored(result.sum_dist)
+    return GeometricMedian(clusters.labels, centers, sum_dist, result.gap, result.n_iterations)
 
 
 class Medians(NamedTuple):
-    """Geometric medians, which are `anchors` + `offsets` as in `Means`, and their proof."""
+    """
+    Geometric medians, which are `anchors` + `offsets` as in `Means`, and their proof.
+
+    The sums of distances are those of the normalised weights.
+    """
 
     anchors: Values
     offsets: Values

@@ -21,6 +21,32 @@ _CANCELLATION = 100.0
 _LEAST_SQUARES = 1e-280
 """Sums of squares below it may have lost digits to underflow."""
 
+_LEAST_DIFFERENCE = 1e-140
+"""Differences below it have such squares."""
+
+_LEAST_NORMAL = np.finfo(np.float64).tiny
+"""Least number of float64 that has all digits."""
+
+_LEAST_SHARE = 2.0**-26
+"""
+Least weight of an anchor, relative to the largest.
+
+Rounding about a lighter anchor, which may be far away, could hide what the heavy rows add. Above
+the root of the rounding error, the anchor itself adds more than that.
+"""
+
+
+class Weights(NamedTuple):
+    """
+    Weights of rows over a power of two for each cluster, and the exponents of these, (k,).
+
+    The largest of a cluster is in [1, 2). Sums over its rows have the same digits on any scale of
+    the weights, and return to that scale at the end.
+    """
+
+    rows: Values
+    exponents: NDArray[np.int_]
+
 
 class Clusters(NamedTuple):
     """Rows, the number of each row's cluster (-1: left out), the labels, and the weights."""
@@ -28,7 +54,26 @@ class Clusters(NamedTuple):
     x: Sample
     codes: Codes
     labels: NDArray[Any]
-    weights: Values | None
+    weights: Weights | None
+
+    @property
+    def row_weights(self) -> Values | None:
+        """Normalised weights of the rows."""
+        return None if self.weights is None else self.weights.rows
+
+    def restored(self, sums: Values, power: int = 1) -> Values:
+        """Return sums over the rows of each cluster on the scale of the weights, to a power."""
+        if self.weights is None:
+            return sums
+        return _inputs.times_powers(sums, power * self.weights.exponents, "sample_weight")
+
+    def total(self, sums: Values) -> float:
+        """Return the sum over all clusters on the scale of the weights."""
+        with np.errstate(over="ignore"):
+            total = float(self.restored(sums).sum())
+        if np.isfinite(total):
+            return total
+        raise OverflowError(f"a sum over the clusters overflows; {scaling_advice(self)}")
 
 
 class Means(NamedTuple):
@@ -36,7 +81,8 @@ class Means(NamedTuple):
     Sizes, weights, means and dispersions of clusters, from one pass.
 
     The means are `anchors` + `offsets`. An anchor is near the mean, so the offset is free of the
-    rounding of a mean far from the origin.
+    rounding of a mean far from the origin. Weights and dispersions are over the powers of two of
+    the exponents.
     """
 
     sizes: NDArray[np.int64]
@@ -44,6 +90,7 @@ class Means(NamedTuple):
     anchors: Values
     offsets: Values
     wcss: Values
+    exponents: NDArray[np.int_]
 
     def relative(self, to: int = 0) -> Values:
         """Return the differences of the means, (k, d), to the mean of one cluster."""
@@ -51,10 +98,14 @@ class Means(NamedTuple):
         return between
 
     def bcss(self) -> float:
-        """Return Σ W ‖mean − grand mean‖²."""
-        at = self.relative()
-        grand = self.weights @ at / self.weights.sum()
-        return float(self.weights @ ((at - grand) ** 2).sum(axis=1))
+        """Return Σ W ‖mean − grand mean‖², on the scale of the weights."""
+        largest = self.exponents.max()
+        w = _inputs.times_powers(self.weights, self.exponents - largest, "sample_weight")
+        with np.errstate(over="ignore", invalid="ignore"):
+            at = self.relative(int((w >= _LEAST_SHARE * w.max()).argmax()))
+            grand = w @ at / w.sum()
+            total = np.asarray(w @ ((at - grand) ** 2).sum(axis=1))
+        return float(_inputs.times_powers(total, largest, "sample_weight"))
 
 
 def read(
@@ -77,11 +128,12 @@ def read_labels(
     noise_label: object,
     nan_policy: object,
     name: str = "labels",
-) -> tuple[Codes, NDArray[Any], Values | None]:
+) -> tuple[Codes, NDArray[Any], Weights | None]:
     """
     Return the codes, the distinct labels and the weights of rows.
 
-    Rows with NaN get the code -1 if they are to be omitted. Otherwise they are not looked for.
+    Rows of weight 0 get the code -1, and so do rows with NaN if they are to be omitted. Otherwise
+    NaN is not looked for.
     """
     omit = _inputs.omits(nan_policy)
     codes, distinct = _codes(labels, name, len(a), noise_label)
@@ -93,22 +145,33 @@ def read_labels(
             raise ValueError("x has no rows left after dropping those with NaN or infinite values")
         codes = np.where(codes >= 0, (np.cumsum(has_rows) - 1)[codes], -1)
         distinct = distinct[has_rows]
-    if weights is not None:
-        kept = codes >= 0
-        totals = np.bincount(codes[kept], weights[kept], minlength=len(distinct))
-        if not totals.all():
-            label = distinct.tolist()[int(totals.argmin())]
-            raise ValueError(
-                f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
-            )
-    return codes, distinct, weights
+    if weights is None:
+        return codes, distinct, None
+    codes, normalized = _weighted(codes, distinct, weights)
+    return codes, distinct, normalized
+
+
+def _weighted(codes: Codes, distinct: NDArray[Any], w: Values) -> tuple[Codes, Weights]:
+    """Return the codes without rows of weight 0, and normalised weights."""
+    codes = np.where(w > 0, codes, -1)
+    kept, largest = codes >= 0, np.zeros(len(distinct))
+    np.maximum.at(largest, codes[kept], w[kept])
+    if not largest.all():
+        label = distinct.tolist()[int(largest.argmin())]
+        raise ValueError(
+            f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
+        )
+    exponents = _inputs.exponents_of(largest)
+    rows = np.zeros(len(w))
+    rows[kept] = _inputs.over_powers(w[kept], exponents[codes[kept]], "sample_weight")
+    return codes, Weights(rows, exponents)
 
 
 def require_several(codes: Codes, distinct: NDArray[Any], name: str = "labels") -> tuple[int, int]:
     """Return the numbers of clusters and of their rows, or refuse to compare them."""
     k, n = len(distinct), int(np.count_nonzero(codes >= 0))
     if not 2 <= k <= n - 1:
-        left_out = "" if n == len(codes) else ", counting no rows that are noise or dropped"
+        left_out = "" if n == len(codes) else ", counting no rows that are left out"
         raise ValueError(
             f"{name} must hold from 2 to n - 1 distinct labels; got {k} for n = {n}{left_out}"
         )
@@ -154,7 +217,7 @@ def sums(
     progress: Progress | None,
 ) -> Values:
     """Like `cluster_sums` of the engine, but refuse data that are not finite or overflow."""
-    x, codes, _, weights = clusters
+    x, codes, weights = clusters.x, clusters.codes, clusters.row_weights
     with np.errstate(over="ignore", invalid="ignore"):
         out = backend.current().cluster_sums(
             x, codes, weights, centers, offsets, name, n_threads, progress
@@ -182,7 +245,10 @@ def means(
     Squares about a row of the cluster cancel only if that row is far from the others. Then a second
     pass takes them about the mean. Empty clusters have their anchors at `empty_at`.
     """
-    rows = backend.current().first_rows(clusters.codes, len(clusters.labels))
+    codes, w = clusters.codes, clusters.row_weights
+    if w is not None:
+        codes = np.where(w >= _LEAST_SHARE, codes, -1)
+    rows = backend.current().first_rows(codes, len(clusters.labels))
     anchors = in_float64(clusters.x[rows])
     if empty_at is not None:
         anchors[rows < 0] = empty_at[rows < 0]
@@ -201,13 +267,19 @@ def _about(anchors: Values, clusters: Clusters, n_threads: int, progress: Progre
     sizes, weights = columns[:, 0].astype(np.int64), columns[:, 1]
     offsets = columns[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = columns[:, 2] - weights * (offsets**2).sum(axis=1)
-    return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0))
+    given = clusters.weights
+    exponents = np.zeros(len(sizes), dtype=np.int_) if given is None else given.exponents
+    return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0), exponents)
 
 
-def _refuse_underflow(clusters: Clusters, first: Values) -> None:
-    """Refuse squares that underflow, unless all rows of each cluster equal its first."""
-    for codes, rows in blocks(clusters):
-        if (rows != first[codes]).any():
+def _refuse_underflow(clusters: Clusters, anchors: Values) -> None:
+    """Refuse rows that differ from the anchors by so little that (weighted) squares underflow."""
+    for at in _row_numbers(clusters):
+        rows, w = in_float64(clusters.x[at]), clusters.row_weights
+        differences = np.abs(rows - anchors[clusters.codes[at]]).max(axis=1)
+        squares = differences**2 if w is None else w[at] * differences**2
+        lost = (differences < _LEAST_DIFFERENCE) | (squares < _LEAST_NORMAL)
+        if (lost & (differences > 0)).any():
             raise ValueError(
                 "x must not have differences so small that the sums of their squares underflow "
                 f"in float64; {scaling_advice(clusters)}"
@@ -216,7 +288,12 @@ def _refuse_underflow(clusters: Clusters, first: Values) -> None:
 
 def blocks(clusters: Clusters) -> Iterator[tuple[Codes, Values]]:
     """Yield codes and rows in float64, a few at a time."""
+    for at in _row_numbers(clusters):
+        yield clusters.codes[at], in_float64(clusters.x[at])
+
+
+def _row_numbers(clusters: Clusters) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers of the rows that are not left out, a few at a time."""
     kept = np.flatnonzero(clusters.codes >= 0)
     for rows in row_blocks(len(kept), clusters.x.shape[1], DRAWN):
-        at = kept[rows]
-        yield clusters.codes[at], in_float64(clusters.x[at])
+        yield kept[rows]

@@ -23,8 +23,13 @@ def cluster_pair_sums(
     n_threads: int,
     progress: Progress | None,
 ) -> tuple[Values, Values]:
-    """Sum over the pairs i < j of each cluster: squared Euclidean distances, and distances."""
-    x, codes, labels, weights = clusters
+    """
+    Sum over the pairs i < j of each cluster: squared Euclidean distances, and distances.
+
+    The weights count as they are in `clusters`, normalised.
+    """
+    x, codes, labels, _ = clusters
+    weights = clusters.row_weights
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes, np.arange(len(labels) + 1), sorter=order)
     pairs = np.diff(bounds) * (np.diff(bounds) - 1) // 2
@@ -64,11 +69,10 @@ def _pairs_within(
     with np.errstate(over="ignore", invalid="ignore"):
         if weights is None:
             return engine.pair_sums(rows, other, *options)[:, 0] / 2
-        largest = weights.max()
-        w = weights / largest
-        x, y = pair_weights.wide_enough(rows, w), pair_weights.wide_enough(other, w)
-        triples = engine.weighted_sums(x, y, w, np.ones(1), WeightedSumsRequest(), *options)[0][0]
-        within: Values = triples[:, 0] / 2 * largest * largest
+        x, y = (pair_weights.wide_enough(sample, weights) for sample in (rows, other))
+        request, one = WeightedSumsRequest(), np.ones(1)
+        triples = engine.weighted_sums(x, y, weights, one, request, *options)[0][0]
+    within: Values = triples[:, 0] / 2
     return within
 
 

@@ -37,7 +37,8 @@ def calinski_harabasz_score(
     labels : array_like, shape (n,)
         Cluster of each row, as in `cluster_dispersion`. There must be from 2 to n − 1 clusters.
     sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0, which count as copies of a row. Their sum n must exceed k.
+        Finite weights ≥ 0, which count as copies of a row, as in `cluster_dispersion`. Their sum n
+        must exceed k.
     noise_label : label, optional
         Rows with this label are left out.
     nan_policy, n_threads
@@ -59,10 +60,13 @@ def calinski_harabasz_score(
     clusters = labelled_rows.read(x, labels, sample_weight, noise_label, nan_policy)
     k, _ = labelled_rows.require_several(clusters.codes, clusters.labels)
     means = labelled_rows.means(clusters, _inputs.threads(n_threads), None)
-    n, wcss = float(means.weights.sum()), float(means.wcss.sum())
+    n, wcss = clusters.total(means.weights), clusters.total(means.wcss)
     if n <= k:
         raise ValueError(f"sample_weight must add up to more than the {k} clusters; got {n}")
-    return 1.0 if wcss == 0 else means.bcss() / (k - 1) / (wcss / (n - k))
+    score = 1.0 if wcss == 0 else means.bcss() / (k - 1) / (wcss / (n - k))
+    if score < float("inf"):
+        return score
+    raise OverflowError(f"the score overflows; {labelled_rows.scaling_advice(clusters)}")
 
 
 @documented
@@ -89,7 +93,7 @@ def davies_bouldin_score(
     x, labels, noise_label, nan_policy, n_threads
         As in `calinski_harabasz_score`.
     sample_weight : array_like, shape (n,), optional
-        Finite weights ≥ 0.
+        Finite weights ≥ 0, as in `cluster_dispersion`.
 
     {score}
 

@@ -15,6 +15,7 @@ from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import metrics, pair_weights
 from fastdiv.clusters import labelled_rows
+from fastdiv.clusters.labelled_rows import Weights
 
 _LEAST_RANGE = 1e-140
 """Range of data below which squared differences may lose digits to underflow."""
@@ -56,7 +57,8 @@ def silhouette_samples(
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
         Distance between rows: L2, its square, or L1 under two names.
     sample_weight : array_like, shape (n,), optional
-        Finite weights >= 0, not all 0 in a cluster. None stands for equal weights.
+        Finite weights >= 0, not all 0 in a cluster. None stands for equal weights. A row of weight
+        0 is left out like noise: it may hold NaN, and its silhouette is NaN.
     noise_label : optional
         Rows with this label, often −1, are left out. They may hold NaN, and their silhouette is
         NaN. By default every label is that of a cluster. There is no `nan_policy`, because every
@@ -129,7 +131,11 @@ def silhouette_score(
     threads, report = _inputs.threads(n_threads), reporter(progress)
     values = _silhouettes(clusters, threads, report)
     w = clusters.weights
-    return float(values.mean() if w is None else np.average(values, weights=w / w.max()))
+    if w is None:
+        return float(values.mean())
+    exponents = np.repeat(w.exponents - w.exponents.max(), clusters.sizes)
+    shares = _inputs.times_powers(w.rows, exponents, "sample_weight")
+    return float(np.average(values, weights=shares))
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ class SortedClusters:
 
     rows: Sample
     sizes: NDArray[np.int64]
-    weights: Values | None
+    weights: Weights | None
     order: NDArray[np.intp]
     n_rows: int
     metric: str
@@ -168,18 +174,17 @@ def sorted_clusters(
     labelled_rows.refuse_nonfinite(a, codes, advice)
     order = np.argsort(codes, kind="stable")[len(a) - n :]
     sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
-    weights = None if weights is None else weights[order]
+    if weights is not None:
+        weights = weights._replace(rows=weights.rows[order])
     return SortedClusters(a[order], sizes, weights, order, len(a), name)
 
 
 def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | None) -> Values:
     """Return the silhouettes of the sorted rows."""
     n, k = len(clusters.order), len(clusters.sizes)
-    x, sizes, weights = clusters.rows, clusters.sizes, clusters.weights
+    x, sizes = clusters.rows, clusters.sizes
     ends = np.cumsum(sizes)
-    if weights is not None:
-        # Divide the weights of a cluster by their largest: only the means matter.
-        weights = weights / np.repeat(np.maximum.reduceat(weights, ends - sizes), sizes)
+    weights = None if clusters.weights is None else clusters.weights.rows
     w = np.ones(n) if weights is None else weights
     spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -231,7 +236,8 @@ def _squared_sums(
     """Return the sums of squared distances of all rows to those of each cluster, (k, n)."""
     # For a cluster of mean c and weight W they are W‖xᵢ − c‖² + Σⱼ wⱼ‖xⱼ − c‖².
     labels = np.arange(len(sizes))
-    clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, w)
+    weights = Weights(w, np.zeros_like(sizes))
+    clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, weights)
     means = labelled_rows.means(clusters, n_threads, progress)
     sums = backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
     sums *= means.weights[:, None]
