@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -211,13 +212,24 @@ class GaussianMixture:
         >>> GaussianMixture([0.5, 0.5], Gaussian([[-1.0], [3.0]], std=1.0)).cov()
         array([[5.]])
         """
-        weights = self.weights[..., None, None]
+        components, weights = self._counted().components, self.weights[..., None, None]
         with np.errstate(over="ignore", invalid="ignore"):
-            within = covariance(self.components)
-            between = self.components.mean - self.mean()[..., None, :]
+            within = covariance(components)
+            between = components.mean - self.mean()[..., None, :]
             outer = between[..., :, None] * between[..., None, :]
             total: Values = (weights * (within + outer)).sum(axis=-3)
         return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
+
+    def _counted(self) -> GaussianMixture:
+        """Return the same mixtures, with the heaviest component in place of those of weight 0."""
+        w = self.weights
+        if w.all():
+            return self
+        used = np.where(w > 0, np.arange(w.shape[-1]), w.argmax(axis=-1)[..., None])
+        leading = np.indices(self.components.batch_shape[:-1], sparse=True)
+        counted = copy.copy(self)
+        counted.components = self.components[(*(axis[..., None] for axis in leading), used)]
+        return counted
 
 
 @documented
@@ -294,7 +306,7 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     convex_upper 1.372
     """
     word = _inputs.choice(method, tuple(_METHODS), "method")
-    f, g = _as_mixture(p, "p"), _as_mixture(q, "q")
+    f, g = _as_mixture(p, "p")._counted(), _as_mixture(q, "q")._counted()
     if f.dim != g.dim:
         raise ValueError(f"p and q must have the same dimension; got {f.dim} and {g.dim}")
     batch = _inputs.broadcast_batches({"p": f.batch_shape, "q": g.batch_shape})
