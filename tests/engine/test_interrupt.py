@@ -59,6 +59,11 @@ LONG_CALLS = {
     "geometric_median": "geometric_median(huge)",
     "gap_statistic": "gap_statistic(big[:50000], remainders, range(2, 9), n_references=500)",
     "permanova": "permanova(big[:40000], np.arange(40000) % 3, n_resamples=99)",
+    "Gaussian.sample": "Gaussian(centre, std=1.0).sample(3_000_000, rng=0)",
+    "CoupledNormal.sample": "CoupledNormal(centre, std=1.0, kappa=0.1).sample(2_000_000, rng=0)",
+    "project_simplex": "project_simplex(many)",
+    "wasserstein2": "wasserstein2(full, full)",
+    "fit_gaussian": "fit_gaussian(wide)",
 }
 SETUP = """
     import os, signal, threading, time
@@ -77,6 +82,9 @@ SETUP = """
     large = Gaussian(rng.normal(size=(20, 1100)), precision=np.eye(1100))
     logits = rng.normal(size=(6000, 500)).astype(np.float32)
     categories = lambda values: Categorical(logits=values)
+    centre = np.zeros(64)
+    many = np.zeros((9_000_000, 20), np.float32)
+    full = Gaussian(np.zeros(1200), cov=np.eye(1200) + 0.5)
     long = Categorical(logits=np.broadcast_to(big.reshape(-1), (1000, big.size)))
     expected = mmd2(big[:500], big[500:900], RBF(9.0))
 

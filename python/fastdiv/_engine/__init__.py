@@ -9,6 +9,7 @@ Files
 types: the types of arguments and results
 backend: the declaration of every engine function, and the choice of the core or the reference
 blocks: blocks of rows, and how many values each may hold
+patience: long steps of NumPy, during which Ctrl-C is heard
 progress: the `progress` argument as a function of (done, total)
 quantized_rows: `QuantizedRows`, samples kept as int8
 """

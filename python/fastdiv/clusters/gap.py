@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.patience import LARGE, patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.clusters import labelled_rows
@@ -182,7 +184,8 @@ def _data_and_references(
     centre, axes, scores = np.zeros(x.shape[1]), None, x
     if reference == "pca":
         centre = x.mean(axis=0, dtype=np.float64)
-        axes = np.linalg.svd(x - centre, full_matrices=False)[2]
+        svd = partial(np.linalg.svd, x - centre, full_matrices=False)
+        axes = patiently(svd, LARGE)[2]
         scores = (x - centre) @ axes.T
     least, most = (end.astype(np.float64) for end in (scores.min(axis=0), scores.max(axis=0)))
     for _ in range(n_references):

@@ -9,10 +9,11 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import DRAWN, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhiten, whiten
+from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhitener, whiten
 
 _STIRLING_FROM = 32
 """Least argument of Stirling's series. Its first term left out, 1/(1188 y⁹), is below 2.4e-17."""
@@ -287,7 +288,19 @@ dtype=float64)
         (3, 2, 1)
         """
         count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
-        shape = (count, *self.batch_shape)
+        unwhiten = unwhitener(self.base)
+        x = np.empty((count, *self.batch_shape, self.dim), self.dtype)
+        for rows in row_blocks(count, math.prod(x.shape[1:]), DRAWN):
+            with np.errstate(over="ignore", invalid="ignore"):
+                x[rows] = unwhiten(self._spherical(x[rows].shape[:-1], generator))
+            if not np.isfinite(x[rows]).all():
+                raise OverflowError(
+                    f"a draw is too large for {self.dtype}; kappa = {self.kappa} is too heavy"
+                )
+        return x
+
+    def _spherical(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
+        """Draw points of mean 0 and Σ = I, (*shape, d)."""
         k, alpha, h = self.kappa, self.alpha, self.dim / self.alpha
 
         def log_gamma(a: float) -> Values:
@@ -308,12 +321,8 @@ dtype=float64)
             log_power -= math.log(-k)
         else:
             log_power += math.log(alpha)
-        with np.errstate(over="ignore", invalid="ignore"):
-            z *= np.exp(log_power / alpha)[..., None]
-            x: Matrix = unwhiten(self.base, z).astype(self.dtype, copy=False)
-        if not np.isfinite(x).all():
-            raise OverflowError(f"a draw is too large for {self.dtype}; kappa = {k} is too heavy")
-        return x
+        z *= np.exp(log_power / alpha)[..., None]
+        return z
 
     def _log_normaliser(self) -> Values:
         return half_log_det(self.base) + _log_unit(self.kappa, self.alpha, self.dim)

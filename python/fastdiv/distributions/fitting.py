@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine.blocks import GATHERED, row_blocks
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.distributions.arrays import check_range
 from fastdiv.distributions.gaussian import Gaussian
+
+_MOST_PRODUCTS = 1 << 28
+"""Products of a block of rows with itself: some 10 ms, after which Ctrl-C is heard."""
 
 
 def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
@@ -66,14 +71,14 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     if not np.isfinite(cov).all():
         raise OverflowError("the covariance of x overflows; scale the data")
     # The rank is n − 1 at most.
-    singular = np.ones(batch, dtype=np.bool_) if n <= d else _collinear(cov)
+    singular = np.ones(batch, dtype=np.bool_) if n <= d else patiently(partial(_collinear, cov), d)
     return Gaussian._fitted(mean, cov / (n - minus), singular)
 
 
 def _row_blocks(a: Sample) -> Iterator[Matrix]:
     """Yield (..., n, d) some rows at a time."""
     n, d = a.shape[-2:]
-    for rows in row_blocks(n, d, GATHERED):
+    for rows in row_blocks(n, d, min(GATHERED, _MOST_PRODUCTS // d)):
         yield in_float64(a[rows]) if isinstance(a, QuantizedRows) else a[..., rows, :]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
-from fastdiv._engine.blocks import BATCHED, row_blocks
+from fastdiv._engine.blocks import BATCHED, DRAWN, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -28,7 +28,7 @@ from fastdiv.distributions.linear_algebra import (
     covariance,
     factor,
     half_log_det,
-    unwhiten,
+    unwhitener,
     whiten,
 )
 
@@ -379,11 +379,15 @@ class Gaussian:
         (3, 2, 1)
         """
         count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
-        z = generator.standard_normal((count, *self.batch_shape, self.dim))
-        filled = self._filled()
-        with np.errstate(over="ignore", invalid="ignore"):
-            x = unwhiten(filled, z)
-        return rounded(x, self.dtype, "a draw")
+        unwhiten = unwhitener(self._filled())
+        shape = (*self.batch_shape, self.dim)
+        x = np.empty((count, *shape), self.dtype)
+        for rows in row_blocks(count, math.prod(shape), DRAWN):
+            z = generator.standard_normal((rows.stop - rows.start, *shape))
+            with np.errstate(over="ignore", invalid="ignore"):
+                z = unwhiten(z)
+            x[rows] = rounded(z, self.dtype, "a draw")
+        return x
 
     @documented
     def cov(self) -> Matrix:

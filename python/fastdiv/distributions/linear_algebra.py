@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import blocks
 
@@ -33,8 +35,8 @@ def factor(p: Gaussian) -> Values:
         return a * np.sign(diagonal)[..., None, :]
     if p.parametrisation == "cov":
         p._require_definite()
-        return cast(Values, np.linalg.cholesky(a))
-    return _inverse(_precision_factor(a))
+        return patiently(lambda: cast(Values, np.linalg.cholesky(a)), p.dim)
+    return patiently(lambda: _inverse(_precision_factor(a)), p.dim)
 
 
 def covariance(p: Gaussian) -> Values:
@@ -74,14 +76,19 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
     return matvec(whitener(p), difference)
 
 
-def unwhiten(p: Gaussian, z: Values) -> Values:
-    """Return mean + L z, a draw of p if z is standard normal. Overwrite z to save memory."""
-    if p.is_diagonal:
-        z *= np.exp(log_std(p))
-    else:
-        z = matvec(factor(p), z)
-    z += p.mean
-    return z
+def unwhitener(p: Gaussian) -> Callable[[Values], Values]:
+    """Return a function of z, mean + L z. It may overwrite z."""
+    scale = np.exp(log_std(p)) if p.is_diagonal else factor(p)
+
+    def unwhiten(z: Values) -> Values:
+        if p.is_diagonal:
+            z *= scale
+        else:
+            z = matvec(scale, z)
+        z += p.mean
+        return z
+
+    return unwhiten
 
 
 def in_units(difference: Values, log_unit: Values) -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -104,7 +106,8 @@ class Pair:
         size = self.p.dim if self.is_diagonal else self.p.dim**2
         for rows, index in blocks(self.batch_shape, size):
             p, q = (side[side_index(side, index)]._filled() for side in (self.p, self.q))
-            flat[rows] = function(Pair(p, q, (rows.stop - rows.start,)))
+            block = Pair(p, q, (rows.stop - rows.start,))
+            flat[rows] = patiently(partial(function, block), 0 if self.is_diagonal else self.p.dim)
         return zero_unselected(flat.reshape(self.batch_shape), chosen)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:

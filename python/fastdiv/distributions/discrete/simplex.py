@@ -6,6 +6,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import item
 
@@ -68,7 +69,8 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
     matrix = _finite(r, "r")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"r must be a square matrix, shape (d, d); got shape {matrix.shape}")
-    points = _last_axis(p, "p")
+    points = _finite(p, "p")
+    _require_last_axis(points, "p")
     d = len(matrix)
     if points.shape[-1] != d:
         raise ValueError(f"p must have shape (..., {d}), as r has {d} rows; got {points.shape}")
@@ -123,7 +125,17 @@ def project_simplex(v: object) -> Values:
     array([[0.5  , 0.5  ],
            [0.625, 0.375]])
     """
-    values = _last_axis(v, "v")
+    values = _inputs.array(v, "v")
+    _require_last_axis(values, "v")
+    rows = values.reshape(-1, values.shape[-1])
+    projections: Values = np.empty(rows.shape)
+    for block in row_blocks(*rows.shape, CACHED):
+        projections[block] = _project_rows(_finite(rows[block], "v"))
+    return projections.reshape(values.shape)
+
+
+def _project_rows(values: Matrix) -> Matrix:
+    """Project some rows."""
     with np.errstate(over="ignore"):  # to -inf, as good as any value below -1
         below = values - values.max(axis=-1, keepdims=True)
     # Only values within 1 of the largest can stay positive. The others must not spoil the sums.
@@ -133,8 +145,8 @@ def project_simplex(v: object) -> Values:
     thresholds = (descending.cumsum(axis=-1) - 1.0) / counts
     kept = np.count_nonzero(descending > thresholds, axis=-1, keepdims=True)
     theta = np.take_along_axis(thresholds, kept - 1, axis=-1)
-    projection: Values = np.maximum(below - theta, 0.0)
-    return projection
+    projections: Values = np.maximum(below - theta, 0.0)
+    return projections
 
 
 def _finite(value: object, name: str) -> Matrix:
@@ -144,8 +156,6 @@ def _finite(value: object, name: str) -> Matrix:
     return a
 
 
-def _last_axis(value: object, name: str) -> Matrix:
-    a = _finite(value, name)
+def _require_last_axis(a: Matrix, name: str) -> None:
     if a.ndim == 0 or a.shape[-1] == 0:
         raise ValueError(f"{name} must have shape (..., d) with d >= 1; got shape {a.shape}")
-    return a
