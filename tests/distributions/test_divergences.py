@@ -233,7 +233,7 @@ def test_threads_do_not_change_a_bit(rng, pair):
 # --- properties ------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 9), log_spread=st.floats(0, 3))
 def test_invariance_additivity_and_data_processing(seed, d, log_spread):
     rng = np.random.default_rng(seed)

@@ -246,7 +246,7 @@ def test_scipy_sparse():
         mmd2(sparse.csr_array(GOOD), GOOD, K)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         dtype=st.sampled_from(["f2", "f4", "f8", ">f8", "i2", "u1"]),

@@ -262,7 +262,7 @@ finite_samples = hnp.arrays(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(finite_samples, finite_samples, st.sampled_from(INVARIANT))
 def test_v_statistic_is_a_distance(x, y, kernel):
     size = 1 + 4 * float(np.abs(np.concatenate([x, y])).max()) ** 2
@@ -272,7 +272,7 @@ def test_v_statistic_is_a_distance(x, y, kernel):
     assert mmd2(x, x, kernel, estimator="biased") == pytest.approx(0, abs=1e-12 * size)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(finite_samples, finite_samples, st.floats(0.1, 10), st.floats(-5, 5))
 def test_sum_is_linear(x, y, a, b):
     one, two, both = mmd2(

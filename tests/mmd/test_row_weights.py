@@ -107,7 +107,7 @@ def test_whole_weights_repeat_rows(rng, kernel):
     assert weighted == pytest.approx(repeated, rel=1e-11)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     arrays(np.float64, 7, elements=st.one_of(st.just(0.0), st.floats(1e-100, 1e100))),
     st.floats(1e-200, 1e200),

@@ -46,7 +46,7 @@ def test_slopes_are_the_largest(kernel):
 @each_symmetry
 @each_estimator
 @each_kernel
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([1e-3, 1.0, 1e3]), data=st.data())
 def test_mmd2_before_quantisation_is_within_the_bound(
     name, estimator, symmetric, seed, spread, data

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import each_symmetry, quantized
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -12,7 +12,6 @@ from fastdiv._engine import backend
 
 
 @each_symmetry
-@settings(deadline=None)
 @given(data=st.data())
 def test_products_are_within_their_bound(symmetric, data):
     k = data.draw(st.integers(1, 9))

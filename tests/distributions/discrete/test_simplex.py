@@ -53,7 +53,7 @@ def test_a_step_along_q_lowers_the_energy(rng):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     hnp.arrays(
         np.float64,
