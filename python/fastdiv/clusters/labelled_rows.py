@@ -82,7 +82,7 @@ class Means(NamedTuple):
 
     The means are `anchors` + `offsets`. An anchor is near the mean, so the offset is free of the
     rounding of a mean far from the origin. Weights and dispersions are over the powers of two of
-    the exponents.
+    the exponents. None stands for exponents of 0.
     """
 
     sizes: NDArray[np.int64]
@@ -90,7 +90,7 @@ class Means(NamedTuple):
     anchors: Values
     offsets: Values
     wcss: Values
-    exponents: NDArray[np.int_]
+    exponents: NDArray[np.int_] | None
 
     def relative(self, to: int = 0) -> Values:
         """Return the differences of the means, (k, d), to the mean of one cluster."""
@@ -99,13 +99,17 @@ class Means(NamedTuple):
 
     def bcss(self) -> float:
         """Return Σ W ‖mean − grand mean‖², on the scale of the weights."""
+        if self.exponents is None:
+            return self._bcss(self.weights)
         largest = self.exponents.max()
         w = _inputs.times_powers(self.weights, self.exponents - largest, "sample_weight")
-        with np.errstate(over="ignore", invalid="ignore"):
-            at = self.relative(int((w >= _LEAST_SHARE * w.max()).argmax()))
-            grand = w @ at / w.sum()
-            total = np.asarray(w @ ((at - grand) ** 2).sum(axis=1))
-        return float(_inputs.times_powers(total, largest, "sample_weight"))
+        return float(_inputs.times_powers(np.array(self._bcss(w)), largest, "sample_weight"))
+
+    def _bcss(self, w: Values) -> float:
+        """Like `bcss`, but for the weights of clusters on one scale."""
+        at = self.relative(int((w >= _LEAST_SHARE * w.max()).argmax()))
+        grand = w @ at / w.sum()
+        return float(w @ ((at - grand) ** 2).sum(axis=1))
 
 
 def read(
@@ -267,8 +271,7 @@ def _about(anchors: Values, clusters: Clusters, n_threads: int, progress: Progre
     sizes, weights = columns[:, 0].astype(np.int64), columns[:, 1]
     offsets = columns[:, 4:] / np.where(sizes > 0, weights, 1.0)[:, None]
     wcss = columns[:, 2] - weights * (offsets**2).sum(axis=1)
-    given = clusters.weights
-    exponents = np.zeros(len(sizes), dtype=np.int_) if given is None else given.exponents
+    exponents = None if clusters.weights is None else clusters.weights.exponents
     return Means(sizes, weights, anchors, offsets, np.maximum(wcss, 0.0), exponents)
 
 
