@@ -197,7 +197,7 @@ def cluster_dispersion(
     both: list[Values | None] = [None, None]
     if pairs:
         both = [
-            _read_only(clusters.restored(pair_sums, power=2))
+            _read_only(clusters.restored(pair_sums, 2, "a sum over pairs"))
             for pair_sums in cluster_pair_sums(clusters, metric, threads, report)
         ]
     total_wcss = clusters.total(wcss)

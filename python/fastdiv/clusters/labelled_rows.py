@@ -61,11 +61,12 @@ class Clusters(NamedTuple):
         """Normalised weights of the rows."""
         return None if self.weights is None else self.weights.rows
 
-    def restored(self, sums: Values, power: int = 1) -> Values:
+    def restored(self, sums: Values, power: int = 1, result: str = "a sum over rows") -> Values:
         """Return sums over the rows of each cluster on the scale of the weights, to a power."""
         if self.weights is None:
             return sums
-        return _inputs.times_powers(sums, power * self.weights.exponents, "sample_weight")
+        exponents = power * self.weights.exponents
+        return _inputs.times_powers(sums, exponents, "sample_weight", result)
 
     def total(self, sums: Values) -> float:
         """Return the sum over all clusters on the scale of the weights."""
