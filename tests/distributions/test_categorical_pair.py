@@ -246,6 +246,38 @@ def test_parity(core, rng, k, name_p, name_q, dtype):
         np.testing.assert_allclose(ours, theirs, rtol=RTOL[dtype], atol=1e-15)
 
 
+@pytest.mark.parametrize("engine", ["core", "reference"])
+def test_a_nearly_impossible_category_of_p(core, engine):
+    """Let q/p overflow, but not p q/p. The definition is as good as the code."""
+    p, even = Categorical(logits=[0.0, -720.0]), Categorical(logits=[0.0, 0.0])
+    with backend.use(engine):
+        np.testing.assert_allclose(kl(p, even), np.log(2), rtol=1e-12)
+        assert kl(p, Categorical(logits=[-720.0, 0.0])) == 720
+        np.testing.assert_allclose(jensen_shannon(p, even), 0.21576155433883565, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("change", [1e-2, 1e-5, 1e-8])
+def test_the_definition_keeps_the_digits_of_close_distributions(core, rng, name, change):
+    logits = rng.normal(size=(20, 7))
+    close = logits + change * rng.normal(size=(20, 7))
+    p, q = (Categorical(**{name: parameter(x, name, np.float64)}) for x in (logits, close))
+    for function in (kl, jensen_shannon):
+        ours = function(p, q)
+        with backend.use("reference"):
+            np.testing.assert_allclose(function(p, q), ours, rtol=1e-9)
+
+
+@each_dtype
+@each_pair
+@pytest.mark.parametrize("engine", ["core", "reference"])
+def test_jensen_shannon_is_at_most_log_2(core, rng, engine, name_p, name_q, dtype):
+    far = [given(200 * rng.normal(size=(2000, 10)), name, dtype) for name in (name_p, name_q)]
+    with backend.use(engine):
+        values = jensen_shannon(*far)
+    assert values.max() == np.log(2)
+
+
 @each_dtype
 def test_any_layout(rng, dtype):
     logits = rng.normal(size=(3, 20, 4)).astype(dtype)

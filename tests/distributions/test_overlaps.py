@@ -18,6 +18,21 @@ from fastdiv import (
 )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("function", [wasserstein2, hellinger, bhattacharyya, renyi])
+def test_equal_distributions_are_at_exactly_zero(rng, function, name, dtype):
+    p = gaussian(name, rng, (20,), 5, dtype)
+    values = renyi(p, p, 0.7) if function is renyi else function(p, p)
+    assert (values == 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 5, 50])
+def test_fitted_covariances_are_at_exactly_zero_from_themselves(rng, n):
+    p = fit_gaussian(rng.normal(size=(4, n, 5)))
+    assert (wasserstein2(p, p) == 0).all()
+
+
 def by_definition(p, q, alpha):
     """Evaluate the textbook formula, which cancels near alpha = 1 and p = q."""
     cov_p, cov_q = p.cov().astype(float), q.cov().astype(float)

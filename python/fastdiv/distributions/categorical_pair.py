@@ -61,6 +61,7 @@ class CategoricalPair:
     ) -> Values:
         """Return the Jensen-Shannon divergence of the chosen items and 0 elsewhere."""
         values = backend.current().categorical_jensen_shannon(*self.lowered(), n_threads, progress)
+        values = np.minimum(values, math.log(2))  # where probabilities sum to 1 within rounding
         return zero_unselected(values, chosen)
 
     def gradients(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._sums.reference.log_ratios import exp_less_1
 from fastdiv._sums.reference.rows import report
 
 
@@ -56,7 +57,10 @@ def categorical_kl(
     with np.errstate(all="ignore"):
         log_p = _log_probs(p_values, p_name, p_normalisers)
         log_q = _log_probs(q_values, q_name, q_normalisers)
-        values = _kl_from_logs(log_p, log_q, log_q - log_p)
+        log_ratio = _log_ratio(
+            p_values, p_name, p_normalisers, q_values, q_name, q_normalisers, log_q - log_p
+        )
+        values = _kl_from_logs(log_p, log_q, log_ratio)
     report(progress)
     return values
 
@@ -75,9 +79,12 @@ def categorical_jensen_shannon(
     with np.errstate(all="ignore"):
         log_p = _log_probs(p_values, p_name, p_normalisers)
         log_q = _log_probs(q_values, q_name, q_normalisers)
+        log_ratio = _log_ratio(
+            p_values, p_name, p_normalisers, q_values, q_name, q_normalisers, log_q - log_p
+        )
         log_m = np.logaddexp(log_p, log_q) - np.log(2.0)
-        kl_p = _kl_from_logs(log_p, log_m, np.log1p(np.expm1(log_q - log_p) / 2))
-        kl_q = _kl_from_logs(log_q, log_m, np.log1p(np.expm1(log_p - log_q) / 2))
+        kl_p = _kl_from_logs(log_p, log_m, _log_mean_with_1(log_ratio))
+        kl_q = _kl_from_logs(log_q, log_m, _log_mean_with_1(-log_ratio))
         values = (kl_p + kl_q) / 2
     report(progress)
     return values
@@ -90,9 +97,40 @@ def _log_probs(values: Matrix, name: str, normalisers: Values) -> Values:
     return (a - extreme) - np.log1p(remaining) if name == "logits" else np.log(a / remaining)
 
 
+def _log_ratio(
+    p_values: Matrix,
+    p_name: str,
+    p_normalisers: Values,
+    q_values: Matrix,
+    q_name: str,
+    q_normalisers: Values,
+    plain: Values,
+) -> Values:
+    """Return l = log q − log p, from exact differences of close parameters, else as it is plain."""
+    if p_name != q_name:
+        return plain
+    p, q = p_values.astype(np.float64), q_values.astype(np.float64)
+    (extreme_p, rest_p), (extreme_q, rest_q) = (
+        (n[..., :1], n[..., 1:]) for n in (p_normalisers, q_normalisers)
+    )
+    if p_name == "logits":
+        exact = (q - p) - (extreme_q - extreme_p) - (np.log1p(rest_q) - np.log1p(rest_p))
+        return np.where(np.isfinite(exact), exact, plain)
+    excess = ((q - p) + q * ((rest_p - rest_q) / rest_q)) / p
+    return np.where(np.abs(excess) < 0.5, np.log1p(excess), plain)
+
+
+def _log_mean_with_1(log_ratio: Values) -> Values:
+    """Return log(½ (1 + exp(l)))."""
+    near = np.log1p(np.expm1(log_ratio) / 2)
+    return np.where(log_ratio < 1, near, np.logaddexp(0.0, log_ratio) - np.log(2.0))
+
+
 def _kl_from_logs(log_p: Values, log_q: Values, log_ratio: Values) -> Values:
     """Return Σ p (exp(l) − 1 − l). Take l = log q − log p apart, as it may be more exact."""
-    p = np.exp(log_p)
-    terms = np.where(p > 0, p * (np.expm1(log_ratio) - log_ratio), np.exp(log_q))
+    p, q = np.exp(log_p), np.exp(log_q)
+    near = log_ratio < 1  # elsewhere exp(l) may overflow, but not p exp(l) = q
+    terms = np.where(near, p * exp_less_1(np.where(near, log_ratio, 0.0)), q - p - p * log_ratio)
+    terms = np.where(p > 0, terms, q)
     terms[(log_q == -np.inf) & (log_p > -np.inf)] = np.inf
     return np.asarray(terms.sum(axis=-1))
