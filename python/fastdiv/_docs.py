@@ -139,10 +139,10 @@ OverflowError
     If a draw is too large for the dtype.""",
     "kappa": """\
 kappa : float
-    Coupling κ, with 1 + dκ > 0.""",
+    Coupling κ, with 1 + dκ > 0, up to 1e100. |κ| below 1e-300 counts as 0.""",
     "alpha": """\
 alpha : float, default 2
-    Exponent α > 0.""",
+    Exponent α, from 1e-6 to 1e6.""",
     "binkowski_2018": """\
 M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton, "Demystifying MMD GANs", ICLR (2018).""",
     "gil_2013": """\

@@ -14,6 +14,7 @@ from fastdiv import (
     coupled_entropy,
     coupled_exp,
     coupled_kl,
+    coupled_kl_monte_carlo,
     coupled_log,
     cross_entropy,
     kl,
@@ -280,7 +281,11 @@ def test_log_and_exp():
         (OverflowError, r"exponential is too large", lambda: coupled_exp(1e200, 0.5)),
         (OverflowError, r"logarithm is too large", lambda: coupled_log(1e200, 2.0, dim=0)),
         (ValueError, r"kappa must be > -1/d", lambda: CoupledNormal([0, 0], std=1.0, kappa=-0.5)),
-        (ValueError, r"alpha must be > 0", lambda: CoupledNormal([0], std=1, kappa=1, alpha=0)),
+        (
+            ValueError,
+            r"alpha must be from 1e-06 to",
+            lambda: CoupledNormal([0], std=1, kappa=1, alpha=0),
+        ),
         (TypeError, r"exactly one of", lambda: CoupledNormal([0.0], kappa=1)),
         (
             TypeError,
@@ -309,6 +314,92 @@ AWAY = CoupledNormal([1e200], std=1.0, kappa=0.4)
 HEAVY = CoupledNormal([0.0], std=1.0, kappa=1e4)
 WIDE = Gaussian([0.0], std=[[1.0], [1e200]])
 PADDED = Gaussian([[0.0], [np.nan]], std=1.0, where=[True, False])
+
+
+ENDS = [-1 + 2**-53, -0.5, -1e-299, 1e-300, 1e-16, 1e99, 1e100]
+NO_COUPLING = [0.0, 5e-324, -5e-324, 2.0**-1022, -9e-301]
+EXPONENTS = [1e-6, 0.5, 2, 1e6]
+
+
+def every_result(kappa, alpha):
+    """Return what the family computes, by name: numbers, or the error of what is too large."""
+    p, q = (CoupledNormal([m], std=m + 1, kappa=kappa, alpha=alpha) for m in (0.0, 0.5))
+    f, g = (Gaussian([m], std=m + 1) for m in (0.0, 0.5))
+    order = {"kappa": kappa, "alpha": alpha}
+    calls = {
+        "log_prob": lambda: p.log_prob([0.3]),
+        "log_prob, far": lambda: p.log_prob([1e300]),
+        "log_prob, centre": lambda: p.log_prob([0.0]),
+        "sample": lambda: p.sample(3, rng=0),
+        "entropy": lambda: coupled_entropy(p, **order),
+        "entropy, Gaussian": lambda: coupled_entropy(f, **order),
+        "kl": lambda: coupled_kl(p, q, **order),
+        "kl, Gaussian": lambda: coupled_kl(f, g, **order),
+        "cross entropy, Gaussian": lambda: coupled_cross_entropy(f, g, **order),
+        "kl, draws": lambda: coupled_kl_monte_carlo(f, g, kappa, 20, alpha=alpha, rng=0).value,
+        "log": lambda: coupled_log([0.0, 5e-324, 1.0, 1.5, np.inf], kappa),
+        "exp": lambda: coupled_exp([-np.inf, -0.5, 0.0, 0.5, 5e-324], kappa),
+    }
+    results = {}
+    for name, call in calls.items():
+        try:
+            results[name] = call()
+        except (ValueError, OverflowError) as error:
+            results[name] = type(error)
+    return results
+
+
+@pytest.mark.parametrize("alpha", EXPONENTS)
+@pytest.mark.parametrize("kappa", ENDS + NO_COUPLING)
+def test_ends_of_the_parameters(kappa, alpha):
+    """Give numbers or an error that says what overflows, never NaN."""
+    for name, result in every_result(kappa, alpha).items():
+        assert isinstance(result, type) or not np.isnan(result).any(), name
+
+
+@pytest.mark.parametrize("alpha", EXPONENTS)
+def test_couplings_too_small_to_matter(alpha):
+    expected = every_result(0.0, alpha)
+    for kappa in NO_COUPLING:
+        for name, result in every_result(kappa, alpha).items():
+            np.testing.assert_array_equal(result, expected[name], err_msg=name)
+    for name, result in every_result(1e-300, alpha).items():
+        if isinstance(result, type):
+            assert result is expected[name], name
+        elif name not in ("sample", "log", "exp", "log_prob, far"):  # where κ m^α is not small
+            assert result == pytest.approx(expected[name], rel=1e-9), name
+
+
+def test_values_at_the_ends():
+    assert coupled_log(0.0, 1e-300) == -1 / 1e-300
+    assert coupled_log(np.inf, -1e-300) == 1 / 1e-300
+    assert coupled_log(1 + 2.0**-52, 1e-300) == math.log(1 + 2.0**-52)
+    assert coupled_exp(1e300, 1e10, dim=0) == pytest.approx(math.exp(310 * math.log(10) / 1e10))
+    assert coupled_exp(5e-324, 1e-300) == 1
+
+
+@pytest.mark.parametrize("alpha", [1e-7, 5e-324, 2e6, 1e308, -1.0])
+def test_exponents_out_of_range(alpha):
+    for call in (
+        lambda: CoupledNormal([0.0], std=1.0, kappa=0.5, alpha=alpha),
+        lambda: coupled_kl(N, N, 0.5, alpha=alpha),
+        lambda: coupled_entropy(N, 0.5, alpha=alpha),
+        lambda: coupled_kl_monte_carlo(N, N, 0.5, 10, alpha=alpha),
+    ):
+        with pytest.raises(ValueError, match=r"^alpha must be from 1e-06 to 1e\+06; got"):
+            call()
+
+
+@pytest.mark.parametrize("kappa", [1.01e100, 1.7e308, 10**400])
+def test_couplings_out_of_range(kappa):
+    for call in (
+        lambda: CoupledNormal([0.0], std=1.0, kappa=kappa),
+        lambda: coupled_kl(N, N, kappa),
+        lambda: coupled_log(1.0, kappa),
+        lambda: coupled_exp(1.0, kappa, dim=0),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"^kappa must be"):
+            call()
 
 
 def test_a_thousand_dimensions():

@@ -95,6 +95,14 @@ def draws(value: object, name: str, least: int) -> int:
     return integer(value, name, least, MAX_DRAWS)
 
 
+def between(value: object, name: str, least: float, most: float) -> float:
+    """Return a real number within [least, most] as a float."""
+    number = real(value, name)
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be from {least:g} to {most:g}; got {value!r}")
+    return number
+
+
 def thread_count(value: object, name: str = "n_threads") -> int:
     """Return a number of threads."""
     return integer(value, name, 1, MAX_THREADS)

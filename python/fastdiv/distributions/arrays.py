@@ -36,8 +36,8 @@ def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
 
 
 def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
-    """Refuse results that overflowed: infinities and NaN, except where they are allowed."""
-    bad = ~(np.isfinite(values) | allowed)
+    """Refuse results that overflowed: NaN, and infinities except where they are allowed."""
+    bad = np.isnan(values) | (np.isinf(values) & ~np.asarray(allowed))
     if bad.any():
         where = at(first_index(bad))
         raise OverflowError(f"{name} is too large for {values.dtype}{where}; rescale")

@@ -15,8 +15,21 @@ from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhitener, whiten
 
+MOST_COUPLING, LEAST_COUPLING = 1e100, 1e-300
+"""Largest κ, and the smallest |κ| that is not taken for 0. 1/(ακ) is finite in between."""
+
+LEAST_EXPONENT, MOST_EXPONENT = 1e-6, 1e6
+"""Range of α. Γ(d/α) and m^α have no digits left far beyond."""
+
 _STIRLING_FROM = 32
 """Least argument of Stirling's series. Its first term left out, 1/(1188 y⁹), is below 2.4e-17."""
+
+
+_MOST_DIMENSIONS = 2**53
+"""Largest d that float64 holds, whatever it is."""
+
+_TINY = 1e-17
+"""A number t below which log(1 + t) is t."""
 
 
 @documented
@@ -29,7 +42,7 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     x : array_like
         Numbers ≥ 0, of any shape.
     kappa : float
-        Coupling κ, with 1 + dim · κ > 0.
+        Coupling κ, with 1 + dim · κ > 0, up to 1e100. |κ| below 1e-300 counts as 0.
     dim : int, default 1
         Dimension d of the variable whose density x is. 0 gives (x^κ − 1) / κ.
 
@@ -53,12 +66,15 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     a = _inputs.array(x, "x").astype(np.float64)
     if not (a >= 0).all():
         raise ValueError(f"x must be >= 0; got {a[~(a >= 0)][0]}")
-    d = _inputs.integer(dim, "dim", 0)
+    d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)
     k = coupling(kappa, d)
-    with np.errstate(divide="ignore", over="ignore"):
-        log = np.log(a)
-        values = np.expm1(k / (1 + d * k) * log) / k if k else log
-    return item(checked(values, (a == 0) | np.isinf(a), "the coupled logarithm"))
+    slope = 1 + d * k
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        values = log = np.log(a)
+        if k:
+            t = k / slope * log
+            values = np.where(np.abs(t) < 1, log / slope * expm1_over(t), np.expm1(t) / k)
+    return item(checked(values, np.isinf(log), "the coupled logarithm"))
 
 
 @documented
@@ -73,7 +89,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     x : array_like
         Numbers, of any shape, not NaN.
     kappa : float
-        Coupling κ, with 1 + dim · κ > 0.
+        Coupling κ, with 1 + dim · κ > 0, up to 1e100. |κ| below 1e-300 counts as 0.
     dim : int, default 1
         Dimension d, at least 0. See `coupled_log`.
 
@@ -97,11 +113,15 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     a = _inputs.array(x, "x").astype(np.float64)
     if np.isnan(a).any():
         raise ValueError("x must be a number everywhere; got NaN")
-    d = _inputs.integer(dim, "dim", 0)
+    d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)
     k = coupling(kappa, d)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         excess = np.maximum(k * a, -1.0) if k else np.zeros(a.shape)
-        values = np.exp((1 + d * k) * (np.log1p(excess) / k if k else a))
+        log = np.log1p(excess)
+        far = np.isinf(excess) & np.isfinite(a)  # κx overflows, its logarithm does not
+        log = np.where(far, np.log(np.abs(a)) + (math.log(abs(k)) if k else 0.0), log)
+        near = np.abs(excess) < _TINY
+        values = np.exp((1 + d * k) * (np.where(near, a, log / k) if k else a))
     return item(checked(values, np.isinf(a) | (excess == -1), "the coupled exponential"))
 
 
@@ -132,7 +152,7 @@ class CoupledNormal:
         Exactly one of them, as for `Gaussian`.
     {kappa}
     alpha : float, default 2
-        Exponent α > 0 of the radius.
+        Exponent α of the radius, from 1e-6 to 1e6.
 
     Attributes
     ----------
@@ -194,7 +214,7 @@ dtype=float64)
             scale_tril=scale_tril,
             precision=precision,
         )
-        self._set(base, coupling(kappa, base.dim), _inputs.positive(alpha, "alpha"))
+        self._set(base, coupling(kappa, base.dim), exponent(alpha))
 
     def _set(self, base: Gaussian, kappa: float, alpha: float) -> None:
         self.base, self.kappa, self.alpha = base, kappa, alpha
@@ -295,7 +315,8 @@ dtype=float64)
                 x[rows] = unwhiten(self._spherical(x[rows].shape[:-1], generator))
             if not np.isfinite(x[rows]).all():
                 raise OverflowError(
-                    f"a draw is too large for {self.dtype}; kappa = {self.kappa} is too heavy"
+                    f"a draw is too large for {self.dtype}; kappa = {self.kappa}, "
+                    f"alpha = {self.alpha} is too heavy"
                 )
         return x
 
@@ -366,8 +387,30 @@ def _stirling(y: float) -> float:
 
 
 def coupling(kappa: object, d: int) -> float:
-    """Return κ, with 1 + dκ > 0."""
+    """Return κ, with 1 + dκ > 0, and 0 for one that is too small to matter."""
     k = _inputs.real(kappa, "kappa")
     if 1 + d * k <= 0:
         raise ValueError(f"kappa must be > -1/d = {-1 / d:.6g}; got {kappa!r}")
-    return k
+    if k > MOST_COUPLING:
+        raise ValueError(f"kappa must be <= {MOST_COUPLING:g}; got {kappa!r}")
+    return k if abs(k) >= LEAST_COUPLING else 0.0
+
+
+def exponent(alpha: object) -> float:
+    """Return α."""
+    return _inputs.between(alpha, "alpha", LEAST_EXPONENT, MOST_EXPONENT)
+
+
+def scaled_expm1(x: Values, r: float) -> tuple[Values, Values]:
+    """Return expm1(r x) / r, x for r = 0, as values and logarithms of their scales."""
+    if r == 0:
+        return x, np.zeros_like(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        t = r * x
+        near, far = x * expm1_over(-np.abs(t)), np.expm1(-np.abs(t)) / r
+    return np.where(np.abs(t) < 1, near, np.copysign(far, x)), np.maximum(t, 0.0)
+
+
+def expm1_over(t: Values) -> Values:
+    """Return expm1(t) / t, 1 for t = 0."""
+    return np.divide(np.expm1(t), t, out=np.ones(np.shape(t)), where=t != 0)

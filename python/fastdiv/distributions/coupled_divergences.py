@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
-from fastdiv.distributions.coupled import CoupledNormal, coupling
+from fastdiv.distributions.coupled import CoupledNormal, coupling, exponent, scaled_expm1
 from fastdiv.distributions.linear_algebra import less_log, whitened
 from fastdiv.distributions.overlaps import renyi
 from fastdiv.distributions.pair import Pair
@@ -35,7 +34,8 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
         Gaussian without a mask `where`, for any κ > −1/(d + α), or coupled with this κ and α. For
         others ∫ p^{1+r} diverges, or there is no closed form.
     kappa : float
-        Coupling κ of the entropy, with 1 + dκ > 0. For κ = 0 it is the differential entropy.
+        Coupling κ of the entropy, with 1 + dκ > 0, up to 1e100. |κ| below 1e-300 counts as 0, for
+        which it is the differential entropy.
     {alpha}
 
     Returns
@@ -132,7 +132,8 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
         Distributions of the same dimension, without a mask `where`, for which there is a closed
         form. Their batch shapes broadcast.
     kappa : float
-        Coupling κ, with 1 + dκ > 0, and 1 + (d + α) κ > 0 for Gaussians.
+        Coupling κ up to 1e100, with 1 + dκ > 0, and 1 + (d + α) κ > 0 for Gaussians. |κ| below
+        1e-300 counts as 0.
     {alpha}
 
     Returns
@@ -176,8 +177,8 @@ class Order:
 
     @classmethod
     def of(cls, kappa: object, alpha: object, dim: int) -> Order:
-        """Check that 1 + dκ > 0 and α > 0."""
-        k, a = coupling(kappa, dim), _inputs.positive(alpha, "alpha")
+        """Check that κ and α are in their ranges."""
+        k, a = coupling(kappa, dim), exponent(alpha)
         return cls(k, a, dim, a * k / (1 + dim * k))
 
     def belongs_to(self, p: CoupledNormal) -> bool:
@@ -246,11 +247,10 @@ def _same_coupling(pair: Pair, order: Order) -> Values:
 def _coupled_expm1(value: Values, order: Order, shift: Values | float, name: str) -> Values:
     """Return exp(shift) expm1(r value) / (ακ), in the limit exp(shift) value for κ = 0."""
     infinite = np.isinf(value)
-    t = order.r * np.where(infinite, 0.0, value)
-    ratio = np.divide(-np.expm1(-np.abs(t)), np.abs(t), out=np.ones(t.shape), where=t != 0)
+    scaled, log_scale = scaled_expm1(np.where(infinite, 0.0, value), order.r)
     with np.errstate(over="ignore", invalid="ignore"):
-        half = np.exp(0.5 * (np.maximum(t, 0.0) + shift))  # twice: its square may overflow alone
-        result = value * ratio / (1 + order.dim * order.kappa) * half * half
+        half = np.exp(0.5 * (log_scale + shift))  # twice: its square may overflow alone
+        result = scaled / (1 + order.dim * order.kappa) * half * half
     return checked(np.where(infinite, np.inf, result), infinite, name)
 
 

@@ -328,7 +328,7 @@ FAR = CoupledNormal([[0.0], [1e200]], std=1.0, kappa=0.4)
     [
         (T, T, -1.0, {}, ValueError, r"kappa must be > -1/d = -1; got -1"),
         (T, T, "1", {}, TypeError, "kappa must be"),
-        (T, T, 0.1, {"alpha": 0}, ValueError, "alpha must be > 0"),
+        (T, T, 0.1, {"alpha": 0}, ValueError, "alpha must be from 1e-06"),
         (T, T, 0.1, {"n_samples": 1}, ValueError, "n_samples must be"),
         (T, T, 0.1, {"rng": "seed"}, TypeError, "rng must be"),
         (T, object(), 0.1, {}, TypeError, "q must have a method log_prob"),

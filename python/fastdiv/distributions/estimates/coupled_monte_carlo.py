@@ -10,7 +10,7 @@ import numpy as np
 from fastdiv._docs import documented
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import checked, item
-from fastdiv.distributions.coupled import CoupledNormal
+from fastdiv.distributions.coupled import CoupledNormal, scaled_expm1
 from fastdiv.distributions.coupled_divergences import Order
 from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, refuse
 from fastdiv.distributions.estimates.estimate import Estimate
@@ -58,7 +58,8 @@ def coupled_kl_monte_carlo(
     p, q : CoupledNormal, Gaussian, GaussianMixture or other distribution
         As in `kl_monte_carlo`, also of SciPy or torch. Their batch shapes broadcast.
     kappa : float
-        Coupling κ of the divergence, with 1 + dκ > 0. It need not be that of p or q.
+        Coupling κ of the divergence, with 1 + dκ > 0, up to 1e100. It need not be that of p or
+        q. |κ| below 1e-300 counts as 0.
     n_samples : int
         Draws of each distribution of the batch, at least 2.
     {alpha}
@@ -184,10 +185,10 @@ def _estimate(
             at_q = np.where(nowhere, 0.0, at_q)
         escort = order.r * at_p
         if cross:
-            a, scale = _scaled_expm1(-at_q, order.r)
+            a, scale = scaled_expm1(-at_q, order.r)
             total.add(a, scale + escort, escort)
         else:
-            a, scale = _scaled_expm1(at_p - at_q, order.r)
+            a, scale = scaled_expm1(at_p - at_q, order.r)
             total.add(a, scale, escort)
     slope = 1 + order.dim * order.kappa  # ακ = r slope
     value, stderr = (
@@ -213,14 +214,6 @@ def _check_escort(p: object, order: Order) -> None:
             f"kappa={order.kappa} with alpha={order.alpha} is too negative for p, a "
             f"{type(p).__name__} in {d} dimensions: p^(1+r), r = {order.r:.6g}, has no integral"
         )
-
-
-def _scaled_expm1(x: Matrix, r: float) -> tuple[Matrix, Matrix]:
-    """Return expm1(r x) / r, x for r = 0, as values and logarithms of their scales."""
-    if r == 0:
-        return x, np.zeros_like(x)
-    t = r * x
-    return np.copysign(np.expm1(-np.abs(t)) / r, x), np.maximum(t, 0.0)
 
 
 @dataclass
