@@ -126,7 +126,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
             "t_p and t_q must have the same shape after the first axis; "
             f"got {on_p.shape} and {on_q.shape}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         starred = conjugate.function(on_q)
         value = conjugate.factor * (on_p.mean(axis=0) - starred.mean(axis=0))
         variance = on_p.var(axis=0, ddof=1) / len(on_p) + starred.var(axis=0, ddof=1) / len(on_q)
