@@ -158,17 +158,18 @@ def read_labels(
 
 def _weighted(codes: Codes, distinct: NDArray[Any], w: Values) -> tuple[Codes, Weights]:
     """Return the codes without rows of weight 0, and normalised weights."""
-    codes = np.where(w > 0, codes, -1)
-    kept, largest = codes >= 0, np.zeros(len(distinct))
-    np.maximum.at(largest, codes[kept], w[kept])
+    if not w.all():
+        codes = np.where(w > 0, codes, -1)
+    with_left_out = np.zeros(len(distinct) + 1)  # the last entry is for code -1
+    np.maximum.at(with_left_out, codes, w)
+    largest = with_left_out[:-1]
     if not largest.all():
         label = distinct.tolist()[int(largest.argmin())]
         raise ValueError(
             f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
         )
     exponents = _inputs.exponents_of(largest)
-    rows = np.zeros(len(w))
-    rows[kept] = _inputs.over_powers(w[kept], exponents[codes[kept]], "sample_weight")
+    rows = _inputs.over_powers(w, np.append(exponents, 0)[codes], "sample_weight")
     return codes, Weights(rows, exponents)
 
 
