@@ -136,6 +136,18 @@ def sanitize(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try random input at every level: ``nox -s fuzz -- --seconds 900 --seed 2``."""
+    session.install(PACKAGE)
+    levels = session.run(
+        *("python", "-c", "import fastdiv; print(*fastdiv.show_config('dict')['isa_available'])"),
+        silent=True,
+    )
+    for level in str(levels).split():
+        session.run("python", "tests/fuzz", *session.posargs, env={"FASTDIV_ISA": level})
+
+
+@nox.session
 def emulate(session: nox.Session) -> None:
     """Run the engine on older processors than this one, which QEMU emulates."""
     qemu = shutil.which("qemu-x86_64")

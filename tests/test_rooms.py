@@ -38,7 +38,7 @@ ORDER = (
 )
 
 TESTS = Path(__file__).parent
-OTHER_TESTS = {"engine", "properties", "recording", "examples"}
+OTHER_TESTS = {"engine", "properties", "recording", "examples", "fuzz"}
 """Folders of tests that need not be named after a room."""
 
 
