@@ -91,8 +91,7 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, object]
     >>> sorted(fastdiv.show_config(mode="dict"))[:3]
     ['backend', 'compiler', 'isa']
     """
-    if mode not in ("stdout", "dict"):
-        raise ValueError(f"mode must be 'stdout' or 'dict'; got {mode!r}")
+    word = _inputs.choice(mode, ("stdout", "dict"), "mode")
     entries: dict[str, object] = {
         **backend.current().config(),
         "backend": backend.current_name(),
@@ -100,7 +99,7 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, object]
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-    if mode == "dict":
+    if word == "dict":
         return entries
     for name, value in entries.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value

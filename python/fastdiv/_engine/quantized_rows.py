@@ -131,17 +131,34 @@ class QuantizedRows:
         ndarray, shape (n, d)
             s (q − z).
 
+        Raises
+        ------
+        TypeError
+            If `dtype` is neither of the two.
+
         Examples
         --------
         >>> import fastdiv
         >>> fastdiv.quantize_rows([[1.0, -127.0]]).dequantize().tolist()
         [[1.0, -127.0]]
         """
-        rows = self.values.astype(dtype)
+        rows = self.values.astype(_float_dtype(dtype))
         if self.zero_point is not None:
             rows -= self.zero_point[:, None]
         rows *= self.scale[:, None]
         return rows
+
+
+def _float_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return float32 or float64 as the dtype that it is."""
+    try:
+        given: np.dtype[Any] | None = np.dtype(dtype)
+    except TypeError:
+        given = None
+    if given is None or given not in (np.float32, np.float64):
+        kind = type(dtype).__name__ if given is None else given
+        raise TypeError(f"dtype must be numpy.float32 or numpy.float64; got {kind}")
+    return given
 
 
 def in_float64(rows: NDArray[Any] | QuantizedRows) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ samples: rows of finite numbers, with one dtype and one number of features per c
 row_weights: row weights on one scale, and samples without the rows of weight 0
 row_labels: row labels, numbered in ascending order
 options: words, switches, numbers, threads and sources of randomness
+messages: what a caller passed, as an error shows it
 resampling: orderings of rows, and which statistics tie
 batches: masks and points that fit the batch shape of distributions
 """
@@ -20,6 +21,7 @@ from fastdiv._inputs import row_labels
 from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
 from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
+from fastdiv._inputs.messages import listing, shown
 from fastdiv._inputs.options import (
     ALWAYS_RAISE,
     ESTIMATORS,
@@ -98,6 +100,7 @@ __all__ = [
     "joined",
     "kept",
     "least_rows",
+    "listing",
     "mask",
     "matrix",
     "nonfinite",
@@ -118,6 +121,7 @@ __all__ = [
     "same_space",
     "sample",
     "samples",
+    "shown",
     "thread_count",
     "threads",
     "times_powers",

@@ -13,6 +13,7 @@ from fastdiv._engine.blocks import READ, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix
 from fastdiv._inputs.half_types import readable, viewed
+from fastdiv._inputs.messages import shown
 
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of the DLPack standard
@@ -52,7 +53,7 @@ def plain_array(value: object, name: str) -> NDArray[Any]:
     try:
         return viewed(value)
     except ValueError as error:
-        raise ValueError(f"{name} must not be ragged; got {value!r}") from error
+        raise ValueError(f"{name} must not be ragged; got {shown(value)}") from error
     except (TypeError, RuntimeError) as error:  # for example a list of tensors with gradients
         kind = type(value).__name__
         raise TypeError(f"{name} must be made of concrete numbers; got {kind}: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 
 from fastdiv._inputs.arrays import plain_array
+from fastdiv._inputs.messages import shown
 
 ESTIMATORS = ("unbiased", "biased", "paired")
 NAN_POLICIES = ("raise", "omit")
@@ -26,7 +27,8 @@ def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
     """Return `value` if it is one of the accepted words."""
     if isinstance(value, str) and value in accepted:
         return value
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
+    words = ", ".join(map(repr, accepted))
+    raise ValueError(f"{name} must be one of {words}; got {shown(value)}")
 
 
 def least_rows(estimator: str) -> int:
@@ -45,7 +47,7 @@ def flag(value: object, name: str) -> bool:
     """Return `value` if it is True or False."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise TypeError(f"{name} must be True or False; got {value!r}")
+    raise TypeError(f"{name} must be True or False; got {shown(value)}")
 
 
 def integer(value: object, name: str, least: int, most: int | None = None) -> int:
@@ -56,10 +58,9 @@ def integer(value: object, name: str, least: int, most: int | None = None) -> in
     except TypeError:
         number = None
     if number is None or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be {required}; got {value!r}")
+        raise TypeError(f"{name} must be {required}; got {shown(value)}")
     if number < least or (most is not None and number > most):
-        shown = f"{number}" if number.bit_length() <= 64 else f"one of {number.bit_length()} bits"
-        raise ValueError(f"{name} must be {required}; got {shown}")
+        raise ValueError(f"{name} must be {required}; got {shown(number)}")
     return number
 
 
@@ -75,10 +76,10 @@ def real(value: object, name: str) -> float:
     else:
         a = plain_array(value, name)
         if a.ndim != 0 or a.dtype.kind not in "iuf":
-            raise TypeError(f"{name} must be a real number; got {value!r}")
+            raise TypeError(f"{name} must be a real number; got {shown(value)}")
         number = float(a)
     if number - number != 0:  # not math.isfinite, which torch.compile cannot trace
-        raise ValueError(f"{name} must be finite; got {value!r}")
+        raise ValueError(f"{name} must be finite; got {shown(value)}")
     return number
 
 
@@ -86,7 +87,7 @@ def positive(value: object, name: str) -> float:
     """Return a finite real number > 0 as a float."""
     number = real(value, name)
     if number <= 0:
-        raise ValueError(f"{name} must be > 0; got {value!r}")
+        raise ValueError(f"{name} must be > 0; got {shown(value)}")
     return number
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._inputs.arrays import any_array
 from fastdiv._inputs.options import generator, integer
 
 MAX_RESAMPLES = 10**9
@@ -40,10 +41,7 @@ def _given_orderings(
     permutations: object, n: int, n_rows: int, rows: str
 ) -> NDArray[np.integer[Any]]:
     """Check the caller's orderings, one per row."""
-    try:
-        a = np.asarray(permutations)
-    except ValueError as error:
-        raise ValueError(f"permutations must be a (B, {rows}) integer array: {error}") from error
+    a = any_array(permutations, "permutations")
     if a.dtype.kind not in "iu":
         raise TypeError(f"permutations must hold integers; got dtype {a.dtype}")
     if a.ndim != 2 or len(a) == 0 or a.shape[1] != n_rows:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._inputs.arrays import plain_array
 from fastdiv._inputs.half_types import viewed
+from fastdiv._inputs.messages import shown
 
 _COUNTERS_PER_ROW = 2
 _FREE_COUNTERS = 1000
@@ -54,7 +56,8 @@ def codes(
     noise = _equal(distinct, noise_label, name)
     if noise.all():
         raise ValueError(
-            f"{name} must hold a label besides the noise label {noise_label!r}; all rows have it"
+            f"{name} must hold a label besides the noise label {shown(noise_label)}; "
+            "all rows have it"
         )
     renumbered = np.cumsum(~noise) - 1
     renumbered[noise] = -1
@@ -126,7 +129,7 @@ def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
     absent = missing(a)
     if absent.any():
         row = int(absent.argmax())
-        raise ValueError(f"{name} must not be missing; got {a.flat[row]!r} at row {row}")
+        raise ValueError(f"{name} must not be missing; got {shown(a.flat[row])} at row {row}")
     kinds = set(map(type, a.flat))
     try:
         if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
@@ -174,15 +177,16 @@ def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any
 
 def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bool_]:
     """Tell which label is the noise label, which must be of the same kind."""
-    if np.ndim(noise_label) != 0:
-        raise TypeError(f"noise_label must be one label or None; got {noise_label!r}")
+    if plain_array(noise_label, "noise_label").ndim != 0:
+        raise TypeError(f"noise_label must be one label or None; got {shown(noise_label)}")
     if _is_missing(noise_label):
-        raise ValueError(f"noise_label must not be missing; got {noise_label!r}")
+        raise ValueError(f"noise_label must not be missing; got {shown(noise_label)}")
     noise = _array([noise_label], "noise_label")
     kind, required = _kind(noise), _kind(distinct)
     if kind != required:
         raise TypeError(
-            f"noise_label must be of the kind of {name}, which are {required}; got {noise_label!r}"
+            f"noise_label must be of the kind of {name}, which are {required}; "
+            f"got {shown(noise_label)}"
         )
     if distinct.dtype.kind in "Mm":
         return np.asarray(distinct == noise.astype(distinct.dtype.kind + "8"), dtype=np.bool_)

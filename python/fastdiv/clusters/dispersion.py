@@ -309,7 +309,7 @@ def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Cluster
     if wrong.any():
         raise ValueError(
             f"labels must be rows of centers, 0 to {len(at) - 1}; got "
-            f"{labels[wrong].tolist()[0]!r}: pass the label of noise as noise_label"
+            f"{_inputs.shown(labels[wrong].tolist()[0])}: pass the label of noise as noise_label"
         )
     numbers = np.append(labels.astype(np.int64), -1)  # the last entry is for code -1
     if weights is not None:

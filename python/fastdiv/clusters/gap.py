@@ -169,10 +169,14 @@ def _ascending(k_range: object, n: int) -> list[int]:
     try:
         given = list(cast("Iterable[object]", k_range))
     except TypeError:
-        raise TypeError(f"k_range must be an iterable of integers; got {k_range!r}") from None
+        raise TypeError(
+            f"k_range must be an iterable of integers; got {_inputs.shown(k_range)}"
+        ) from None
     ks = [_inputs.integer(k, "each of k_range", 1, n) for k in given]
     if not ks or any(a >= b for a, b in itertools.pairwise(ks)):
-        raise ValueError(f"k_range must hold integers in ascending order; got {given}")
+        raise ValueError(
+            f"k_range must hold integers in ascending order; got {_inputs.shown(given)}"
+        )
     return ks
 
 

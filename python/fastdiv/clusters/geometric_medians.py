@@ -340,9 +340,9 @@ def _warn(labels: NDArray[Any], gap: Values, tolerance: float, passes: int) -> N
     """Warn that the worst gap exceeds the tolerance."""
     worst = int(gap.argmax())
     warnings.warn(
-        f"the geometric median of label {labels.tolist()[worst]!r} is not found to tolerance "
-        f"{tolerance:g} in {passes} iterations: its sum of distances may be above the least one "
-        f"by the share {gap[worst]:.2g}; the centers are the best found",
+        f"the geometric median of label {_inputs.shown(labels.tolist()[worst])} is not found to "
+        f"tolerance {tolerance:g} in {passes} iterations: its sum of distances may be above the "
+        f"least one by the share {gap[worst]:.2g}; the centers are the best found",
         RuntimeWarning,
         stacklevel=4,
     )

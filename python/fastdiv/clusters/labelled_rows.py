@@ -166,7 +166,8 @@ def _weighted(codes: Codes, distinct: NDArray[Any], w: Values) -> tuple[Codes, W
     if not largest.all():
         label = distinct.tolist()[int(largest.argmin())]
         raise ValueError(
-            f"sample_weight must not be 0 for all rows of a cluster; it is for label {label!r}"
+            "sample_weight must not be 0 for all rows of a cluster; "
+            f"it is for label {_inputs.shown(label)}"
         )
     exponents = _inputs.exponents_of(largest)
     rows = _inputs.over_powers(w, np.append(exponents, 0)[codes], "sample_weight")

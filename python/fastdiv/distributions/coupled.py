@@ -390,9 +390,9 @@ def coupling(kappa: object, d: int) -> float:
     """Return κ, with 1 + dκ > 0, and 0 for one that is too small to matter."""
     k = _inputs.real(kappa, "kappa")
     if 1 + d * k <= 0:
-        raise ValueError(f"kappa must be > -1/d = {-1 / d:.6g}; got {kappa!r}")
+        raise ValueError(f"kappa must be > -1/d = {-1 / d:.6g}; got {_inputs.shown(kappa)}")
     if k > MOST_COUPLING:
-        raise ValueError(f"kappa must be <= {MOST_COUPLING:g}; got {kappa!r}")
+        raise ValueError(f"kappa must be <= {MOST_COUPLING:g}; got {_inputs.shown(kappa)}")
     return k if abs(k) >= LEAST_COUPLING else 0.0
 
 

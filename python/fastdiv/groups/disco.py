@@ -116,7 +116,7 @@ def disco(
     """
     alpha = _inputs.positive(exponent, "exponent")
     if alpha > 2:
-        raise ValueError(f"exponent must be > 0 and <= 2; got {exponent!r}")
+        raise ValueError(f"exponent must be > 0 and <= 2; got {_inputs.shown(exponent)}")
     kernel = metrics.powers("euclidean", alpha)
     parts = components(
         x, groups, kernel, n_resamples, permutations, rng, nan_policy, n_threads, progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+from fastdiv import _inputs
 from fastdiv.kernels.base import Kernel
 
 
@@ -35,5 +36,5 @@ def _not_a_kernel(value: object, name: str) -> str:
         hint = "; wrap a Python function as Callback(f)"
     return (
         f"{name} must be a fastdiv kernel such as RBF(), or a list or tuple of them; "
-        f"got {value!r}{hint}"
+        f"got {_inputs.shown(value)}{hint}"
     )

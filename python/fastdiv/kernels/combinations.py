@@ -46,13 +46,15 @@ class Sum(Kernel):
     def __post_init__(self) -> None:
         kernels, single = as_kernels(self.kernels, "kernels")
         if single:
-            raise TypeError(f"kernels of Sum must be a list or tuple; got {self.kernels!r}")
+            raise TypeError(
+                f"kernels of Sum must be a list or tuple; got {_inputs.shown(self.kernels)}"
+            )
         try:
             weights = [1.0] * len(kernels) if self.weights is None else list(self.weights)
         except TypeError:
             raise TypeError(
                 f"weights of Sum must be a sequence of numbers, one per kernel; "
-                f"got {self.weights!r}"
+                f"got {_inputs.shown(self.weights)}"
             ) from None
         if len(weights) != len(kernels):
             raise ValueError(

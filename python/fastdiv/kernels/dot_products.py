@@ -61,7 +61,7 @@ class Polynomial(Kernel):
             object.__setattr__(self, "gamma", _inputs.positive(self.gamma, "gamma"))
         coef0 = _inputs.real(self.coef0, "coef0")
         if coef0 < 0:
-            raise ValueError(f"coef0 must be >= 0; got {self.coef0!r}")
+            raise ValueError(f"coef0 must be >= 0; got {_inputs.shown(self.coef0)}")
         object.__setattr__(self, "coef0", coef0)
 
     def _resolve(self, d: int, median: Median) -> Kernel:

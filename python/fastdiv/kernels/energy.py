@@ -57,7 +57,7 @@ class Energy(Kernel):
     def __post_init__(self) -> None:
         exponent = _inputs.positive(self.exponent, "exponent")
         if exponent >= 2:
-            raise ValueError(f"exponent must be > 0 and < 2; got {self.exponent!r}")
+            raise ValueError(f"exponent must be > 0 and < 2; got {_inputs.shown(self.exponent)}")
         object.__setattr__(self, "exponent", exponent)
 
     def _term(self) -> Term:

@@ -16,7 +16,9 @@ def scalar_bandwidth(value: object) -> float | str:
     """Return one number > 0, or "median"."""
     if isinstance(value, str):
         if value != "median":
-            raise ValueError(f"bandwidth must be a number > 0 or 'median'; got {value!r}")
+            raise ValueError(
+                f"bandwidth must be a number > 0 or 'median'; got {_inputs.shown(value)}"
+            )
         return value
     if not is_scalar(value):
         shape = _inputs.plain_array(value, "bandwidth").shape
@@ -49,7 +51,9 @@ def vector_bandwidth(value: object) -> tuple[float, ...]:
 def in_range(derived: Values, value: object, name: str) -> Values:
     """Return numbers derived from a parameter, finite and > 0."""
     if not (np.isfinite(derived) & (derived > 0)).all():
-        raise ValueError(f"{name} must not lie at the end of float64's range; got {value!r}")
+        raise ValueError(
+            f"{name} must not lie at the end of float64's range; got {_inputs.shown(value)}"
+        )
     return derived
 
 
@@ -60,7 +64,7 @@ def positive_array(value: object, name: str) -> Values:
         raise TypeError(f"{name} must be made of real numbers; got dtype {a.dtype}")
     a = a.astype(np.float64)
     if not (np.isfinite(a) & (a > 0)).all():
-        raise ValueError(f"{name} must be finite and > 0; got {value!r}")
+        raise ValueError(f"{name} must be finite and > 0; got {_inputs.shown(value)}")
     return a
 
 

@@ -291,7 +291,7 @@ class Matern(Radial):
         super().__post_init__()
         nu = _inputs.real(self.nu, "nu")
         if nu not in self._names:
-            raise ValueError(f"nu of Matern must be 0.5, 1.5 or 2.5; got {self.nu!r}")
+            raise ValueError(f"nu of Matern must be 0.5, 1.5 or 2.5; got {_inputs.shown(self.nu)}")
         object.__setattr__(self, "nu", nu)
 
     def _term(self) -> Term:

@@ -289,13 +289,13 @@ def _names(wrt: object) -> tuple[str, ...]:
     """Return the names of the arguments to differentiate with respect to."""
     names = (wrt,) if isinstance(wrt, str) else wrt
     if not isinstance(names, (list, tuple)):
-        raise TypeError(f"wrt must be a name or a list or tuple of names; got {wrt!r}")
+        raise TypeError(f"wrt must be a name or a list or tuple of names; got {_inputs.shown(wrt)}")
     if not names:
         raise ValueError("wrt must name at least one argument; got none")
     for name in names:
         _inputs.choice(name, _WRT, "wrt")
     if len(set(names)) < len(names):
-        raise ValueError(f"wrt must name each argument once; got {wrt!r}")
+        raise ValueError(f"wrt must name each argument once; got {_inputs.shown(wrt)}")
     return tuple(names)
 
 
@@ -309,5 +309,6 @@ def _check_parts(kernels: Sequence[Kernel], need_bandwidth: bool) -> None:
                 )
             if need_bandwidth and not hasattr(part, "bandwidth"):
                 raise ValueError(
-                    f"wrt='bandwidth' needs kernels with a bandwidth; {part!r} has none"
+                    "wrt='bandwidth' needs kernels with a bandwidth; "
+                    f"{_inputs.shown(part)} has none"
                 )

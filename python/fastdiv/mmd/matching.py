@@ -164,10 +164,12 @@ def kernel_mean_matching(
     """
     kernels, single = as_kernels(kernel)
     if not single:
-        raise TypeError(f"kernel must be one kernel, for example a Sum; got {kernel!r}")
+        raise TypeError(
+            f"kernel must be one kernel, for example a Sum; got {_inputs.shown(kernel)}"
+        )
     limit = 1.0 if bound is None else _inputs.real(bound, "bound")
     if limit < 1:
-        raise ValueError(f"bound must be >= 1, or no weights sum to 1; got {bound!r}")
+        raise ValueError(f"bound must be >= 1, or no weights sum to 1; got {_inputs.shown(bound)}")
     relative = _inputs.positive(tolerance, "tolerance")
     most = _inputs.integer(max_iter, "max_iter", 1)
     a, b = (

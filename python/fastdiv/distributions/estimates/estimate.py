@@ -76,7 +76,7 @@ class Estimate:
         """
         probability = _inputs.real(level, "level")
         if not 0 < probability < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}")
+            raise ValueError(f"level must be between 0 and 1; got {_inputs.shown(level)}")
         half = NormalDist().inv_cdf(0.5 + probability / 2) * np.asarray(self.stderr)
         low = np.subtract(
             self.value, half, where=np.isfinite(half), out=np.full_like(half, -np.inf)
