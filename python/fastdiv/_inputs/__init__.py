@@ -14,12 +14,14 @@ row_labels: row labels, numbered in ascending order
 options: words, switches, numbers, threads and sources of randomness
 messages: what a caller passed, as an error shows it
 resampling: orderings of rows, and which statistics tie
+frames: columns by name, rows by the keys of an index, and columns through Arrow
 batches: masks and points that fit the batch shape of distributions
 """
 
 from fastdiv._inputs import row_labels
 from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
+from fastdiv._inputs.frames import aligned, column_orders, restored, row_orders
 from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
 from fastdiv._inputs.messages import listing, shown
 from fastdiv._inputs.options import (
@@ -42,6 +44,7 @@ from fastdiv._inputs.options import (
 )
 from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings
 from fastdiv._inputs.row_weights import (
+    aligned_weights,
     enough_weight,
     exponents_of,
     kept,
@@ -59,6 +62,7 @@ from fastdiv._inputs.samples import (
     chosen,
     finite,
     finite_rows,
+    in_order,
     joined,
     matrix,
     nonfinite,
@@ -79,6 +83,8 @@ __all__ = [
     "MAX_THREADS",
     "TIE",
     "Widened",
+    "aligned",
+    "aligned_weights",
     "alike",
     "any_array",
     "array",
@@ -86,6 +92,7 @@ __all__ = [
     "broadcast_batches",
     "choice",
     "chosen",
+    "column_orders",
     "draws",
     "enough_weight",
     "exponents_of",
@@ -94,6 +101,7 @@ __all__ = [
     "flag",
     "generator",
     "half_type",
+    "in_order",
     "integer",
     "is_differentiated",
     "is_plain_number",
@@ -115,8 +123,10 @@ __all__ = [
     "positive",
     "positive_rows",
     "real",
+    "restored",
     "root_epsilon",
     "row_labels",
+    "row_orders",
     "rows_kept",
     "same_space",
     "sample",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.blocks import READ, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix
+from fastdiv._inputs.frames import column_names, from_arrow
 from fastdiv._inputs.half_types import readable, viewed
 from fastdiv._inputs.messages import shown
 
@@ -50,6 +51,7 @@ def plain_array(value: object, name: str) -> NDArray[Any]:
             f"{name} must be made of concrete numbers: it is a constant, by which nothing is "
             f"differentiated; got {type(value).__name__}"
         )
+    refuse_without_values(value, name)
     try:
         return viewed(value)
     except ValueError as error:
@@ -68,6 +70,7 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
     """View anything but a plain array as a NumPy array, or say why it cannot be."""
     if isinstance(value, QuantizedRows):
         raise TypeError(f"{name} must not be quantised here; pass {name}.dequantize()")
+    refuse_without_values(value, name)
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise TypeError(
@@ -82,10 +85,39 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
             f"{name} must be an array of numbers with one row per observation; "
             f"got {type(value).__name__}"
         )
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray()")
+    value = readable(value)
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return cast("NDArray[Any]", np.from_dlpack(value))
+        a: NDArray[Any] = np.asarray(from_arrow(value, name))
+        if a.dtype.kind == "O" and _is_nullable_numeric(value):
+            a = value.to_numpy(dtype=np.float64, na_value=np.nan)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be a rectangular array of numbers; got {type(value).__name__}: {error}"
+        ) from error
+    except Exception as error:
+        raise TypeError(
+            f"{name} cannot be viewed as a NumPy array; got {type(value).__name__}: {error}"
+        ) from error
+    if a.dtype.kind == "O":
+        _refuse_lists(a, value, name)
+    return a
+
+
+def refuse_without_values(value: Any, name: str) -> None:
+    """Refuse what has no values in CPU memory, or not all of them, or may not fit there."""
+    if hasattr(value, "nnz") and (hasattr(value, "toarray") or hasattr(value, "todense")):
+        way = "toarray" if hasattr(value, "toarray") else "todense"
+        raise TypeError(f"{name} is a sparse matrix; pass {name}.{way}()")
     if hasattr(value, "todense") and hasattr(value, "nse"):
         raise TypeError(f"{name} is a sparse array of JAX; pass {name}.todense()")
+    if (kind := _lazy_kind(value)) is not None:
+        way = "collect" if kind == "lazy frame" else "compute"
+        raise TypeError(
+            f"{name} is a {kind}, whose values are not computed yet and may not fit in memory; "
+            f"pass {name}.{way}() if they do"
+        )
     if _is_traced(value):
         raise TypeError(
             f"{name} is traced by JAX and has no values yet; call the function of fastdiv.jax if "
@@ -96,22 +128,30 @@ def _to_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} is not in CPU memory; copy it first, for example {name}.cpu()")
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} requires grad, which is not tracked here; pass {name}.detach()")
-    value = readable(value)
-    try:
-        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-            return cast("NDArray[Any]", np.from_dlpack(value))
-        a: NDArray[Any] = np.asarray(value)
-        if a.dtype.kind == "O" and _is_nullable_numeric(value):
-            a = value.to_numpy(dtype=np.float64, na_value=np.nan)
-        return a
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be a rectangular array of numbers; got {type(value).__name__}: {error}"
-        ) from error
-    except Exception as error:
-        raise TypeError(
-            f"{name} cannot be viewed as a NumPy array; got {type(value).__name__}: {error}"
-        ) from error
+
+
+def _lazy_kind(value: Any) -> str | None:
+    """Name a collection of dask, or a lazy frame, whose values are not computed yet."""
+    graph = getattr(value, "__dask_graph__", None)
+    if graph is not None and not isinstance(value, type) and graph() is not None:
+        return f"dask {type(value).__name__.lower()}"
+    is_lazy = hasattr(value, "collect_schema") and not hasattr(value, "__array__")
+    return "lazy frame" if is_lazy else None
+
+
+def _refuse_lists(a: NDArray[Any], value: Any, name: str) -> None:
+    """Refuse columns whose entries are lists, and say how to make rows of them."""
+    holds_list = (isinstance(entry, (list, tuple, np.ndarray)) for entry in a.flat)
+    at = next((index for index, is_list in enumerate(holds_list) if is_list), None)
+    if at is None:
+        return
+    names = column_names(value)
+    column = "" if names is None or a.ndim != 2 else f"[{names[at % a.shape[1]]!r}]"
+    way = ".to_pylist()" if hasattr(value, "to_pylist") else ""
+    raise TypeError(
+        f"{name} must hold real numbers; {name}{column} holds lists: "
+        f"pass np.vstack({name}{column}{way})"
+    )
 
 
 def _on_cpu(value: Any) -> bool:

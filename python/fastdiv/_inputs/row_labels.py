@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._inputs.arrays import plain_array
+from fastdiv._inputs.arrays import plain_array, refuse_without_values
+from fastdiv._inputs.frames import from_arrow
 from fastdiv._inputs.half_types import viewed
 from fastdiv._inputs.messages import shown
 
@@ -41,16 +42,17 @@ def codes(
     Return the number of each row's label, and the distinct labels in ascending order.
 
     Labels may be integers, floats that are integers, booleans, times or text, in anything NumPy
-    can view. Pandas categoricals keep the order of their categories. Rows with `noise_label` get
-    -1, and it is not among the distinct labels. None stands for no such label.
+    can view. Categoricals of pandas and enums of polars keep the order of their categories. Rows
+    with `noise_label` get -1, and it is not among the distinct labels. None stands for no such
+    label.
     """
-    categories = getattr(getattr(labels, "dtype", None), "categories", None)
-    if categories is None:
+    category_numbers = _category_numbers(labels)
+    if category_numbers is None:
         a = _array(labels, name)
         _refuse_shape(a, name, n)
         numbers, distinct = _numbered(a, name)
     else:
-        numbers, distinct = _from_categories(labels, categories, name, n)
+        numbers, distinct = _from_categories(category_numbers, labels, name, n)
     if noise_label is None:
         return numbers, distinct
     noise = _equal(distinct, noise_label, name)
@@ -79,15 +81,26 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, (Real, Decimal, np.generic)) and bool(value != value)
 
 
+def _category_numbers(labels: Any) -> NDArray[np.intp] | None:
+    """Return the numbers of the categories of rows, -1 for none, or None if they have no order."""
+    dtype = getattr(labels, "dtype", None)
+    if getattr(dtype, "categories", None) is None:
+        return None
+    if type(dtype).__name__ == "Enum":  # of polars, whose other categoricals have the order of text
+        absent = np.asarray(labels.is_null())
+        return np.where(absent, -1, np.asarray(labels.to_physical())).astype(np.intp)
+    numbers = getattr(getattr(labels, "cat", labels), "codes", None)  # of pandas
+    return None if numbers is None else np.asarray(numbers).astype(np.intp)
+
+
 def _from_categories(
-    labels: Any, categories: Any, name: str, n: int
+    numbers: NDArray[np.intp], labels: Any, name: str, n: int
 ) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return the numbers and labels of a pandas categorical: an array, an index or a series."""
-    numbers = np.asarray(getattr(labels, "cat", labels).codes).astype(np.intp)
+    """Return the numbers and labels of categories: an array, an index or a series."""
     _refuse_shape(numbers, name, n)
     if numbers.min() < 0:
         raise ValueError(f"{name} must not be missing; got nan at row {int(numbers.argmin())}")
-    distinct = _array(categories, name)
+    distinct = _array(labels.dtype.categories, name)
     _refuse_fractions(distinct[numbers], name)
     present = np.bincount(numbers, minlength=len(distinct)) > 0
     return (np.cumsum(present) - 1)[numbers], distinct[present]
@@ -100,6 +113,7 @@ def _refuse_shape(a: NDArray[Any], name: str, n: int) -> None:
 
 def _array(labels: object, name: str) -> NDArray[Any]:
     """View labels as an array of one label per row."""
+    refuse_without_values(labels, name)
     if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
         raise TypeError(
             f"{name} must be an array with one label per row; got {type(labels).__name__}"
@@ -107,7 +121,7 @@ def _array(labels: object, name: str) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
         raise TypeError(f"{name} is a masked array with masked entries; give those rows a label")
     try:
-        a = viewed(labels)
+        a = viewed(from_arrow(labels, name))
     except ValueError as error:
         raise ValueError(f"{name} must be an array with one label per row: {error}") from error
     except Exception as error:

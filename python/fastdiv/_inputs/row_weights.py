@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array
+from fastdiv._inputs.frames import aligned
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 from fastdiv._inputs.samples import alike, chosen, finite_mask, same_length, samples
 
@@ -19,6 +20,7 @@ def weighted_samples(
 
     Rows of weight 0 are left out. Equal weights become None.
     """
+    x, y, x_weights, y_weights = aligned_weights(x, y, x_weights, y_weights, estimator)
     a, b = alike({"x": x, "y": y})
     u = weights(x_weights, "x_weights", len(a), estimator)
     v = weights(y_weights, "y_weights", len(b), estimator)
@@ -32,6 +34,17 @@ def weighted_samples(
         if w is not None:
             enough_weight(w, name, estimator)
     return a, b, _unequal(u, "x_weights"), _unequal(v, "y_weights")
+
+
+def aligned_weights(
+    x: object, y: object, x_weights: object, y_weights: object, estimator: str
+) -> tuple[object, object, object, object]:
+    """Return samples and weights with the rows of either sample in one order, or of both pairs."""
+    if estimator == "paired":
+        x, y = aligned({"x": x, "y": y})
+    _, x_weights = aligned({"x": x, "x_weights": x_weights})
+    _, y_weights = aligned({"y": y, "y_weights": y_weights})
+    return x, y, x_weights, y_weights
 
 
 def rows_kept(

@@ -12,6 +12,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Sample
 from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
+from fastdiv._inputs.frames import Order, aligned, column_orders, from_arrow
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 
 _CLEAN = "clean the data"
@@ -28,19 +29,30 @@ def alike(values: dict[str, object]) -> list[Sample]:
     """
     Like `sample`, but for the samples of one call.
 
-    If one is complex, all become real, with a last axis of real and imaginary parts.
+    The columns of frames are put in the order of the first frame. If one sample is complex, all
+    become real, with a last axis of real and imaginary parts.
     """
-    arrays = {
-        name: any_array(value, name)
+    given = {
+        name: from_arrow(value, name)
         for name, value in values.items()
         if not isinstance(value, QuantizedRows)
     }
+    arrays = {name: any_array(value, name) for name, value in given.items()}
     if any(a.dtype.kind == "c" for a in arrays.values()):
         arrays = {name: _parts(a, name) for name, a in arrays.items()}
-    return [
-        value if isinstance(value, QuantizedRows) else matrix(arrays[name], name)
-        for name, value in values.items()
-    ]
+    rows = {name: matrix(a, name) for name, a in arrays.items()}
+    for name, order in column_orders(given).items():
+        rows[name] = in_order(rows[name], order)
+    return [rows.get(name, cast(Sample, value)) for name, value in values.items()]
+
+
+def in_order(a: Matrix, order: Order) -> Matrix:
+    """Return a matrix with its columns in another order, where a column may be several numbers."""
+    parts = (
+        a[rows].reshape(-1, len(order), a.shape[1] // len(order))[:, order].reshape(-1, a.shape[1])
+        for rows in row_parts(a)
+    )
+    return filled(a.shape, a.dtype, parts)
 
 
 def _parts(a: NDArray[Any], name: str) -> NDArray[Any]:
@@ -79,10 +91,14 @@ def samples(
     """
     Return both samples with one type and dtype, equal d, and enough rows, all finite.
 
-    `nan_policy` is ALWAYS_RAISE where the caller offers no other.
+    Pairs are rows of the same key where both samples have an index. `nan_policy` is ALWAYS_RAISE
+    where the caller offers no other.
     """
     x_name, y_name = names
-    a, b = same_space(dict(zip(names, alike({x_name: x, y_name: y}), strict=True)))
+    given = {x_name: x, y_name: y}
+    if estimator == "paired":
+        given = dict(zip(names, aligned(given), strict=True))
+    a, b = same_space(dict(zip(names, alike(given), strict=True)))
     omit = omits(nan_policy)
     advice = _CLEAN if nan_policy is ALWAYS_RAISE else CLEAN_OR_OMIT
     if estimator == "paired":

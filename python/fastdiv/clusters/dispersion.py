@@ -121,13 +121,14 @@ def cluster_dispersion(
     x : array_like or QuantizedRows, shape (n, ...)
         Rows. Trailing axes are flattened to d features, and 1-D means scalars.
     labels : array_like, shape (n,)
-        Cluster of each row: integers, booleans, text, times, pandas categoricals, or floats that
-        are integers. None and NaN are errors, and so is text among numbers.
+        Cluster of each row: integers, booleans, text, times, categories of pandas or polars, or
+        floats that are integers. None and NaN are errors, and so is text among numbers. Labels and
+        weights with an index of pandas are matched with that of x by its keys.
     centers : {"mean", "geometric_median"} or array_like, shape (k, d), default "mean"
         Centres to measure from. The mean minimises `wcss`, and the geometric median minimises
         `sum_dist` for the Euclidean metric. None stands for "mean". Integer labels name rows of a
         given array, 0 to k − 1, and rows without a label are empty clusters. Labels of other kinds
-        belong to the rows in order, and there must be k of them.
+        belong to the rows in order, and there must be k of them. Columns of frames go by name.
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0, not all 0 in a cluster. An integer weight counts as that many copies of
         the row. A row of weight 0 is left out of everything and may hold NaN.
@@ -184,7 +185,7 @@ def cluster_dispersion(
         kind = _inputs.choice("mean" if centers is None else centers, _CENTERS, "centers")
     else:
         kind = "given"
-        given, clusters = _given_centers(centers, clusters)
+        given, clusters = _given_centers(x, centers, clusters)
     means = labelled_rows.means(clusters, threads, report, given)
     anchors, offsets = means.anchors, means.offsets
     if given is not None:
@@ -288,7 +289,7 @@ def wcss(
     return clusters.total(squares / means.weights)
 
 
-def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
+def _given_centers(x: object, centers: object, clusters: Clusters) -> tuple[Values, Clusters]:
     """Return the given centres, and the clusters with the rows of the centres as their numbers."""
     a = _inputs.matrix(centers, "centers")
     if a.shape[1] != clusters.x.shape[1]:
@@ -296,8 +297,10 @@ def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Cluster
             "centers and x must have the same number of features; "
             f"got {a.shape[1]} and {clusters.x.shape[1]}"
         )
+    if (order := _inputs.column_orders({"x": x, "centers": centers}).get("centers")) is not None:
+        a = _inputs.in_order(a, order)
     at: Values = _inputs.finite(a, "centers", advice="clean the data").astype(np.float64)
-    x, codes, labels, weights = clusters
+    rows, codes, labels, weights = clusters
     if labels.dtype.kind not in "iuf":
         if len(labels) != len(at):
             raise ValueError(
@@ -316,7 +319,7 @@ def _given_centers(centers: object, clusters: Clusters) -> tuple[Values, Cluster
         exponents = np.full(len(at), weights.exponents.max())
         exponents[numbers[:-1]] = weights.exponents
         weights = weights._replace(exponents=exponents)
-    return at, Clusters(x, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
+    return at, Clusters(rows, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
 
 
 def _read_only(a: Any) -> Any:

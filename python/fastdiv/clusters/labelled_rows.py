@@ -117,6 +117,9 @@ def read(
     x: object, labels: object, sample_weight: object, noise_label: object, nan_policy: object
 ) -> Clusters:
     """Return rows, labels and weights that fit, without a look for NaN in the rows."""
+    x, labels, sample_weight = _inputs.aligned(
+        {"x": x, "labels": labels, "sample_weight": sample_weight}
+    )
     a = rows_of(x)
     return Clusters(a, *read_labels(a, labels, sample_weight, noise_label, nan_policy))
 

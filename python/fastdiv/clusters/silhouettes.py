@@ -52,8 +52,8 @@ def silhouette_samples(
     x : array_like or QuantizedRows, shape (n, ...)
         Sample, as in `mmd2`. Trailing axes are flattened to d features. float32 stays float32.
     labels : array_like, shape (n,)
-        One label per row: integers, text or a pandas categorical. There must be from 2 to n − 1
-        distinct labels.
+        One label per row: integers, text, or categories of pandas or polars. There must be from 2
+        to n − 1 distinct labels. Labels and weights with an index of pandas are matched by it.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
         Distance between rows: L2, its square, or L1 under two names.
     sample_weight : array_like, shape (n,), optional
@@ -164,6 +164,9 @@ def sorted_clusters(
     `nan_policy` is ALWAYS_RAISE if the public function has no such argument.
     """
     name = metrics.metric_name(metric, metrics.WITH_SQUARES)
+    x, labels, sample_weight = _inputs.aligned(
+        {"x": x, "labels": labels, "sample_weight": sample_weight}
+    )
     a, advice = _inputs.sample(x, "x"), _inputs.CLEAN_OR_OMIT
     if nan_policy is _inputs.ALWAYS_RAISE:
         nan_policy, advice = "raise", "clean the data or give such rows a noise label"

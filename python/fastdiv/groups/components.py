@@ -45,6 +45,7 @@ def components(
     progress: object,
 ) -> Components:
     """Test groups of rows by the sums of a kernel over pairs."""
+    x, groups = _inputs.aligned({"x": x, "groups": groups})
     a = _inputs.sample(x, "x")
     codes, distinct, _ = labelled_rows.read_labels(a, groups, None, None, nan_policy, "groups")
     k, n = labelled_rows.require_several(codes, distinct, "groups")

@@ -83,13 +83,16 @@ def mmd2(
         twice as many real features, the real and imaginary parts. These are not copied if features
         are contiguous. A real sample beside a complex one has imaginary parts of 0. Then ‖x − y‖ is
         the distance of complex vectors, and x·y the real part of their inner product. The L1
-        distance of `Laplacian` is that of all parts.
+        distance of `Laplacian` is that of all parts. The columns of two frames, such as those of
+        pandas, polars, pyarrow or DuckDB, are matched by name. With "paired", rows of pandas are
+        matched by the keys of their indices.
     kernel : Kernel, or list or tuple of Kernel, default RBF()
         Kernel(s) of `fastdiv.kernels`. A sequence gives one value each, in one pass.
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         See above. They need 2, 1 and 2 rows in each sample.
     x_weights, y_weights : array_like, shapes (n,) and (m,), optional
-        Finite weights >= 0 of the rows, on any scale. None stands for equal weights.
+        Finite weights >= 0 of the rows, on any scale. None stands for equal weights. An index of
+        pandas must have the keys of the sample's, and is matched with it.
     nan_policy : {"raise", "omit"}, default "raise"
         Refuse NaN and infinite values, or drop the rows that hold them. "paired" drops both rows
         of the pair.
@@ -281,6 +284,7 @@ def witness(
     array([ 0.698202,  0.      , -0.698202])
     """
     kernels, single = as_kernels(kernel)
+    x, y, x_weights, y_weights = _inputs.aligned_weights(x, y, x_weights, y_weights, "biased")
     first, second, points = _inputs.alike({"x": x, "y": y, "at": at})
     a, b, wx, wy = _inputs.weighted_samples(
         first, second, x_weights, y_weights, nan_policy, "biased"

@@ -119,7 +119,13 @@ def mmd2_and_grad(
     kernels, single = as_kernels(kernel)
     names = _names(wrt)
     _check_parts(kernels, "bandwidth" in names)
+    arguments = {"x": x, "y": y, "x_weights": x_weights, "y_weights": y_weights}
+    x, y, x_weights, y_weights = _inputs.aligned_weights(x, y, x_weights, y_weights, estimator)
     given = {"x": _differentiable(x, "x"), "y": _differentiable(y, "y")}
+    columns = _inputs.column_orders({"x": x, "y": y})
+    for name, order in columns.items():
+        given[name] = _inputs.in_order(given[name], order)
+    rows = _moved_rows(arguments, {"x": x, "y": y, "x_weights": x_weights, "y_weights": y_weights})
     sides = _sides(given, {"x": x_weights, "y": y_weights}, names, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.positive_rows(s.rows, s.weights) for s in sides.values()]
@@ -139,15 +145,25 @@ def mmd2_and_grad(
             gradients.append(one_or_all(per_kernel))
         elif name in sides:
             kept = one_pass.finite_gradient(one_or_all(result.row_gradients[name][0]))
-            gradient = sides[name].scattered(kept, -2)
+            gradient = _inputs.restored(sides[name].scattered(kept, -2), columns.get(name), -1)
+            gradient = _inputs.restored(gradient, rows.get(name), -2)
             gradients.append(gradient.reshape(gradient.shape[:-2] + given[name].shape))
         else:
             side = name.removesuffix("_weights")
             relative = one_pass.weight_gradient(side, samples, result, estimator)[0]
             kept = one_or_all(sides[side].by_weights(one_pass.finite_gradient(relative), name))
-            gradients.append(sides[side].scattered(kept, -1))
+            gradient = sides[side].scattered(kept, -1)
+            gradients.append(_inputs.restored(gradient, rows.get(name), -1))
     values = one_or_all(result.values[0])
     return (float(values) if single else values, *gradients)
+
+
+def _moved_rows(
+    given: dict[str, object], aligned: dict[str, object]
+) -> dict[str, NDArray[np.intp]]:
+    """Return the order of rows for each argument that was not aligned as given."""
+    pairs = ({"aligned": aligned[name], name: value} for name, value in given.items())
+    return {name: order for pair in pairs for name, order in _inputs.row_orders(pair).items()}
 
 
 def _differentiable(value: object, name: str) -> Matrix:

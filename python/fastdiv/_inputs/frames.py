@@ -1,0 +1,175 @@
+"""Match the columns of frames by name, and rows by the keys of an index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastdiv._inputs.messages import listing
+
+Order: TypeAlias = "NDArray[np.intp]"
+
+
+def column_names(value: Any) -> list[Hashable] | None:
+    """Return the names of the columns of a frame, or None for anything else."""
+    names = getattr(value, "column_names", None)  # pyarrow, whose `columns` are arrays
+    names = getattr(value, "columns", None) if names is None else names
+    return list(names) if isinstance(names, Iterable) and not callable(names) else None
+
+
+def column_orders(frames: Mapping[str, object]) -> dict[str, Order]:
+    """
+    Return the order of columns for each frame whose columns are in another order than the first.
+
+    Values without column names have no part in it.
+    """
+    named = {name: names for name, value in frames.items() if (names := column_names(value))}
+    orders: dict[str, Order] = {}
+    for name in list(named)[1:]:
+        first = next(iter(named))
+        _refuse_other_columns(first, named[first], name, named[name])
+        if named[name] != named[first]:
+            place = {key: index for index, key in enumerate(named[name])}
+            orders[name] = np.array([place[key] for key in named[first]], dtype=np.intp)
+    return orders
+
+
+def _refuse_other_columns(
+    first: str, expected: list[Hashable], name: str, names: list[Hashable]
+) -> None:
+    """Refuse frames that do not have the same columns, each once."""
+    sides = {first: expected, name: names}
+    twice = {side: _repeated(columns) for side, columns in sides.items()}
+    if any(twice.values()):
+        raise ValueError(
+            f"{first} and {name} must have different names for their columns, which are matched by "
+            f"name; repeated in {first}: {listing(twice[first])}; in {name}: {listing(twice[name])}"
+        )
+    if set(expected) != set(names):
+        only = {side: _without(columns, *sides.values()) for side, columns in sides.items()}
+        raise ValueError(
+            f"{first} and {name} must have the same columns, which are matched by name; "
+            f"only in {first}: {listing(only[first])}; only in {name}: {listing(only[name])}"
+        )
+
+
+def _repeated(names: list[Hashable]) -> list[Hashable]:
+    """Return the names that come more than once."""
+    return [key for key, count in Counter(names).items() if count > 1]
+
+
+def _without(names: list[Hashable], *all_names: list[Hashable]) -> list[Hashable]:
+    """Return the names that are not in all of the lists."""
+    common = set.intersection(*map(set, all_names))
+    return [key for key in names if key not in common]
+
+
+def aligned(values: Mapping[str, object]) -> list[Any]:
+    """Return values with one row per observation, in the order of the first that has an index."""
+    orders = row_orders(values)
+    return [
+        cast(Any, value).iloc[orders[name]] if name in orders else value
+        for name, value in values.items()
+    ]
+
+
+def row_orders(values: Mapping[str, object]) -> dict[str, Order]:
+    """
+    Return the order of rows for each value whose index has the keys of the first in another order.
+
+    Values without an index have no part in it, nor have those with another number of rows.
+    """
+    indices = {
+        name: index for name, value in values.items() if (index := _index(value)) is not None
+    }
+    orders: dict[str, Order] = {}
+    for name in list(indices)[1:]:
+        first = next(iter(indices))
+        expected, given = indices[first], indices[name]
+        if len(given) == len(expected) and not given.equals(expected):
+            _refuse_other_keys(first, expected, name, given)
+            orders[name] = given.get_indexer(expected)
+    return orders
+
+
+def _index(value: Any) -> Any:
+    """Return the index of a series or frame of pandas, or None for anything else."""
+    return value.index if hasattr(value, "iloc") and hasattr(value, "index") else None
+
+
+def _refuse_other_keys(first: str, expected: Any, name: str, given: Any) -> None:
+    """Refuse indices that do not hold the same keys, each once."""
+    advice = f"pass {name}.to_numpy() to go by position"
+    if not (expected.is_unique and given.is_unique):
+        twice = {first: expected, name: given}
+        keys = {side: index[index.duplicated()].unique() for side, index in twice.items()}
+        raise ValueError(
+            f"{first} and {name} must have each key of their indices once, as rows are matched by "
+            f"it; repeated in {first}: {listing(keys[first])}; in {name}: {listing(keys[name])}; "
+            f"{advice}"
+        )
+    only_first, only_given = expected[~expected.isin(given)], given[~given.isin(expected)]
+    if len(only_first) or len(only_given):
+        raise ValueError(
+            f"{first} and {name} must have the same keys in their indices, as rows are matched by "
+            f"them; only in {first}: {listing(only_first)}; only in {name}: {listing(only_given)}; "
+            f"{advice}"
+        )
+
+
+def restored(a: NDArray[Any], order: Order | None, axis: int) -> NDArray[Any]:
+    """Undo an order along an axis."""
+    return a if order is None else np.take(a, np.argsort(order), axis)
+
+
+def from_arrow(value: Any, name: str) -> Any:
+    """
+    Return what comes through Arrow as a pyarrow table or array without dictionaries and decimals.
+
+    Anything else is returned as it is, and so is what NumPy can view without pyarrow.
+    """
+    if type(value).__module__.startswith("pyarrow") and hasattr(value, "__array__"):
+        return _decoded(value)
+    if hasattr(value, "__array__") or not hasattr(value, "__arrow_c_stream__"):
+        return value
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, whose columns come through the Arrow interface; "
+            "install pyarrow, or pass an array"
+        ) from error
+    try:
+        table = pa.table(value)
+    except Exception as error:  # of the library that makes the columns, such as a closed database
+        raise TypeError(
+            f"{name} cannot be read through the Arrow interface; got "
+            f"{type(value).__name__}: {error}"
+        ) from error
+    return _decoded(table)
+
+
+def _decoded(value: Any) -> Any:
+    """Return a pyarrow table or array without dictionaries and decimals."""
+    # NumPy's view of chunks with a dictionary takes a null for the last value, as of pyarrow 26.
+    if not hasattr(value, "column_names"):
+        plain = _plain_type(value.type)
+        return value if plain is None else value.cast(plain)
+    for index, field in enumerate(value.schema):
+        plain = _plain_type(field.type)
+        if plain is not None:
+            value = value.set_column(index, field.name, value.column(index).cast(plain))
+    return value
+
+
+def _plain_type(kind: Any) -> Any | None:
+    """Return the type of Arrow that has the same values as NumPy knows, or None if it does."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type) or kind.value_type
+    return pa.float64() if pa.types.is_decimal(kind) else None
