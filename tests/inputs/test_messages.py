@@ -2,7 +2,9 @@
 
 import array
 import inspect
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,3 +156,12 @@ def test_a_large_array_as_estimator_is_refused_at_once():
         with pytest.raises(ValueError, match=r"^estimator must be one of"):
             fastdiv.mmd2(ROWS, ROWS, estimator=value)
         assert time.perf_counter() - start < 2
+
+
+def test_messages_show_what_came_by_the_helper():
+    """Find messages with an unbounded `repr`. Files and the command line quote short texts."""
+    root = Path(fastdiv.__file__).parent
+    quoted = ("tables", "cli", "_engine")
+    for path in root.rglob("*.py"):
+        if path.relative_to(root).parts[0] not in quoted:
+            assert not re.search(r"got \{[^}]*!r\}", path.read_text(encoding="utf-8")), path

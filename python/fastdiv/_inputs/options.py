@@ -100,7 +100,7 @@ def between(value: object, name: str, least: float, most: float) -> float:
     """Return a real number within [least, most] as a float."""
     number = real(value, name)
     if not least <= number <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g}; got {value!r}")
+        raise ValueError(f"{name} must be from {least:g} to {most:g}; got {shown(value)}")
     return number
 
 
