@@ -251,3 +251,13 @@ def test_the_example_draws_its_picture(tmp_path):
     names = ("score function", "Gumbel-softmax, temperature 1", "enumeration")
     gaps = [float(re.search(rf"{name}: .* (\S+) nats", done.stdout)[1]) for name in names]
     assert gaps[2] < 1e-4 < gaps[0] < gaps[1] < 0.02
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_products_of_float32_come_from_float64(rng, hard):
+    logits = rng.normal(size=(200, 50)).astype(np.float32)
+    c = rng.normal(size=(200, 50))
+    narrow, wide = (
+        gumbel_softmax(a, 0.3, hard=hard, rng=7).vjp(c) for a in (logits, logits.astype(float))
+    )
+    np.testing.assert_array_equal(narrow, wide.astype(np.float32))

@@ -66,7 +66,7 @@ class RelaxedSample:
     sample: Matrix
     temperature: float
     hard: bool
-    _soft: Matrix
+    _soft: Values
 
     @property
     def biased(self) -> bool:
@@ -117,7 +117,7 @@ class RelaxedSample:
             )
         if not np.isfinite(c).all():
             raise ValueError("cotangent must be finite; got NaN or infinity")
-        y = self._soft.astype(np.float64, copy=False)
+        y = self._soft
         with np.errstate(over="ignore", invalid="ignore"):
             centred = c - (c * y).sum(axis=-1, keepdims=True)
             product = np.asarray(y * centred / self.temperature)
@@ -268,12 +268,11 @@ def gumbel_softmax(
         x /= tau
     y = np.exp(x)
     y /= y.sum(axis=-1, keepdims=True)
-    soft: Matrix = y.astype(a.dtype, copy=False)
-    sample = soft
+    sample: Matrix = y.astype(a.dtype, copy=False)
     if is_hard:
-        sample = np.zeros_like(soft)
+        sample = np.zeros_like(sample)
         np.put_along_axis(sample, x.argmax(axis=-1)[..., None], 1, axis=-1)
-    return RelaxedSample(sample, tau, is_hard, soft)
+    return RelaxedSample(sample, tau, is_hard, y)
 
 
 @documented
