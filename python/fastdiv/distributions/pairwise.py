@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -41,7 +42,7 @@ def kl_matrix(
     The trace, the quadratic form and the log-determinants of a pair are one inner product of
     features of pᵢ and qⱼ. Diagonal Gaussians have 2d features, full ones d(d+3)/2.
     All pairs are one matrix product, and nothing of size n·m·d is built. A pair whose sum of large
-    terms would cancel beyond the accuracy of `kl` is computed again as `kl` does.
+    terms would overflow, or cancel beyond the accuracy of `kl`, is computed again as `kl` does.
 
     Parameters
     ----------
@@ -116,11 +117,14 @@ def _diagonal(p: Gaussian, q: Gaussian) -> Features:
 
 
 def _full(p: Gaussian, q: Gaussian) -> Features:
-    w = whitener(q)
+    of_p, of_q = _Factors.of(p), _Factors.of(q)
+    w = whitener(q) if of_q is None else of_q.inverse
     precision = w.swapaxes(1, 2) @ w
     scale = np.exp(0.5 * np.log(np.diagonal(precision, axis1=1, axis2=2)).mean(axis=0))
     x, y = _standardised(p, q, scale)
-    cov = covariance(p) * np.outer(scale, scale)
+    from_factor = of_p is not None and p.parametrisation == "precision"
+    cov = of_p.lower @ of_p.lower.swapaxes(1, 2) if of_p and from_factor else covariance(p)
+    cov *= np.outer(scale, scale)
     precision /= np.outer(scale, scale)
     i, j = np.tril_indices(p.dim)
     twice = np.where(i == j, 1.0, 2.0)  # an entry below the diagonal stands for two
@@ -128,40 +132,63 @@ def _full(p: Gaussian, q: Gaussian) -> Features:
     a = np.concatenate([(cov + x[:, :, None] * x[:, None])[:, i, j], x], axis=1)
     b = np.concatenate([precision[:, i, j] * twice, -2 * projected], axis=1)
     log_scale = 2 * np.log(scale).sum()
-    a_offset = -2 * half_log_det(p) - log_scale - p.dim
-    b_offset = (y * projected).sum(axis=1) + 2 * half_log_det(q) + log_scale
-    growths = _growth(p, scale), _growth(q, scale)
-    if all((growth == 1).all() for growth in growths):
-        return a, a_offset, b, b_offset
-    # Let the backend see larger terms, by features that are 0 in the rows of the other side.
-    more_a = growths[0] * (_size(a) if p.parametrisation == "precision" else 1.0)
-    more_b = growths[1] * (_size(b) if q.parametrisation == "cov" else 1.0)
-    zeros = np.zeros_like(more_a), np.zeros_like(more_b)
-    a = np.concatenate([a, np.stack([more_a, zeros[0]], axis=1)], axis=1)
-    b = np.concatenate([b, np.stack([zeros[1], more_b], axis=1)], axis=1)
-    return a, a_offset, b, b_offset
+    log_p, log_q = (
+        2 * (half_log_det(side) if of_side is None else of_side.half_log_det())
+        for side, of_side in ((p, of_p), (q, of_q))
+    )
+    b_offset = (y * projected).sum(axis=1) + log_q + log_scale
+    a, b = _with_growth(
+        (a, np.ones(len(a)) if of_p is None else of_p.growth(scale), from_factor),
+        (b, np.ones(len(b)) if of_q is None else of_q.growth(scale), q.parametrisation == "cov"),
+    )
+    return a, -log_p - log_scale - p.dim, b, b_offset
 
 
-def _growth(p: Gaussian, scale: Values) -> Values:
+@dataclass(frozen=True)
+class _Factors:
+    """Cholesky factors of cov or of precision, and their inverses."""
+
+    lower: Values
+    inverse: Values
+
+    @classmethod
+    def of(cls, p: Gaussian) -> _Factors | None:
+        """Return None for other parametrisations, which need no decomposition."""
+        return cls(*factor_and_whitener(p)) if p.parametrisation in ("cov", "precision") else None
+
+    def half_log_det(self) -> Values:
+        total: Values = np.log(np.diagonal(self.lower, axis1=1, axis2=2)).sum(axis=1)
+        return total
+
+    def growth(self, scale: Values) -> Values:
+        """
+        Return by how much the decomposition enlarges rounding errors, at least 1.
+
+        A Cholesky factor is exact for a matrix within rounding of the one given. That changes the
+        inverse, and the determinant, by the condition number of features in units of 1/scale. The
+        divisor comes from measured errors of 4 to 16 features, whose growth was 5 times smaller.
+        """
+        of_lower = np.linalg.norm(self.lower * scale[:, None], axis=(1, 2))
+        of_inverse = np.linalg.norm(self.inverse / scale, axis=(1, 2))
+        growth: Values = (of_lower * of_inverse / len(scale)) ** 2 / 4
+        return np.maximum(growth, 1.0)
+
+
+def _with_growth(*sides: tuple[Values, Values, bool]) -> list[Values]:
     """
-    Return by how much a decomposition enlarges rounding errors, at least 1.
+    Let the backend see larger terms where rounding errors grow.
 
-    A Cholesky factor is exact for a matrix within rounding of the one given. With features in
-    units of 1/scale, that changes the inverse, and the determinant, by the condition number. The
-    divisor comes from measured errors of 4 to 16 features, whose growth was 5 times smaller.
+    Each side's features get one that is 0 in the rows of the other. It has the size of what an
+    inexact inverse makes of them, or of a determinant's error alone.
     """
-    if p.parametrisation not in ("cov", "precision"):
-        return np.ones(p.batch_shape)
-    lower, inverse = factor_and_whitener(p)
-    of_lower = np.linalg.norm(lower * scale[:, None], axis=(1, 2))
-    of_inverse = np.linalg.norm(inverse / scale, axis=(1, 2))
-    growth: Values = (of_lower * of_inverse / p.dim) ** 2 / 4
-    return np.maximum(growth, 1.0)
-
-
-def _size(features: Values) -> Values:
-    norms: Values = np.linalg.norm(features, axis=1)
-    return 1.0 + norms
+    if all((growth == 1).all() for _, growth, _ in sides):
+        return [features for features, _, _ in sides]
+    results = []
+    for place, (features, growth, inexact) in enumerate(sides):
+        more = np.zeros((len(features), 2))
+        more[:, place] = growth * ((1 + np.linalg.norm(features, axis=1)) if inexact else 1.0)
+        results.append(np.concatenate([features, more], axis=1))
+    return results
 
 
 def _standardised(p: Gaussian, q: Gaussian, scale: Values) -> tuple[Values, Values]:
