@@ -131,6 +131,31 @@ def test_terms_that_overflow_are_computed_again(name):
     np.testing.assert_allclose(values, kl(p[:, None], q), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name_q", NAMES)
+@pytest.mark.parametrize("name_p", NAMES)
+def test_float32_of_very_different_scales(rng, name_p, name_q):
+    """Ratios of float32 numbers may be beyond float32, and divergences then are in float64."""
+    half = {"var": 0.5, "logvar": 1.0, "cov": 0.5, "precision": -0.5}
+
+    def make(name, exponents):
+        log = exponents * np.log(10) / half.get(name, 1)
+        value = np.exp(np.clip(log, -80, 80)) if not name.startswith("log") else log
+        value = value.astype(np.float32)
+        matrix = value[..., None] * np.eye(2, dtype=np.float32) if name in FULL else value
+        return Gaussian(np.zeros((3, 2), np.float32), **{name: matrix})
+
+    p, q = make(name_p, rng.uniform(0, 30, (3, 2))), make(name_q, rng.uniform(-30, 0, (3, 2)))
+    wide_p, wide_q = (
+        Gaussian(g.mean.astype(float), **{g.parametrisation: g.parameter.astype(float)})
+        for g in (p, q)
+    )
+    values = kl(p[:, None], q)
+    assert values.max() > np.finfo(np.float32).max
+    np.testing.assert_allclose(values, kl(wide_p[:, None], wide_q), rtol=1e-5)
+    np.testing.assert_allclose(kl_matrix(p, q), values, rtol=1e-5)
+    assert kl(p[0], q[0]) == values[0, 0]
+
+
 def test_an_overflow_is_named_by_both_indices():
     ps, qs = Gaussian([[0.0], [1e200]], std=1.0), Gaussian([[0.0], [0.0], [1e200]], std=1.0)
     with pytest.raises(OverflowError, match=r"at batch index \(0, 2\)"):

@@ -74,7 +74,7 @@ def kl(
     TypeError, ValueError
         If an argument is invalid, or the mask is empty or selects padding of p or q.
     OverflowError
-        If a divergence is too large for the floating-point type of the parameters.
+        If a divergence is too large for float64, whatever the type of the parameters.
 
     References
     ----------

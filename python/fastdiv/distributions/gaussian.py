@@ -298,6 +298,12 @@ class Gaussian:
             filled.parameter = np.where(chosen[..., None], self.parameter, eye)
         return filled
 
+    def _in_double(self) -> Gaussian:
+        """Return the same distributions with parameters of float64."""
+        wide = copy.copy(self)
+        wide.mean, wide.parameter = self.mean.astype(np.float64), self.parameter.astype(np.float64)
+        return wide
+
     def entropy(self) -> Values:
         """
         Return the differential entropies ½ d (1 + log 2π) + ½ log|Σ|.

@@ -70,7 +70,11 @@ class Pair:
         with np.errstate(all="ignore"):  # padding may hold anything
             # Convert block by block where there is something to convert.
             values = self.map(compute) if self.common_dtype is None else compute(self)
-        values = zero_unselected(values, chosen)
+            values = zero_unselected(values, chosen)
+            bad = ~np.isfinite(values)
+            if self.common_dtype == np.float32 and bad.any():
+                wide = self._in_double(bad).lowered()
+                values[bad] = backend.current().gaussian_kl(*wide, n_threads, None)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -79,6 +83,12 @@ class Pair:
                 index = tuple(map(int, names[index]))
             raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
+
+    def _in_double(self, items: NDArray[np.bool_]) -> Pair:
+        """Return some of the pairs with parameters of float64."""
+        index = np.unravel_index(np.flatnonzero(items), (1, *self.batch_shape))[1:]
+        p, q = (side[side_index(side, index)]._in_double() for side in (self.p, self.q))
+        return Pair(p, q, (int(np.count_nonzero(items)),))
 
     @property
     def is_diagonal(self) -> bool:
