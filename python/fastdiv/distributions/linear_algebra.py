@@ -78,7 +78,8 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
 
 def unwhitener(p: Gaussian) -> Callable[[Values], Values]:
     """Return a function of z, mean + L z. It may overwrite z."""
-    scale = np.exp(log_std(p)) if p.is_diagonal else factor(p)
+    with np.errstate(over="ignore"):
+        scale = np.exp(log_std(p)) if p.is_diagonal else factor(p)
 
     def unwhiten(z: Values) -> Values:
         if p.is_diagonal:
@@ -143,7 +144,10 @@ def _precision_factor(precision: Values) -> Values:
 
 def dense(diagonal: Values) -> Values:
     """Return the matrices with these diagonals."""
-    return diagonal[..., None] * np.eye(diagonal.shape[-1])
+    d = diagonal.shape[-1]
+    matrices = np.zeros((*diagonal.shape, d))
+    matrices[..., np.arange(d), np.arange(d)] = diagonal
+    return matrices
 
 
 def whitened(pair: Pair) -> tuple[Values, Values, Values]:
