@@ -131,6 +131,13 @@ def test_terms_that_overflow_are_computed_again(name):
     np.testing.assert_allclose(values, kl(p[:, None], q), rtol=1e-12)
 
 
+def test_variances_beyond_float64(rng):
+    """The squares of what is given underflow, and their ratios do not."""
+    p = Gaussian(1e161 * rng.normal(size=(3, 1)), precision=[[[2e-298]], [[2e-296]], [[1e-299]]])
+    q = Gaussian(1e161 * rng.normal(size=(4, 1)), logstd=np.log(1e161) + rng.normal(size=(4, 1)))
+    np.testing.assert_allclose(kl_matrix(p, q), kl(p[:, None], q), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name_q", NAMES)
 @pytest.mark.parametrize("name_p", NAMES)
 def test_float32_of_very_different_scales(rng, name_p, name_q):

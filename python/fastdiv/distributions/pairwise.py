@@ -17,6 +17,7 @@ from fastdiv.distributions.arrays import distinct
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import (
     covariance,
+    factor,
     factor_and_whitener,
     half_log_det,
     log_std,
@@ -119,13 +120,18 @@ def _diagonal(p: Gaussian, q: Gaussian) -> Features:
 def _full(p: Gaussian, q: Gaussian) -> Features:
     of_p, of_q = _Factors.of(p), _Factors.of(q)
     w = whitener(q) if of_q is None else of_q.inverse
-    precision = w.swapaxes(1, 2) @ w
-    scale = np.exp(0.5 * np.log(np.diagonal(precision, axis1=1, axis2=2)).mean(axis=0))
+    # Bring features to units of 1/scale first: squares of what is given may underflow.
+    largest = np.abs(w).max(axis=1)
+    norms = largest * np.linalg.norm(w / largest[:, None], axis=1)
+    scale = np.exp(np.log(norms).mean(axis=0))
     x, y = _standardised(p, q, scale)
-    from_factor = of_p is not None and p.parametrisation == "precision"
-    cov = of_p.lower @ of_p.lower.swapaxes(1, 2) if of_p and from_factor else covariance(p)
-    cov *= np.outer(scale, scale)
-    precision /= np.outer(scale, scale)
+    w = w / scale
+    precision = w.swapaxes(1, 2) @ w
+    if p.parametrisation == "cov":
+        cov = covariance(p) * scale[:, None] * scale
+    else:
+        lower = (factor(p) if of_p is None else of_p.lower) * scale[:, None]
+        cov = lower @ lower.swapaxes(1, 2)
     i, j = np.tril_indices(p.dim)
     twice = np.where(i == j, 1.0, 2.0)  # an entry below the diagonal stands for two
     projected = (precision @ y[:, :, None])[:, :, 0]
@@ -138,7 +144,7 @@ def _full(p: Gaussian, q: Gaussian) -> Features:
     )
     b_offset = (y * projected).sum(axis=1) + log_q + log_scale
     a, b = _with_growth(
-        (a, np.ones(len(a)) if of_p is None else of_p.growth(scale), from_factor),
+        (a, np.ones(len(a)) if of_p is None else of_p.growth(scale), p.parametrisation != "cov"),
         (b, np.ones(len(b)) if of_q is None else of_q.growth(scale), q.parametrisation == "cov"),
     )
     return a, -log_p - log_scale - p.dim, b, b_offset
