@@ -2,7 +2,7 @@
 Declare the functions of the engine, and choose who computes them.
 
 The compiled core and the NumPy reference offer the same functions. Everything that both sides of
-this border have to know lives here: types, blocks of rows and progress reports.
+this border have to know lives here: types, blocks of rows, results and progress reports.
 
 Files
 -----
@@ -11,5 +11,6 @@ backend: the declaration of every engine function, and the choice of the core or
 blocks: blocks of rows, and how many values each may hold
 patience: long steps of NumPy, during which Ctrl-C is heard
 progress: the `progress` argument as a function of (done, total)
+results: the base class of results, with equality and read-only arrays
 quantized_rows: `QuantizedRows`, samples kept as int8
 """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Values
 from fastdiv._sums import metrics
 from fastdiv.clusters import labelled_rows
@@ -25,7 +26,7 @@ _SUMS = {"euclidean": "euclidean", "cityblock": "l1"}
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterDispersion:
+class ClusterDispersion(Result):
     """
     Dispersion within clusters, by every objective with such a name.
 
@@ -198,19 +199,19 @@ def cluster_dispersion(
     both: list[Values | None] = [None, None]
     if pairs:
         both = [
-            _read_only(clusters.restored(pair_sums, 2, "a sum over pairs"))
+            np.array(clusters.restored(pair_sums, 2, "a sum over pairs"))
             for pair_sums in cluster_pair_sums(clusters, metric, threads, report)
         ]
     total_wcss = clusters.total(wcss)
     bcss = means.bcss()
     return ClusterDispersion(
-        labels=_read_only(clusters.labels),
-        sizes=_read_only(means.sizes),
-        weights=_read_only(clusters.restored(means.weights)),
-        centers=_read_only(anchors + offsets),
-        wcss=_read_only(clusters.restored(wcss)),
-        mse=_read_only(wcss / np.where(means.weights > 0, means.weights, 1.0)),
-        sum_dist=_read_only(clusters.restored(sums[:, 3])),
+        labels=np.array(clusters.labels),
+        sizes=np.array(means.sizes),
+        weights=np.array(clusters.restored(means.weights)),
+        centers=np.array(anchors + offsets),
+        wcss=np.array(clusters.restored(wcss)),
+        mse=np.array(wcss / np.where(means.weights > 0, means.weights, 1.0)),
+        sum_dist=np.array(clusters.restored(sums[:, 3])),
         pair_sum_sq=both[0],
         pair_sum=both[1],
         total_wcss=total_wcss,
@@ -320,10 +321,3 @@ def _given_centers(x: object, centers: object, clusters: Clusters) -> tuple[Valu
         exponents[numbers[:-1]] = weights.exponents
         weights = weights._replace(exponents=exponents)
     return at, Clusters(rows, numbers[codes], np.arange(len(at)).astype(labels.dtype), weights)
-
-
-def _read_only(a: Any) -> Any:
-    """Return a copy that cannot be written to."""
-    copy = np.array(a)
-    copy.flags.writeable = False
-    return copy

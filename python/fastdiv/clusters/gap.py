@@ -15,6 +15,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.patience import LARGE, patiently
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.clusters import labelled_rows
 
@@ -24,7 +25,7 @@ _MOST_REFERENCES = 10**6
 
 
 @dataclass(frozen=True, eq=False)
-class GapStatistic:
+class GapStatistic(Result):
     """
     Gap statistic for several numbers of clusters.
 
@@ -159,8 +160,6 @@ def gap_statistic(
     is_enough = np.append(gap[:-1] >= gap[1:] - s[1:], True)
     tried = np.array(ks, dtype=np.int64)
     w_k, reference_w_k = dispersions[0].copy(), dispersions[1:].copy()
-    for array in (tried, w_k, gap, s, reference_w_k):
-        array.flags.writeable = False
     return GapStatistic(ks[int(is_enough.argmax())], tried, w_k, gap, s, reference_w_k, reference)
 
 

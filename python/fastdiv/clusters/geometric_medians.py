@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Values
 from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.labelled_rows import Clusters, Means
@@ -43,7 +44,7 @@ _ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class GeometricMedian:
+class GeometricMedian(Result):
     """
     Geometric medians, and a bound of their distance from the optimum.
 
@@ -74,10 +75,6 @@ class GeometricMedian:
     sum_dist: Values
     gap: Values
     n_iterations: int
-
-    def __post_init__(self) -> None:
-        for array in (self.labels, self.centers, self.sum_dist, self.gap):
-            array.flags.writeable = False
 
 
 @documented

@@ -70,7 +70,6 @@ def components(
     # F falls as the sum within groups rises, and that sum has no cancellation.
     at_least = int(np.count_nonzero(within[1:] <= within[0] * (1 + _inputs.TIE)))
     null = ratios[1:].copy()
-    null.flags.writeable = False
     pvalue = (1 + at_least) / (1 + n_resamples)
     return Components(total, float(within[0]), float(ratios[0]), null, pvalue, n, k)
 

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.results import Result
 from fastdiv._sums import metrics
 from fastdiv.groups.components import components
 
 
-@dataclass(frozen=True)
-class DiscoResult:
+@dataclass(frozen=True, eq=False)
+class DiscoResult(Result):
     """
     Outcome of an analysis of distance components.
 
@@ -46,7 +47,7 @@ class DiscoResult:
 
     statistic: float
     pvalue: float
-    null_distribution: NDArray[np.float64] = field(repr=False, compare=False)
+    null_distribution: NDArray[np.float64] = field(repr=False)
     between: float
     within: float
     total: float

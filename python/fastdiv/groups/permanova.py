@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.results import Result
 from fastdiv._sums import metrics
 from fastdiv.groups.components import components
 
 
-@dataclass(frozen=True)
-class PermanovaResult:
+@dataclass(frozen=True, eq=False)
+class PermanovaResult(Result):
     """
     Outcome of a permutational analysis of variance.
 
@@ -49,7 +50,7 @@ class PermanovaResult:
     statistic: float
     r2: float
     pvalue: float
-    null_distribution: NDArray[np.float64] = field(repr=False, compare=False)
+    null_distribution: NDArray[np.float64] = field(repr=False)
     ss_total: float
     ss_within: float
     n_rows: int

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import Polynomial
@@ -20,8 +21,8 @@ _MOST_LABELS = 1 << 26
 """Bytes of labels in one pass over all pairs. More subsets are computed one by one."""
 
 
-@dataclass(frozen=True)
-class KID:
+@dataclass(frozen=True, eq=False)
+class KID(Result):
     """
     Kernel inception distance.
 
@@ -49,7 +50,7 @@ class KID:
     mean: float
     std: float
     value: float | None
-    subset_values: NDArray[np.float64] = field(repr=False, compare=False)
+    subset_values: NDArray[np.float64] = field(repr=False)
     subset_size: int
 
 
@@ -157,7 +158,6 @@ def kid(
                 report(index + 1, times)
         if full:
             value = float(mmd2(a, b, kernel, n_threads=n_threads, progress=progress))
-    values.flags.writeable = False
     return KID(float(values.mean()), float(values.std()), value, values, size)
 
 

@@ -13,6 +13,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import Kernel
@@ -31,8 +32,8 @@ _REPORT_EVERY = 64
 """Steps between two reports of progress."""
 
 
-@dataclass(frozen=True)
-class KernelMeanMatching:
+@dataclass(frozen=True, eq=False)
+class KernelMeanMatching(Result):
     """
     Weights found by `kernel_mean_matching`.
 
@@ -58,7 +59,7 @@ class KernelMeanMatching:
     array([0.5, 0.5])
     """
 
-    weights: NDArray[np.float64] = field(repr=False, compare=False)
+    weights: NDArray[np.float64] = field(repr=False)
     mmd2: float
     gap: float
     n_iterations: int
@@ -217,7 +218,6 @@ def kernel_mean_matching(
             RuntimeWarning,
             stacklevel=2,
         )
-    weights.flags.writeable = False
     return KernelMeanMatching(weights, value, gap, steps, gap <= goal, resolved)
 
 

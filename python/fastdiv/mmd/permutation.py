@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import Kernel
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PermutationOptions
 
 
-@dataclass(frozen=True)
-class TwoSampleResult:
+@dataclass(frozen=True, eq=False)
+class TwoSampleResult(Result):
     """
     Outcome of a permutation two-sample test.
 
@@ -58,7 +59,7 @@ class TwoSampleResult:
 
     statistic: float
     pvalue: float
-    null_distribution: NDArray[np.float64] = field(repr=False, compare=False)
+    null_distribution: NDArray[np.float64] = field(repr=False)
     n_x: int
     n_y: int
     kernel: Kernel
@@ -196,7 +197,6 @@ def splittings(
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:
     """Return the result of one kernel, whose first value is the observed one."""
     observed, null = float(values[0]), values[1:].copy()
-    null.flags.writeable = False
     at_least = int(np.count_nonzero(null >= observed - _inputs.TIE * abs(observed)))
     return TwoSampleResult(
         statistic=observed,

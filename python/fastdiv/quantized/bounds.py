@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Values
 from fastdiv.kernels import Callback, Kernel
 from fastdiv.kernels.base import STEEPEST, Term
@@ -25,7 +26,7 @@ _ROUNDING = 1 + 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedEstimate:
+class QuantizedEstimate(Result):
     """
     A statistic of quantised samples, and a bound of its change by quantisation.
 

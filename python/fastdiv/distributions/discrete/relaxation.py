@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import rounded
 from fastdiv.distributions.categorical import Categorical
 
 
-@dataclass(frozen=True)
-class GradientEstimate:
+@dataclass(frozen=True, eq=False)
+class GradientEstimate(Result):
     """
     An unbiased Monte-Carlo estimate of a gradient.
 
@@ -42,8 +43,8 @@ class GradientEstimate:
     n_samples: int
 
 
-@dataclass(frozen=True)
-class RelaxedSample:
+@dataclass(frozen=True, eq=False)
+class RelaxedSample(Result):
     """
     A draw of `gumbel_softmax`, with the way back to the logits.
 

@@ -8,12 +8,13 @@ from statistics import NormalDist
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._engine.results import Result
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import item
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Result):
     """
     An estimate with its standard error, for each distribution of a batch.
 

@@ -1,0 +1,89 @@
+"""Results: equality by value, a hash, and arrays that stay read-only."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+
+import fastdiv
+from fastdiv import RBF, Gaussian
+from fastdiv._engine.results import Result
+
+X, Y = np.random.default_rng(0).normal(size=(2, 12, 2))
+LABELS = np.arange(12) // 4
+Q = fastdiv.quantize_rows(X), fastdiv.quantize_rows(Y)
+P = Gaussian([[0.0, 1.0], [1.0, 2.0]], std=1.0)
+BOTH = [RBF(1.0), RBF(2.0)]
+
+
+def cut(x, k):
+    return x[:, 0].argsort().argsort() * k // len(x)
+
+
+MADE = {
+    "TwoSampleResult": lambda: fastdiv.mmd_test(X, Y, n_resamples=9, rng=0),
+    "KID": lambda: fastdiv.kid(X, Y, n_subsets=3, subset_size=5, rng=0),
+    "KernelMeanMatching": lambda: fastdiv.kernel_mean_matching(X, Y),
+    "PermanovaResult": lambda: fastdiv.permanova(X, LABELS, n_resamples=9, rng=0),
+    "DiscoResult": lambda: fastdiv.disco(X, LABELS, n_resamples=9, rng=0),
+    "ClusterDispersion": lambda: fastdiv.cluster_dispersion(X, LABELS),
+    "GeometricMedian": lambda: fastdiv.geometric_median(X, LABELS),
+    "GapStatistic": lambda: fastdiv.gap_statistic(X, cut, [1, 2], n_references=3, rng=0),
+    "Estimate": lambda: fastdiv.kl_monte_carlo(P, P, 100, rng=0),
+    "QuantizedEstimate": lambda: fastdiv.mmd2(*Q, BOTH),
+    "GradientEstimate": lambda: fastdiv.score_function_grad([0.0, 0.0], np.sin, 100, rng=0),
+    "RelaxedSample": lambda: fastdiv.gumbel_softmax([0.0, 0.0], 0.5, rng=0),
+}
+
+
+def arrays(result):
+    return {name: value for name, value in vars(result).items() if isinstance(value, np.ndarray)}
+
+
+def test_every_result_with_arrays_is_tested():
+    public = {name: vars(fastdiv)[name] for name in fastdiv.__all__}
+    results = {
+        n for n, kind in public.items() if inspect.isclass(kind) and issubclass(kind, Result)
+    }
+    assert results == set(MADE)
+    for name, kind in public.items():
+        if inspect.isclass(kind) and dataclasses.is_dataclass(kind) and name not in results:
+            generated = kind.__dict__.get("__eq__") is not None
+            holds_arrays = any("NDArray" in str(f.type) for f in dataclasses.fields(kind))
+            assert not (generated and holds_arrays), name
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_equal_by_value(name):
+    one, two = MADE[name](), MADE[name]()
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one != "a result"
+    assert one in {two}
+    for field, value in arrays(one).items():
+        if value.dtype.kind in "if":
+            assert dataclasses.replace(one, **{field: value + 1}) != one
+            assert dataclasses.replace(one, **{field: value[:0]}) != one
+            nan = dataclasses.replace(one, **{field: np.full(value.shape, np.nan)})
+            assert nan == copy.copy(nan)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("name", MADE)
+def test_arrays_are_read_only_in_copies_too(name, way):
+    result = MADE[name]()
+    for each in (result, way(result)):
+        assert each == result
+        assert arrays(each)
+        for array in arrays(each).values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
+def test_numbers_that_are_nan_are_equal():
+    one, two = (fastdiv.QuantizedEstimate(float("nan"), 0.0) for _ in range(2))
+    assert one == two
+    assert hash(one) == hash(two)
