@@ -57,7 +57,6 @@ CASES = {
 }
 
 
-@of_the_core
 @pytest.mark.usefixtures("many_digits")
 @each_dtype
 @pytest.mark.parametrize("name", NAMES)
@@ -93,7 +92,6 @@ def test_mixed_parametrisations_and_dtypes(rng, dtype):
     assert kl(p, q) == pytest.approx(float(exact_kl(exact_probs(p), exact_probs(q))), rel=1e-6)
 
 
-@of_the_core
 @pytest.mark.usefixtures("many_digits")
 @each_dtype
 def test_tiny_and_subnormal_probabilities(dtype):
@@ -128,7 +126,6 @@ def test_a_shift_of_the_logits_changes_nothing(rng):
     assert kl(Categorical(logits=p[0]), Categorical(logits=p[0] + 64)) == 0
 
 
-@of_the_core
 @pytest.mark.usefixtures("many_digits")
 @each_dtype
 @pytest.mark.parametrize("offset", [1e5, 1e6, -1e6, 1e9, 1e12])

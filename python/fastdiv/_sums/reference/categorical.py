@@ -20,7 +20,7 @@ def categorical_normalisers(
     value is NaN. One of the two is not finite where a value is infinite.
     """
     a = np.sort(values.astype(np.float64), axis=-1)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         if name == "logits":
             extreme = a[..., -1]
             # NaN is sorted to the end.
