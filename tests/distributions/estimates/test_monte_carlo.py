@@ -529,3 +529,9 @@ class TestTorch:
             for a, b in ((p, q), (q, p)):
                 with pytest.raises(TypeError, match="ill-defined"):
                     kl_monte_carlo(a, b, 10, rng=0)
+
+
+def test_an_error_that_overflows_beside_a_finite_value_is_refused(rng):
+    log_p, log_q = rng.normal(size=(2, 9)) * 1e200
+    with pytest.raises(OverflowError, match="a standard error is too large"):
+        kl_from_log_probs(log_p, log_q)

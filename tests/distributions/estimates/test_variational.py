@@ -156,3 +156,10 @@ class TestVariationalBounds:
     def test_errors(self, arguments, error, message):
         with pytest.raises(error, match=message):
             f_divergence_bound(*arguments)
+
+
+def test_the_error_of_huge_values_is_finite(rng):
+    t_p, t_q = rng.normal(size=9), rng.normal(size=9)
+    small, huge = (f_divergence_bound(np.ldexp(t_p, e), t_q, "kl") for e in (60, 660))
+    assert huge.value == pytest.approx(np.ldexp(small.value, 600), rel=1e-12)
+    assert huge.stderr == pytest.approx(np.ldexp(small.stderr, 600), rel=1e-12)

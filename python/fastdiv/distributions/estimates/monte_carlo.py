@@ -73,6 +73,8 @@ def kl_from_log_probs(
     TypeError, ValueError
         If an argument is invalid, if log_p is NaN or infinite (a draw of p where p = 0), or if
         log_q is NaN or +∞. The message tells the index.
+    OverflowError
+        If a value is finite, and its standard error too large for float64.
 
     References
     ----------
@@ -174,6 +176,8 @@ def kl_monte_carlo(
         If an argument is invalid, or one of p and q is discrete and the other continuous. If log
         densities do not have the shape of the draws, are NaN or +∞, or −∞ for p at its own draws.
         A float32 distribution draws the edge of its support now and then, where p may be 0.
+    OverflowError
+        If a value is finite, and its standard error too large for float64.
 
     References
     ----------
@@ -240,5 +244,9 @@ class _Moments:
         """Return the mean and its standard error."""
         value = self.mean.reshape(self.batch_shape)
         variance = self.m2.reshape(self.batch_shape) / (self.n - 1)
+        if np.isinf(variance[np.isfinite(value)]).any():
+            raise OverflowError(
+                "a standard error is too large: squares of draws overflow in float64"
+            )
         bias = ESTIMATORS[self.estimator]
         return Estimate(item(value), item(np.sqrt(variance / self.n)), self.n, bias)

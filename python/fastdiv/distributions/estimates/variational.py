@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._engine.moments import mean_and_deviation
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import first_index, item
 from fastdiv.distributions.estimates.estimate import Estimate
@@ -128,11 +129,13 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
         )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         starred = conjugate.function(on_q)
-        value = conjugate.factor * (on_p.mean(axis=0) - starred.mean(axis=0))
-        variance = on_p.var(axis=0, ddof=1) / len(on_p) + starred.var(axis=0, ddof=1) / len(on_q)
+        mean_p, deviation_p = mean_and_deviation(on_p, ddof=1)
+        mean_q, deviation_q = mean_and_deviation(starred, ddof=1)
+        value = conjugate.factor * (mean_p - mean_q)
+        errors = deviation_p / np.sqrt(len(on_p)), deviation_q / np.sqrt(len(on_q))
+        stderr = conjugate.factor * np.hypot(*errors)
     if not np.isfinite(value).all():
         raise OverflowError(f"f*(t_q) overflows for divergence={word!r}; the critic is too large")
-    stderr = conjugate.factor * np.sqrt(variance)
     return Estimate(item(value), item(stderr), len(on_p) + len(on_q), "lower bound")
 
 
