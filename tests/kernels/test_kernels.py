@@ -161,6 +161,7 @@ def test_bad_parameters(build, error, name):
         ({RBF(1.0)}, TypeError, "kernel must be"),
         (RBF([1.0, 2.0]), ValueError, "bandwidth of RBF must be one number or one per feature, 3"),
         (Sum([RBF([1.0])]), ValueError, "bandwidth of RBF"),
+        (RBF([1.0]), ValueError, r"per feature, 3; got 1: .* \[RBF\(a\), RBF\(b\)\].* Sum"),
     ],
 )
 @pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)])
@@ -287,3 +288,9 @@ def test_vector_bandwidth_is_a_scaling(rng):
     s = np.array([0.5, 2.0, 8.0])
     assert mmd2(x, y, RBF(s)) == pytest.approx(mmd2(x / s, y / s, RBF(1.0)), rel=1e-12)
     assert mmd2(x, y, RBF([2.0] * 3)) == pytest.approx(mmd2(x, y, RBF(2.0)), rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [Laplacian, Matern, RationalQuadratic])
+def test_several_bandwidths_are_several_kernels(make):
+    with pytest.raises(ValueError, match=r"one number; got shape \(2,\): .*list with one kernel"):
+        make(bandwidth=[1.0, 2.0])

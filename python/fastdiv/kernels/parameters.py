@@ -22,7 +22,10 @@ def scalar_bandwidth(value: object) -> float | str:
         return value
     if not is_scalar(value):
         shape = _inputs.plain_array(value, "bandwidth").shape
-        raise ValueError(f"bandwidth of this kernel must be one number; got shape {shape}")
+        raise ValueError(
+            f"bandwidth of this kernel must be one number; got shape {shape}: for several "
+            "bandwidths pass a list with one kernel for each, which gives one value each, or a Sum"
+        )
     return _inputs.positive(value, "bandwidth")
 
 

@@ -148,7 +148,8 @@ class RBF(Radial):
         if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != d:
             raise ValueError(
                 f"bandwidth of RBF must be one number or one per feature, {d}; "
-                f"got {len(self.bandwidth)}"
+                f"got {len(self.bandwidth)}: for several bandwidths pass the kernels "
+                "[RBF(a), RBF(b)], which give one value each, or their Sum"
             )
         return super()._resolve(d, median)
 
