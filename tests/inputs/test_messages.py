@@ -138,6 +138,7 @@ def refusal(function, **arguments):
     return ""
 
 
+@pytest.mark.filterwarnings("ignore:subset_size")
 @pytest.mark.parametrize("case", CASES)
 def test_a_wrong_argument_is_refused_in_a_few_words_at_once(case):
     """Pass what is large and of a wrong kind to every parameter of every function."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.moments import mean_and_deviation
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv.kernels import Polynomial
 from fastdiv.kernels.lowering import lower
-from fastdiv.mmd.estimate import mmd2, pair_counts, statistic
+from fastdiv.mmd.estimate import finite_values, mmd2, pair_counts, statistic
 
 _MOST_LABELS = 1 << 26
 """Bytes of labels in one pass over all pairs. More subsets are computed one by one."""
@@ -94,7 +96,7 @@ def kid(
     n_subsets : int, default 100
         Number of subsets, from 1 to 10⁶.
     subset_size : int, default 1000
-        Rows of each subset, from 2 to the smaller of n and m.
+        Rows of each subset, at least 2. It is reduced to the smaller of n and m if that is less.
     full_sample : bool, default True
         Whether to compute `value`.
     {rng}
@@ -108,6 +110,11 @@ def kid(
     -------
     KID
         Mean, standard deviation and full-sample value, in the units of the kernel.
+
+    Warns
+    -----
+    UserWarning
+        If `subset_size` is reduced. Values of other subset sizes are not comparable.
 
     Raises
     ------
@@ -133,11 +140,7 @@ def kid(
     size = _inputs.integer(subset_size, "subset_size", 2)
     full = _inputs.flag(full_sample, "full_sample")
     a, b = _inputs.samples(x, y, nan_policy, "unbiased")
-    if size > min(len(a), len(b)):
-        raise ValueError(
-            f"subset_size must be at most the number of rows, {len(a)} of x and {len(b)} of y; "
-            f"got {size}"
-        )
+    size = _at_most_rows(size, len(a), len(b))
     generator = _inputs.generator(rng)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     if kernel.gamma is None:
@@ -158,7 +161,22 @@ def kid(
                 report(index + 1, times)
         if full:
             value = float(mmd2(a, b, kernel, n_threads=n_threads, progress=progress))
-    return KID(float(values.mean()), float(values.std()), value, values, size)
+    mean, std = finite_values(np.array(mean_and_deviation(values))).tolist()
+    return KID(mean, std, value, values, size)
+
+
+def _at_most_rows(subset_size: int, n: int, m: int) -> int:
+    """Return a subset size that both samples have the rows for, with a warning if it is smaller."""
+    least = min(n, m)
+    if subset_size <= least:
+        return subset_size
+    warnings.warn(
+        f"subset_size={subset_size} is reduced to {least}, as x has {n} rows and y has {m}; "
+        "compare only values of equal subset_size",
+        UserWarning,
+        stacklevel=3,
+    )
+    return least
 
 
 def _draw(rng: np.random.Generator, n: int, size: int) -> NDArray[np.int64]:
