@@ -23,8 +23,8 @@ progress : bool or callable, optional
 nan_policy : {"raise", "omit"}, default "raise"
     Refuse NaN and infinite values, or drop the rows that hold them.""",
     "rng": """\
-rng : None, int or numpy.random.Generator, optional
-    Source of randomness. None and integers ≥ 0 go to ``numpy.random.default_rng``.""",
+rng : None, int, sequence of int, SeedSequence, BitGenerator or Generator, optional
+    Source of randomness, whatever ``numpy.random.default_rng`` takes.""",
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",

@@ -115,15 +115,15 @@ def threads(n_threads: object) -> int:
 
 
 def generator(rng: object) -> np.random.Generator:
-    """Return the generator that `rng` stands for."""
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if rng is None:
-        return np.random.default_rng()
+    """Return the generator that `rng` stands for: whatever `numpy.random.default_rng` takes."""
+    required = (
+        "rng must be what numpy.random.default_rng takes: None, integers >= 0, or a SeedSequence, "
+        f"BitGenerator or Generator; got {shown(rng)}"
+    )
+    if isinstance(rng, (bool, np.bool_, str)):  # NumPy takes these for integers
+        raise TypeError(required)
     try:
-        return np.random.default_rng(integer(rng, "rng", 0))
-    except TypeError:
-        raise TypeError(
-            "rng must be None, an integer >= 0 or a numpy.random.Generator; "
-            f"got {type(rng).__name__}"
-        ) from None
+        return np.random.default_rng(cast(Any, rng))
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{required} ({error})" if kind is ValueError else required) from error
