@@ -272,7 +272,7 @@ def _draw_null(axes: Axes, report: Report) -> None:
     axes.set_ylim(0, 1.18 * top)
     on_right = observed < (left + right) / 2
     axes.annotate(
-        f"observed\np = {result.pvalue:.3g}",
+        f"observed\np = {report.pvalue:.3g}",
         (observed, 1.16 * top),
         xytext=(6 if on_right else -6, 0),
         textcoords="offset points",

@@ -240,7 +240,7 @@ def test_power(rng):
         ([0.0, 1.0, 2.0], [0, 1, 0.5], {}, ValueError, "groups must be integers or text"),
         ([0.0, 1.0, np.inf], [0, 1, 0], {}, ValueError, "x holds 1 NaN"),
         ([2.0, 2.0, 2.0], [0, 1, 0], {}, ValueError, "all rows equal"),
-        ([0.0, 1.0, 2.0], [0, 1, 0], {"n_resamples": 0}, ValueError, "n_resamples"),
+        ([0.0, 1.0, 2.0], [0, 1, 0], {"n_resamples": -1}, ValueError, "n_resamples"),
         ([0.0, 1.0, 2.0], [0, 1, 0], {"rng": "a"}, TypeError, "rng"),
         (
             [0.0, 1.0, 2.0],
@@ -340,3 +340,13 @@ def test_groups_of_equal_rows_far_apart(rng):
     x = np.float32([[5.0], [5.0], [7.0], [7.5], [3e30]])
     result = permanova(x, [0, 0, 1, 1, 2], n_resamples=9, rng=0)
     assert result.ss_within == pytest.approx(0.125, rel=1e-6)
+
+
+@pytest.mark.parametrize("test", [permanova, disco])
+def test_no_resamples_give_the_statistic_alone(rng, test):
+    x, groups = rng.normal(size=(12, 2)), np.arange(12) % 3
+    full, alone = (test(x, groups, n_resamples=b, rng=0) for b in (9, 0))
+    assert alone.statistic == full.statistic
+    assert alone.pvalue is None
+    assert alone.n_resamples == 0
+    assert alone.null_distribution.shape == (0,)

@@ -1,5 +1,6 @@
 """Options: words, numbers, orderings and progress."""
 
+import copy
 import io
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from checked_calls import CALLS, GOOD, K, each_call
 
-from fastdiv import median_distance, mmd2, mmd_test
+from fastdiv import RBF, median_distance, mmd2, mmd_test
 
 OPTIONS = {
     "estimator": [("best", ValueError), (None, ValueError), (1, ValueError)],
@@ -22,7 +23,6 @@ OPTIONS = {
     ],
     "progress": [(1.5, TypeError), ("yes", TypeError)],
     "n_resamples": [
-        (0, ValueError),
         (-5, ValueError),
         (10**9 + 1, ValueError),
         (10**20, ValueError),
@@ -69,7 +69,7 @@ def test_bad_options(function, option, value, error):
 
 
 def test_too_many_resamples_are_told_the_limit():
-    with pytest.raises(ValueError, match="n_resamples must be an integer from 1 to 1000000000;"):
+    with pytest.raises(ValueError, match="n_resamples must be an integer from 0 to 1000000000;"):
         mmd_test(GOOD, GOOD, K, n_resamples=10**20)
 
 
@@ -133,3 +133,52 @@ def test_progress_bar(monkeypatch):
     assert "100%" in shown
     mmd2(GOOD, GOOD, K, progress=False)
     assert sys.stderr.getvalue() == shown
+
+
+SEEDS = {
+    "int": 7,
+    "NumPy int": np.int64(7),
+    "sequence": [7, 8],
+    "array": np.array([7, 8]),
+    "seed sequence": np.random.SeedSequence(7),
+    "bit generator": np.random.Philox(7),
+    "generator": np.random.default_rng(7),
+}
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_rng_is_whatever_numpy_takes(kind):
+    by_hand = np.random.default_rng(copy.deepcopy(SEEDS[kind])).permutation(12)
+    drawn = mmd_test(GOOD, GOOD[::-1] * 2, K, n_resamples=1, rng=copy.deepcopy(SEEDS[kind]))
+    given = mmd_test(GOOD, GOOD[::-1] * 2, K, permutations=by_hand[None])
+    assert drawn == given
+
+
+@pytest.mark.parametrize("rng", [-1, [-1, 2], [0.5], "7", True, object(), np.random])
+def test_rng_of_another_kind_is_refused_with_what_it_takes(rng):
+    with pytest.raises((TypeError, ValueError), match=r"^rng must be what .*default_rng takes: "):
+        mmd_test(GOOD, GOOD, K, rng=rng)
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
+def test_no_resamples_give_the_statistic_alone(estimator):
+    options = {"estimator": estimator, "rng": 0}
+    full = mmd_test(GOOD, GOOD[::-1] * 2, K, n_resamples=9, **options)
+    alone = mmd_test(GOOD, GOOD[::-1] * 2, K, n_resamples=0, **options)
+    assert alone.statistic == full.statistic
+    assert alone.pvalue is None
+    assert alone.n_resamples == 0
+    assert alone.null_distribution.shape == (0,)
+    two = mmd_test(GOOD, GOOD[::-1] * 2, [K, RBF(3.0)], n_resamples=0, **options)
+    assert [each.pvalue for each in two] == [None, None]
+
+
+def test_tensors_that_require_grad_are_no_permutations():
+    class NeedsGrad:
+        requires_grad = True
+
+        def __array__(self, *_, **__):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    with pytest.raises(TypeError, match=r"permutations requires grad, .*detach"):
+        mmd_test(GOOD, GOOD, K, permutations=NeedsGrad())

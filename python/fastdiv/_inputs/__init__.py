@@ -42,7 +42,7 @@ from fastdiv._inputs.options import (
     thread_count,
     threads,
 )
-from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings
+from fastdiv._inputs.resampling import DEFAULT_RESAMPLES, MAX_RESAMPLES, TIE, orderings, pvalue
 from fastdiv._inputs.row_weights import (
     aligned_weights,
     enough_weight,
@@ -122,6 +122,7 @@ __all__ = [
     "pool",
     "positive",
     "positive_rows",
+    "pvalue",
     "real",
     "restored",
     "root_epsilon",

@@ -29,12 +29,17 @@ def orderings(
 
     Take those of the caller, or draw them one at a time. Errors call `n_rows` by the name `rows`.
     """
-    n = integer(n_resamples, "n_resamples", 1, MAX_RESAMPLES)
+    n = integer(n_resamples, "n_resamples", 0, MAX_RESAMPLES)
     given = None if permutations is None else _given_orderings(permutations, n, n_rows, rows)
     random = generator(rng)
     if given is not None:
         return given, len(given)
     return (random.permutation(n_rows) for _ in range(n)), n
+
+
+def pvalue(at_least: int, n_resamples: int) -> float | None:
+    """Return (1 + #{T* ≥ T}) / (1 + B), or None without resamples, which leave nothing to test."""
+    return (1 + at_least) / (1 + n_resamples) if n_resamples else None
 
 
 def _given_orderings(

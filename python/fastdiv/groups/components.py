@@ -28,7 +28,7 @@ class Components:
     within: float
     ratio: float
     null: Values
-    pvalue: float
+    pvalue: float | None
     n_rows: int
     n_groups: int
 
@@ -70,7 +70,7 @@ def components(
     # F falls as the sum within groups rises, and that sum has no cancellation.
     at_least = int(np.count_nonzero(within[1:] <= within[0] * (1 + _inputs.TIE)))
     null = ratios[1:].copy()
-    pvalue = (1 + at_least) / (1 + n_resamples)
+    pvalue = _inputs.pvalue(at_least, len(null))
     return Components(total, float(within[0]), float(ratios[0]), null, pvalue, n, k)
 
 

@@ -24,8 +24,8 @@ class DiscoResult(Result):
     statistic : float
         Ratio F of the components, without unit. It is infinite if the rows of every group are
         equal.
-    pvalue : float
-        (1 + #{F* ≥ F}) / (1 + B).
+    pvalue : float or None
+        (1 + #{F* ≥ F}) / (1 + B), or None for B = 0.
     null_distribution : ndarray of float64, shape (B,)
         F of each reordering of the rows, in the order drawn. Read-only.
     between, within, total : float
@@ -46,7 +46,7 @@ class DiscoResult(Result):
     """
 
     statistic: float
-    pvalue: float
+    pvalue: float | None
     null_distribution: NDArray[np.float64] = field(repr=False)
     between: float
     within: float

@@ -26,8 +26,8 @@ class PermanovaResult(Result):
         group are equal.
     r2 : float
         Share SS_A / SS_T of the sum of squares between the groups.
-    pvalue : float
-        (1 + #{F* ≥ F}) / (1 + B).
+    pvalue : float or None
+        (1 + #{F* ≥ F}) / (1 + B), or None for B = 0.
     null_distribution : ndarray of float64, shape (B,)
         Pseudo-F of each reordering of the rows, in the order drawn. Read-only.
     ss_total, ss_within : float
@@ -49,7 +49,7 @@ class PermanovaResult(Result):
 
     statistic: float
     r2: float
-    pvalue: float
+    pvalue: float | None
     null_distribution: NDArray[np.float64] = field(repr=False)
     ss_total: float
     ss_within: float
@@ -99,7 +99,8 @@ def permanova(
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
         Distance d between rows: L2, its square, or L1 under two names. F has the squares of d.
     n_resamples : int, default 999
-        B, the number of reorderings, from 1 to 10⁹.
+        B, the number of reorderings, from 0 to 10⁹. 0 gives the statistic alone, without a
+        p-value.
     permutations : array_like of int, shape (B, N), optional
         Reorderings to use instead of random ones. Each row holds 0, 1, ..., N−1 in some order, and
         its i-th entry is the row that gets the group of row i.

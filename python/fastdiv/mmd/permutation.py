@@ -36,8 +36,8 @@ class TwoSampleResult(Result):
     ----------
     statistic : float
         MMD² of the two samples, in the units of the kernel.
-    pvalue : float
-        (1 + #{T* ≥ T}) / (1 + B).
+    pvalue : float or None
+        (1 + #{T* ≥ T}) / (1 + B), or None for B = 0.
     null_distribution : ndarray of float64, shape (B,)
         MMD² of each reordering of the pooled rows, in the order drawn. Read-only.
     n_x, n_y : int
@@ -58,7 +58,7 @@ class TwoSampleResult(Result):
     """
 
     statistic: float
-    pvalue: float
+    pvalue: float | None
     null_distribution: NDArray[np.float64] = field(repr=False)
     n_x: int
     n_y: int
@@ -113,7 +113,8 @@ def mmd_test(
     estimator : {"unbiased", "biased", "paired"}, default "unbiased"
         As in `mmd2`. With "paired", row i of the reordered x goes with row i of y.
     n_resamples : int, default 999
-        B, from 1 to 10⁹. Each reordering takes one byte per pooled row. They are drawn one by one.
+        B, from 0 to 10⁹. Each reordering takes one byte per pooled row. They are drawn one by one.
+        0 gives the statistic alone, without a p-value.
     permutations : array_like of int, shape (B, n + m), optional
         Reorderings to use instead of random ones. Each row holds 0, 1, ..., n+m−1 in some order,
         and its first n entries form the x group. Rows of x come first in the pool. The draws
@@ -200,7 +201,7 @@ def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> T
     at_least = int(np.count_nonzero(null >= observed - _inputs.TIE * abs(observed)))
     return TwoSampleResult(
         statistic=observed,
-        pvalue=(1 + at_least) / (1 + len(null)),
+        pvalue=_inputs.pvalue(at_least, len(null)),
         null_distribution=null,
         n_x=n,
         n_y=m,

@@ -112,9 +112,15 @@ class Report:
     bandwidth_rule: str = ""
 
     @property
+    def pvalue(self) -> float:
+        """Return the p-value, which a test with permutations has."""
+        assert self.result.pvalue is not None
+        return self.result.pvalue
+
+    @property
     def differ(self) -> bool:
         """Return whether the test rejects equality at level `alpha`: p ≤ alpha."""
-        return self.result.pvalue <= self.alpha
+        return self.pvalue <= self.alpha
 
     def to_text(self) -> str:
         """Render the report as a table for a person, about 100 characters wide."""
@@ -124,7 +130,7 @@ class Report:
         outcome = labelled(
             ("kernel", describe_kernel(result.kernel, self.bandwidth_rule)),
             ("MMD²", f"{result.statistic:.6g} ({result.estimator})"),
-            ("p-value", f"{result.pvalue:.4g} ({self._resampling()})"),
+            ("p-value", f"{self.pvalue:.4g} ({self._resampling()})"),
             ("decision", f"p {sign} {self.alpha:g}: {verdict}"),
         )
         return "\n".join([self.samples.to_text(), outcome, "", *self._feature_lines(), ""])
@@ -143,7 +149,7 @@ class Report:
         }
         return {
             "statistic": result.statistic,
-            "pvalue": result.pvalue,
+            "pvalue": self.pvalue,
             "alpha": self.alpha,
             "reject": bool(self.differ),
             "n_x": result.n_x,
