@@ -2,7 +2,8 @@
 Hold the passages that many public docstrings share, each written once.
 
 A docstring names a passage by a line of its own, such as ``{n_threads}``. `documented` puts the
-passage there, with the indentation of that line. Passages may name others.
+passage there, with the indentation of that line. ``{Raises: invalid, squares_overflow}`` stands for
+a section, its heading and these passages. Passages may name others.
 """
 
 from __future__ import annotations
@@ -28,10 +29,6 @@ rng : None, int, sequence of int, SeedSequence, BitGenerator or Generator, optio
     "invalid": """\
 TypeError, ValueError
     If an argument is invalid.""",
-    "raises_invalid": """\
-Raises
-------
-{invalid}""",
     "bandwidth": """\
 bandwidth : float or "median", default "median"
     σ > 0, in the units of the data. "median" is the median distance between distinct pooled rows.
@@ -54,10 +51,9 @@ Returns
 float
     Score, without unit.
 
-{raises_invalid}
-{squares_overflow}""",
+{Raises: invalid, squares_overflow}""",
     "silhouette_errors_and_source": """\
-{raises_invalid}
+{Raises: invalid}
 OverflowError
     If distances are too large for float64.
 
@@ -82,7 +78,7 @@ I. Tolstikhin, O. Bousquet, S. Gelly, B. Schölkopf, "Wasserstein auto-encoders"
 C. E. Rasmussen, C. K. I. Williams, "Gaussian processes for machine learning", MIT Press (2006),
 section 4.2.""",
     "raises_overflow": """\
-{raises_invalid}
+{Raises: invalid}
 OverflowError
     If a finite result is too large for float64.""",
     "value_per_pair": """\
@@ -100,7 +96,7 @@ Returns
 {between_gaussians}
     Values between 0 and 1, 0 for padding of p or q.
 
-{raises_invalid}
+{Raises: invalid}
 
 References
 ----------
@@ -134,7 +130,7 @@ n : int
     Points per distribution, at least 1.
 {rng}""",
     "raises_draws": """\
-{raises_invalid}
+{Raises: invalid}
 OverflowError
     If a draw is too large for the dtype.""",
     "kappa": """\
@@ -162,7 +158,7 @@ K. P. Nelson, S. R. Umarov, M. A. Kon, "On the average uncertainty for systems w
 coupling", Physica A 468 (2017) 30–43.""",
 }
 
-_PLACE = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
+_PLACE = re.compile(r"^( *)\{(?:([A-Z]\w+): )?([a-z]\w*(?:, [a-z]\w*)*)\}$", re.MULTILINE)
 
 _Public = TypeVar("_Public", bound=Any)
 
@@ -170,8 +166,15 @@ _Public = TypeVar("_Public", bound=Any)
 def documented(public: _Public, passages: Mapping[str, str] = PASSAGES) -> _Public:
     """Put the passages that a docstring names into it."""
 
+    def fill(place: re.Match[str]) -> str:
+        indent, heading, names = place.groups()
+        text = "\n".join(expand(passages[name]) for name in names.split(", "))
+        if heading:
+            text = f"{heading}\n{'-' * len(heading)}\n{text}"
+        return textwrap.indent(text, indent)
+
     def expand(text: str) -> str:
-        return _PLACE.sub(lambda place: textwrap.indent(expand(passages[place[2]]), place[1]), text)
+        return _PLACE.sub(fill, text)
 
     if public.__doc__ is not None:  # None under ``python -OO``
         public.__doc__ = expand(public.__doc__)

@@ -43,9 +43,7 @@ class QuantizedRows:
     zero_point : ndarray of int8 or int32, shape (n,), optional
         z, from −128 to 127. 0 by default.
 
-    Raises
-    ------
-    {invalid}
+    {Raises: invalid}
 
     See Also
     --------

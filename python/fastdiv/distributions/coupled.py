@@ -53,9 +53,7 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
 
     {raises_overflow}
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------
@@ -100,9 +98,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
 
     {raises_overflow}
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------
@@ -166,9 +162,7 @@ class CoupledNormal:
     TypeError, ValueError
         If an argument is invalid. The message names it and the batch index.
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------

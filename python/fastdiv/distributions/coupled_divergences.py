@@ -45,9 +45,7 @@ def coupled_entropy(p: object, kappa: float, *, alpha: float = 2) -> Values:
 
     {raises_overflow}
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------
@@ -87,9 +85,7 @@ def coupled_cross_entropy(p: object, q: object, kappa: float, *, alpha: float = 
     TypeError, ValueError, OverflowError
         As `coupled_kl`.
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------
@@ -143,10 +139,7 @@ def coupled_kl(p: object, q: object, kappa: float, *, alpha: float = 2) -> Value
 
     {raises_overflow}
 
-    References
-    ----------
-    {nelson_2017}
-    {gil_2013}
+    {References: nelson_2017, gil_2013}
 
     Examples
     --------

@@ -67,9 +67,7 @@ Raises
 TypeError, ValueError, OverflowError
     As `mmd2`.
 
-References
-----------
-{szekely_2013}""",
+{References: szekely_2013}""",
     "wae_mmd": """\
 Parameters
 ----------
@@ -96,9 +94,7 @@ Raises
 TypeError, ValueError, OverflowError
     As `fastdiv.wae_mmd`$refused
 $notes
-References
-----------
-{tolstikhin_2018}""",
+{References: tolstikhin_2018}""",
     "kl": """\
 The scale of p is given by exactly one argument, in the words of `fastdiv.Gaussian`, that of q
 by exactly one of those with the prefix ``q_``.
@@ -153,9 +149,7 @@ TypeError, ValueError
     As `kl`, but with `fastdiv.Categorical`; or if the gradient of an infinite divergence is
     required.
 
-References
-----------
-{hinton_2015}""",
+{References: hinton_2015}""",
     "kl_flow": """\
 Parameters
 ----------
@@ -180,9 +174,7 @@ Raises
 TypeError, ValueError, OverflowError
     As `fastdiv.kl_flow`$refused
 
-References
-----------
-{kim_2021}""",
+{References: kim_2021}""",
 }
 
 TORCH = {

@@ -98,9 +98,7 @@ def disco(
     DiscoResult
         Components, their ratio, and the p-value.
 
-    Raises
-    ------
-    {powers_of_distances}
+    {Raises: powers_of_distances}
 
     References
     ----------

@@ -116,9 +116,7 @@ def permanova(
     PermanovaResult
         Pseudo-F, R² and p-value.
 
-    Raises
-    ------
-    {powers_of_distances}
+    {Raises: powers_of_distances}
 
     References
     ----------

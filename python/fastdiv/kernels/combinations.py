@@ -28,7 +28,7 @@ class Sum(Kernel):
         One finite number per kernel, without unit; all 1 by default. A negative weight can
         make the sum indefinite.
 
-    {raises_invalid}
+    {Raises: invalid}
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Polynomial(Kernel):
     coef0 : float, default 1.0
         c₀ ≥ 0 (a negative one would not be positive definite).
 
-    {raises_invalid}
+    {Raises: invalid}
 
     References
     ----------
@@ -80,9 +80,7 @@ class Linear(Kernel):
     The MMD² is computed from squared distances, as x·y = (‖x‖² + ‖y‖² − ‖x − y‖²)/2. The norms
     cancel in every estimator, so it stays exact far from the origin.
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
 
     Examples
     --------

@@ -32,15 +32,13 @@ class Energy(Kernel):
     exponent : float, default 1.0
         β in the open interval (0, 2).
 
-    {raises_invalid}
+    {Raises: invalid}
 
     See Also
     --------
     energy_distance : The energy distance between two samples.
 
-    References
-    ----------
-    {szekely_2013}
+    {References: szekely_2013}
 
     Examples
     --------

@@ -62,16 +62,14 @@ class RBF(Radial):
         "median" is the median Euclidean distance between distinct pooled rows. See
         `median_distance`.
 
-    {raises_invalid}
+    {Raises: invalid}
 
     See Also
     --------
     RBF.from_gamma : From γ in exp(−γ‖x − y‖²), as in scikit-learn.
     RBF.from_width : From 2σ².
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
 
     Examples
     --------
@@ -185,7 +183,7 @@ class Laplacian(Radial):
     ----------
     {bandwidth}
 
-    {raises_invalid}
+    {Raises: invalid}
 
     References
     ----------
@@ -258,11 +256,9 @@ class Matern(Radial):
         Smoothness ν.
     {bandwidth}
 
-    {raises_invalid}
+    {Raises: invalid}
 
-    References
-    ----------
-    {rasmussen_2006}
+    {References: rasmussen_2006}
 
     Examples
     --------
@@ -317,11 +313,9 @@ class RationalQuadratic(Radial):
         α > 0, without unit.
     {bandwidth}
 
-    {raises_invalid}
+    {Raises: invalid}
 
-    References
-    ----------
-    {rasmussen_2006}
+    {References: rasmussen_2006}
 
     Examples
     --------
@@ -364,11 +358,9 @@ class InverseMultiquadric(Kernel):
     c : float
         c > 0, in squared units of the data.
 
-    {raises_invalid}
+    {Raises: invalid}
 
-    References
-    ----------
-    {tolstikhin_2018}
+    {References: tolstikhin_2018}
 
     Examples
     --------

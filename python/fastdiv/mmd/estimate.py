@@ -205,11 +205,9 @@ def energy_distance(
         Energy distance, in the units of the data to the power β. Quantised samples give a
         `QuantizedEstimate`, as in `mmd2`.
 
-    {raises_invalid}
+    {Raises: invalid}
 
-    References
-    ----------
-    {szekely_2013}
+    {References: szekely_2013}
 
     Examples
     --------

@@ -116,10 +116,7 @@ def kid(
     UserWarning
         If `subset_size` is reduced. Values of other subset sizes are not comparable.
 
-    Raises
-    ------
-    {invalid}
-    {kernel_overflow}
+    {Raises: invalid, kernel_overflow}
 
     References
     ----------

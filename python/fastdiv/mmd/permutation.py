@@ -131,9 +131,7 @@ def mmd_test(
 
     {kernel_errors}
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
 
     B. Phipson, G. K. Smyth, "Permutation p-values should never be zero", Stat. Appl. Genet. Mol.
     Biol. 9 (2010) 39.

@@ -146,9 +146,7 @@ def wae_kernel(
     OverflowError
         If squared distances are too large for float64.
 
-    References
-    ----------
-    {tolstikhin_2018}
+    {References: tolstikhin_2018}
 
     Examples
     --------

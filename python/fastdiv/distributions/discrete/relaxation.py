@@ -243,7 +243,7 @@ def gumbel_softmax(
     RelaxedSample
         `sample`, in the shape and dtype of logits, and `vjp(cotangent)`.
 
-    {raises_invalid}
+    {Raises: invalid}
 
     References
     ----------

@@ -108,7 +108,7 @@ def project_simplex(v: object) -> Values:
     ndarray of float64, shape (..., d)
         Projections. Each sums to 1 up to rounding.
 
-    {raises_invalid}
+    {Raises: invalid}
 
     References
     ----------

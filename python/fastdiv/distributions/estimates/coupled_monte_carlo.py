@@ -142,9 +142,7 @@ def coupled_cross_entropy_monte_carlo(
     TypeError, ValueError, OverflowError
         As `coupled_kl_monte_carlo`.
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
 
     Examples
     --------

@@ -93,9 +93,7 @@ def kl_flow(
     OverflowError
         If a value is too large for float64.
 
-    References
-    ----------
-    {kim_2021}
+    {References: kim_2021}
 
     Examples
     --------

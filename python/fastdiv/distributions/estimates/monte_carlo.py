@@ -179,9 +179,7 @@ def kl_monte_carlo(
     OverflowError
         If a value is finite, and its standard error too large for float64.
 
-    References
-    ----------
-    {hershey_2007}
+    {References: hershey_2007}
 
     Examples
     --------
