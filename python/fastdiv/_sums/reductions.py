@@ -7,12 +7,15 @@ functions are added to them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
-from fastdiv._engine.types import Progress, Sample, Values, WeightedSumsRequest
+from fastdiv._engine.types import Kernels, Progress, Sample, Values, WeightedSumsRequest
 from fastdiv._sums import callback_sums, pair_weights
+from fastdiv._sums.callback_sums import Function
 from fastdiv.kernels.lowering import Lowered
 
 
@@ -29,14 +32,14 @@ def pair_sums(
 
     With `skip_matched` the last sum leaves out the pairs of row i of x with row i of y.
     """
-    sums = np.zeros((kernels.n_outputs, 3))
-    if kernels.groups:
-        sums = backend.current().pair_sums(
-            x, y, kernels.groups, kernels.n_outputs, n_threads, progress, skip_matched
-        )
-    for f, factor, output in kernels.callbacks:
-        callback_sums.add_pair_sums(sums[output], factor, f, x, y, skip_matched, progress)
-    return sums
+
+    def compiled(groups: Kernels, n: int) -> Values:
+        return backend.current().pair_sums(x, y, groups, n, n_threads, progress, skip_matched)
+
+    def add(sums: Values, factor: float, f: Function) -> None:
+        callback_sums.add_pair_sums(sums, factor, f, x, y, skip_matched, progress)
+
+    return _total(kernels, (3,), compiled, add)
 
 
 def weighted_pair_sums(
@@ -50,18 +53,20 @@ def weighted_pair_sums(
     progress: Progress | None,
 ) -> Values:
     """Like `pair_sums`, but weight each pair by the product of its row weights."""
-    sums = np.zeros((kernels.n_outputs, 3))
-    if kernels.groups:
-        a, b = (pair_weights.wide_enough(rows, x_weights, y_weights) for rows in (x, y))
-        sums = backend.current().weighted_sums(
-            *(a, b, x_weights, y_weights, WeightedSumsRequest(skip_matched=skip_matched)),
-            *(kernels.groups, kernels.n_outputs, n_threads, progress),
+    weights = x_weights, y_weights
+
+    def compiled(groups: Kernels, n: int) -> Values:
+        a, b = (pair_weights.wide_enough(rows, *weights) for rows in (x, y))
+        request = WeightedSumsRequest(skip_matched=skip_matched)
+        sums: Values = backend.current().weighted_sums(
+            a, b, *weights, request, groups, n, n_threads, progress
         )[0][0]
-    for f, factor, output in kernels.callbacks:
-        callback_sums.add_pair_sums(
-            sums[output], factor, f, x, y, skip_matched, progress, x_weights, y_weights
-        )
-    return sums
+        return sums
+
+    def add(sums: Values, factor: float, f: Function) -> None:
+        callback_sums.add_pair_sums(sums, factor, f, x, y, skip_matched, progress, *weights)
+
+    return _total(kernels, (3,), compiled, add)
 
 
 def quad_forms(
@@ -78,14 +83,14 @@ def quad_forms(
     With `each_sum` every sum is accurate relative to itself, else to the largest mean of its
     labelling. That is enough for a difference of means.
     """
-    sums = np.zeros((kernels.n_outputs, len(labels), 3))
-    if kernels.groups:
-        sums = backend.current().quad_forms(
-            z, labels, kernels.groups, kernels.n_outputs, n_threads, progress, each_sum
-        )
-    for f, factor, output in kernels.callbacks:
-        callback_sums.add_quad_forms(sums[output], factor, f, z, labels, progress)
-    return sums
+
+    def compiled(groups: Kernels, n: int) -> Values:
+        return backend.current().quad_forms(z, labels, groups, n, n_threads, progress, each_sum)
+
+    def add(sums: Values, factor: float, f: Function) -> None:
+        callback_sums.add_quad_forms(sums, factor, f, z, labels, progress)
+
+    return _total(kernels, (len(labels), 3), compiled, add)
 
 
 def row_sums(
@@ -97,23 +102,39 @@ def row_sums(
     progress: Progress | None,
 ) -> Values:
     """Sum every kernel over the rows of x for each row of `at`, (n_outputs, n_at)."""
-    sums = np.zeros((kernels.n_outputs, len(at)))
-    if kernels.groups:
+
+    def compiled(groups: Kernels, n: int) -> Values:
         given = () if weights is None else (weights,)
         a, b = (pair_weights.wide_enough(rows, *given) for rows in (at, x))
-        sums = backend.current().row_sums(
-            a, b, weights, kernels.groups, kernels.n_outputs, n_threads, progress
-        )
-    for f, factor, output in kernels.callbacks:
-        callback_sums.add_row_sums(sums[output], factor, f, at, x, weights, progress)
-    return sums
+        return backend.current().row_sums(a, b, weights, groups, n, n_threads, progress)
+
+    def add(sums: Values, factor: float, f: Function) -> None:
+        callback_sums.add_row_sums(sums, factor, f, at, x, weights, progress)
+
+    return _total(kernels, (len(at),), compiled, add)
 
 
 def paired_values(x: Sample, y: Sample, kernels: Lowered, n_threads: int) -> Values:
     """Evaluate every kernel at matching rows, (n_outputs, n)."""
-    values = np.zeros((kernels.n_outputs, len(x)))
-    if kernels.groups:
-        values = backend.current().paired_values(x, y, kernels.groups, kernels.n_outputs, n_threads)
-    for f, factor, output in kernels.callbacks:
-        callback_sums.add_paired_values(values[output], factor, f, x, y)
-    return values
+
+    def compiled(groups: Kernels, n: int) -> Values:
+        return backend.current().paired_values(x, y, groups, n, n_threads)
+
+    def add(values: Values, factor: float, f: Function) -> None:
+        callback_sums.add_paired_values(values, factor, f, x, y)
+
+    return _total(kernels, (len(x),), compiled, add)
+
+
+def _total(
+    kernels: Lowered,
+    shape: tuple[int, ...],
+    compiled: Callable[[Kernels, int], Values],
+    add: Callable[[Values, float, Function], None],
+) -> Values:
+    """Return the sums of the compiled terms, to which `add` adds those of each function."""
+    groups, callbacks, n_outputs = kernels
+    sums = compiled(groups, n_outputs) if groups else np.zeros((n_outputs, *shape))
+    for f, factor, output in callbacks:
+        add(sums[output], factor, f)
+    return sums
