@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from fastdiv._engine.types import Matrix
 from fastdiv._sums import reductions
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.lowering import lower
@@ -23,7 +23,7 @@ _FEW_DRAWS = 20  # permutations that are timed
 _DRAWN_ROWS = 4096  # at most, that these permute; the time per row is extrapolated
 _LONG_ENOUGH = 0.25  # seconds after which calibration ends
 
-_Work: TypeAlias = Callable[[npt.NDArray[Any]], object]
+_Work: TypeAlias = Callable[[Matrix], object]
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,7 @@ class Plan:
 
 
 def predict(
-    x: npt.NDArray[Any],
-    y: npt.NDArray[Any],
-    kernel: Kernel,
-    *,
-    estimator: str,
-    n_resamples: int,
-    n_threads: int | None,
+    x: Matrix, y: Matrix, kernel: Kernel, *, estimator: str, n_resamples: int, n_threads: int | None
 ) -> Plan:
     """
     Predict the cost of ``mmd_test(x, y, kernel, …)`` from runs on a few rows of the same data.
@@ -83,19 +77,14 @@ def predict(
 
 
 def _calibrate(
-    x: npt.NDArray[Any],
-    y: npt.NDArray[Any],
-    kernel: Kernel,
-    estimator: str,
-    n_resamples: int,
-    n_threads: int | None,
+    x: Matrix, y: Matrix, kernel: Kernel, estimator: str, n_resamples: int, n_threads: int | None
 ) -> float:
     """Predict the seconds of a test from runs on a few rows."""
     n_rows = len(x) + len(y)
     threads, rng = n_threads or 0, np.random.default_rng(0)
     searches: list[_Work] = []
 
-    def few(rows: int) -> npt.NDArray[Any]:
+    def few(rows: int) -> Matrix:
         n = rows * len(x) // n_rows
         return np.concatenate([x[:n], y[: rows - n]])
 
@@ -106,11 +95,11 @@ def _calibrate(
 
     lowered = lower([kernel._resolve(x.shape[1], median)], for_mmd=True)
 
-    def compute(pooled: npt.NDArray[Any]) -> None:
+    def compute(pooled: Matrix) -> None:
         labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)
         reductions.quad_forms(pooled, labels, lowered, False, threads, None)
 
-    def draw(pooled: npt.NDArray[Any]) -> None:
+    def draw(pooled: Matrix) -> None:
         half = len(pooled) // 2
         draws = (rng.permutation(2 * half) for _ in range(_FEW_DRAWS))
         splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
@@ -122,13 +111,13 @@ def _calibrate(
     return seconds + _timed(draw, some) * n_rows / len(some) * n_resamples / _FEW_DRAWS
 
 
-def _timed(work: _Work, pooled: npt.NDArray[Any]) -> float:
+def _timed(work: _Work, pooled: Matrix) -> float:
     start = time.perf_counter()
     work(pooled)
     return time.perf_counter() - start
 
 
-def _extend(work: _Work, few: Callable[[int], npt.NDArray[Any]], n_rows: int) -> float:
+def _extend(work: _Work, few: Callable[[int], Matrix], n_rows: int) -> float:
     """
     Extend the time on a few rows to all rows, as their square.
 
