@@ -33,6 +33,9 @@ TypeError, ValueError
 bandwidth : float or "median", default "median"
     σ > 0, in the units of the data. "median" is the median distance between distinct pooled rows.
     See `median_distance`.""",
+    "same_kernel": """\
+RBF
+    The same kernel in terms of σ.""",
     "kernel_overflow": """\
 OverflowError
     If kernel values are too large for their floating-point type.""",

@@ -283,9 +283,7 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     TypeError, ValueError, OverflowError
         If an argument is invalid, or as `kl`.
 
-    References
-    ----------
-    {hershey_2007}
+    {References: hershey_2007}
     All but the two bounds by products.
     J.-L. Durrieu, J.-Ph. Thiran, F. Kelly, "Lower and upper bounds for approximation of the
     Kullback-Leibler divergence between Gaussian mixture models", ICASSP 2012 (product_lower and

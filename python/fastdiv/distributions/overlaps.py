@@ -48,9 +48,7 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
 
     {raises_overflow}
 
-    References
-    ----------
-    {gil_2013}
+    {References: gil_2013}
     Table 2.
 
     Examples

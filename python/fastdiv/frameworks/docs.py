@@ -41,9 +41,7 @@ Raises
 TypeError, ValueError, OverflowError
     As `fastdiv.mmd2`, or if $refused_data
 $notes
-References
-----------
-{gretton_2012}
+{References: gretton_2012}
 Equations 3 to 5.""",
     "energy_distance": """\
 Rows that coincide have the subgradient 0, because their distance has no derivative.

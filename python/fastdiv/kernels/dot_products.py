@@ -30,9 +30,7 @@ class Polynomial(Kernel):
 
     {Raises: invalid}
 
-    References
-    ----------
-    {binkowski_2018}
+    {References: binkowski_2018}
     Its KID is the MMD² of the default.
 
     Examples

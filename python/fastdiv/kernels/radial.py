@@ -96,6 +96,7 @@ class RBF(Radial):
             self._set_bandwidth(vector_bandwidth(bandwidth))
 
     @classmethod
+    @documented
     def from_gamma(cls, gamma: ArrayLike) -> RBF:
         """
         Build the kernel exp(−γ‖x − y‖²), that is σ = 1/√(2γ).
@@ -105,10 +106,7 @@ class RBF(Radial):
         gamma : float or array_like of shape (d,)
             γ > 0, in inverse squared units of the data.
 
-        Returns
-        -------
-        RBF
-            The same kernel in terms of σ.
+        {Returns: same_kernel}
 
         Examples
         --------
@@ -120,6 +118,7 @@ class RBF(Radial):
         return cls(in_range(sigma, gamma, "gamma"))
 
     @classmethod
+    @documented
     def from_width(cls, width: ArrayLike) -> RBF:
         """
         Build the kernel exp(−‖x − y‖² / w), that is σ = √(w/2).
@@ -129,10 +128,7 @@ class RBF(Radial):
         width : float or array_like of shape (d,)
             w = 2σ² > 0, in squared units of the data.
 
-        Returns
-        -------
-        RBF
-            The same kernel in terms of σ.
+        {Returns: same_kernel}
 
         Examples
         --------

@@ -110,9 +110,7 @@ def mmd2(
 
     {kernel_errors}
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
     Equations 3 to 5.
 
     Examples
@@ -270,9 +268,7 @@ def witness(
 
     {kernel_errors}
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
     Section 2.3.
 
     Examples

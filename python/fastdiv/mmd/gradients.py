@@ -103,9 +103,7 @@ def mmd2_and_grad(
     gradients of rows in float64. They lose as many digits as rows are farther apart than the
     bandwidth.
 
-    References
-    ----------
-    {gretton_2012}
+    {References: gretton_2012}
     Equations 3 to 5, whose derivatives these are.
 
     Examples

@@ -118,9 +118,7 @@ def kid(
 
     {Raises: invalid, kernel_overflow}
 
-    References
-    ----------
-    {binkowski_2018}
+    {References: binkowski_2018}
     Section 4.
 
     Examples

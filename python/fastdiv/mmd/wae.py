@@ -81,9 +81,7 @@ def wae_mmd(
     TypeError, ValueError
         If an argument is invalid, or the bandwidth of ``kernel="rbf"`` is zero.
 
-    References
-    ----------
-    {tolstikhin_2018}
+    {References: tolstikhin_2018}
     Algorithm 2, and the code published with it.
 
     Examples

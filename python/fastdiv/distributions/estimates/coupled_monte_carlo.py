@@ -80,9 +80,7 @@ def coupled_kl_monte_carlo(
     OverflowError
         If an estimate is finite but too large for float64.
 
-    References
-    ----------
-    {nelson_2017}
+    {References: nelson_2017}
     W. G. Cochran, "Sampling Techniques" (1977), chapter 6, for the ratio of means.
 
     Examples
