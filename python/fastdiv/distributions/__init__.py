@@ -21,7 +21,7 @@ gradients: `kl_and_grad`
 linear_algebra: Cholesky factors of Gaussians, their inverses, whitening
 mixture: `GaussianMixture` and `kl_mixture`
 overlaps: Rényi and Bhattacharyya divergences, Hellinger distances
-pair: two Gaussians side by side, as the engine takes them
+pair: two distributions side by side, and Gaussians as the engine takes them
 pairwise: `kl_matrix`, all pairs of two batches
 transport: `wasserstein2`
 """

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv import _inputs
 from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.types import Matrix, Values
 
@@ -97,27 +96,3 @@ def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _K
         given = type(value).__name__
         raise TypeError(f"{name} must be a {kind.__name__}; got {given}{advice}")
     return value
-
-
-def chosen_items(
-    where: object,
-    masks: dict[str, NDArray[np.bool_] | None],
-    batch_shape: tuple[int, ...],
-) -> NDArray[np.bool_] | None:
-    """Return `where`, or all items but the padding of the named distributions."""
-    given = [
-        (name, np.broadcast_to(mask, batch_shape))
-        for name, mask in masks.items()
-        if mask is not None
-    ]
-    if where is None:
-        chosen = np.logical_and.reduce([mask for _, mask in given]) if given else None
-    else:
-        chosen = _inputs.mask(where, "where", batch_shape)
-        for name, mask in given:
-            if (chosen & ~mask).any():
-                index = first_index(chosen & ~mask)
-                raise ValueError(f"where selects padding of {name}{at(index)}")
-    if chosen is not None and not chosen.any():
-        raise ValueError("where must select at least one item; got an empty mask")
-    return chosen

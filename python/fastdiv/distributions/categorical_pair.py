@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,13 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import (
-    at,
-    chosen_items,
-    distinct,
-    first_index,
-    require,
-    zero_unselected,
-)
+from fastdiv.distributions.arrays import at, distinct, first_index, require, zero_unselected
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
+from fastdiv.distributions.pair import SideBySide
 
 
-@dataclass(frozen=True)
-class CategoricalPair:
-    """Categorical distributions over the same categories, which broadcast to `batch_shape`."""
-
-    p: Categorical
-    q: Categorical
-    batch_shape: tuple[int, ...]
+class CategoricalPair(SideBySide[Categorical]):
+    """Categorical distributions over the same categories."""
 
     @classmethod
     def of(cls, p: object, q: object) -> CategoricalPair:
@@ -43,11 +31,6 @@ class CategoricalPair:
             )
         batch_shape = _inputs.broadcast_batches({"p": a.batch_shape, "q": b.batch_shape})
         return cls(a, b, batch_shape)
-
-    def mask(self, where: object) -> NDArray[np.bool_] | None:
-        """Return the items to compute: `where`, or all but the padding of p and q."""
-        masks = {"p": self.p.where, "q": self.q.where}
-        return chosen_items(where, masks, self.batch_shape)
 
     def kl(
         self, n_threads: int, progress: Progress | None, chosen: NDArray[np.bool_] | None

@@ -1,4 +1,4 @@
-"""Set two Gaussians side by side, between the public functions and the backend."""
+"""Set two distributions side by side, between the public functions and the backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,44 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import (
-    at,
-    blocks,
-    chosen_items,
-    distinct,
-    first_index,
-    require,
-    zero_unselected,
-)
+from fastdiv.distributions.arrays import at, blocks, distinct, first_index, require, zero_unselected
+from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
+
+_Distribution = TypeVar("_Distribution", Gaussian, Categorical)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Gaussians of one dimension whose batch shapes broadcast to `batch_shape`."""
+class SideBySide(Generic[_Distribution]):
+    """Distributions of one kind whose batch shapes broadcast to `batch_shape`."""
 
-    p: Gaussian
-    q: Gaussian
+    p: _Distribution
+    q: _Distribution
     batch_shape: tuple[int, ...]
+
+    def mask(self, where: object) -> NDArray[np.bool_] | None:
+        """Return the items to compute: `where`, or all but the padding of p and q."""
+        masks = (("p", self.p.where), ("q", self.q.where))
+        given = [
+            (name, np.broadcast_to(mask, self.batch_shape))
+            for name, mask in masks
+            if mask is not None
+        ]
+        if where is None:
+            chosen = np.logical_and.reduce([mask for _, mask in given]) if given else None
+        else:
+            chosen = _inputs.mask(where, "where", self.batch_shape)
+            for name, mask in given:
+                if (chosen & ~mask).any():
+                    index = first_index(chosen & ~mask)
+                    raise ValueError(f"where selects padding of {name}{at(index)}")
+        if chosen is not None and not chosen.any():
+            raise ValueError("where must select at least one item; got an empty mask")
+        return chosen
+
+
+class Pair(SideBySide[Gaussian]):
+    """Gaussians of one dimension."""
 
     @classmethod
     def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
@@ -44,11 +63,6 @@ class Pair:
             raise ValueError(f"p and q must have the same dimension; got {a.dim} and {b.dim}")
         shapes = {"p": a.batch_shape, "q": b.batch_shape}
         return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
-
-    def mask(self, where: object) -> NDArray[np.bool_] | None:
-        """Return the items to compute: `where`, or all but the padding of p and q."""
-        masks = {"p": self.p.where, "q": self.q.where}
-        return chosen_items(where, masks, self.batch_shape)
 
     def kl(
         self,
