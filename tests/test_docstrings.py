@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastdiv
+from fastdiv._docs import documented
 
 NEEDS = {"fastdiv.plots": "matplotlib", "fastdiv.torch": "torch", "fastdiv.jax": "jax"}
 MODULES = [
@@ -65,6 +66,19 @@ def test_all_passages_are_filled_in(name):
     public = getattr(fastdiv, name)
     documents = [public.__doc__, *(inspect.getdoc(value) or "" for value in vars(public).values())]
     assert not [text for text in documents if re.search(r"^ *\{[\w:, ]+\}$", text, re.MULTILINE)]
+
+
+def test_a_line_stands_for_a_section():
+    def public():
+        """
+        Return nothing.
+
+        {Raises: one, two}
+        """
+
+    documented(public, {"one": "TypeError\n    If 1.", "two": "{three}", "three": "ValueError"})
+    expected = "Return nothing.\n\nRaises\n------\nTypeError\n    If 1.\nValueError"
+    assert inspect.getdoc(public) == expected
 
 
 def test_all_modules_are_seen():
