@@ -164,7 +164,7 @@ def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
     halves = options.pop("halves", {})
     for name, a in arrays.items():
         if name != "where":
-            given = _inputs.Widened(a, halves[name]) if halves.get(name) else a
+            given = _inputs.Widened(a, halves[name]) if name in halves else a
             parts[name.startswith("q_")][name.removeprefix("q_")] = given
     where = arrays.get("where")
     cls: Any = Gaussian if "mean" in parts[0] else Categorical

@@ -139,9 +139,12 @@ class Framework(ABC, Generic[Array]):
         """Compute the divergences of a batch, after all arguments are expanded to its shape."""
         _inputs.choice(reduce, REDUCTIONS, "reduce")
         arrays: dict[str, Any] = {}
+        halves = {}
         for name, value in given.items():
             if isinstance(value, arguments.NUMBERS) and arrays:
                 value = self.constant(value, next(iter(arrays.values())))
+            elif half := _inputs.half_type(value):
+                halves[name] = half
             arrays[name] = self.checked(value, name)
         batch, shapes = arguments.expanded({name: a.shape for name, a in arrays.items()})
         for name, shape in shapes.items():  # no view where none is needed: see `torch._multiply`
@@ -151,8 +154,7 @@ class Framework(ABC, Generic[Array]):
             mask: Any = self.mask(where, "where")
             arguments.require_batch(mask.shape, batch)
             arrays["where"] = self.expanded(mask, batch)
-        halves = {name: _inputs.half_type(value) for name, value in given.items()}
-        known = {"halves": halves} if any(halves.values()) else {}  # for tolerances of sums
+        known = {"halves": halves} if halves else {}  # for tolerances of sums
         values = self.call("kl", arrays, {"n_threads": n_threads, **known})
         result: Array = arguments.reduced(values, arrays.get("where"), reduce)
         return result
