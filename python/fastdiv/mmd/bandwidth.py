@@ -58,9 +58,7 @@ def median_distance(
     float
         Median distance in the units of the data. Zero if most rows are equal.
 
-    Raises
-    ------
-    {invalid}
+    {Raises: invalid}
     OverflowError
         If the distances are too large for their floating-point type.
 

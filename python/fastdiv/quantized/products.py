@@ -70,9 +70,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
     HybridProduct
         values and bound, float32 of shape (n, m), in the units of x times those of W.
 
-    Raises
-    ------
-    {invalid}
+    {Raises: invalid}
     OverflowError
         If a value or its bound is too large for float32.
 
