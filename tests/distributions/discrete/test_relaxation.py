@@ -205,7 +205,7 @@ def test_shapes_dtypes_and_seeds():
         (lambda: gumbel_softmax([0.0], 0.0), ValueError, "temperature must be > 0; got 0.0"),
         (lambda: gumbel_softmax([0.0], "hot"), TypeError, "temperature must be a real number"),
         (lambda: gumbel_softmax([0.0], 1.0, hard="yes"), TypeError, "hard must be True or False"),
-        (lambda: gumbel_softmax([0.0], 1.0, rng="x"), TypeError, "rng must be None"),
+        (lambda: gumbel_softmax([0.0], 1.0, rng="x"), TypeError, "rng must be what"),
         (lambda: gumbel_softmax([0.0, 0.0], 1.0).vjp([0.0]), ValueError, "cotangent must have the"),
         (lambda: gumbel_softmax([0.0], 1.0).vjp([INF]), ValueError, "cotangent must be finite"),
         (
