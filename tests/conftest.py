@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import hypothesis
@@ -89,6 +90,27 @@ def run_python(all_threads: dict[str, str | None]) -> RunPython:
         return done
 
     return run
+
+
+@pytest.fixture
+def draw_example(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that runs an example, which must write one picture, and what it printed."""
+    pytest.importorskip("matplotlib")
+
+    def draw(name: str, *options: str, timeout: float) -> str:
+        script = Path(__file__).parents[1] / "examples" / name
+        done = subprocess.run(
+            [sys.executable, str(script), *options, str(tmp_path / "out.png")],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+        return done.stdout
+
+    return draw
 
 
 @pytest.fixture
