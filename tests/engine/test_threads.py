@@ -187,10 +187,11 @@ def test_fork_after_a_parallel_call(run_python):
     assert done.stdout.splitlines() == ["True ['RuntimeWarning']", "True", "True"]
 
 
-def test_fork_before_the_first_call(run_python):
-    """Whatever other libraries of the process did with their threads, the child ends."""
+def check_child_and_parent(run_python, before_the_fork=""):
+    """Check that the first calls, in a child and in its parent, end with the same value."""
     done = run_python(
         FORK
+        + before_the_fork
         + """
     if os.fork() == 0:
         warnings.simplefilter("ignore")
@@ -204,6 +205,11 @@ def test_fork_before_the_first_call(run_python):
     )
     child, parent = done.stdout.split()
     assert child == parent
+
+
+def test_fork_before_the_first_call(run_python):
+    """Whatever other libraries of the process did with their threads, the child ends."""
+    check_child_and_parent(run_python)
 
 
 def test_fork_after_another_user_of_the_same_openmp(run_python):
@@ -215,26 +221,12 @@ def test_fork_after_another_user_of_the_same_openmp(run_python):
     openmp = fastdiv.show_config(mode="dict")["openmp"].split(",")[0]
     if not Path(openmp).is_file() or "libgomp" not in openmp:
         pytest.skip("needs GCC's run time")
-    done = run_python(
-        FORK
-        + f"""
+    start_threads = f"""
     import ctypes
     body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
     ctypes.CDLL("{openmp}").GOMP_parallel(body, None, 2, 0)
 """
-        + """
-    if os.fork() == 0:
-        warnings.simplefilter("ignore")
-        print(mmd2(x, y, RBF(2.0), n_threads=2))
-        sys.stdout.flush()
-        os._exit(0)
-    assert os.wait()[1] == 0
-    print(mmd2(x, y, RBF(2.0), n_threads=2))
-    """,
-        timeout=60,
-    )
-    child, parent = done.stdout.split()
-    assert child == parent
+    check_child_and_parent(run_python, start_threads)
 
 
 def test_multiprocessing_pool_by_fork(run_python):
