@@ -193,16 +193,7 @@ def draw_ends(axes: Any, ends: dict[str, Parameters], exact: float) -> None:
         colour = ESTIMATORS[name][1]
         draw_spread(axes, place, np.exp(q["logstd"][:, 0]), colour)
         labels.append(name.replace("-softmax, temperature", "").replace(" ", "\n"))
-    axes.axhline(exact, color="#222222", linestyle="--", linewidth=1, zorder=0)
-    axes.annotate(
-        f"exact, {exact:.3f}",
-        (0.98, exact),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-    )
+    draw_exact(axes, exact, end=0.98)
     axes.set_xticks(range(len(labels)), labels)
     axes.set(
         title=f"s₁ after {STEPS} steps",
@@ -224,22 +215,27 @@ def draw_gradients(axes: Any, rng: np.random.Generator) -> None:
         cases.append((f"Gumbel\n{temperature:g}", relaxed, "#d55e00"))
     for place, (_, estimator, colour) in enumerate(cases):
         draw_spread(axes, place, estimator(q, rng)["logits"][:, 0], colour)
-    axes.axhline(exact, color="#222222", linestyle="--", linewidth=1, zorder=0)
-    axes.annotate(
-        f"exact, {exact:.3f}",
-        (0.99, exact),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-    )
+    draw_exact(axes, exact, end=0.99)
     axes.set_xticks(range(len(cases)), [label for label, *_ in cases])
     axes.set(
         title=f"One step's estimates of a gradient, {DRAWS} draws of z each",
         ylabel="∂ E f / ∂ logit₁ at the start",
         xlabel="estimator (and temperature)",
         xlim=(-0.5, len(cases) + 0.25),
+    )
+
+
+def draw_exact(axes: Any, exact: float, end: float) -> None:
+    """Draw a line at the exact value; its text ends at a fraction of the width."""
+    axes.axhline(exact, color="#222222", linestyle="--", linewidth=1, zorder=0)
+    axes.annotate(
+        f"exact, {exact:.3f}",
+        (end, exact),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
     )
 
 
