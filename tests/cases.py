@@ -5,7 +5,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastdiv import quantize_rows
+from fastdiv import (
+    RBF,
+    InverseMultiquadric,
+    Laplacian,
+    Matern,
+    RationalQuadratic,
+    quantize_rows,
+)
 
 ESTIMATORS = ["unbiased", "biased", "paired"]
 DTYPES = [np.float32, np.float64]
@@ -14,6 +21,15 @@ each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 each_metric = pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cityblock"])
 each_symmetry = pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+
+
+def radial_kernels(bandwidth, alpha, c):
+    """Return one of every kernel that falls from 1 as the distance grows."""
+    return [
+        *(RBF(bandwidth), Laplacian(bandwidth)),
+        *(Matern(nu, bandwidth) for nu in (0.5, 1.5, 2.5)),
+        *(RationalQuadratic(alpha, bandwidth), InverseMultiquadric(c)),
+    ]
 
 
 def quantized(rng, n, d, symmetric=True):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import ESTIMATORS, each_dtype, each_estimator
+from cases import ESTIMATORS, each_dtype, each_estimator, radial_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -13,13 +13,7 @@ import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, energy_distance, mmd2, mmd2_and_grad, witness
 
 KERNELS = [
-    RBF(1.3),
-    fd.Laplacian(2.0),
-    fd.Matern(0.5, 1.3),
-    fd.Matern(1.5, 1.3),
-    fd.Matern(2.5, 1.3),
-    fd.RationalQuadratic(0.8, 1.3),
-    fd.InverseMultiquadric(2.0),
+    *radial_kernels(1.3, alpha=0.8, c=2.0),
     Energy(),
     Energy(1.5),
     fd.Linear(),

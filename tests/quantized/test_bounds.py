@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import each_estimator, each_symmetry
+from cases import each_estimator, each_symmetry, radial_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quantized_kernels import KERNELS, each_kernel
@@ -18,19 +18,7 @@ def test_every_kernel_has_a_slope_or_a_rule():
     assert set(FORMULAS) - no_kernel_of_an_mmd == set(STEEPEST) | {"energy", "polynomial", "linear"}
 
 
-@pytest.mark.parametrize(
-    "kernel",
-    [
-        RBF(0.7),
-        fd.Laplacian(0.7),
-        fd.Matern(0.5, 0.7),
-        fd.Matern(1.5, 0.7),
-        fd.Matern(2.5, 0.7),
-        fd.RationalQuadratic(0.3, 0.7),
-        fd.InverseMultiquadric(0.7),
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize("kernel", radial_kernels(0.7, alpha=0.3, c=0.7), ids=repr)
 def test_slopes_are_the_largest(kernel):
     term = kernel._term()
     sigma = term.params[-1] if term.name != "imq" else np.sqrt(term.params[0])
