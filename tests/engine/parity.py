@@ -78,6 +78,11 @@ each_kernel_and_d = pytest.mark.parametrize(("name", "d"), kernels_and_features(
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["f4", "f8"])
 
 
+def each_case(test):
+    """Run a test for each dtype, and each kernel with its numbers of features."""
+    return each_dtype(each_kernel_and_d(test))
+
+
 def groups_of(name, d):
     return lower([KERNELS[name](d)], for_mmd=name.endswith("mmd")).groups
 
@@ -85,6 +90,12 @@ def groups_of(name, d):
 def sample(rng, n, d, dtype):
     """Draw rows of squared norm near 1, whatever d, away from the origin."""
     return ((rng.normal(size=(n, d)) + 0.3) / np.sqrt(d)).astype(dtype)
+
+
+def samples(rng, sizes, d, dtype):
+    """Draw two samples of each pair of sizes."""
+    for n, m in sizes:
+        yield sample(rng, n, d, dtype), sample(rng, m, d, dtype)
 
 
 def sizes(d):

@@ -6,11 +6,12 @@ from parity import (
     KERNELS,
     absolute,
     close,
+    each_case,
     each_dtype,
     each_kernel,
-    each_kernel_and_d,
     groups_of,
     sample,
+    samples,
     sizes,
 )
 
@@ -27,30 +28,18 @@ from fastdiv._sums import reference
 from fastdiv.kernels.lowering import lower
 
 
-@each_dtype
-@each_kernel_and_d
-def test_pair_sums(core, rng, name, d, dtype):
+@each_case
+@pytest.mark.parametrize("skip_matched", [False, True])
+def test_pair_sums(core, rng, name, d, dtype, skip_matched):
     groups = groups_of(name, d)
-    for n, m in sizes(d):
-        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        expected = reference.pair_sums(x, y, groups, 1, 0, None)
+    equal = [(n, n) for n, _ in sizes(d)]
+    for x, y in samples(rng, equal if skip_matched else sizes(d), d, dtype):
+        arguments = (x, y, groups, 1, 0, None, skip_matched)
         bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
-        close(core.pair_sums(x, y, groups, 1, 0, None), expected, np.array(bound), dtype)
+        close(core.pair_sums(*arguments), reference.pair_sums(*arguments), np.array(bound), dtype)
 
 
-@each_dtype
-@each_kernel_and_d
-def test_pair_sums_without_matched_rows(core, rng, name, d, dtype):
-    groups = groups_of(name, d)
-    for n, _ in sizes(d):
-        x, y = sample(rng, n, d, dtype), sample(rng, n, d, dtype)
-        expected = reference.pair_sums(x, y, groups, 1, 0, None, True)
-        bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
-        close(core.pair_sums(x, y, groups, 1, 0, None, True), expected, np.array(bound), dtype)
-
-
-@each_dtype
-@each_kernel_and_d
+@each_case
 def test_quad_forms(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for rows, splits in ((1, 1), (2, 3), (19, 7), (97, 65)):
@@ -88,31 +77,20 @@ def test_quad_forms_are_free_of_order(core, rng, name, dtype):
     np.testing.assert_array_equal(moved, got[:8])
 
 
-@each_dtype
-@each_kernel_and_d
-def test_row_sums(core, rng, name, d, dtype):
+@each_case
+@pytest.mark.parametrize("weighted", [False, True])
+def test_row_sums(core, rng, name, d, dtype, weighted):
     groups = groups_of(name, d)
-    for n, m in sizes(d):
-        at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        expected = reference.row_sums(at, x, None, groups, 1, 0, None)
-        got = core.row_sums(at, x, None, groups, 1, 0, None)
-        close(got, expected, absolute(at, x, groups).sum(axis=2), dtype)
-
-
-@each_dtype
-@each_kernel_and_d
-def test_weighted_row_sums(core, rng, name, d, dtype):
-    groups = groups_of(name, d)
-    for n, m in sizes(d):
-        at, x = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        weights = rng.random(m)
+    for at, x in samples(rng, sizes(d), d, dtype):
+        weights = rng.random(len(x)) if weighted else None
         expected = reference.row_sums(at, x, weights, groups, 1, 0, None)
         got = core.row_sums(at, x, weights, groups, 1, 0, None)
-        close(got, expected, absolute(at, x, groups) @ weights, dtype)
+        magnitudes = absolute(at, x, groups)
+        bound = magnitudes @ weights if weighted else magnitudes.sum(axis=2)
+        close(got, expected, bound, dtype)
 
 
-@each_dtype
-@each_kernel_and_d
+@each_case
 def test_paired_values(core, rng, name, d, dtype):
     groups = groups_of(name, d)
     for n in (1, 2, 17, 131):

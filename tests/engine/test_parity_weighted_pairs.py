@@ -8,11 +8,12 @@ from parity import (
     SIZES,
     absolute,
     close,
+    each_case,
     each_dtype,
     each_kernel,
-    each_kernel_and_d,
     groups_of,
     sample,
+    samples,
 )
 
 from fastdiv._engine.types import WeightedSumsRequest
@@ -41,16 +42,14 @@ def item_results(results, item):
     return [part[:, item] if k in (1, 2) else part[item] for k, part in enumerate(results)]
 
 
-@each_dtype
-@each_kernel_and_d
+@each_case
 def test_weighted_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    for n, m in weighted_sizes(d) + matched_sizes(d):
-        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        u, v = rng.random(n), rng.random(m)
+    for x, y in samples(rng, weighted_sizes(d) + matched_sizes(d), d, dtype):
+        u, v = rng.random(len(x)), rng.random(len(y))
         u[0] = 0.0
         factors = rng.normal(size=3)
-        request = everything(factors[None])._replace(skip_matched=n == m)
+        request = everything(factors[None])._replace(skip_matched=len(x) == len(y))
         arguments = (x, y, u, v, request, groups, 1, 0, None)
         expected = item_results(reference.weighted_sums(*arguments), 0)
         got = item_results(core.weighted_sums(*arguments), 0)
@@ -78,22 +77,21 @@ def test_weighted_sums(core, rng, name, d, dtype):
             close(wide, wide_expected, bound.max(), dtype)
 
 
-@each_dtype
-@each_kernel_and_d
+@each_case
 def test_log_slope_sums(core, rng, name, d, dtype):
     groups = groups_of(name, d)
-    for n, m in weighted_sizes(d) + matched_sizes(d):
-        x, y = sample(rng, n, d, dtype), sample(rng, m, d, dtype)
-        u, v = rng.random(n), rng.random(m)
-        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None, n == m)
+    for x, y in samples(rng, weighted_sizes(d) + matched_sizes(d), d, dtype):
+        u, v = rng.random(len(x)), rng.random(len(y))
+        matched = len(x) == len(y)
+        expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None, matched)
         magnitudes = [
             np.abs(kernel_log_slopes(a[:, None], b[None], groups, 1)) @ q @ p
             for a, b, p, q in ((x, x, u, u), (y, y, v, v), (x, y, u, v))
         ]
-        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None, n == m)
+        got = core.log_slope_sums(x, y, u, v, groups, 1, 0, None, matched)
         close(got, expected, np.stack(magnitudes, axis=-1), dtype)
         np.testing.assert_array_equal(
-            core.log_slope_sums(x, y, u, v, groups, 1, 3, None, n == m), got
+            core.log_slope_sums(x, y, u, v, groups, 1, 3, None, matched), got
         )
 
 
