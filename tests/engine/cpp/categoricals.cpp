@@ -106,8 +106,7 @@ void categoricals(int n, int k, Weights weights_p, Weights weights_q) {
 }
 
 template <class T>
-void everything(const char* name) {
-  where = name;
+void everything() {
   for (const int k : {1, 2, 3, 8, 17, 100, 513}) {
     for (const auto p : {Weights::probs, Weights::logits}) {
       for (const auto q : {Weights::probs, Weights::logits}) {
@@ -126,8 +125,5 @@ void everything(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run(argc, argv, [] {
-    everything<float>("float32");
-    everything<double>("float64");
-  });
+  return run(argc, argv, [] { for_each_dtype([](auto zero) { everything<decltype(zero)>(); }); });
 }

@@ -88,8 +88,7 @@ void compare_neighbours(const MatrixView<T>& at, const MatrixView<T>& x) {
 }
 
 template <class T>
-void everything(const char* name) {
-  where = name;
+void everything() {
   for_each_size<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
     compare_ranked<T>(x, y);
     compare_neighbours<T>(x, y);
@@ -112,8 +111,5 @@ void everything(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run(argc, argv, [] {
-    everything<float>("float32");
-    everything<double>("float64");
-  });
+  return run(argc, argv, [] { for_each_dtype([](auto zero) { everything<decltype(zero)>(); }); });
 }

@@ -334,8 +334,7 @@ void stop() {
 }
 
 template <class T>
-void everything(const char* name) {
-  where = name;
+void everything() {
   for (const int d : {1, 3, 4, 9}) {
     for (const int n : {9, 1, 8}) {  // 8 at once, and one
       if (few_sizes && n != 9) {
@@ -376,9 +375,7 @@ void everything(const char* name) {
 
 int main(int argc, char** argv) {
   return run(argc, argv, [] {
-    everything<float>("float32");
-    everything<double>("float64");
-    where = "in general";
+    for_each_dtype([](auto zero) { everything<decltype(zero)>(); });
     strides();
     products();
     stop();

@@ -21,6 +21,27 @@ inline void check(bool ok, const char* what) {
   }
 }
 
+// Tells whether a call is refused as one with invalid arguments.
+template <class Call>
+bool refused(const Call& call) {
+  try {
+    call();
+  } catch (const std::invalid_argument&) {
+    return true;
+  }
+  return false;
+}
+
+// Runs checks(T{}) for float and for double.
+template <class Checks>
+void for_each_dtype(const Checks& checks) {
+  where = "float32";
+  checks(float{});
+  where = "float64";
+  checks(double{});
+  where = "in general";
+}
+
 // Runs the checks and returns the exit status. It is 77 if FASTDIV_ISA names a level that this
 // machine lacks. With the level as an argument the run takes fewer sizes, and fails unless that
 // level is in use.

@@ -75,8 +75,7 @@ void compare_label_extremes(const MatrixView<T>& x) {
 }
 
 template <class T>
-void everything(const char* name) {
-  where = name;
+void everything() {
   for_each_size<T>([](const MatrixView<T>& x, const MatrixView<T>&) {
     for (const bool scaled : {false, true}) {
       compare_label_sums(x, all_kernels(x.cols, scaled), n_kernels());
@@ -97,8 +96,5 @@ void everything(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run(argc, argv, [] {
-    everything<float>("float32");
-    everything<double>("float64");
-  });
+  return run(argc, argv, [] { for_each_dtype([](auto zero) { everything<decltype(zero)>(); }); });
 }

@@ -168,8 +168,7 @@ void compare_weighted(const Pairs<T>& pairs) {
 }
 
 template <class T>
-void everything(const char* name) {
-  where = name;
+void everything() {
   for_each_size<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
     for (const bool scaled : {false, true}) {
       compare_weighted(all_pairs(x, y, scaled));
@@ -183,8 +182,5 @@ void everything(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run(argc, argv, [] {
-    everything<float>("float32");
-    everything<double>("float64");
-  });
+  return run(argc, argv, [] { for_each_dtype([](auto zero) { everything<decltype(zero)>(); }); });
 }
