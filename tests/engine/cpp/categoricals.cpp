@@ -2,25 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <fastdiv/distributions.hpp>
 
+#include "draws.hpp"
 #include "harness.hpp"
+#include "threads.hpp"
 
 namespace {
 
 using fastdiv::Weights;
 using std::ptrdiff_t;
-
-std::mt19937 bits(5);
-
-double normal() {
-  return std::normal_distribution<double>()(bits);
-}
 
 // Compares all functions. Every third row of p has some impossible categories, and q has more of
 // them there, for infinite divergences.
@@ -61,26 +55,14 @@ void categoricals(int n, int k, Weights weights_p, Weights weights_q) {
     side->view.normalisers = side->normalisers.data();
     side->view.normaliser_strides = {1};
   }
-  const auto with_threads = [&](const auto& compute) {
-    std::vector<double> first;
-    for (const int threads : {1, 3}) {
-      fastdiv::Options options;
-      options.n_threads = threads;
-      std::vector<double> out(static_cast<std::size_t>(n));
-      check(compute(out.data(), options), "a categorical sum finishes");
-      first = first.empty() ? out : first;
-      check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
-            "categorical sums have the same bits for any number of threads");
-    }
-    return first;
-  };
-  const auto entropies = with_threads([&](double* out, const fastdiv::Options& options) {
+  const auto size = static_cast<std::size_t>(n);
+  const auto entropies = with_threads(size, [&](const fastdiv::Options& options, double* out) {
     return fastdiv::categorical_entropy<T>({n}, k, p.view, out, options);
   });
-  const auto divergences = with_threads([&](double* out, const fastdiv::Options& options) {
+  const auto divergences = with_threads(size, [&](const fastdiv::Options& options, double* out) {
     return fastdiv::categorical_kl<T>({n}, k, p.view, q.view, out, options);
   });
-  const auto shannon = with_threads([&](double* out, const fastdiv::Options& options) {
+  const auto shannon = with_threads(size, [&](const fastdiv::Options& options, double* out) {
     return fastdiv::categorical_jensen_shannon<T>({n}, k, p.view, q.view, out, options);
   });
   const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-10;  // also covers the rounded parameters

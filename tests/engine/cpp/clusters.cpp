@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <vector>
 
 #include <fastdiv/clusters.hpp>
 
+#include "draws.hpp"
 #include "harness.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -16,12 +17,6 @@ using fastdiv::cluster_scalars;
 using fastdiv::ClusterSum;
 using fastdiv::MatrixView;
 using std::ptrdiff_t;
-
-std::mt19937 bits(7);
-
-double normal() {
-  return std::normal_distribution<double>()(bits);
-}
 
 template <class T>
 std::vector<double> expected(const MatrixView<T>& x, const std::vector<std::int64_t>& codes,
@@ -94,31 +89,18 @@ void compare(const MatrixView<T>& x, ptrdiff_t clusters, bool shifted, const cha
     for (const bool weighted : {false, true}) {
       const double* w = weighted ? weights.data() : nullptr;
       const std::vector<double> right = expected(x, codes, w, centers, offsets, clusters, kind);
-      std::vector<double> first;
-      for (const int threads : {1, 2, 5}) {
-        if (few_sizes && threads != 2) {
-          continue;
-        }
-        fastdiv::Options options;
-        options.n_threads = threads;
-        std::vector<double> sums(right.size());
-        check(fastdiv::cluster_sums<T>(x, codes.data(), w, centers.data(),
-                                       shifted ? offsets.data() : nullptr, clusters, kind,
-                                       sums.data(), options),
-              "the call ends");
-        for (std::size_t i = 0; i < sums.size(); ++i) {
-          check(std::abs(sums[i] - right[i]) <= 1e-11 * static_cast<double>(rows), what);
-        }
-        first = first.empty() ? sums : first;
-        check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
-              "the same bits for any number of threads");
-        check(fastdiv::cluster_sums(x, narrow.data(), w, centers.data(),
-                                    shifted ? offsets.data() : nullptr, clusters, kind, sums.data(),
-                                    options),
-              "the call with narrow codes ends");
-        check(std::memcmp(first.data(), sums.data(), sums.size() * sizeof(double)) == 0,
-              "the same bits for codes of either type");
+      const auto sums_by = [&](const auto& codes_of_a_type) {
+        return with_threads(right.size(), [&](const fastdiv::Options& options, double* out) {
+          return fastdiv::cluster_sums<T>(x, codes_of_a_type.data(), w, centers.data(),
+                                          shifted ? offsets.data() : nullptr, clusters, kind, out,
+                                          options);
+        });
+      };
+      const std::vector<double> sums = sums_by(codes);
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        check(std::abs(sums[i] - right[i]) <= 1e-11 * static_cast<double>(rows), what);
       }
+      check(same_bits(sums, sums_by(narrow)), "the same bits for codes of either type");
     }
   }
 }

@@ -2,25 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <fastdiv/distributions.hpp>
 
+#include "draws.hpp"
 #include "harness.hpp"
+#include "threads.hpp"
 
 namespace {
 
 using fastdiv::Scale;
 using std::ptrdiff_t;
-
-std::mt19937 bits(5);
-
-double normal() {
-  return std::normal_distribution<double>()(bits);
-}
 
 // A square matrix.
 struct Matrix {
@@ -145,24 +139,11 @@ constexpr Scale scales[] = {Scale::std, Scale::var,        Scale::logstd,   Scal
 template <class T>
 void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
   const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
-  std::vector<double> first;
-  const std::vector<double> unset(static_cast<std::size_t>(n),
-                                  std::numeric_limits<double>::quiet_NaN());
-  for (const int threads : {1, 3}) {
-    if (few_sizes && threads == 1) {
-      continue;
-    }
-    fastdiv::Options options;
-    options.n_threads = threads;
-    std::vector<double> out = unset;
-    check(fastdiv::gaussian_kl<T>({n}, d, p.view, q.view, out.data(), options), "kl finishes");
-    if (first.empty()) {
-      first = out;
-    }
-    check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
-          "kl has the same bits for any number of threads");
-  }
-  std::vector<double> zeros = unset;
+  const std::vector<double> kl =
+      with_threads(static_cast<std::size_t>(n), [&](const fastdiv::Options& options, double* out) {
+        return fastdiv::gaussian_kl<T>({n}, d, p.view, q.view, out, options);
+      });
+  std::vector<double> zeros(kl.size(), std::numeric_limits<double>::quiet_NaN());
   check(fastdiv::gaussian_kl<T>({n}, d, p.view, p.view, zeros.data()), "kl finishes");
   for (const double value : zeros) {
     check(value == 0, "equal distributions are at 0");
@@ -176,7 +157,7 @@ void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
     }
     const auto at = static_cast<std::size_t>(item);
     const double expected = expected_kl(p.factors[at], q.factors[at], difference);
-    check(std::abs(first[at] - expected) <= tolerance * (expected + 1), "kl of a pair");
+    check(std::abs(kl[at] - expected) <= tolerance * (expected + 1), "kl of a pair");
   }
 }
 
@@ -192,28 +173,16 @@ template <class T>
 void gradients(int n, int d, Scale scale_p, Scale scale_q) {
   const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
   const auto size = static_cast<std::size_t>(n * d);
-  std::vector<double> first;
-  for (const int threads : {1, 3}) {
-    if (few_sizes && threads == 1) {
-      continue;
-    }
-    fastdiv::Options options;
-    options.n_threads = threads;
-    std::vector<double> out(3 * size, std::numeric_limits<double>::quiet_NaN());
-    check(fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, out.data(), out.data() + size,
-                                         out.data() + 2 * size, options),
-          "gradients finish");
-    if (first.empty()) {
-      first = out;
-    }
-    check(std::memcmp(out.data(), first.data(), out.size() * sizeof(double)) == 0,
-          "gradients have the same bits for any number of threads");
-  }
+  const std::vector<double> all =
+      with_threads(3 * size, [&](const fastdiv::Options& options, double* out) {
+        return fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, out, out + size,
+                                              out + 2 * size, options);
+      });
   std::vector<double> without_q(2 * size);
   check(fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, without_q.data(),
                                        without_q.data() + size, nullptr),
         "gradients finish");
-  check(std::memcmp(without_q.data(), first.data(), without_q.size() * sizeof(double)) == 0,
+  check(same_bits(without_q, {all.begin(), all.begin() + static_cast<ptrdiff_t>(2 * size)}),
         "gradients do not depend on what is wanted");
   const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;
   for (std::size_t at = 0; at < size; ++at) {
@@ -227,7 +196,7 @@ void gradients(int n, int d, Scale scale_p, Scale scale_q) {
     const double expected[] = {z / sigma_q, less_1 * chain(sigma_p, scale_p),
                                -(less_1 + z * z) * chain(sigma_q, scale_q)};
     for (std::size_t which = 0; which < 3; ++which) {
-      const double error = std::abs(first[which * size + at] - expected[which]);
+      const double error = std::abs(all[which * size + at] - expected[which]);
       check(error <= tolerance * (1 + std::abs(expected[which])), "the gradient of a pair");
     }
   }

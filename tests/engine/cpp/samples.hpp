@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <limits>
 #include <random>
 #include <utility>
 #include <vector>
@@ -15,6 +13,7 @@
 
 #include "harness.hpp"
 #include "isa/isa.hpp"
+#include "threads.hpp"
 
 using fastdiv::Base;
 using fastdiv::KernelGroup;
@@ -32,10 +31,6 @@ void check_close(const std::vector<double>& got, const std::vector<double>& expe
       std::printf("  entry %zu: %.17g, expected %.17g\n", i, got[i], expected[i]);
     }
   }
-}
-
-inline bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
 }
 
 template <class T>
@@ -171,28 +166,6 @@ class Matrix {
   ptrdiff_t rows_, cols_;
   std::vector<std::vector<double>> values_;
 };
-
-constexpr int thread_counts[] = {1, 2, 5};
-
-// Runs compute(options, out) on several numbers of threads, which must give the same bits.
-template <class Compute>
-std::vector<double> with_threads(std::size_t size, const Compute& compute) {
-  std::vector<double> first;
-  for (const int threads : thread_counts) {
-    if (few_sizes && threads != 2) {
-      continue;  // new teams of threads take emulators long
-    }
-    std::vector<double> out(size, std::numeric_limits<double>::quiet_NaN());
-    fastdiv::Options options;
-    options.n_threads = threads;
-    check(compute(options, out.data()), "the call finishes");
-    if (first.empty()) {
-      first = out;
-    }
-    check(same_bits(first, out), "the same bits for any number of threads");
-  }
-  return first;
-}
 
 // Two samples and their kernel values.
 template <class T>
