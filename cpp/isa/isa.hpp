@@ -10,6 +10,16 @@
 
 namespace fastdiv {
 
+// Returns the table of T out of those of float and double.
+template <class T, class Float, class Double>
+const auto& of_type(const Float& f32, const Double& f64) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return f32;
+  } else {
+    return f64;
+  }
+}
+
 struct IsaOps {
   const char* name;
   TileOps<float> f32;
@@ -40,35 +50,19 @@ struct IsaOps {
 
   template <class T>
   const TileOps<T>& ops() const {
-    if constexpr (sizeof(T) == 4) {
-      return f32;
-    } else {
-      return f64;
-    }
+    return of_type<T>(f32, f64);
   }
   template <class T>
   const Int8Ops<T>& int8() const {
-    if constexpr (sizeof(T) == 4) {
-      return int8_f32;
-    } else {
-      return int8_f64;
-    }
+    return of_type<T>(int8_f32, int8_f64);
   }
   template <class T>
   const GaussianOps<T>& gaussian() const {
-    if constexpr (sizeof(T) == 4) {
-      return gaussian_f32;
-    } else {
-      return gaussian_f64;
-    }
+    return of_type<T>(gaussian_f32, gaussian_f64);
   }
   template <class T>
   const CategoricalOps<T>& categorical() const {
-    if constexpr (sizeof(T) == 4) {
-      return categorical_f32;
-    } else {
-      return categorical_f64;
-    }
+    return of_type<T>(categorical_f32, categorical_f64);
   }
 };
 
