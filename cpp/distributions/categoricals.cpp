@@ -61,6 +61,19 @@ bool for_each_item(ptrdiff_t items, ptrdiff_t n_categories, const Options& optio
   return completed;
 }
 
+// Like the above, but for one batch of distributions, whose sums are sum(item, n).
+template <class T, class Part, class Finish>
+bool for_each_item(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
+                   const Categoricals<T>& p, const Options& options,
+                   Part (*sum)(const CategoricalItem<T>&, ptrdiff_t), const Finish& finish) {
+  return for_each_item(
+      count(batch_shape), n_categories, options,
+      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
+        return sum(item_at(p, batch_shape, i, first), n);
+      },
+      finish);
+}
+
 double total(const double* sums, ptrdiff_t n) {
   double result = 0;
   for (ptrdiff_t i = 0; i < n; ++i) {
@@ -98,69 +111,61 @@ double divergence(const DivergenceSums* parts, ptrdiff_t n, double curvature) {
   return sums.divergence < close ? std::max(sums.divergence - correction, 0.0) : sums.divergence;
 }
 
+// Computes one divergence of each item of two batches. Its sums are sum(item of p, item of q, n).
+template <class T>
+bool divergences(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
+                 const Categoricals<T>& p, const Categoricals<T>& q,
+                 DivergenceSums (*sum)(const CategoricalItem<T>&, const CategoricalItem<T>&,
+                                       ptrdiff_t),
+                 double curvature, double* out, const Options& options) {
+  return for_each_item(
+      count(batch_shape), n_categories, options,
+      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
+        return sum(item_at(p, batch_shape, i, first), item_at(q, batch_shape, i, first), n);
+      },
+      [&](ptrdiff_t i, const DivergenceSums* parts, ptrdiff_t n) {
+        out[i] = divergence(parts, n, curvature);
+      });
+}
+
 }  // namespace
 
 template <class T>
 bool categorical_normalisers(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
                              const Categoricals<T>& p, Normaliser* out, const Options& options) {
-  const CategoricalOps<T>& ops = isa().categorical<T>();
-  return for_each_item(
-      count(batch_shape), n_categories, options,
-      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
-        return ops.normaliser(item_at(p, batch_shape, i, first), n);
-      },
-      [&](ptrdiff_t i, const Normaliser* parts, ptrdiff_t n) {
-        out[i] = no_categories(p.weights);
-        for (ptrdiff_t k = 0; k < n; ++k) {
-          out[i] = merged(out[i], parts[k], p.weights);
-        }
-      });
+  return for_each_item(batch_shape, n_categories, p, options, isa().categorical<T>().normaliser,
+                       [&](ptrdiff_t i, const Normaliser* parts, ptrdiff_t n) {
+                         out[i] = no_categories(p.weights);
+                         for (ptrdiff_t k = 0; k < n; ++k) {
+                           out[i] = merged(out[i], parts[k], p.weights);
+                         }
+                       });
 }
 
 template <class T>
 bool categorical_entropy(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
                          const Categoricals<T>& p, double* out, const Options& options) {
-  const CategoricalOps<T>& ops = isa().categorical<T>();
-  return for_each_item(
-      count(batch_shape), n_categories, options,
-      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
-        return ops.entropy(item_at(p, batch_shape, i, first), n);
-      },
-      [&](ptrdiff_t i, const double* parts, ptrdiff_t n) {
-        const bool logits = p.weights == Weights::logits;
-        out[i] = total(parts, n) + (logits ? std::log1p(normaliser_at(p, batch_shape, i).rest) : 0);
-      });
+  return for_each_item(batch_shape, n_categories, p, options, isa().categorical<T>().entropy,
+                       [&](ptrdiff_t i, const double* parts, ptrdiff_t n) {
+                         const bool logits = p.weights == Weights::logits;
+                         out[i] = total(parts, n) +
+                                  (logits ? std::log1p(normaliser_at(p, batch_shape, i).rest) : 0);
+                       });
 }
 
 template <class T>
 bool categorical_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
                     const Categoricals<T>& p, const Categoricals<T>& q, double* out,
                     const Options& options) {
-  const CategoricalOps<T>& ops = isa().categorical<T>();
-  return for_each_item(
-      count(batch_shape), n_categories, options,
-      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
-        return ops.kl(item_at(p, batch_shape, i, first), item_at(q, batch_shape, i, first), n);
-      },
-      [&](ptrdiff_t i, const DivergenceSums* parts, ptrdiff_t n) {
-        out[i] = divergence(parts, n, 1);
-      });
+  return divergences(batch_shape, n_categories, p, q, isa().categorical<T>().kl, 1, out, options);
 }
 
 template <class T>
 bool categorical_jensen_shannon(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t n_categories,
                                 const Categoricals<T>& p, const Categoricals<T>& q, double* out,
                                 const Options& options) {
-  const CategoricalOps<T>& ops = isa().categorical<T>();
-  return for_each_item(
-      count(batch_shape), n_categories, options,
-      [&](ptrdiff_t i, ptrdiff_t first, ptrdiff_t n) {
-        return ops.jensen_shannon(item_at(p, batch_shape, i, first),
-                                  item_at(q, batch_shape, i, first), n);
-      },
-      [&](ptrdiff_t i, const DivergenceSums* parts, ptrdiff_t n) {
-        out[i] = divergence(parts, n, 0.25);
-      });
+  return divergences(batch_shape, n_categories, p, q, isa().categorical<T>().jensen_shannon, 0.25,
+                     out, options);
 }
 
 #define FASTDIV_INSTANTIATE(T)                                                                   \
