@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arguments.hpp"
+#include "run.hpp"
 
 // Converts batches of distributions, whose parameters have shape (*batch, ...).
 namespace fastdiv::python {
@@ -37,6 +38,20 @@ inline void require_one_shape(const py::array& p, const py::array& q) {
   if (p.ndim() != q.ndim() || !std::equal(p.shape(), p.shape() + p.ndim(), q.shape())) {
     throw std::invalid_argument("p and q must have one shape");
   }
+}
+
+// Return one value per item of arrays (*batch, size), by compute(batch shape, size, out, options).
+// An item is `item_work` units of work.
+template <class Compute>
+Values values_of_items(const py::array& batch, double item_work, int n_threads,
+                       const Progress& progress, const Compute& compute) {
+  const auto shape = batch_shape(batch);
+  const std::ptrdiff_t size = last_size(batch);
+  Values values(shape);
+  double* out = values.mutable_data();
+  run(n_threads, progress, item_work * count(values.size()),
+      [&](const Options& options) { compute(shape, size, out, options); });
+  return values;
 }
 
 }  // namespace fastdiv::python

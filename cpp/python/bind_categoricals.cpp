@@ -67,14 +67,11 @@ Values categorical_entropy(const py::array& values, const std::string& name,
   return by_dtype(values, [&](auto zero) {
     using T = decltype(zero);
     const auto p = categoricals<T>(values, name, normalisers);
-    const auto shape = batch_shape(values);
-    const std::ptrdiff_t k = last_size(values);
-    Values entropies(shape);
-    double* out = entropies.mutable_data();
-    run(n_threads, progress, count(values.size()), [&](const Options& options) {
-      fastdiv::categorical_entropy<T>(shape, k, p, out, options);
-    });
-    return entropies;
+    return values_of_items(
+        values, count(last_size(values)), n_threads, progress,
+        [&](const auto& shape, std::ptrdiff_t k, double* out, const Options& options) {
+          fastdiv::categorical_entropy<T>(shape, k, p, out, options);
+        });
   });
 }
 
@@ -93,13 +90,11 @@ void def_divergence(py::module_& m, const char* function, const Divergence& dive
           const auto p = categoricals<T>(p_values, p_name, p_normalisers);
           const auto q = categoricals<T>(q_values, q_name, q_normalisers);
           require_one_shape(p_values, q_values);
-          const auto shape = batch_shape(p_values);
-          const std::ptrdiff_t k = last_size(p_values);
-          Values divergences(shape);
-          double* out = divergences.mutable_data();
-          run(n_threads, progress, count(p_values.size()),
-              [&](const Options& options) { divergence(shape, k, p, q, out, options); });
-          return divergences;
+          return values_of_items(
+              p_values, count(last_size(p_values)), n_threads, progress,
+              [&](const auto& shape, std::ptrdiff_t k, double* out, const Options& options) {
+                divergence(shape, k, p, q, out, options);
+              });
         });
       },
       arg("p_values"), arg("p_name"), arg("p_normalisers"), arg("q_values"), arg("q_name"),

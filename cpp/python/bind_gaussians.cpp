@@ -39,13 +39,11 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
     const auto q = gaussians<T>(q_mean, q_name, q_parameter);
     require_one_shape(p_mean, q_mean);
-    const auto shape = batch_shape(p_mean);
-    const std::ptrdiff_t dim = last_size(p_mean);
-    Values divergences(shape);
-    double* out = divergences.mutable_data();
-    run(n_threads, progress, count(divergences.size()),
-        [&](const Options& options) { fastdiv::gaussian_kl<T>(shape, dim, p, q, out, options); });
-    return divergences;
+    return values_of_items(
+        p_mean, 1, n_threads, progress,
+        [&](const auto& shape, std::ptrdiff_t dim, double* out, const Options& options) {
+          fastdiv::gaussian_kl<T>(shape, dim, p, q, out, options);
+        });
   });
 }
 
