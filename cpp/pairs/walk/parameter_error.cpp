@@ -2,18 +2,26 @@
 
 namespace fastdiv {
 
+namespace {
+
+// Says that a bandwidth is below `least` of the range of the data.
+std::string narrow_bandwidth(const char* least, bool is_float32) {
+  return "the bandwidth is below " + std::string(least) + " of the range of the data" +
+         (is_float32 ? " (a fill value or an outlier?), too little for float32: clean the data or "
+                       "pass float64"
+                     : "");
+}
+
+}  // namespace
+
 std::string parameter_error(ParameterProblem problem, bool is_float32) {
   switch (problem) {
     case ParameterProblem::none:
       break;
     case ParameterProblem::narrow_bandwidth:
-      return is_float32 ? "the bandwidth is below 1e-15 of the range of the data (a fill value or "
-                          "an outlier?), too little for float32: clean the data or pass float64"
-                        : "the bandwidth is below 1e-100 of the range of the data";
+      return narrow_bandwidth(is_float32 ? "1e-15" : "1e-100", is_float32);
     case ParameterProblem::narrow_l1_bandwidth:
-      return is_float32 ? "the bandwidth is below 1e-30 of the range of the data (a fill value or "
-                          "an outlier?), too little for float32: clean the data or pass float64"
-                        : "the bandwidth is below 1e-200 of the range of the data";
+      return narrow_bandwidth(is_float32 ? "1e-30" : "1e-200", is_float32);
     case ParameterProblem::small_alpha:
       return is_float32 ? "alpha of the rational quadratic kernel is too small for these data and "
                           "float32: pass a larger one, or float64 data"
