@@ -167,4 +167,12 @@ class Json {
   std::string fields_;
 };
 
+// Returns a line that names the benchmark, the level in use and the type.
+template <class T>
+Json line_of(const char* benchmark) {
+  Json line;
+  line.add("bench", benchmark).add("isa", fastdiv::isa_name()).add("dtype", dtype<T>());
+  return line;
+}
+
 }  // namespace bench

@@ -92,11 +92,8 @@ void report(const Plan& plan, const char* name, int n, int d, const fastdiv::Gau
     fractions.push_back(bytes / seconds / bandwidth);
     rates.push_back(flops / seconds);
   }
-  bench::Json line;
-  line.add("bench", "gaussian")
-      .add("isa", fastdiv::isa_name())
-      .add("dtype", bench::dtype<T>())
-      .add("given", name)
+  bench::Json line = bench::line_of<T>("gaussian");
+  line.add("given", name)
       .add("n", n)
       .add("d", d)
       .add("threads", plan.threads)

@@ -66,11 +66,8 @@ double report(const Plan& plan, int d) {
     }
 #endif
   }
-  bench::Json line;
-  line.add("bench", "pairs")
-      .add("isa", fastdiv::isa_name())
-      .add("dtype", bench::dtype<T>())
-      .add("n", plan.n)
+  bench::Json line = bench::line_of<T>("pairs");
+  line.add("n", plan.n)
       .add("m", plan.n)
       .add("d", d)
       .add("threads", plan.threads)

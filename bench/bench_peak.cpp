@@ -13,14 +13,7 @@ void report(int threads, int repeats) {
     flops.push_back(peaks.flops);
     maps.push_back(peaks.maps);
   }
-  bench::Json()
-      .add("bench", "peak")
-      .add("isa", fastdiv::isa_name())
-      .add("dtype", bench::dtype<T>())
-      .add("threads", threads)
-      .add("flops", flops)
-      .add("maps", maps)
-      .print();
+  bench::line_of<T>("peak").add("threads", threads).add("flops", flops).add("maps", maps).print();
 }
 
 }  // namespace

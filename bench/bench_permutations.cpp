@@ -63,10 +63,7 @@ void report(int rows, int count, int d, int threads, int repeats) {
     const double labels_alone = std::max(times.back() - first_times.back(), 1e-9);
     margins.push_back(plain_flops / 2 / peaks.flops / labels_alone);
   }
-  bench::Json()
-      .add("bench", "permutations")
-      .add("isa", fastdiv::isa_name())
-      .add("dtype", bench::dtype<T>())
+  bench::line_of<T>("permutations")
       .add("rows", rows)
       .add("labellings", count)
       .add("d", d)
