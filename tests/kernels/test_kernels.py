@@ -5,24 +5,8 @@ import math
 import numpy as np
 import pytest
 
-import fastdiv
-from fastdiv import (
-    RBF,
-    Callback,
-    Energy,
-    InverseMultiquadric,
-    Kernel,
-    Laplacian,
-    Linear,
-    Matern,
-    Polynomial,
-    RationalQuadratic,
-    Sum,
-    median_distance,
-    mmd2,
-    mmd_test,
-    witness,
-)
+import fastdiv as fd
+from fastdiv import RBF, Energy, Kernel, Laplacian, Matern, Polynomial, Sum, mmd2, mmd_test
 from fastdiv._engine import backend
 from fastdiv.kernels.lowering import lower
 
@@ -40,16 +24,16 @@ FORMULAS = {
     Matern(0.5, 2.0): math.exp(-R),
     Matern(1.5, 2.0): (1 + math.sqrt(3) * R) * math.exp(-math.sqrt(3) * R),
     Matern(2.5, 2.0): (1 + math.sqrt(5) * R + 5 * R**2 / 3) * math.exp(-math.sqrt(5) * R),
-    RationalQuadratic(0.7, 2.0): (1 + SQ / (2 * 0.7 * 4.0)) ** -0.7,
-    InverseMultiquadric(3.0): 3.0 / (3.0 + SQ),
+    fd.RationalQuadratic(0.7, 2.0): (1 + SQ / (2 * 0.7 * 4.0)) ** -0.7,
+    fd.InverseMultiquadric(3.0): 3.0 / (3.0 + SQ),
     Polynomial(): (DOT / 3 + 1) ** 3,
     Polynomial(2, gamma=0.5, coef0=0.25): (0.5 * DOT + 0.25) ** 2,
     Polynomial(1, coef0=0): DOT / 3,
-    Linear(): DOT,
+    fd.Linear(): DOT,
     Energy(): -L2,
     Energy(0.6): -(L2**0.6),
-    Sum([Linear(), Energy()], weights=[2.0, -0.5]): 2 * DOT + L2 / 2,
-    Callback(lambda a, b: np.maximum(a, 0) @ np.maximum(b, 0).T): 0.75,
+    Sum([fd.Linear(), Energy()], weights=[2.0, -0.5]): 2 * DOT + L2 / 2,
+    fd.Callback(lambda a, b: np.maximum(a, 0) @ np.maximum(b, 0).T): 0.75,
 }
 
 
@@ -60,7 +44,7 @@ def test_formula(kernel, dtype):
     x, y = X.astype(dtype)[None], Y.astype(dtype)[None]
     tolerance = 2e-6 if dtype == np.float32 else 1e-14
     expected = FORMULAS[kernel]
-    at_self = witness(x, y, x, kernel)[0]
+    at_self = fd.witness(x, y, x, kernel)[0]
     same = value_on_self(kernel)
     assert at_self == pytest.approx(same - expected, rel=tolerance, abs=tolerance * abs(same))
 
@@ -75,11 +59,11 @@ def value_on_self(kernel):
     if isinstance(kernel, Polynomial):
         gamma = 1 / 3 if kernel.gamma is None else kernel.gamma
         return (gamma * norm + kernel.coef0) ** kernel.degree
-    if isinstance(kernel, Linear):
+    if isinstance(kernel, fd.Linear):
         return norm
     if isinstance(kernel, Energy):
         return 0.0
-    return 4.25 if isinstance(kernel, Callback) else 1.0
+    return 4.25 if isinstance(kernel, fd.Callback) else 1.0
 
 
 BAD = [
@@ -110,11 +94,11 @@ BAD = [
     (lambda: Matern(1.0), ValueError, "nu"),
     (lambda: Matern("1.5"), TypeError, "nu"),
     (lambda: Matern(1.5, -2), ValueError, "bandwidth"),
-    (lambda: RationalQuadratic(0), ValueError, "alpha"),
-    (lambda: RationalQuadratic(1.0, "mean"), ValueError, "bandwidth"),
-    (lambda: InverseMultiquadric(0), ValueError, "c"),
-    (lambda: InverseMultiquadric(), TypeError, "c"),
-    (lambda: InverseMultiquadric([[1.0], [1.0, 2.0]]), ValueError, "c must not be ragged"),
+    (lambda: fd.RationalQuadratic(0), ValueError, "alpha"),
+    (lambda: fd.RationalQuadratic(1.0, "mean"), ValueError, "bandwidth"),
+    (lambda: fd.InverseMultiquadric(0), ValueError, "c"),
+    (lambda: fd.InverseMultiquadric(), TypeError, "c"),
+    (lambda: fd.InverseMultiquadric([[1.0], [1.0, 2.0]]), ValueError, "c must not be ragged"),
     (lambda: Polynomial(0), ValueError, "degree must be an integer from 1 to 100; got 0"),
     (lambda: Polynomial(101), ValueError, "degree must be an integer from 1 to 100; got 101"),
     (lambda: Polynomial(10**400), ValueError, "degree must be an integer from 1 to 100"),
@@ -136,7 +120,7 @@ BAD = [
     (lambda: Sum([RBF()], weights=np.array(2.0)), TypeError, "weights of Sum must be a sequence"),
     (lambda: Sum(3), TypeError, "kernels must be"),
     (lambda: Sum([Kernel()]), TypeError, "kernels must be"),
-    (lambda: Callback(3), TypeError, "f"),
+    (lambda: fd.Callback(3), TypeError, "f"),
 ]
 
 
@@ -164,14 +148,14 @@ def test_bad_parameters(build, error, name):
         (RBF([1.0]), ValueError, r"per feature, 3; got 1: .* \[RBF\(a\), RBF\(b\)\].* Sum"),
     ],
 )
-@pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)])
+@pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: fd.witness(x, y, x, k)])
 def test_bad_kernels(call, kernel, error, words):
     x = np.ones((3, 3))
     with pytest.raises(error, match=words):
         call(x, x, kernel)
 
 
-@pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)])
+@pytest.mark.parametrize("call", [mmd2, mmd_test, lambda x, y, k: fd.witness(x, y, x, k)])
 @pytest.mark.parametrize(
     ("kernel", "dtype", "words"),
     [
@@ -180,11 +164,11 @@ def test_bad_kernels(call, kernel, error, words):
         (Laplacian(1e-40), np.float32, "^the bandwidth is below 1e-30 of"),
         (Laplacian(1e-220), np.float64, "^the bandwidth is below 1e-200 of"),
         (Matern(0.5, 1e-40), np.float32, "^the bandwidth is below"),
-        (RationalQuadratic(1.0, 1e-40), np.float32, "^the bandwidth is below"),
-        (RationalQuadratic(1e-40, 1.0), np.float32, "^alpha of the rational quadratic"),
-        (RationalQuadratic(1e-250, 1.0), np.float64, "^alpha of the rational quadratic"),
-        (InverseMultiquadric(1e-40), np.float32, "^c of the inverse multiquadric"),
-        (InverseMultiquadric(1e-250), np.float64, "^c of the inverse multiquadric"),
+        (fd.RationalQuadratic(1.0, 1e-40), np.float32, "^the bandwidth is below"),
+        (fd.RationalQuadratic(1e-40, 1.0), np.float32, "^alpha of the rational quadratic"),
+        (fd.RationalQuadratic(1e-250, 1.0), np.float64, "^alpha of the rational quadratic"),
+        (fd.InverseMultiquadric(1e-40), np.float32, "^c of the inverse multiquadric"),
+        (fd.InverseMultiquadric(1e-250), np.float64, "^c of the inverse multiquadric"),
     ],
     ids=str,
 )
@@ -194,13 +178,13 @@ def test_parameters_out_of_range_for_the_data(core, rng, call, kernel, dtype, wo
         call(x, x, kernel)
 
 
-@pytest.mark.parametrize("make", [RBF, Laplacian, Matern, RationalQuadratic])
+@pytest.mark.parametrize("make", [RBF, Laplacian, Matern, fd.RationalQuadratic])
 def test_zero_median(make):
     x = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
-    for call in (mmd2, mmd_test, lambda x, y, k: witness(x, y, x, k)):
+    for call in (mmd2, mmd_test, lambda x, y, k: fd.witness(x, y, x, k)):
         with pytest.raises(ValueError, match=r"bandwidth='median' is zero.*pass a positive"):
             call(x, x, make())
-    assert median_distance(x) == 0.0
+    assert fd.median_distance(x) == 0.0
 
 
 def test_own_subclass_is_sent_to_callback():
@@ -225,17 +209,17 @@ def test_value_semantics():
     assert repr(Sum([RBF(1), Energy()])) == (
         "Sum(kernels=(RBF(bandwidth=1.0), Energy(exponent=1.0)), weights=(1.0, 1.0))"
     )
-    assert all(eval(repr(k), vars(fastdiv)) == k for k in FORMULAS if "lambda" not in repr(k))
+    assert all(eval(repr(k), vars(fd)) == k for k in FORMULAS if "lambda" not in repr(k))
     with pytest.raises(AttributeError):
         RBF(1.0).bandwidth = 2.0
 
 
 def test_median_is_resolved_everywhere(rng):
     x, y = rng.normal(size=(20, 3)), rng.normal(size=(15, 3))
-    l2, l1 = median_distance(x, y), median_distance(x, y, metric="cityblock")
-    kernel = Sum([RBF(), Sum([Laplacian(), Matern()]), RationalQuadratic()])
+    l2, l1 = fd.median_distance(x, y), fd.median_distance(x, y, metric="cityblock")
+    kernel = Sum([RBF(), Sum([Laplacian(), Matern()]), fd.RationalQuadratic()])
     resolved = Sum(
-        [RBF(l2), Sum([Laplacian(l1), Matern(bandwidth=l2)]), RationalQuadratic(bandwidth=l2)]
+        [RBF(l2), Sum([Laplacian(l1), Matern(bandwidth=l2)]), fd.RationalQuadratic(bandwidth=l2)]
     )
     assert mmd2(x, y, kernel) == mmd2(x, y, resolved)
     assert mmd_test(x, y, kernel, n_resamples=9, rng=0).kernel == resolved
@@ -259,7 +243,7 @@ def test_median_is_computed_once(monkeypatch, rng):
 
 
 def test_one_pass_over_the_distances():
-    kernels = [RBF(s) for s in (1.0, 2.0)] + [Sum([Energy(), Matern(1.5, 1.0)]), Linear()]
+    kernels = [RBF(s) for s in (1.0, 2.0)] + [Sum([Energy(), Matern(1.5, 1.0)]), fd.Linear()]
     groups = lower(kernels, for_mmd=True).groups
     assert len(groups) == 1
     assert len(groups[0][2]) == 5

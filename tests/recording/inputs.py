@@ -8,20 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastdiv import (
-    RBF,
-    Callback,
-    Energy,
-    InverseMultiquadric,
-    Kernel,
-    Laplacian,
-    Linear,
-    Matern,
-    Polynomial,
-    RationalQuadratic,
-    Sum,
-    quantize_rows,
-)
+import fastdiv
+from fastdiv import RBF, Energy, Kernel, Laplacian, Linear, Matern, Polynomial, Sum, quantize_rows
 
 Pair = tuple[object, object]
 Kernels = Kernel | list[Kernel] | tuple[Kernel, ...]
@@ -111,9 +99,9 @@ def kernels(d: int) -> dict[str, Kernels]:
         "Matern 1.5": Matern(1.5, 1.1),
         "Matern 2.5": Matern(2.5, 1.1),
         "Matern median": Matern(nu=2.5),
-        "RationalQuadratic": RationalQuadratic(0.6, 1.2),
-        "RationalQuadratic median": RationalQuadratic(),
-        "InverseMultiquadric": InverseMultiquadric(2.0),
+        "RationalQuadratic": fastdiv.RationalQuadratic(0.6, 1.2),
+        "RationalQuadratic median": fastdiv.RationalQuadratic(),
+        "InverseMultiquadric": fastdiv.InverseMultiquadric(2.0),
         "Polynomial": Polynomial(),
         "Polynomial 1": Polynomial(1, 0.4, 0.0),
         "Polynomial 2": Polynomial(2, gamma=0.25, coef0=0.5),
@@ -122,14 +110,14 @@ def kernels(d: int) -> dict[str, Kernels]:
         "Energy": Energy(),
         "Energy 0.5": Energy(0.5),
         "Energy 1.5": Energy(1.5),
-        "Callback": Callback(callback),
+        "Callback": fastdiv.Callback(callback),
     }
     sums: dict[str, Kernels] = {
         "Sum": Sum([RBF(0.5), RBF(1.0), RBF(2.0)]),
         "Sum weights": Sum([RBF(0.5), Laplacian(2.0), Linear()], weights=[0.5, -1.5, 0.125]),
         "Sum medians": Sum([RBF(), Laplacian(), Matern()]),
         "Sum nested": Sum([Sum([Energy(), Polynomial(2)], [2.0, 0.5]), RBF(each)], [1, -1]),
-        "Sum Callback": Sum([RBF(1.0), Callback(callback)], weights=[1.0, 0.5]),
+        "Sum Callback": Sum([RBF(1.0), fastdiv.Callback(callback)], weights=[1.0, 0.5]),
     }
     bandwidths = [RBF(s) for s in (0.25, 0.5, 1.0, 2.0, 4.0)]
     several: dict[str, Kernels] = {
