@@ -285,6 +285,15 @@ struct Linear {
   Vec<T> slope(Vec<T>, Vec<T>) const { return splat(rate); }
 };
 
+// Returns the slope of a power of `rate` times the tile values t, given its values f.
+template <class T>
+inline Vec<T> power_slope(Vec<T> t, Vec<T> f, T rate, T power) {
+  if (power == T{1}) {
+    return splat(rate);
+  }
+  return t >= coincident<T> ? f * power / t : Vec<T>{};
+}
+
 // -D^(beta/2), beta > 0
 template <class T>
 struct Energy {
@@ -312,12 +321,7 @@ struct Energy {
     }
     return power == T{2} ? u * u : pow_unit<T>(u, power);
   }
-  Vec<T> slope(Vec<T> t, Vec<T> f) const {
-    if (power == T{1}) {
-      return splat(rate);
-    }
-    return t >= coincident<T> ? f * power / t : Vec<T>{};
-  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const { return power_slope<T>(t, f, rate, power); }
 };
 
 // -L^beta, beta > 0, L the L1 distance
@@ -339,12 +343,7 @@ struct CityBlock {
   Vec<T> operator()(Vec<T> t) const {
     return power == T{1} ? t * rate : pow_unit<T>(t * rate, power);
   }
-  Vec<T> slope(Vec<T> t, Vec<T> f) const {
-    if (power == T{1}) {
-      return splat(rate);
-    }
-    return t >= coincident<T> ? f * power / t : Vec<T>{};
-  }
+  Vec<T> slope(Vec<T> t, Vec<T> f) const { return power_slope<T>(t, f, rate, power); }
 };
 
 // exp(-D / (2 sigma^2)) - 1. Its MMD is that of the kernel without the 1, and it keeps the digits
