@@ -54,4 +54,12 @@ Values values_of_items(const py::array& batch, double item_work, int n_threads,
   return values;
 }
 
+// Like the above, but for the pairs of items of two arrays, which must have one shape.
+template <class Compute>
+Values values_of_pairs(const py::array& p, const py::array& q, double item_work, int n_threads,
+                       const Progress& progress, const Compute& compute) {
+  require_one_shape(p, q);
+  return values_of_items(p, item_work, n_threads, progress, compute);
+}
+
 }  // namespace fastdiv::python

@@ -89,9 +89,8 @@ void def_divergence(py::module_& m, const char* function, const Divergence& dive
           using T = decltype(zero);
           const auto p = categoricals<T>(p_values, p_name, p_normalisers);
           const auto q = categoricals<T>(q_values, q_name, q_normalisers);
-          require_one_shape(p_values, q_values);
-          return values_of_items(
-              p_values, count(last_size(p_values)), n_threads, progress,
+          return values_of_pairs(
+              p_values, q_values, count(last_size(p_values)), n_threads, progress,
               [&](const auto& shape, std::ptrdiff_t k, double* out, const Options& options) {
                 divergence(shape, k, p, q, out, options);
               });

@@ -38,9 +38,8 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
     using T = decltype(zero);
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
     const auto q = gaussians<T>(q_mean, q_name, q_parameter);
-    require_one_shape(p_mean, q_mean);
-    return values_of_items(
-        p_mean, 1, n_threads, progress,
+    return values_of_pairs(
+        p_mean, q_mean, 1, n_threads, progress,
         [&](const auto& shape, std::ptrdiff_t dim, double* out, const Options& options) {
           fastdiv::gaussian_kl<T>(shape, dim, p, q, out, options);
         });
