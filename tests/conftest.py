@@ -94,7 +94,7 @@ def run_python(all_threads: dict[str, str | None]) -> RunPython:
 
 @pytest.fixture
 def draw_example(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that runs an example, which must write one picture, and what it printed."""
+    """Return a function that lets an example draw one picture, and returns what it printed."""
     pytest.importorskip("matplotlib")
 
     def draw(name: str, *options: str, timeout: float) -> str:
