@@ -274,7 +274,7 @@ def test_vector_bandwidth_is_a_scaling(rng):
     assert mmd2(x, y, RBF([2.0] * 3)) == pytest.approx(mmd2(x, y, RBF(2.0)), rel=1e-12)
 
 
-@pytest.mark.parametrize("make", [Laplacian, Matern, RationalQuadratic])
+@pytest.mark.parametrize("make", [Laplacian, Matern, fd.RationalQuadratic])
 def test_several_bandwidths_are_several_kernels(make):
     with pytest.raises(ValueError, match=r"one number; got shape \(2,\): .*list with one kernel"):
         make(bandwidth=[1.0, 2.0])
