@@ -32,7 +32,7 @@ def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sa
         return x, y
     centre = _centre(x, y)
     distances = np.concatenate([_distances(x, centre), _distances(y, centre)])
-    if distances.max() <= _FAR_IN_FLOAT32 * np.median(distances):
+    if distances.max() / _FAR_IN_FLOAT32 <= np.median(distances):
         return x, y
     return in_float64(x), in_float64(y)
 
@@ -44,13 +44,13 @@ def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample
     centre = _centre(x, y)
     scale = max(np.median(_distances(x, centre)), np.median(_distances(y, centre)))
     distances = _distances(points, centre)
-    if scale > 0 and distances.max(initial=0.0) > _FAR * scale:
+    if scale > 0 and distances.max(initial=0.0) / _FAR > scale:
         row = int(distances.argmax())
         raise ValueError(
             "at must not be so far from x and y that all distances are equal for Energy: "
             f"row {row} is {distances[row]:.3g} away, and x and y spread over {scale:.3g}"
         )
-    return distances.max(initial=0.0) > _FAR_IN_FLOAT32 * scale and not _has_all_digits(points)
+    return distances.max(initial=0.0) / _FAR_IN_FLOAT32 > scale and not _has_all_digits(points)
 
 
 def _grows(kernels: Sequence[Kernel]) -> bool:

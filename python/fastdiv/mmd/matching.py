@@ -185,10 +185,12 @@ def kernel_mean_matching(
     upper = 1.0 if bound is None else limit / n
     weights = np.full(n, 1.0 / n)
     target = problem.sums(a, b, report) / len(b)
-    within_y = float(problem.sums(b, b, report).mean()) / len(b)
     products = problem.sums(a, a, report) / n
-    terms = float(weights @ products), float(weights @ target), within_y
-    if not np.isfinite([*terms, products.sum(), target.sum()]).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        within_y = float(problem.sums(b, b, report).mean()) / len(b)
+        terms = float(weights @ products), float(weights @ target), within_y
+        totals = products.sum(), target.sum()
+    if not np.isfinite([*terms, *totals]).all():
         raise OverflowError("kernel values overflow; scale the data, or choose another kernel")
     equal = terms[0] - 2.0 * terms[1] + terms[2]
     goal = max(relative * equal, problem.rounding * max(map(abs, terms)))
@@ -265,7 +267,8 @@ class _Problem:
             column = self.column(to)
             slopes = np.where(weights > 0, gradient - gradient[to], 0.0)
             curvatures = self._curvatures(to, column)
-            gains = np.where(slopes > 0, slopes, 0.0) ** 2 / curvatures
+            unit = max(0, np.frexp(slopes.max())[1])  # a power of two, so that no square overflows
+            gains = np.where(slopes > 0, np.ldexp(slopes, -unit), 0.0) ** 2 / curvatures
             source = int(gains.argmax())
             if not gains[source] > 0:
                 return step
