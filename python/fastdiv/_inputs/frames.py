@@ -16,8 +16,8 @@ Order: TypeAlias = "NDArray[np.intp]"
 
 def column_names(value: Any) -> list[Hashable] | None:
     """Return the names of the columns of a frame, or None for anything else."""
-    names = getattr(value, "column_names", None)  # pyarrow, whose `columns` are arrays
-    names = getattr(value, "columns", None) if names is None else names
+    is_arrow = type(value).__module__.startswith("pyarrow")  # whose `columns` are arrays
+    names = getattr(value, "column_names" if is_arrow else "columns", None)
     return list(names) if isinstance(names, Iterable) and not callable(names) else None
 
 
