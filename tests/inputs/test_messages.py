@@ -90,8 +90,8 @@ ARGUMENTS = {
     "k_range": [1, 2],
     "p": GAUSSIAN,
     "q": GAUSSIAN,
-    "ps": GAUSSIAN,
-    "qs": GAUSSIAN,
+    "ps": fastdiv.Gaussian([[0.0, 1.0]], std=1.0),
+    "qs": fastdiv.Gaussian([[1.0, 1.0]], std=1.0),
     "kappa": 0.5,
     "alpha": 0.5,
     "n_samples": 10,
@@ -112,6 +112,9 @@ ARGUMENTS = {
 }
 """By these every function that needs no others can be called."""
 
+DISCRETE = dict.fromkeys(("p", "q"), fastdiv.Categorical(probs=[0.5, 0.5]))
+"""Instead of the Gaussians, for the divergence that has no closed form between these."""
+
 
 def options():
     """Yield every public function that these arguments serve, with each of its parameters."""
@@ -123,7 +126,8 @@ def options():
         needed = [key for key, value in parameters.items() if value.default is value.empty]
         if all(key in ARGUMENTS for key in needed):
             for key in parameters:
-                yield function, key, {other: ARGUMENTS[other] for other in needed if other != key}
+                given = ARGUMENTS | DISCRETE if function is fastdiv.jensen_shannon else ARGUMENTS
+                yield function, key, {other: given[other] for other in needed if other != key}
 
 
 CASES = {f"{function.__name__}-{key}": (function, key, rest) for function, key, rest in options()}
@@ -147,7 +151,9 @@ def test_a_wrong_argument_is_refused_in_a_few_words_at_once(case):
     if parameter not in ARGUMENTS:  # an array is a sample, of too many rows for a quick test
         kinds += ["array", "array of the standard library", "list"]
     for value in [*STRANGE.values(), *map(LARGE.__getitem__, kinds)]:
-        assert len(refusal(function, **arguments, **{parameter: value})) <= MOST_CHARACTERS
+        words = refusal(function, **arguments, **{parameter: value})
+        assert len(words) <= MOST_CHARACTERS
+        assert not words or parameter in words, "the name of the argument is missing"
 
 
 def test_a_large_array_as_estimator_is_refused_at_once():

@@ -31,6 +31,19 @@ def choice(value: object, accepted: tuple[str, ...], name: str) -> str:
     raise ValueError(f"{name} must be one of {words}; got {shown(value)}")
 
 
+def choices(value: object, accepted: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return the accepted words of a list or tuple, each once, or one word alone."""
+    words = (value,) if isinstance(value, str) else value
+    if not isinstance(words, (list, tuple)):
+        raise TypeError(f"{name} must be a name or a list or tuple of names; got {shown(value)}")
+    if not words:
+        raise ValueError(f"{name} must name at least one argument; got none")
+    chosen = tuple(choice(word, accepted, name) for word in words)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"{name} must name each argument once; got {shown(value)}")
+    return chosen
+
+
 def least_rows(estimator: str) -> int:
     """Return how many rows an estimator needs of each sample."""
     return 1 if estimator == "biased" else 2

@@ -56,7 +56,9 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     n, d = a.shape[-2:]
     minus = _inputs.integer(ddof, "ddof", 0)
     if n <= minus or d == 0:
-        raise ValueError(f"x must have more than ddof = {minus} rows and d >= 1; got {a.shape}")
+        raise ValueError(
+            f"x must have more than ddof = {_inputs.shown(minus)} rows and d >= 1; got {a.shape}"
+        )
     if not isinstance(a, QuantizedRows):
         check_range("x", a, None)
     batch = a.shape[:-2]

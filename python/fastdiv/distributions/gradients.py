@@ -88,9 +88,7 @@ def kl_and_grad(
     >>> grad_q
     {'mean': array([-0.25]), 'std': array(0.25)}
     """
-    sides = (wrt,) if isinstance(wrt, str) else tuple(wrt)
-    if not sides or len({*sides}) != len(sides) or not {*sides} <= {"p", "q"}:
-        raise ValueError(f"wrt must hold 'p', 'q' or both, each once; got {_inputs.shown(wrt)}")
+    sides = _inputs.choices(wrt, ("p", "q"), "wrt")
     pair = pair_of(p, q)
     chosen = pair.mask(where)
     values = pair.kl(_inputs.threads(n_threads), None, chosen)

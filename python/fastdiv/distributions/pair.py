@@ -55,13 +55,24 @@ class Pair(SideBySide[Gaussian]):
     """Gaussians of one dimension."""
 
     @classmethod
-    def of(cls, p: object, q: object, *, together: bool = True) -> Pair:
+    def of(
+        cls,
+        p: object,
+        q: object,
+        *,
+        together: bool = True,
+        names: tuple[str, str] = ("p", "q"),
+    ) -> Pair:
         """Check that p and q fit, and their batch shapes if they go `together`."""
-        a = require(Gaussian, p, "p", getattr(p, "_no_closed_form", ""))
-        b = require(Gaussian, q, "q", getattr(q, "_no_closed_form", ""))
+        a, b = (
+            require(Gaussian, value, name, getattr(value, "_no_closed_form", ""))
+            for name, value in zip(names, (p, q), strict=True)
+        )
         if a.dim != b.dim:
-            raise ValueError(f"p and q must have the same dimension; got {a.dim} and {b.dim}")
-        shapes = {"p": a.batch_shape, "q": b.batch_shape}
+            raise ValueError(
+                f"{names[0]} and {names[1]} must have the same dimension; got {a.dim} and {b.dim}"
+            )
+        shapes = dict(zip(names, (a.batch_shape, b.batch_shape), strict=True))
         return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
 
     def kl(

@@ -71,7 +71,7 @@ def kl_matrix(
            [0.443147, 0.318147],
            [0.818147, 0.443147]])
     """
-    pair = Pair.of(ps, qs, together=False)
+    pair = Pair.of(ps, qs, together=False, names=("ps", "qs"))
     for name, side in (("ps", pair.p), ("qs", pair.q)):
         if len(side.batch_shape) != 1:
             raise ValueError(f"{name} must have batch shape (n,); got {side.batch_shape}")

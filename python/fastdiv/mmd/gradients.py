@@ -115,7 +115,7 @@ def mmd2_and_grad(
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
     kernels, single = as_kernels(kernel)
-    names = _names(wrt)
+    names = _inputs.choices(wrt, _WRT, "wrt")
     _check_parts(kernels, "bandwidth" in names)
     arguments = {"x": x, "y": y, "x_weights": x_weights, "y_weights": y_weights}
     x, y, x_weights, y_weights = _inputs.aligned_weights(x, y, x_weights, y_weights, estimator)
@@ -297,20 +297,6 @@ def _feature_bandwidth_gradient(
     log_slopes = one_pass.finite_gradient(products[0] + products[1])
     gradient: Values = log_slopes / -np.array(vars(kernel)["bandwidth"])
     return gradient
-
-
-def _names(wrt: object) -> tuple[str, ...]:
-    """Return the names of the arguments to differentiate with respect to."""
-    names = (wrt,) if isinstance(wrt, str) else wrt
-    if not isinstance(names, (list, tuple)):
-        raise TypeError(f"wrt must be a name or a list or tuple of names; got {_inputs.shown(wrt)}")
-    if not names:
-        raise ValueError("wrt must name at least one argument; got none")
-    for name in names:
-        _inputs.choice(name, _WRT, "wrt")
-    if len(set(names)) < len(names):
-        raise ValueError(f"wrt must name each argument once; got {_inputs.shown(wrt)}")
-    return tuple(names)
 
 
 def _check_parts(kernels: Sequence[Kernel], need_bandwidth: bool) -> None:

@@ -166,8 +166,8 @@ def _at_most_rows(subset_size: int, n: int, m: int) -> int:
     if subset_size <= least:
         return subset_size
     warnings.warn(
-        f"subset_size={subset_size} is reduced to {least}, as x has {n} rows and y has {m}; "
-        "compare only values of equal subset_size",
+        f"subset_size={_inputs.shown(subset_size)} is reduced to {least}, as x has {n} rows and "
+        f"y has {m}; compare only values of equal subset_size",
         UserWarning,
         stacklevel=3,
     )
