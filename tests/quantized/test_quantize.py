@@ -177,3 +177,16 @@ def test_an_index_of_one_row_is_refused(rng):
 def test_quantize_rows_refuses(x, options, error, message):
     with pytest.raises(error, match=message):
         quantize_rows(x, **options)
+
+
+class NeedsGrad:
+    def __array__(self, *_, **__):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+@pytest.mark.parametrize("name", ["values", "scale", "zero_point"])
+@pytest.mark.parametrize(("bad", "error"), [(NeedsGrad(), TypeError), ([[1], [2, 3]], ValueError)])
+def test_what_is_no_array_is_refused_by_name(name, bad, error):
+    parts = {"values": np.ones((2, 2), np.int8), "scale": np.ones(2, np.float32)}
+    with pytest.raises(error, match=f"^{name} must be an array; got"):
+        QuantizedRows(**parts | {name: bad})

@@ -67,7 +67,7 @@ class QuantizedRows:
     zero_point: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values)
+        values = _viewed(self.values, "values")
         if values.dtype != np.int8:
             raise TypeError(
                 f"values must have dtype int8; got {values.dtype}: "
@@ -173,9 +173,18 @@ def feature(rows: NDArray[Any] | QuantizedRows, k: int) -> NDArray[Any]:
     return rows[:, k]
 
 
+def _viewed(value: Any, name: str) -> NDArray[Any]:
+    """View an argument as an array, or say why it cannot be."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # of NumPy about ragged lists, or of a tensor that requires grad
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name} must be an array; got {type(value).__name__}: {error}") from error
+
+
 def _per_row(value: Any, name: str, dtypes: tuple[str, ...], n: int) -> NDArray[Any]:
     """Return one number per row, of one of these dtypes."""
-    a = np.asarray(value)
+    a = _viewed(value, name)
     if a.dtype.name not in dtypes:
         raise TypeError(f"{name} must have dtype {' or '.join(dtypes)}; got {a.dtype}")
     if a.shape != (n,):
