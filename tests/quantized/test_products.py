@@ -1,5 +1,7 @@
 """Test products of rows with quantised weights."""
 
+import operator
+
 import numpy as np
 import pytest
 from cases import each_symmetry, quantized
@@ -69,3 +71,13 @@ def test_hybrid_matmul_refuses(rng):
     huge = quantize_rows(np.full((1, 4), 1e38))
     with pytest.raises(OverflowError, match="too large for float32"):
         hybrid_matmul(np.full((1, 4), 1e38), huge)
+
+
+def test_products_are_equal_by_value():
+    x, w = [[1.0, 2.0]], quantize_rows([[2.0, 1.0], [1.0, 3.0]])
+    one, two = hybrid_matmul(x, w), hybrid_matmul(x, w)
+    assert one == two
+    assert operator.ne(one, two) is False  # which a tuple compares on its own
+    assert hash(one) == hash(two)
+    assert one != hybrid_matmul([[1.0, 3.0]], w)
+    assert one != tuple(two)

@@ -26,10 +26,10 @@ class Result:
         if type(other) is not type(self):
             return NotImplemented
         theirs = vars(other)
-        return all(_equal(value, theirs[name]) for name, value in vars(self).items())
+        return all(equal(value, theirs[name]) for name, value in vars(self).items())
 
     def __hash__(self) -> int:
-        return hash((type(self), *map(_hashable, vars(self).values())))
+        return hash((type(self), *map(hashable, vars(self).values())))
 
 
 def _read_only(value: Any) -> Any:
@@ -41,7 +41,7 @@ def _read_only(value: Any) -> Any:
     return view
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal(one: Any, other: Any) -> bool:
     """Tell whether two fields are equal, entry by entry."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         kinds = {np.asarray(value).dtype.kind for value in (one, other)}
@@ -49,7 +49,7 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other or (one != one and other != other))
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
     """Return what equal fields have in common."""
     if isinstance(value, np.ndarray):
         return value.shape

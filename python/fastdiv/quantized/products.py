@@ -12,6 +12,7 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.results import equal, hashable
 from fastdiv.quantized.norms import absolute_sums
 from fastdiv.quantized.quantize import quantize_rows
 
@@ -38,6 +39,15 @@ class HybridProduct(NamedTuple):
 
     values: NDArray[np.float32]
     bound: NDArray[np.float32]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HybridProduct) and all(map(equal, self, other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(hashable, self)))
 
 
 @documented
