@@ -128,6 +128,11 @@ void everything() {
     compare_sums(Pairs<T>(x, y, one_kernel("rbf", Base::sqdist, {1.5}), 1));
     compare_sums(Pairs<T>(x, y, one_kernel("energy", Base::sqdist, {1.0}), 1));
   });
+  for_wide_samples<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
+    compare_sums(Pairs<T>(x, y, one_kernel("energy", Base::sqdist, {1.0}), 1));
+    compare_sums(Pairs<T>(x, y, one_kernel("cityblock", Base::l1, {1.0}), 1));
+    compare_sums(Pairs<T>(x, y, one_kernel("linear", Base::dot, {}), 1));
+  });
   outlier<T>(1e12, 3);
   outlier<T>(1e37, 20);
   layouts<T>();

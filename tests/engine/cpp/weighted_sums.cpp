@@ -177,6 +177,9 @@ void everything() {
   for_large_samples<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
     compare_weighted(all_pairs(x, y, false));
   });
+  for_wide_samples<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
+    compare_weighted(Pairs<T>(x, y, one_kernel("energy", Base::sqdist, {1.0}), 1));
+  });
 }
 
 }  // namespace
