@@ -42,8 +42,10 @@ def aligned_weights(
     """Return samples and weights with the rows of either sample in one order, or of both pairs."""
     if estimator == "paired":
         x, y = aligned({"x": x, "y": y})
-    _, x_weights = aligned({"x": x, "x_weights": x_weights})
-    _, y_weights = aligned({"y": y, "y_weights": y_weights})
+    if x_weights is not None:
+        _, x_weights = aligned({"x": x, "x_weights": x_weights})
+    if y_weights is not None:
+        _, y_weights = aligned({"y": y, "y_weights": y_weights})
     return x, y, x_weights, y_weights
 
 

@@ -32,18 +32,25 @@ def alike(values: dict[str, object]) -> list[Sample]:
     The columns of frames are put in the order of the first frame. If one sample is complex, all
     become real, with a last axis of real and imaginary parts.
     """
-    given = {
-        name: from_arrow(value, name)
-        for name, value in values.items()
-        if not isinstance(value, QuantizedRows)
-    }
+    plain = all(type(value) is np.ndarray for value in values.values())
+    given = values if plain else _from_frames(values)
     arrays = {name: any_array(value, name) for name, value in given.items()}
     if any(a.dtype.kind == "c" for a in arrays.values()):
         arrays = {name: _parts(a, name) for name, a in arrays.items()}
     rows = {name: matrix(a, name) for name, a in arrays.items()}
-    for name, order in column_orders(given).items():
-        rows[name] = in_order(rows[name], order)
+    if not plain:
+        for name, order in column_orders(given).items():
+            rows[name] = in_order(rows[name], order)
     return [rows.get(name, cast(Sample, value)) for name, value in values.items()]
+
+
+def _from_frames(values: dict[str, object]) -> dict[str, object]:
+    """Return what is not quantised, with frames of Arrow as something that NumPy can view."""
+    return {
+        name: from_arrow(value, name)
+        for name, value in values.items()
+        if not isinstance(value, QuantizedRows)
+    }
 
 
 def in_order(a: Matrix, order: Order) -> Matrix:
