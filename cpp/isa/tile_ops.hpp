@@ -19,6 +19,13 @@ constexpr int tile_cols = 144;
 // 7.6e-6 of itself in float32.
 constexpr std::ptrdiff_t feature_block = 512;
 
+// Returns the features of a chain, if chains are to be as equal as can be. The function is static,
+// because levels must not share an inline one.
+static inline std::ptrdiff_t chain_features(std::ptrdiff_t dim) {
+  const std::ptrdiff_t chains = (dim + feature_block - 1) / feature_block;
+  return (dim + chains - 1) / chains;
+}
+
 constexpr int no_diagonal = -tile_rows;
 
 // Entries of a tile that count: `rows` x `cols`. In row r only columns > diagonal + r do, and not

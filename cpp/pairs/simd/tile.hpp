@@ -164,13 +164,13 @@ void fill(const TileOperands<T>& t, T* tile) {
     return;
   }
   T lost[tile_rows * tile_cols];
-  for (std::ptrdiff_t k = 0; k < t.dim; k += feature_block) {
+  const std::ptrdiff_t chain = chain_features(t.dim);
+  for (std::ptrdiff_t k = 0; k < t.dim; k += chain) {
     const std::ptrdiff_t remaining = t.dim - k;
-    const bool last = remaining <= feature_block;
-    fill_features<T, Op>(t, k,
-                         {last ? remaining : feature_block,
-                          Op::scaled ? t.feature_scale + k : nullptr, k == 0, last},
-                         tile, lost);
+    const bool last = remaining <= chain;
+    fill_features<T, Op>(
+        t, k, {last ? remaining : chain, Op::scaled ? t.feature_scale + k : nullptr, k == 0, last},
+        tile, lost);
   }
 }
 

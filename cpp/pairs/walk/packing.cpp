@@ -94,12 +94,12 @@ double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptr
     for (int r = 0; r < panel; ++r) {
       remaining[r] = 2 * static_cast<double>(half_norm[first + r]);
     }
-    for (std::ptrdiff_t k = 0; k < dim; k += feature_block) {
+    for (std::ptrdiff_t k = 0; k < dim; k += chain_features(dim)) {
       T chain[tile_rows];
       std::transform(remaining, remaining + panel, chain, [&](double value) {
         return dim <= feature_block ? static_cast<T>(value) : T{0};
       });
-      const std::ptrdiff_t block = std::min(dim - k, feature_block);
+      const std::ptrdiff_t block = std::min(dim - k, chain_features(dim));
       for (std::ptrdiff_t i = 0; i < block; ++i, strip += panel) {
         for (int r = 0; r < panel; ++r) {
           chain[r] -= strip[r] * strip[r];
