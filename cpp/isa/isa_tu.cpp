@@ -31,8 +31,8 @@ constexpr KernelOps<T> kernel() {
   ops.n_params = F::n_params;
   ops.prepare = F::prepare;
   ops.sensitivity = F::sensitivity;
-  ops.sum = sum<T, F>;
-  ops.row_sums = row_sums<T, F>;
+  ops.sum = sum<T, F, false>;
+  ops.row_sums = sum<T, F, true>;
   ops.map = map<T, F>;
   ops.weigh = weigh<T, F>;
   return ops;

@@ -121,27 +121,20 @@ template <class T, class F>
   }
 }
 
-// See KernelOps::sum.
-template <class T, class F>
+// See KernelOps::sum, and with by_row KernelOps::row_sums.
+template <class T, class F, bool by_row>
 void sum(const double* constants, const T* tile, Extent e, double* sums) {
   const F f(constants);
   LaneSums<T> lane_sums;
   for (int r = 0; r < e.rows; ++r) {
     for_each_run(
         e, r, [&](int begin, int end) { sum_row(f, tile + r * tile_cols, begin, end, lane_sums); });
+    if constexpr (by_row) {
+      sums[r] += lane_sums.drain();
+    }
   }
-  sums[0] += lane_sums.drain();
-}
-
-// See KernelOps::row_sums.
-template <class T, class F>
-void row_sums(const double* constants, const T* tile, Extent e, double* sums) {
-  const F f(constants);
-  LaneSums<T> lane_sums;
-  for (int r = 0; r < e.rows; ++r) {
-    for_each_run(
-        e, r, [&](int begin, int end) { sum_row(f, tile + r * tile_cols, begin, end, lane_sums); });
-    sums[r] += lane_sums.drain();
+  if constexpr (!by_row) {
+    sums[0] += lane_sums.drain();
   }
 }
 
