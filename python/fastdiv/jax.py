@@ -41,16 +41,10 @@ _documented = docs.documented_for(docs.JAX)
 
 @_documented
 def mmd2(
-    x: jax.Array,
-    y: jax.Array,
-    kernel: Kernel = DEFAULT_KERNEL,
-    *,
-    estimator: str = "unbiased",
-    x_weights: jax.Array | None = None,
-    y_weights: jax.Array | None = None,
-    n_threads: int | None = None,
-    grad_convention: str = "jax",
-) -> jax.Array:
+    x: jax.Array, y: jax.Array, kernel: Kernel = DEFAULT_KERNEL, *, estimator: str = "unbiased",
+    x_weights: jax.Array | None = None, y_weights: jax.Array | None = None,
+    n_threads: int | None = None, grad_convention: str = "jax",
+) -> jax.Array:  # fmt: skip
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
@@ -73,16 +67,10 @@ def mmd2(
 
 @_documented
 def energy_distance(
-    x: jax.Array,
-    y: jax.Array,
-    *,
-    exponent: float = 1.0,
-    estimator: str = "biased",
-    x_weights: jax.Array | None = None,
-    y_weights: jax.Array | None = None,
-    n_threads: int | None = None,
-    grad_convention: str = "jax",
-) -> jax.Array:
+    x: jax.Array, y: jax.Array, *, exponent: float = 1.0, estimator: str = "biased",
+    x_weights: jax.Array | None = None, y_weights: jax.Array | None = None,
+    n_threads: int | None = None, grad_convention: str = "jax",
+) -> jax.Array:  # fmt: skip
     """
     Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
 
@@ -101,15 +89,9 @@ def energy_distance(
 
 @_documented
 def wae_mmd(
-    z: jax.Array,
-    z_prior: jax.Array,
-    *,
-    kernel: str = "imq",
-    prior: str = "normal",
-    sigma2_p: float = 1.0,
-    n_threads: int | None = None,
-    grad_convention: str = "jax",
-) -> jax.Array:
+    z: jax.Array, z_prior: jax.Array, *, kernel: str = "imq", prior: str = "normal",
+    sigma2_p: float = 1.0, n_threads: int | None = None, grad_convention: str = "jax",
+) -> jax.Array:  # fmt: skip
     """
     Compute the MMD penalty of Wasserstein autoencoders between latents and draws of the prior.
 
@@ -130,27 +112,16 @@ def wae_mmd(
 
 @_documented
 def kl(
-    mean: jax.Array,
-    *,
-    std: jax.Array | float | None = None,
-    var: jax.Array | float | None = None,
-    logstd: jax.Array | float | None = None,
-    logvar: jax.Array | float | None = None,
-    cov: jax.Array | None = None,
-    scale_tril: jax.Array | None = None,
-    precision: jax.Array | None = None,
-    q_mean: jax.Array | None = None,
-    q_std: jax.Array | float | None = None,
-    q_var: jax.Array | float | None = None,
-    q_logstd: jax.Array | float | None = None,
-    q_logvar: jax.Array | float | None = None,
-    q_cov: jax.Array | None = None,
-    q_scale_tril: jax.Array | None = None,
-    q_precision: jax.Array | None = None,
-    where: jax.Array | None = None,
-    reduce: str = "none",
+    mean: jax.Array, *, std: jax.Array | float | None = None, var: jax.Array | float | None = None,
+    logstd: jax.Array | float | None = None, logvar: jax.Array | float | None = None,
+    cov: jax.Array | None = None, scale_tril: jax.Array | None = None,
+    precision: jax.Array | None = None, q_mean: jax.Array | None = None,
+    q_std: jax.Array | float | None = None, q_var: jax.Array | float | None = None,
+    q_logstd: jax.Array | float | None = None, q_logvar: jax.Array | float | None = None,
+    q_cov: jax.Array | None = None, q_scale_tril: jax.Array | None = None,
+    q_precision: jax.Array | None = None, where: jax.Array | None = None, reduce: str = "none",
     n_threads: int | None = None,
-) -> jax.Array:
+) -> jax.Array:  # fmt: skip
     """
     Compute KL(p ‖ q) between Gaussians. By default q is the standard normal.
 
@@ -175,15 +146,10 @@ def kl(
 
 @_documented
 def categorical_kl(
-    *,
-    probs: jax.Array | None = None,
-    logits: jax.Array | None = None,
-    q_probs: jax.Array | None = None,
-    q_logits: jax.Array | None = None,
-    where: jax.Array | None = None,
-    reduce: str = "none",
-    n_threads: int | None = None,
-) -> jax.Array:
+    *, probs: jax.Array | None = None, logits: jax.Array | None = None,
+    q_probs: jax.Array | None = None, q_logits: jax.Array | None = None,
+    where: jax.Array | None = None, reduce: str = "none", n_threads: int | None = None,
+) -> jax.Array:  # fmt: skip
     """
     Compute KL(p ‖ q) between categorical distributions.
 
@@ -204,17 +170,10 @@ def categorical_kl(
 
 @_documented
 def kl_flow(
-    z_p: jax.Array,
-    *,
-    mean_p: jax.Array,
-    logstd_p: jax.Array,
-    logstd_q: jax.Array,
-    log_det: jax.Array | float = 0,
-    mask: jax.Array | None = None,
-    noise_q: jax.Array | None = None,
-    estimator: str = "hybrid",
-    reduce: str = "per_frame",
-) -> jax.Array:
+    z_p: jax.Array, *, mean_p: jax.Array, logstd_p: jax.Array, logstd_q: jax.Array,
+    log_det: jax.Array | float = 0, mask: jax.Array | None = None,
+    noise_q: jax.Array | None = None, estimator: str = "hybrid", reduce: str = "per_frame",
+) -> jax.Array:  # fmt: skip
     """
     Estimate KL(q ‖ p) of a Gaussian posterior and a prior behind a flow: the loss of VITS.
 

@@ -44,16 +44,10 @@ _documented = docs.documented_for(docs.TORCH)
 
 @_documented
 def mmd2(
-    x: Tensor,
-    y: Tensor,
-    kernel: Kernel = DEFAULT_KERNEL,
-    *,
-    estimator: str = "unbiased",
-    x_weights: Tensor | None = None,
-    y_weights: Tensor | None = None,
-    n_threads: int | None = None,
+    x: Tensor, y: Tensor, kernel: Kernel = DEFAULT_KERNEL, *, estimator: str = "unbiased",
+    x_weights: Tensor | None = None, y_weights: Tensor | None = None, n_threads: int | None = None,
     grad_convention: str = "torch",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
@@ -77,16 +71,10 @@ def mmd2(
 
 @_documented
 def energy_distance(
-    x: Tensor,
-    y: Tensor,
-    *,
-    exponent: float = 1.0,
-    estimator: str = "biased",
-    x_weights: Tensor | None = None,
-    y_weights: Tensor | None = None,
-    n_threads: int | None = None,
+    x: Tensor, y: Tensor, *, exponent: float = 1.0, estimator: str = "biased",
+    x_weights: Tensor | None = None, y_weights: Tensor | None = None, n_threads: int | None = None,
     grad_convention: str = "torch",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """
     Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
 
@@ -107,15 +95,9 @@ def energy_distance(
 
 @_documented
 def wae_mmd(
-    z: Tensor,
-    z_prior: Tensor,
-    *,
-    kernel: str = "imq",
-    prior: str = "normal",
-    sigma2_p: float = 1.0,
-    n_threads: int | None = None,
-    grad_convention: str = "torch",
-) -> Tensor:
+    z: Tensor, z_prior: Tensor, *, kernel: str = "imq", prior: str = "normal",
+    sigma2_p: float = 1.0, n_threads: int | None = None, grad_convention: str = "torch",
+) -> Tensor:  # fmt: skip
     """
     Compute the MMD penalty of Wasserstein autoencoders between latents and draws of the prior.
 
@@ -136,27 +118,15 @@ def wae_mmd(
 
 @_documented
 def kl(
-    mean: Tensor,
-    *,
-    std: Tensor | float | None = None,
-    var: Tensor | float | None = None,
-    logstd: Tensor | float | None = None,
-    logvar: Tensor | float | None = None,
-    cov: Tensor | None = None,
-    scale_tril: Tensor | None = None,
-    precision: Tensor | None = None,
-    q_mean: Tensor | None = None,
-    q_std: Tensor | float | None = None,
-    q_var: Tensor | float | None = None,
-    q_logstd: Tensor | float | None = None,
-    q_logvar: Tensor | float | None = None,
-    q_cov: Tensor | None = None,
-    q_scale_tril: Tensor | None = None,
-    q_precision: Tensor | None = None,
-    where: Tensor | None = None,
-    reduce: str = "none",
-    n_threads: int | None = None,
-) -> Tensor:
+    mean: Tensor, *, std: Tensor | float | None = None, var: Tensor | float | None = None,
+    logstd: Tensor | float | None = None, logvar: Tensor | float | None = None,
+    cov: Tensor | None = None, scale_tril: Tensor | None = None, precision: Tensor | None = None,
+    q_mean: Tensor | None = None, q_std: Tensor | float | None = None,
+    q_var: Tensor | float | None = None, q_logstd: Tensor | float | None = None,
+    q_logvar: Tensor | float | None = None, q_cov: Tensor | None = None,
+    q_scale_tril: Tensor | None = None, q_precision: Tensor | None = None,
+    where: Tensor | None = None, reduce: str = "none", n_threads: int | None = None,
+) -> Tensor:  # fmt: skip
     """
     Compute KL(p ‖ q) between Gaussians. By default q is the standard normal.
 
@@ -183,15 +153,10 @@ def kl(
 
 @_documented
 def categorical_kl(
-    *,
-    probs: Tensor | None = None,
-    logits: Tensor | None = None,
-    q_probs: Tensor | None = None,
-    q_logits: Tensor | None = None,
-    where: Tensor | None = None,
-    reduce: str = "none",
+    *, probs: Tensor | None = None, logits: Tensor | None = None, q_probs: Tensor | None = None,
+    q_logits: Tensor | None = None, where: Tensor | None = None, reduce: str = "none",
     n_threads: int | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """
     Compute KL(p ‖ q) between categorical distributions.
 
@@ -212,17 +177,10 @@ def categorical_kl(
 
 @_documented
 def kl_flow(
-    z_p: Tensor,
-    *,
-    mean_p: Tensor,
-    logstd_p: Tensor,
-    logstd_q: Tensor,
-    log_det: Tensor | float = 0,
-    mask: Tensor | None = None,
-    noise_q: Tensor | None = None,
-    estimator: str = "hybrid",
-    reduce: str = "per_frame",
-) -> Tensor:
+    z_p: Tensor, *, mean_p: Tensor, logstd_p: Tensor, logstd_q: Tensor,
+    log_det: Tensor | float = 0, mask: Tensor | None = None, noise_q: Tensor | None = None,
+    estimator: str = "hybrid", reduce: str = "per_frame",
+) -> Tensor:  # fmt: skip
     """
     Estimate KL(q ‖ p) of a Gaussian posterior and a prior behind a flow: the loss of VITS.
 

@@ -96,18 +96,10 @@ class ClusterDispersion(Result):
 
 @documented
 def cluster_dispersion(
-    x: object,
-    labels: object,
-    *,
-    centers: object = "mean",
-    sample_weight: object = None,
-    metric: str = "euclidean",
-    pairs: bool = False,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> ClusterDispersion:
+    x: object, labels: object, *, centers: object = "mean", sample_weight: object = None,
+    metric: str = "euclidean", pairs: bool = False, noise_label: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> ClusterDispersion:  # fmt: skip
     """
     Measure the dispersion within clusters by all four objectives at once.
 
@@ -225,16 +217,10 @@ def cluster_dispersion(
 
 @documented
 def wcss(
-    x: object,
-    labels: object,
-    *,
-    method: str = "centroid",
-    sample_weight: object = None,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
+    x: object, labels: object, *, method: str = "centroid", sample_weight: object = None,
+    noise_label: object = None, nan_policy: str = "raise", n_threads: int | None = None,
     progress: object = None,
-) -> float:
+) -> float:  # fmt: skip
     """
     Compute the within-cluster sum of squares Σ_c Σ w ‖x − m_c‖² about the means.
 

@@ -67,17 +67,10 @@ class GapStatistic(Result):
 
 @documented
 def gap_statistic(
-    x: object,
-    labels_of: Callable[[Matrix, int], Any],
-    k_range: Iterable[int],
-    *,
-    n_references: int = 10,
-    reference: str = "uniform",
-    rng: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> GapStatistic:
+    x: object, labels_of: Callable[[Matrix, int], Any], k_range: Iterable[int], *,
+    n_references: int = 10, reference: str = "uniform", rng: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> GapStatistic:  # fmt: skip
     """
     Compare the WCSS of a clustering with that of data without clusters, for several k.
 

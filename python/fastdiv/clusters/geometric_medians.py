@@ -79,17 +79,11 @@ class GeometricMedian(Result):
 
 @documented
 def geometric_median(
-    x: object,
-    labels: object = None,
-    *,
-    sample_weight: object = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    max_iterations: int = MAX_ITERATIONS,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
+    x: object, labels: object = None, *, sample_weight: object = None,
+    tolerance: float = DEFAULT_TOLERANCE, max_iterations: int = MAX_ITERATIONS,
+    noise_label: object = None, nan_policy: str = "raise", n_threads: int | None = None,
     progress: object = None,
-) -> GeometricMedian:
+) -> GeometricMedian:  # fmt: skip
     """
     Find the point of least summed Euclidean distance to the rows, for each cluster.
 

@@ -17,14 +17,9 @@ _COINCIDING = 64 * np.finfo(np.float64).eps
 
 @documented
 def calinski_harabasz_score(
-    x: object,
-    labels: object,
-    *,
-    sample_weight: object = None,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-) -> float:
+    x: object, labels: object, *, sample_weight: object = None, noise_label: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None,
+) -> float:  # fmt: skip
     """
     Compute the Calinski–Harabasz score (BCSS/(k − 1)) / (WCSS/(n − k)), where more is better.
 
@@ -71,14 +66,9 @@ def calinski_harabasz_score(
 
 @documented
 def davies_bouldin_score(
-    x: object,
-    labels: object,
-    *,
-    sample_weight: object = None,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-) -> float:
+    x: object, labels: object, *, sample_weight: object = None, noise_label: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None,
+) -> float:  # fmt: skip
     """
     Compute the Davies–Bouldin score, which is ≥ 0 and where less is better.
 
@@ -127,15 +117,9 @@ def davies_bouldin_score(
 
 @documented
 def dunn_index(
-    x: object,
-    labels: object,
-    *,
-    metric: str = "euclidean",
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float:
+    x: object, labels: object, *, metric: str = "euclidean", noise_label: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> float:  # fmt: skip
     """
     Compute Dunn's index, the least distance between clusters over the largest within one.
 

@@ -23,15 +23,9 @@ _LEAST_RANGE = 1e-140
 
 @documented
 def silhouette_samples(
-    x: object,
-    labels: object,
-    *,
-    metric: str = "euclidean",
-    sample_weight: object = None,
-    noise_label: object = None,
-    n_threads: int | None = None,
-    progress: object = None,
-) -> Values:
+    x: object, labels: object, *, metric: str = "euclidean", sample_weight: object = None,
+    noise_label: object = None, n_threads: int | None = None, progress: object = None,
+) -> Values:  # fmt: skip
     """
     Compute the silhouette of every row.
 
@@ -91,16 +85,10 @@ def silhouette_samples(
 
 @documented
 def silhouette_score(
-    x: object,
-    labels: object,
-    *,
-    metric: str = "euclidean",
-    sample_weight: object = None,
-    noise_label: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
+    x: object, labels: object, *, metric: str = "euclidean", sample_weight: object = None,
+    noise_label: object = None, nan_policy: str = "raise", n_threads: int | None = None,
     progress: object = None,
-) -> float:
+) -> float:  # fmt: skip
     """
     Compute the mean silhouette of all rows.
 

@@ -185,19 +185,10 @@ dtype=float64)
     )
 
     def __init__(
-        self,
-        mean: object,
-        *,
-        std: object = None,
-        var: object = None,
-        logstd: object = None,
-        logvar: object = None,
-        cov: object = None,
-        scale_tril: object = None,
-        precision: object = None,
-        kappa: float,
-        alpha: float = 2,
-    ) -> None:
+        self, mean: object, *, std: object = None, var: object = None, logstd: object = None,
+        logvar: object = None, cov: object = None, scale_tril: object = None,
+        precision: object = None, kappa: float, alpha: float = 2,
+    ) -> None:  # fmt: skip
         base = Gaussian(
             mean,
             std=std,

@@ -22,14 +22,9 @@ REDUCTIONS = ("none", "sum", "mean")
 
 @documented
 def kl(
-    p: object,
-    q: object,
-    *,
-    where: object = None,
-    reduce: str = "none",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> Values:
+    p: object, q: object, *, where: object = None, reduce: str = "none",
+    n_threads: int | None = None, progress: object = None,
+) -> Values:  # fmt: skip
     """
     Compute the Kullback-Leibler divergence KL(p ‖ q) = ∫ p log(p/q) or Σ p log(p/q).
 
@@ -99,14 +94,9 @@ def kl(
 
 
 def jensen_shannon(
-    p: object,
-    q: object,
-    *,
-    where: object = None,
-    reduce: str = "none",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> Values:
+    p: object, q: object, *, where: object = None, reduce: str = "none",
+    n_threads: int | None = None, progress: object = None,
+) -> Values:  # fmt: skip
     """
     Compute the Jensen-Shannon divergence ½ KL(p ‖ m) + ½ KL(q ‖ m), m = ½ (p + q).
 

@@ -124,18 +124,10 @@ class Gaussian:
     where: NDArray[np.bool_] | None
 
     def __init__(
-        self,
-        mean: object,
-        *,
-        std: object = None,
-        var: object = None,
-        logstd: object = None,
-        logvar: object = None,
-        cov: object = None,
-        scale_tril: object = None,
-        precision: object = None,
-        where: object = None,
-    ) -> None:
+        self, mean: object, *, std: object = None, var: object = None, logstd: object = None,
+        logvar: object = None, cov: object = None, scale_tril: object = None,
+        precision: object = None, where: object = None,
+    ) -> None:  # fmt: skip
         parameters = {
             "std": std,
             "var": var,

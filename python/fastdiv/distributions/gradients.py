@@ -26,13 +26,9 @@ Gradient: TypeAlias = dict[str, Matrix]
 
 @documented
 def kl_and_grad(
-    p: object,
-    q: object,
-    *,
-    wrt: str | Sequence[str] = ("p", "q"),
-    where: object = None,
+    p: object, q: object, *, wrt: str | Sequence[str] = ("p", "q"), where: object = None,
     n_threads: int | None = None,
-) -> tuple[Any, ...]:
+) -> tuple[Any, ...]:  # fmt: skip
     """
     Compute KL(p ‖ q) and the gradients of its sum over the batch.
 

@@ -59,17 +59,10 @@ class DiscoResult(Result):
 
 @documented
 def disco(
-    x: object,
-    groups: object,
-    *,
-    exponent: float = 1.0,
-    n_resamples: int = _inputs.DEFAULT_RESAMPLES,
-    permutations: object = None,
-    rng: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> DiscoResult:
+    x: object, groups: object, *, exponent: float = 1.0,
+    n_resamples: int = _inputs.DEFAULT_RESAMPLES, permutations: object = None, rng: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> DiscoResult:  # fmt: skip
     """
     Test whether groups of rows have the same distribution, by distance components.
 

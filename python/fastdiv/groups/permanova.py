@@ -61,17 +61,10 @@ class PermanovaResult(Result):
 
 @documented
 def permanova(
-    x: object,
-    groups: object,
-    *,
-    metric: str = "euclidean",
-    n_resamples: int = _inputs.DEFAULT_RESAMPLES,
-    permutations: object = None,
-    rng: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> PermanovaResult:
+    x: object, groups: object, *, metric: str = "euclidean",
+    n_resamples: int = _inputs.DEFAULT_RESAMPLES, permutations: object = None, rng: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> PermanovaResult:  # fmt: skip
     """
     Test whether groups of rows have the same distribution, by the variance between them.
 

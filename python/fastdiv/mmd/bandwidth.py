@@ -22,14 +22,9 @@ EXACT_ROWS = 10_000
 
 @documented
 def median_distance(
-    x: object,
-    y: object = None,
-    *,
-    metric: str = "euclidean",
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float:
+    x: object, y: object = None, *, metric: str = "euclidean", nan_policy: str = "raise",
+    n_threads: int | None = None, progress: object = None,
+) -> float:  # fmt: skip
     """
     Compute the median distance between the rows of one sample, or of two pooled samples.
 

@@ -37,14 +37,9 @@ def cmmd(
 
 
 def cmmd(
-    x: object,
-    y: object,
-    *,
-    normalize: bool = False,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float | QuantizedEstimate:
+    x: object, y: object, *, normalize: bool = False, nan_policy: str = "raise",
+    n_threads: int | None = None, progress: object = None,
+) -> float | QuantizedEstimate:  # fmt: skip
     """
     Compute CMMD between two sets of CLIP embeddings: 1000 times the biased MMD² with RBF(10).
 

@@ -44,17 +44,10 @@ def mmd2(
 
 @documented
 def mmd2(
-    x: object,
-    y: object,
-    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
-    *,
-    estimator: str = "unbiased",
-    x_weights: object = None,
-    y_weights: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float | Values | QuantizedEstimate:
+    x: object, y: object, kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL, *,
+    estimator: str = "unbiased", x_weights: object = None, y_weights: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> float | Values | QuantizedEstimate:  # fmt: skip
     """
     Estimate the squared maximum mean discrepancy between two samples.
 
@@ -170,17 +163,10 @@ def energy_distance(
 
 @documented
 def energy_distance(
-    x: object,
-    y: object,
-    *,
-    exponent: float = 1.0,
-    estimator: str = "biased",
-    x_weights: object = None,
-    y_weights: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float | QuantizedEstimate:
+    x: object, y: object, *, exponent: float = 1.0, estimator: str = "biased",
+    x_weights: object = None, y_weights: object = None, nan_policy: str = "raise",
+    n_threads: int | None = None, progress: object = None,
+) -> float | QuantizedEstimate:  # fmt: skip
     """
     Estimate the energy distance 2E‖X − Y‖^β − E‖X − X'‖^β − E‖Y − Y'‖^β.
 
@@ -228,17 +214,10 @@ def energy_distance(
 
 @documented
 def witness(
-    x: object,
-    y: object,
-    at: object,
-    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
-    *,
-    x_weights: object = None,
-    y_weights: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> Values:
+    x: object, y: object, at: object, kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL, *,
+    x_weights: object = None, y_weights: object = None, nan_policy: str = "raise",
+    n_threads: int | None = None, progress: object = None,
+) -> Values:  # fmt: skip
     """
     Evaluate the witness function, which shows where two samples differ.
 

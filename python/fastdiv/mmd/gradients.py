@@ -28,18 +28,11 @@ _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
 
 @documented
 def mmd2_and_grad(
-    x: object,
-    y: object,
-    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
-    *,
-    wrt: str | Sequence[str] = ("x", "y"),
-    estimator: str = "unbiased",
-    x_weights: object = None,
-    y_weights: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
+    x: object, y: object, kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL, *,
+    wrt: str | Sequence[str] = ("x", "y"), estimator: str = "unbiased", x_weights: object = None,
+    y_weights: object = None, nan_policy: str = "raise", n_threads: int | None = None,
     progress: object = None,
-) -> tuple[Any, ...]:
+) -> tuple[Any, ...]:  # fmt: skip
     """
     Estimate MMD² and its gradients, in one pass over the pairs and O(n d) memory.
 

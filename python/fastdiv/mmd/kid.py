@@ -58,20 +58,10 @@ class KID(Result):
 
 @documented
 def kid(
-    x: object,
-    y: object,
-    *,
-    degree: int = 3,
-    gamma: float | None = None,
-    coef0: float = 1.0,
-    n_subsets: int = 100,
-    subset_size: int = 1000,
-    full_sample: bool = True,
-    rng: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> KID:
+    x: object, y: object, *, degree: int = 3, gamma: float | None = None, coef0: float = 1.0,
+    n_subsets: int = 100, subset_size: int = 1000, full_sample: bool = True, rng: object = None,
+    nan_policy: str = "raise", n_threads: int | None = None, progress: object = None,
+) -> KID:  # fmt: skip
     """
     Compute the kernel inception distance between two sets of embeddings.
 

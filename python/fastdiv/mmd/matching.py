@@ -69,16 +69,10 @@ class KernelMeanMatching(Result):
 
 @documented
 def kernel_mean_matching(
-    x: object,
-    y: object,
-    kernel: Kernel = DEFAULT_KERNEL,
-    *,
-    bound: float | None = None,
-    tolerance: float = 1e-3,
-    max_iter: int = 1_000_000,
-    n_threads: int | None = None,
+    x: object, y: object, kernel: Kernel = DEFAULT_KERNEL, *, bound: float | None = None,
+    tolerance: float = 1e-3, max_iter: int = 1_000_000, n_threads: int | None = None,
     progress: object = None,
-) -> KernelMeanMatching:
+) -> KernelMeanMatching:  # fmt: skip
     """
     Find weights on the rows of x that bring it as close as possible to y, in MMD.
 

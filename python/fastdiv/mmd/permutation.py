@@ -79,18 +79,11 @@ def mmd_test(
 
 @documented
 def mmd_test(
-    x: object,
-    y: object,
-    kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL,
-    *,
-    estimator: str = "unbiased",
-    n_resamples: int = _inputs.DEFAULT_RESAMPLES,
-    permutations: object = None,
-    rng: object = None,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
-    progress: object = None,
-) -> TwoSampleResult | list[TwoSampleResult]:
+    x: object, y: object, kernel: Kernel | Sequence[Kernel] = DEFAULT_KERNEL, *,
+    estimator: str = "unbiased", n_resamples: int = _inputs.DEFAULT_RESAMPLES,
+    permutations: object = None, rng: object = None, nan_policy: str = "raise",
+    n_threads: int | None = None, progress: object = None,
+) -> TwoSampleResult | list[TwoSampleResult]:  # fmt: skip
     """
     Test whether two samples come from the same distribution.
 

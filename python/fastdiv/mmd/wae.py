@@ -36,15 +36,9 @@ def wae_mmd(z: object, z_prior: object, **options: Unpack[PenaltyOptions]) -> fl
 
 @documented
 def wae_mmd(
-    z: object,
-    z_prior: object,
-    *,
-    kernel: str = "imq",
-    prior: str = "normal",
-    sigma2_p: float = 1.0,
-    n_threads: int | None = None,
-    progress: object = None,
-) -> float | QuantizedEstimate:
+    z: object, z_prior: object, *, kernel: str = "imq", prior: str = "normal",
+    sigma2_p: float = 1.0, n_threads: int | None = None, progress: object = None,
+) -> float | QuantizedEstimate:  # fmt: skip
     """
     Compute the MMD penalty of Wasserstein auto-encoders between latents and draws from the prior.
 
@@ -101,14 +95,9 @@ def wae_mmd(
 
 @documented
 def wae_kernel(
-    z: object,
-    z_prior: object,
-    *,
-    kernel: str = "imq",
-    prior: str = "normal",
-    sigma2_p: float = 1.0,
-    n_threads: int | None = None,
-) -> Kernel:
+    z: object, z_prior: object, *, kernel: str = "imq", prior: str = "normal",
+    sigma2_p: float = 1.0, n_threads: int | None = None,
+) -> Kernel:  # fmt: skip
     """
     Return the kernel of `wae_mmd` for these latents and draws from the prior.
 

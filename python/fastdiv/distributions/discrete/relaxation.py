@@ -127,12 +127,9 @@ class RelaxedSample(Result):
 
 @documented
 def score_function_grad(
-    logits: object,
-    f: Callable[[NDArray[np.int64]], object],
-    n_samples: int,
-    *,
+    logits: object, f: Callable[[NDArray[np.int64]], object], n_samples: int, *,
     rng: object = None,
-) -> GradientEstimate:
+) -> GradientEstimate:  # fmt: skip
     """
     Estimate ∇ E_{z ~ Cat(logits)} f(z) with respect to the logits by REINFORCE.
 

@@ -20,15 +20,9 @@ from fastdiv.distributions.mixture import GaussianMixture
 
 @documented
 def coupled_kl_monte_carlo(
-    p: object,
-    q: object,
-    kappa: float,
-    n_samples: int,
-    *,
-    alpha: float = 2,
-    rng: object = None,
+    p: object, q: object, kappa: float, n_samples: int, *, alpha: float = 2, rng: object = None,
     progress: object = None,
-) -> Estimate:
+) -> Estimate:  # fmt: skip
     """
     Estimate the coupled divergence D(p ‖ q) of `coupled_kl` from draws of p.
 
@@ -102,15 +96,9 @@ def coupled_kl_monte_carlo(
 
 @documented
 def coupled_cross_entropy_monte_carlo(
-    p: object,
-    q: object,
-    kappa: float,
-    n_samples: int,
-    *,
-    alpha: float = 2,
-    rng: object = None,
+    p: object, q: object, kappa: float, n_samples: int, *, alpha: float = 2, rng: object = None,
     progress: object = None,
-) -> Estimate:
+) -> Estimate:  # fmt: skip
     """
     Estimate the coupled cross entropy H(p, q) of `coupled_cross_entropy` from draws of p.
 

@@ -23,17 +23,10 @@ Gradients: TypeAlias = dict[str, Matrix]
 
 @documented
 def kl_flow(
-    z_p: object,
-    *,
-    mean_p: object,
-    logstd_p: object,
-    logstd_q: object,
-    log_det: object = 0,
-    mask: object = None,
-    noise_q: object = None,
-    estimator: str = "hybrid",
+    z_p: object, *, mean_p: object, logstd_p: object, logstd_q: object, log_det: object = 0,
+    mask: object = None, noise_q: object = None, estimator: str = "hybrid",
     reduce: str = "per_frame",
-) -> Values:
+) -> Values:  # fmt: skip
     """
     Estimate KL(q ‖ p) of a Gaussian posterior q and a prior p behind a flow f, from one draw.
 
@@ -116,17 +109,10 @@ def kl_flow(
 
 
 def kl_flow_and_grad(
-    z_p: object,
-    *,
-    mean_p: object,
-    logstd_p: object,
-    logstd_q: object,
-    log_det: object = 0,
-    mask: object = None,
-    noise_q: object = None,
-    estimator: str = "hybrid",
+    z_p: object, *, mean_p: object, logstd_p: object, logstd_q: object, log_det: object = 0,
+    mask: object = None, noise_q: object = None, estimator: str = "hybrid",
     reduce: str = "per_frame",
-) -> tuple[Values, Gradients]:
+) -> tuple[Values, Gradients]:  # fmt: skip
     """
     Compute `kl_flow` and its gradient with respect to each argument.
 

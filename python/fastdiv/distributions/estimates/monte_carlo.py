@@ -22,13 +22,9 @@ ESTIMATORS = {"k1": "unbiased", "k2": "biased", "k3": "unbiased"}
 
 @documented
 def kl_from_log_probs(
-    log_p: object,
-    log_q: object,
-    *,
-    estimator: str = "k1",
-    axis: int = 0,
+    log_p: object, log_q: object, *, estimator: str = "k1", axis: int = 0,
     n_threads: int | None = None,
-) -> Estimate:
+) -> Estimate:  # fmt: skip
     """
     Estimate the Kullback-Leibler divergence KL(p ‖ q) from log densities at draws of p.
 
@@ -117,15 +113,9 @@ def kl_from_log_probs(
 
 @documented
 def kl_monte_carlo(
-    p: object,
-    q: object,
-    n_samples: int,
-    *,
-    estimator: str = "k1",
-    rng: object = None,
-    n_threads: int | None = None,
-    progress: object = None,
-) -> Estimate:
+    p: object, q: object, n_samples: int, *, estimator: str = "k1", rng: object = None,
+    n_threads: int | None = None, progress: object = None,
+) -> Estimate:  # fmt: skip
     """
     Estimate the Kullback-Leibler divergence KL(p ‖ q) from draws of p.
 

@@ -17,14 +17,9 @@ MAX_NEIGHBOURS = 64
 
 @documented
 def kl_knn(
-    x: object,
-    y: object,
-    k: int = 5,
-    *,
-    nan_policy: str = "raise",
-    n_threads: int | None = None,
+    x: object, y: object, k: int = 5, *, nan_policy: str = "raise", n_threads: int | None = None,
     progress: object = None,
-) -> float:
+) -> float:  # fmt: skip
     """
     Estimate the Kullback-Leibler divergence KL(p ‖ q) between samples from neighbour distances.
 
