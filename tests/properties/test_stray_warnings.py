@@ -69,7 +69,7 @@ def scaled(rows, scale, shape):
 
 @pytest.mark.filterwarnings("ignore:kernel_mean_matching stopped", "ignore:the geometric median")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", functions())
+@pytest.mark.parametrize("name", list(functions()))
 def test_no_warning_of_numpy(name, dtype):
     function = getattr(fastdiv, name)
     taken = SAMPLES.keys() & parameters(function).keys()
