@@ -146,6 +146,17 @@ def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(seconds, name):
 
 OF_LONG_CALLS = test_ctrl_c_ends_a_call_within_a_fifth_of_a_second.__name__
 
+
+def test_a_process_ends_although_a_decomposition_goes_on(run_python):
+    run_python(
+        SETUP
+        + """
+    assert interrupted(lambda: wasserstein2(full, full), 0.2) < 10
+    """,
+        timeout=60,
+    )
+
+
 # Calls that read much and compute little: a timer ticks every 10 ms, and is heard between two
 # steps. The longest silence is what Ctrl-C would have to wait.
 LARGE_CALLS = {

@@ -18,8 +18,9 @@ def patiently(step: Callable[[], T], n_features: int) -> T:
     """
     Run a step, on a thread of its own if it is long, and hear Ctrl-C meanwhile.
 
-    After Ctrl-C the thread finishes the step, whose result nobody sees. Only the main thread hears
-    signals, so that on other threads the step runs as it is.
+    After Ctrl-C the thread finishes the step, whose result nobody sees. The process cannot end
+    before, since BLAS may hang if it is shut down at work. Only the main thread hears signals, so
+    that on other threads the step runs as it is.
     """
     if n_features < LARGE or threading.current_thread() is not threading.main_thread():
         return step()
@@ -32,5 +33,5 @@ def patiently(step: Callable[[], T], n_features: int) -> T:
         except BaseException as error:
             result.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run).start()
     return result.result()
