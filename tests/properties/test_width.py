@@ -123,3 +123,23 @@ def test_pairs_of_a_long_random_walk(rng, dtype):
     for kernel, expected in zip(kernels, exact, strict=True):
         size = abs(cross_sum(x, y, kernel)) / 900
         assert mmd2(x, y, kernel) == pytest.approx(expected, abs=4 * RTOL[dtype] * size)
+
+
+@pytest.mark.slow
+def test_matched_rows_of_narrow_tiles(rng):
+    """Use so many features that tiles are as narrow as high, and matched rows lie at their edge."""
+    x, y = rng.normal(size=(2, 60, 150_000)).astype(np.float32)
+    kernel = Energy()
+    got = mmd2(x, y, kernel, estimator="paired")
+
+    def mean(a, b):
+        """Average over i != j, from products in float64."""
+        p, q = a.astype(np.float64), b.astype(np.float64)
+        squares = (p**2).sum(axis=1)[:, None] + (q**2).sum(axis=1) - 2 * p @ q.T
+        distances = np.sqrt(np.maximum(squares, 0))
+        np.fill_diagonal(distances, 0)
+        return distances.sum() / (60 * 59)
+
+    means = mean(x, x), mean(y, y), mean(x, y)
+    expected = 2 * means[2] - means[0] - means[1]
+    assert got == pytest.approx(expected, abs=RTOL[np.float32] * means[2])

@@ -27,17 +27,12 @@ inline int first_column(Extent e, int row) {
 // Calls visit(begin, end) for the columns of a row that count.
 template <class Visit>
 [[gnu::always_inline]] inline void for_each_run(Extent e, int row, const Visit& visit) {
+  const int begin = first_column(e, row);
   const int gap = e.gap + row;
-  int begin = first_column(e, row);
-  int end = begin <= gap && gap < e.cols ? gap : e.cols;
+  const bool has_gap = begin <= gap && gap < e.cols;
   // One call in a loop, because it is inlined.
-  while (true) {
-    visit(begin, end);
-    if (end != gap) {
-      return;
-    }
-    begin = gap + 1;
-    end = e.cols;
+  for (int run = 0; run <= (has_gap ? 1 : 0); ++run) {
+    visit(run == 0 ? begin : gap + 1, has_gap && run == 0 ? gap : e.cols);
   }
 }
 
