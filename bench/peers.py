@@ -180,7 +180,7 @@ def stored_kernel(args: Args, x: Any, y: Any, resamples: int) -> Report:
     n, d = x.shape
     sigma = float(np.sqrt(d))
     pooled = np.concatenate([x, y])
-    group = [("sqdist", None, [("rbf", (sigma,), 1.0, 0)])]
+    group = [("sqdist", None, None, [("rbf", (sigma,), 1.0, 0)])]
     bytes_drawn = other.draw_labels(n, 2 * n, resamples, 0, np.uint8)
     floats_drawn = bytes_drawn.astype(x.dtype)
 

@@ -23,7 +23,8 @@ double tile_value(const KernelGroup& group, const MatrixView<T>& x, const Matrix
     const double a = static_cast<double>(x(i, k));
     const double b = static_cast<double>(y(i, k));
     const double difference = (a - b) * weight / length;
-    value += group.base == Base::dot  ? a * weight / length * (b * weight / length)
+    const double o = group.origin.empty() ? 0 : group.origin[static_cast<std::size_t>(k)];
+    value += group.base == Base::dot  ? (a - o) * weight / length * ((b - o) * weight / length)
              : group.base == Base::l1 ? std::abs(difference)
                                       : 0.5 * difference * difference;
   }
@@ -51,7 +52,7 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGro
   };
   const double share = 1.0 / static_cast<double>(groups.size());
   for (const KernelGroup& group : groups) {
-    const Frame frame = make_frame<T>(workers, {x, y}, group.base != Base::dot, group.scale);
+    const Frame frame = make_frame<T>(workers, {x, y}, group);
     const double length = 1 / frame.scale;
     for_each_part(share, [&](ptrdiff_t begin, ptrdiff_t end) {
       for (ptrdiff_t i = begin; i < end; ++i) {

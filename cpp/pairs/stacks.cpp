@@ -106,12 +106,24 @@ WeightedSample<T> slice_item(const WeightedSample<T>& x, std::int64_t items, std
   return part;
 }
 
-// Returns the groups for rows that are multiplied by `scale` first.
-std::vector<KernelGroup> scaled(std::vector<KernelGroup> groups, double scale, ptrdiff_t dim) {
+// Returns the groups of an item: with its own origin, and for rows that are multiplied by its
+// scale.
+std::vector<KernelGroup> item_groups(std::vector<KernelGroup> groups, std::int64_t items,
+                                     std::int64_t item, const double* scales, ptrdiff_t dim) {
+  const auto d = static_cast<std::size_t>(dim);
   for (KernelGroup& group : groups) {
-    group.scale.resize(static_cast<std::size_t>(dim), 1.0);
-    for (double& feature_scale : group.scale) {
-      feature_scale *= scale;
+    if (!group.origin.empty()) {
+      if (group.origin.size() != static_cast<std::size_t>(items) * d) {
+        throw std::invalid_argument("a stack has one origin per item and feature, or none");
+      }
+      const double* first = group.origin.data() + item * dim;
+      group.origin = std::vector<double>(first, first + dim);
+    }
+    if (scales != nullptr) {
+      group.scale.resize(d, 1.0);
+      for (double& feature_scale : group.scale) {
+        feature_scale *= scales[item];
+      }
     }
   }
   return groups;
@@ -131,10 +143,10 @@ bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const Weighte
   const ptrdiff_t rows = item_rows(x.rows, items) + item_rows(y.rows, items);
   const double work = total_work(groups, x.rows.cols, count_pairs(rows));
   return for_each_item(items, work, options, [&](std::int64_t item, const Options& item_options) {
-    return weighted_sums(
-        slice_item(x, items, item, n_outputs), slice_item(y, items, item, n_outputs),
-        factors + 3 * item, scales == nullptr ? groups : scaled(groups, scales[item], x.rows.cols),
-        n_outputs, out + 3 * n_outputs * item, nullptr, item_options, skip_matched);
+    return weighted_sums(slice_item(x, items, item, n_outputs),
+                         slice_item(y, items, item, n_outputs), factors + 3 * item,
+                         item_groups(groups, items, item, scales, x.rows.cols), n_outputs,
+                         out + 3 * n_outputs * item, nullptr, item_options, skip_matched);
   });
 }
 

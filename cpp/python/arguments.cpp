@@ -13,11 +13,12 @@ const T* per_row(const py::array& a, py::ssize_t rows) {
 }
 
 KernelGroup group_from(const PyGroup& from) {
-  const auto& [base, scale, terms] = from;
+  const auto& [base, scale, origin, terms] = from;
   KernelGroup group;
   group.base = choose<Base>(base, {{"sqdist", Base::sqdist}, {"l1", Base::l1}, {"dot", Base::dot}},
                             "unknown base '" + base + "'");
   group.scale = scale.value_or(std::vector<double>{});
+  group.origin = origin.value_or(std::vector<double>{});
   for (const auto& [name, params, weight, output] : terms) {
     group.terms.push_back({name, params, weight, output});
   }

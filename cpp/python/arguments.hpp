@@ -25,7 +25,8 @@ using ContiguousValues = py::array_t<double, py::array::c_style>;
 using OptionalValues = std::optional<ContiguousValues>;
 using Sizes = py::array_t<std::int64_t, py::array::c_style>;
 using PyTerm = std::tuple<std::string, std::vector<double>, double, int>;
-using PyGroup = std::tuple<std::string, std::optional<std::vector<double>>, std::vector<PyTerm>>;
+using PyGroup = std::tuple<std::string, std::optional<std::vector<double>>,
+                           std::optional<std::vector<double>>, std::vector<PyTerm>>;
 using PyGroups = std::vector<PyGroup>;
 
 // Return whether the values are float32. Throws unless they are float32 or float64.

@@ -49,7 +49,7 @@ def test_label_sums(core, rng, name, d, dtype):
 
 def test_label_sums_of_many_kernels_in_one_pass(core, rng):
     kernels = [RBF(0.8), Laplacian(1.0), Sum([Energy(), CityBlock(1.0)], weights=[0.5, -2.0])]
-    groups = lower(kernels, for_mmd=False).groups
+    groups = lower(kernels).groups
     x, sizes = sample(rng, 100, 5, np.float64), np.array([40, 0, 60])
     got = core.label_sums(x, None, sizes, groups, 3, 0, None)
     expected = reference.label_sums(x, None, sizes, groups, 3, 0, None)

@@ -122,7 +122,7 @@ def test_many_kernels_in_one_pass(core, rng, dtype):
     d = 11
     kernels = [make(d) for make in KERNELS.values()]
     kernels.append(Sum(kernels, weights=rng.normal(size=len(kernels))))
-    groups = lower(kernels, for_mmd=True).groups
+    groups = lower(kernels).groups
     n_outputs = len(kernels)
     x, y = sample(rng, 61, d, dtype), sample(rng, 43, d, dtype)
     bound = sum(absolute(a, a, [g], n_outputs).sum(axis=(1, 2)) for a in (x, y) for g in groups)

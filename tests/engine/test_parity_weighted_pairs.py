@@ -18,7 +18,9 @@ from parity import (
 
 from fastdiv._engine.types import WeightedSumsRequest
 from fastdiv._sums import reference
+from fastdiv.kernels import Linear
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes
+from fastdiv.kernels.lowering import lower
 
 
 def everything(factors, scales=None):
@@ -138,7 +140,7 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
         alone = core.weighted_sums(*part_of_stack, *options)
         for part, same in zip(item_results(whole, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
-        scaled = [(base, np.full(d, scales[i]), terms) for base, _, terms in groups]
+        scaled = [(base, np.full(d, scales[i]), None, terms) for base, *_, terms in groups]
         alone = core.weighted_sums(*part_of_stack, scaled, 1, 0, None)
         for part, same in zip(item_results(over_scales, i), item_results(alone, 0), strict=True):
             np.testing.assert_array_equal(part, same)
@@ -161,6 +163,30 @@ def test_every_item_of_a_stack_is_computed_as_if_alone(core, rng, n, m, dtype):
         )
         expected = reference.ranked_distances(x, y, items, "euclidean", 0, 0, None)
         np.testing.assert_allclose(ranked, expected, rtol=1e-5)
+
+
+@each_dtype
+def test_every_item_of_a_stack_has_its_own_origin(core, rng, dtype):
+    n, d, items = 9, 6, 3
+    x, y = sample(rng, items * n, d, dtype), sample(rng, items * n, d, dtype)
+    u, v, factors = rng.random(items * n), rng.random(items * n), rng.normal(size=(items, 3))
+    origins, scales = rng.normal(size=(items, d)), rng.uniform(0.5, 2.0, items)
+    groups = lower([Linear()], origins.ravel())
+    arguments = (x, y, u, v, everything(factors, scales), groups.groups, 1, 0, None)
+    for i in range(items):
+        rows = slice(i * n, (i + 1) * n)
+        a, b = (((s[rows] - origins[i]) * scales[i]).astype(np.float64) for s in (x, y))
+        expected = [
+            (u[rows] @ a) @ (u[rows] @ a) - u[rows] ** 2 @ (a**2).sum(axis=1),
+            (v[rows] @ b) @ (v[rows] @ b) - v[rows] ** 2 @ (b**2).sum(axis=1),
+            (u[rows] @ a) @ (v[rows] @ b),
+        ]
+        for backend in (core, reference):
+            got = backend.weighted_sums(*arguments)[0][i, 0]
+            np.testing.assert_allclose(got, expected, rtol=1e-4)
+    for wrong in (origins[0], origins[:, :5].ravel()):
+        with pytest.raises(ValueError, match="one origin per item and feature"):
+            core.weighted_sums(*arguments[:5], lower([Linear()], wrong).groups, 1, 0, None)
 
 
 @pytest.mark.parametrize("n", [8, 1500])

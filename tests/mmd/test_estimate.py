@@ -174,6 +174,34 @@ def test_linear_is_the_distance_of_means(rng):
     assert mmd2(x, y, fd.Linear()) == pytest.approx(expected - sx - sy, rel=1e-9)
 
 
+@each_dtype
+@each_estimator
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("times", [1e3, 1e8])
+def test_linear_beside_a_far_row(rng, times, weighted, estimator, dtype):
+    """Demand errors relative to the mean |x·y|, not to the largest product."""
+    x, y = rng.normal(size=(2, 40, 3)).astype(dtype)
+    x[7] *= dtype(times)
+    u, v = rng.uniform(0.5, 1.0, size=(2, 40)) if weighted else np.ones((2, 40))
+    options = {"x_weights": u, "y_weights": v} if weighted else {}
+    got = mmd2(x, y, fd.Linear(), estimator=estimator, **options)
+
+    def mean(a, b, p, q, distinct):
+        pairs = np.outer(p, q).astype(np.longdouble) * (1 - distinct * np.eye(40))
+        values = a.astype(np.longdouble) @ b.astype(np.longdouble).T
+        return (values * pairs).sum() / pairs.sum(), (abs(values) * pairs).sum() / pairs.sum()
+
+    within = estimator != "biased"
+    xx, yy = mean(x, x, u, u, within), mean(y, y, v, v, within)
+    xy = mean(x, y, u, v, estimator == "paired")
+    bound = xx[1] + yy[1] + 2 * xy[1]
+    contract = 1e-5 if dtype == np.float32 else 1e-12
+    assert abs(got - (xx[0] + yy[0] - 2 * xy[0])) <= contract * bound
+    if not weighted:
+        result = fd.mmd_test(x, y, fd.Linear(), estimator=estimator, n_resamples=0)
+        assert abs(result.statistic - got) <= contract * bound
+
+
 def test_negative_values_are_not_clamped():
     assert mmd2([0.0, 1.0], [1.0, 0.0], RBF(1.0)) < 0
 

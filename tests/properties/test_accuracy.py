@@ -16,6 +16,7 @@ from fastdiv._engine import backend
 from fastdiv.kernels.base import FORMULAS
 from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import RBFLessOne
+from fastdiv.mmd.centre import centre
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 N, M = 59, 43
@@ -71,14 +72,15 @@ KERNELS = {
 }
 
 
-def exact_values(kernel, x, y, *, for_mmd=True):
-    """Return the kernel matrix in extended precision."""
+def exact_values(kernel, x, y, origin=None):
+    """Return the kernel matrix in extended precision, as seen from the origin."""
     x, y = x.astype(np.longdouble), y.astype(np.longdouble)
     total = np.zeros((len(x), len(y)), dtype=np.longdouble)
-    for base, scale, terms in lower([kernel], for_mmd=for_mmd).groups:
+    for base, scale, o, terms in lower([kernel], origin).groups:
         s = np.ones(x.shape[1]) if scale is None else scale
         if base == "dot":
-            values = (x * s) @ (y * s).T
+            a, b = (x, y) if o is None else (x - o, y - o)
+            values = (a * s) @ (b * s).T
         else:
             difference = (x[:, None] - y[None]) * s
             values = (np.abs(difference) if base == "l1" else difference**2).sum(axis=2)
@@ -117,8 +119,9 @@ def test_kernel_sums(case, name, dtype):
     labels[1, ::2] = 1
     for bandwidth in bandwidths:
         kernel = KERNELS[name](bandwidth, x.shape[1])
-        lowered = lower([kernel], for_mmd=True)
-        xx, yy, xy = (exact_values(kernel, a, b) for a, b in ((x, x), (y, y), (x, y)))
+        middle = centre([x, y])
+        lowered = lower([kernel], middle)
+        xx, yy, xy = (exact_values(kernel, a, b, middle) for a, b in ((x, x), (y, y), (x, y)))
         np.fill_diagonal(xx, 0)
         np.fill_diagonal(yy, 0)
         engine = backend.current()
@@ -133,8 +136,8 @@ def test_kernel_sums(case, name, dtype):
             sums = [one @ xx @ one, (1 - one) @ xx @ (1 - one), one @ xx @ (1 - one)]
             within(triple, np.array(sums), np.abs(xx).sum(), dtype)
 
-        direct = exact_values(kernel, x, y, for_mmd=False) if name == "linear" else xy
-        groups = lower([kernel], for_mmd=False).groups
+        direct = exact_values(kernel, x, y) if name == "linear" else xy
+        groups = lower([kernel]).groups
         got = engine.row_sums(x, y, None, groups, 1, 0, None)[0]
         rows = np.abs(direct).sum(axis=1)
         within(got, direct.sum(axis=1), rows + rows.mean(), dtype)
@@ -211,7 +214,7 @@ def test_outliers(change, kernel, dtype):
     change(z)
     z = z.astype(dtype)
     x, y = z[:N], z[N:]
-    groups = lower([kernel], for_mmd=False).groups
+    groups = lower([kernel]).groups
     engine = backend.current()
 
     def check(got, values, axis):
@@ -221,13 +224,13 @@ def test_outliers(change, kernel, dtype):
         assert not np.isfinite(got[np.abs(expected) > 1e310]).any()
 
     def off_diagonal(a):
-        values = exact_values(kernel, a, a, for_mmd=False)
+        values = exact_values(kernel, a, a)
         np.fill_diagonal(values, 0)
         return values
 
     with np.errstate(over="ignore", invalid="ignore"):
         got = engine.pair_sums(x, y, groups, 1, 0, None)[0]
-        between = exact_values(kernel, x, y, for_mmd=False)
+        between = exact_values(kernel, x, y)
         for one, values in zip(got, (off_diagonal(x), off_diagonal(y), between), strict=True):
             check(one[None], values[None], axis=(1, 2))
 
@@ -256,7 +259,7 @@ def test_duplicates_among_the_first_rows_of_a_grouped_sample(core, dtype):
         z[strip * n // 4 :][:48] = z[0]
     kernel_value = 1e-7 if dtype == np.float32 else 2.4e-14
     kernel = RBF(np.sqrt(d / -np.log(kernel_value)))  # most |x - y|² are near 2 d
-    groups = lower([kernel], for_mmd=True).groups
+    groups = lower([kernel]).groups
     expected = core.pair_sums(z, z[:1], groups, 1, 0, None)[0, 0]
     labels = np.ones((1, n), dtype=np.uint8)
     got = core.quad_forms(z, labels, groups, 1, 0, None)[0, 0, 0]
@@ -269,7 +272,7 @@ def test_all_rows_far_apart(dtype):
     z = np.eye(150, dtype=dtype)
     for kernel_value in (1e-10, 1e-30) if dtype == np.float32 else (1e-30, 1e-300):
         kernel = RBF(1 / np.sqrt(-np.log(kernel_value)))
-        groups = lower([kernel], for_mmd=True).groups
+        groups = lower([kernel]).groups
         labels = (np.arange(150) < 70)[None].astype(np.uint8)
         got = backend.current().quad_forms(z, labels, groups, 1, 0, None)[0, 0]
         pairs = np.array([70 * 69, 80 * 79, 70 * 80])
@@ -283,7 +286,7 @@ def test_rational_quadratic_of_large_alpha(alpha, dtype):
     for bandwidth in (0.5, 3.0, 1e3):
         kernel = fd.RationalQuadratic(alpha, bandwidth)
         expected = exact_values(kernel, x, y).sum()
-        groups = lower([kernel], for_mmd=True).groups
+        groups = lower([kernel]).groups
         got = backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
         within(got, expected, expected, dtype)
         if alpha >= 1e20:
@@ -296,7 +299,7 @@ def test_rational_quadratic_of_large_alpha(alpha, dtype):
 def test_scaled_features(case, dtype):
     x, y, _ = make(case, dtype)
     kernel = RBF(2.0 * x.astype(np.float64).std(axis=0) + 1e-9)
-    groups = lower([kernel], for_mmd=True).groups
+    groups = lower([kernel]).groups
     got = backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
     expected = exact_values(kernel, x, y).sum()
     within(got, expected, expected, dtype)

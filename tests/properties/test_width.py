@@ -27,7 +27,7 @@ def equal_features(values, d, dtype):
 
 
 def cross_sum(x, y, kernel):
-    groups = lower([kernel], for_mmd=False).groups
+    groups = lower([kernel]).groups
     return backend.current().pair_sums(x, y, groups, 1, 0, None)[0, 2]
 
 

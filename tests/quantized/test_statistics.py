@@ -37,7 +37,7 @@ def test_mmd2_is_that_of_the_dequantised_rows(rng, name, estimator):
         kernel = KERNELS[name](d)._resolve(d, None)
         x, y = quantized(rng, n, d, symmetric), quantized(rng, n, d)
         a, b = x.dequantize(np.float64), y.dequantize(np.float64)
-        groups = lower([kernel], for_mmd=False).groups
+        groups = lower([kernel]).groups
         pairs = ((a, a), (b, b), (a, b))
         size = max(np.abs(kernel_values(p[:, None], q[None], groups, 1)).max() for p, q in pairs)
         with backend.use("reference"):
@@ -54,7 +54,7 @@ def test_mmd2_is_that_of_the_dequantised_rows(rng, name, estimator):
 def test_core_and_reference_agree(core, rng, name, symmetric):
     """Compare single reductions, which do not cancel, at sizes around those of a tile."""
     for n, m, d in ((1, 3, 2), (49, 7, 17), (50, 149, 65), (17, 49, 515)):
-        groups = lower([KERNELS[name](d)._resolve(d, None)], for_mmd=True).groups
+        groups = lower([KERNELS[name](d)._resolve(d, None)]).groups
         x, y = quantized(rng, n, d, symmetric), quantized(rng, m, d, symmetric)
         values = [
             np.abs(kernel_values(a[:, None], b[None], groups, 1))

@@ -5,7 +5,8 @@
 
 namespace fastdiv {
 
-// Base values, from which kernels are computed: |x - y|^2, |x - y|_1 or x.y.
+// Base values, from which kernels are computed: |x - y|^2, |x - y|_1 or (x - o).(y - o) with an
+// origin o.
 enum class Base { sqdist, l1, dot };
 
 // One kernel, whose values times `weight` are added to output number `output`. With D = |x - y|^2
@@ -36,6 +37,8 @@ struct KernelGroup {
   Base base = Base::sqdist;
   std::vector<double> scale;  // factors of the features; empty: 1
   std::vector<Term> terms;
+  // Of dot products, per feature, or per item and feature for a stack; empty: 0.
+  std::vector<double> origin{};
 };
 
 }  // namespace fastdiv

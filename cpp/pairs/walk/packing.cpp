@@ -129,8 +129,9 @@ double scale_for(double largest) {
 }
 
 template <class T>
-Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
-                 const std::vector<double>& feature_scale) {
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples,
+                 const KernelGroup& group) {
+  const bool centred = group.base != Base::dot;
   const std::ptrdiff_t dim = samples[0].cols;
   std::vector<Range> total(static_cast<std::size_t>(dim));
   double n = 0;
@@ -158,14 +159,15 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bo
   }
 
   Frame frame;
-  frame.feature_scale = feature_scale;
+  frame.centre = group.origin;
+  frame.feature_scale = group.scale;
   double largest = 0;
   for (std::size_t k = 0; k < total.size(); ++k) {
-    const double centre = centred ? rounded_mean(total[k], n) : 0;
     if (centred) {
-      frame.centre.push_back(centre);
+      frame.centre.push_back(rounded_mean(total[k], n));
     }
-    const double weight = feature_scale.empty() ? 1 : feature_scale[k];
+    const double centre = frame.centre.empty() ? 0 : frame.centre[k];
+    const double weight = group.scale.empty() ? 1 : group.scale[k];
     const double reach = std::max(total[k].most - centre, centre - total[k].least);
     largest = std::max(largest, reach * weight);
     frame.raw_scale.push_back(
@@ -293,10 +295,8 @@ MatrixView<double> widen(Workers& workers, const MatrixView<T>& x, Buffer<double
   }
 }
 
-template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, bool,
-                          const std::vector<double>&);
-template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, bool,
-                          const std::vector<double>&);
+template Frame make_frame(Workers&, const std::vector<MatrixView<float>>&, const KernelGroup&);
+template Frame make_frame(Workers&, const std::vector<MatrixView<double>>&, const KernelGroup&);
 template void pack_centred(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);
 template void pack_centred(Workers&, const MatrixView<double>&, const Frame&, Packed<double>&);
 template void pack_raw(Workers&, const MatrixView<float>&, const Frame&, Packed<float>&);

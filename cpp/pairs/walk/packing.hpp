@@ -4,6 +4,7 @@
 
 #include "core/buffer.hpp"
 #include "core/workers.hpp"
+#include "fastdiv/kernel_groups.hpp"
 #include "fastdiv/matrix_view.hpp"
 #include "isa/tile_ops.hpp"
 
@@ -41,10 +42,10 @@ struct Packed {
 // Returns the power of two that brings `largest` into [1/2, 1).
 double scale_for(double largest);
 
-// Measures the samples and chooses their frame.
+// Measures the samples and chooses their frame. Dot products keep the origin of the group.
 template <class T>
-Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples, bool centred,
-                 const std::vector<double>& feature_scale);
+Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples,
+                 const KernelGroup& group);
 
 // Fills `packed.centred` and all that depends on it.
 template <class T>

@@ -28,6 +28,14 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGr
     if (!group.scale.empty() && group.scale.size() != static_cast<std::size_t>(dim)) {
       throw std::invalid_argument("a group's scale needs one entry per feature");
     }
+    if (!group.origin.empty()) {
+      if (group.origin.size() != static_cast<std::size_t>(dim) || group.base != Base::dot) {
+        throw std::invalid_argument("a group of dot products has one origin per feature, or none");
+      }
+      if (samples[0].quantized != nullptr) {
+        throw std::invalid_argument("dot products of quantised rows have no origin");
+      }
+    }
     for (const Term& term : group.terms) {
       const KernelOps<T>& kernel = find_kernel<T>(term.kernel);
       if (kernel.base != group.base) {
@@ -100,9 +108,10 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
   }
   Frame frame;
   if (plain) {
+    frame.centre = group.origin;
     frame.feature_scale = group.scale;
   } else {
-    frame = make_frame(workers, samples, base_ != Base::dot, group.scale);
+    frame = make_frame(workers, samples, group);
   }
   direct_ = base_ == Base::l1 || formula == Formula::direct;
   const double dim = static_cast<double>(dim_);

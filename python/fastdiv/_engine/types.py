@@ -25,8 +25,13 @@ Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 GroupTerm: TypeAlias = tuple[str, tuple[float, ...], float, int]
 """One kernel of a sum: (name, params, weight, output), where output is the place of its result."""
 
-KernelGroup: TypeAlias = tuple[str, "Values | None", list[GroupTerm]]
-"""(base, scale, terms): the terms are functions of the same base values, so one pass is enough."""
+KernelGroup: TypeAlias = tuple[str, "Values | None", "Values | None", list[GroupTerm]]
+"""
+(base, scale, origin, terms): functions of the same base values, so one pass is enough.
+
+The scale (d,) multiplies features. Dot products are those of x − origin and y − origin, an array
+(d,), or one for each item of a stack, flattened. None stands for 1 and for 0.
+"""
 
 Kernels: TypeAlias = Sequence[KernelGroup]
 """The kernels of one pass over the pairs."""

@@ -23,4 +23,4 @@ def powers(metric: str, exponent: float) -> list[KernelGroup]:
         base, name = "l1", "cityblock"
     else:
         base, name = "sqdist", "energy"
-    return [(base, None, [(name, (exponent,), -1.0, 0)])]
+    return [(base, None, None, [(name, (exponent,), -1.0, 0)])]

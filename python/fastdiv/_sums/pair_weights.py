@@ -6,8 +6,7 @@ Weights and rows may be stacks. Their leading axes are then those of a batch.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
-from fastdiv.kernels import Kernel, Linear
+from fastdiv.kernels import Kernel
 
 _LEAST_IN_FLOAT32 = 2.0**-100
 """Least ratio of weights that float32 holds with all its digits, with room for products."""
@@ -68,25 +67,31 @@ class RowTerms(NamedTuple):
     """
     The part of `Linear` that depends on single rows.
 
-    With h(x) = ‖x‖²/2, x·y = h(x) + h(y) − ‖x − y‖²/2. An MMD² takes the last term alone, as h
-    cancels. It does not cancel for weighted rows without the pairs (i, i). There, xᵢ counts
-    uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times within its sample, and uᵢ times between the samples.
+    With an origin o and h(x) = o·(x − o) + ‖o‖²/2, x·y = (x − o)·(y − o) + h(x) + h(y). An MMD²
+    takes the first term alone, as h cancels. It does not cancel for weighted rows without the pairs
+    (i, i). There, xᵢ counts uᵢ(1 − uᵢ)/(1 − Σuᵢ²) times within its sample, and uᵢ times between the
+    samples.
     """
 
     scales: Values  # factors of `Linear`, one per kernel
-    x: Values  # h(x) up to a constant, which cancels
-    y: Values  # h(y) up to the same constant
+    x: Values  # o·(x − o), as the constant in h cancels
+    y: Values  # o·(y − o)
+    slope: Values  # of h, (..., 1, d)
 
 
-def row_terms(kernels: Sequence[Kernel], x: Sample, y: Sample, estimator: str) -> RowTerms | None:
-    """Return the terms of weighted rows, or None where they cancel or there is no `Linear`."""
-    scales = np.array(
-        [sum(w for w, part in kernel._parts() if isinstance(part, Linear)) for kernel in kernels]
-    )
-    if estimator == "biased" or not scales.any():
+def row_terms(
+    kernels: Sequence[Kernel], x: Sample, y: Sample, origin: Values | None, estimator: str
+) -> RowTerms | None:
+    """Return the terms of weighted rows, seen from (..., d), or None where they cancel or are 0."""
+    if estimator == "biased" or origin is None:
         return None
-    origin = in_float64(_rows_first(x)[:1])[0]
-    return RowTerms(scales, _half_norms(x, origin), _half_norms(y, origin))
+    if isinstance(x, QuantizedRows) or isinstance(y, QuantizedRows):
+        return None
+    scales = np.array(
+        [sum(w for w, part in kernel._parts() if part.any_origin) for kernel in kernels]
+    )
+    slope = origin[..., None, :]
+    return RowTerms(scales, _products(x, slope), _products(y, slope), slope)
 
 
 def coefficients(u: Values, v: Values, estimator: str, sizes: Values) -> tuple[Values, Values]:
@@ -111,7 +116,7 @@ def add_to_sums(
     terms: RowTerms, u: Values, v: Values, estimator: str, x_sums: Values, y_sums: Values
 ) -> Values:
     """Add h(xᵢ) + h(xⱼ) to the sums of every row. Return its sums over all pairs."""
-    scales, h_x, h_y = terms
+    scales, h_x, h_y, _ = terms
     x_partners, y_partners = partners(u, v, estimator)
     partner_h_y, partner_h_x = partners(u * h_x, v * h_y, estimator)
     within_x = h_x * others(u) + others(u * h_x)
@@ -125,19 +130,9 @@ def add_to_sums(
     return total
 
 
-def _half_norms(rows: Sample, origin: Values) -> Values:
-    """Return ‖x‖²/2 − ‖origin‖²/2 without cancellation far from 0."""
-    half_norms = []
-    for block in _blocks(_rows_first(rows)):
-        centred = block - origin
-        half_norms.append((centred * origin + 0.5 * (centred * centred)).sum(axis=-1))
-    return np.moveaxis(np.concatenate(half_norms), 0, -1)
-
-
-def _rows_first(rows: Sample) -> Sample:
-    return rows if isinstance(rows, QuantizedRows) else np.moveaxis(rows, -2, 0)
-
-
-def _blocks(rows: Sample) -> Iterator[Matrix]:
-    for block in row_blocks(len(rows), math.prod(rows.shape[1:]), COMPUTED):
-        yield in_float64(rows[block])
+def _products(rows: Matrix, origin: Values) -> Values:
+    """Return (x − origin)·origin for every row, (..., n)."""
+    products = np.empty(rows.shape[:-1])
+    for block in row_blocks(rows.shape[-2], rows[..., 0, :].size, COMPUTED):
+        products[..., block] = ((rows[..., block, :] - origin) * origin).sum(axis=-1)
+    return products

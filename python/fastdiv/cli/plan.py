@@ -93,7 +93,7 @@ def _calibrate(
         searches.append(search)
         return search(few(_FIRST_ROWS)) or 1.0
 
-    lowered = lower([kernel._resolve(x.shape[1], median)], for_mmd=True)
+    lowered = lower([kernel._resolve(x.shape[1], median)])
 
     def compute(pooled: Matrix) -> None:
         labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)

@@ -13,7 +13,7 @@ from fastdiv._sums import pair_weights
 from fastdiv.clusters.labelled_rows import Clusters, refuse_nonfinite, scaling_advice
 
 _SQDIST_PAIRS: list[KernelGroup] = [
-    ("sqdist", None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
+    ("sqdist", None, None, [("energy", (2.0,), -1.0, 0), ("energy", (1.0,), -1.0, 1)])
 ]
 
 

@@ -45,6 +45,8 @@ class Kernel:
 
     formulas: ClassVar[Mapping[str, Formula]] = {}
     slopes: ClassVar[Mapping[str, Formula]] = {}
+    any_origin: ClassVar[bool] = False
+    """Whether MMD² is the same for the rows x − o, for any o, with weights that add up to 1."""
     steepest: ClassVar[Mapping[str, Callable[..., float]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -69,7 +71,3 @@ class Kernel:
         raise NotImplementedError(
             f"{type(self).__name__} has no compiled form; wrap its formula as Callback(f)"
         )
-
-    def _mmd_term(self) -> Term:
-        """Like `_term`, but return a term of the same MMD² if that is more accurate."""
-        return self._term()

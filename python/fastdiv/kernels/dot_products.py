@@ -75,8 +75,8 @@ class Linear(Kernel):
     """
     Linear kernel, k(x, y) = x·y. Its MMD² estimates the squared distance of the means.
 
-    The MMD² is computed from squared distances, as x·y = (‖x‖² + ‖y‖² − ‖x − y‖²)/2. The norms
-    cancel in every estimator, so it stays exact far from the origin.
+    The MMD² is computed from (x − o)·(y − o), where o is the median of some rows. As o cancels, it
+    stays exact far from the origin, and beside rows that are far from the others.
 
     {References: gretton_2012}
 
@@ -89,9 +89,7 @@ class Linear(Kernel):
 
     formulas: ClassVar = {"linear": lambda dot: dot}
     slopes: ClassVar = {"linear": np.ones_like}
+    any_origin: ClassVar = True
 
     def _term(self) -> Term:
         return Term("dot", "linear")
-
-    def _mmd_term(self) -> Term:
-        return Term("sqdist", "energy", (2.0,), factor=0.5)

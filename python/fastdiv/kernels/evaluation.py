@@ -37,25 +37,30 @@ def kernel_gradients(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> 
     """Return the gradients of k(x, y) with respect to x, (n_outputs, ..., d), 0 at a cusp."""
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
     result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape, y.shape)))
-    for base, scale, terms in kernels:
+    for base, scale, origin, terms in kernels:
         unit = np.float64(1.0) if scale is None else scale
         if base == "dot":
-            base_gradient = np.broadcast_to(wide_y * unit**2, result.shape[1:])
+            from_origin = wide_y if origin is None else wide_y - origin
+            base_gradient = np.broadcast_to(from_origin * unit**2, result.shape[1:])
         elif base == "l1":
             base_gradient = np.sign(wide_x - wide_y) * unit
         else:
             base_gradient = 2.0 * (wide_x - wide_y) * unit**2
-        values = base_values(base, x, y, scale)
+        values = base_values(base, x, y, scale, origin)
         for name, params, weight, output in terms:
             slope = SLOPES[name](values, *params)[..., None]
             result[output] += weight * slope * base_gradient
     return result
 
 
-def base_values(base: str, x: Matrix, y: Matrix, scale: Values | None = None) -> Values:
+def base_values(
+    base: str, x: Matrix, y: Matrix, scale: Values | None = None, origin: Values | None = None
+) -> Values:
     """Return the value that a kernel reads of the rows, scaled per feature: one of `_BASES`."""
     combine = _BASES[base]
     x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
+    if origin is not None:
+        x, y = x - origin, y - origin
     factors = np.ones(x.shape[-1]) if scale is None else scale
     total = np.zeros(np.broadcast_shapes(x.shape[:-1], y.shape[:-1]))
     for k, factor in enumerate(factors):
@@ -78,8 +83,8 @@ def _sum_of_terms(
     n_outputs: int,
 ) -> Values:
     result = np.zeros((n_outputs, *np.broadcast_shapes(x.shape[:-1], y.shape[:-1])))
-    for base, scale, terms in kernels:
-        values = base_values(base, x, y, scale)
+    for base, scale, origin, terms in kernels:
+        values = base_values(base, x, y, scale, origin)
         for name, params, weight, output in terms:
             result[output] += term(weight, values, name, params)
     return result

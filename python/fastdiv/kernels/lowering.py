@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastdiv._engine.types import KernelGroup
+from fastdiv._engine.types import KernelGroup, Values
 from fastdiv.kernels.base import Kernel
 from fastdiv.kernels.combinations import Callback
 
@@ -20,23 +20,25 @@ class Lowered(NamedTuple):
     n_outputs: int
 
 
-def lower(kernels: Sequence[Kernel], *, for_mmd: bool) -> Lowered:
+def lower(kernels: Sequence[Kernel], origin: Values | None = None) -> Lowered:
     """
-    Turn resolved kernels into groups of terms of equal base and scale, one output per kernel.
+    Turn resolved kernels into groups of terms of equal base, scale and origin.
 
-    With `for_mmd`, the sums may serve for MMD² alone.
+    There is one output per kernel. With an origin, the sums may serve for MMD² alone: kernels
+    whose MMD² does not depend on the origin see the rows from there.
     """
-    groups: dict[tuple[str, tuple[float, ...] | None], KernelGroup] = {}
+    groups: dict[tuple[str, tuple[float, ...] | None, bool], KernelGroup] = {}
     callbacks = []
     for output, kernel in enumerate(kernels):
         for weight, part in kernel._parts():
             if isinstance(part, Callback):
                 callbacks.append((part.f, weight, output))
                 continue
-            term = part._mmd_term() if for_mmd else part._term()
-            group = groups.get((term.base, term.scale))
-            if group is None:
+            term = part._term()
+            own_origin = origin if part.any_origin else None
+            key = term.base, term.scale, own_origin is not None
+            if key not in groups:
                 scale = None if term.scale is None else np.array(term.scale)
-                group = groups[term.base, term.scale] = (term.base, scale, [])
-            group[2].append((term.name, term.params, weight * term.factor, output))
+                groups[key] = (term.base, scale, own_origin, [])
+            groups[key][-1].append((term.name, term.params, weight * term.factor, output))
     return Lowered(list(groups.values()), callbacks, len(kernels))

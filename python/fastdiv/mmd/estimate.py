@@ -17,7 +17,7 @@ from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
-from fastdiv.mmd import far_rows
+from fastdiv.mmd import centre, far_rows
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
@@ -121,7 +121,8 @@ def mmd2(
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
-    lowered = lower(resolved, for_mmd=True)
+    origin = centre.origin(resolved, [a, b], [wx, wy])
+    lowered = lower(resolved, origin)
     x_rows, y_rows = far_rows.widened(resolved, a, b)
     linear: Values | float = 0.0
     paired = estimator == "paired"
@@ -135,7 +136,7 @@ def mmd2(
             x_rows, y_rows, wx, wy, lowered, paired, threads, report
         )
         counts = pair_weights.counts(wx, wy, estimator)
-        terms = pair_weights.row_terms(resolved, a, b, estimator)
+        terms = pair_weights.row_terms(resolved, a, b, origin, estimator)
         if terms is not None:
             linear = pair_weights.linear_part(terms, wx, wy, estimator, counts)
     if estimator == "biased":
@@ -266,7 +267,7 @@ def witness(
     a, b, points = _inputs.same_space({"x": a, "y": b, "at": points})
     threads, report = _inputs.threads(n_threads), reporter(progress)
     resolved = resolve(kernels, [a, b], threads, report)
-    lowered = lower(resolved, for_mmd=False)
+    lowered = lower(resolved)
     if far_rows.check_points(resolved, points, a, b):
         a, b, points = in_float64(a), in_float64(b), in_float64(points)
     from_x = reductions.row_sums(points, a, wx, lowered, threads, report)

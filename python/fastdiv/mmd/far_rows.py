@@ -15,9 +15,7 @@ from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Sample, Values
 from fastdiv.kernels import Energy, Kernel
-
-_FEW_ROWS = 101
-"""Rows whose median is the centre of a sample."""
+from fastdiv.mmd.centre import centre
 
 _FAR_IN_FLOAT32 = 100.0
 """Distance over the median one. Beyond it float32 leaves fewer than five digits of a difference."""
@@ -30,8 +28,8 @@ def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sa
     """Return both samples, in float64 if `Energy` needs it to see past far rows."""
     if not _grows(kernels) or _has_all_digits(x):
         return x, y
-    centre = _centre(x, y)
-    distances = np.concatenate([_distances(x, centre), _distances(y, centre)])
+    middle = centre([x, y])
+    distances = np.concatenate([_distances(x, middle), _distances(y, middle)])
     if distances.max() / _FAR_IN_FLOAT32 <= np.median(distances):
         return x, y
     return in_float64(x), in_float64(y)
@@ -41,9 +39,9 @@ def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample
     """Tell whether points need float64 for `Energy`. Refuse them where even that is not enough."""
     if not _grows(kernels):
         return False
-    centre = _centre(x, y)
-    scale = max(np.median(_distances(x, centre)), np.median(_distances(y, centre)))
-    distances = _distances(points, centre)
+    middle = centre([x, y])
+    scale = max(np.median(_distances(x, middle)), np.median(_distances(y, middle)))
+    distances = _distances(points, middle)
     if scale > 0 and distances.max(initial=0.0) / _FAR > scale:
         row = int(distances.argmax())
         raise ValueError(
@@ -62,16 +60,9 @@ def _has_all_digits(rows: Sample) -> bool:
     return isinstance(rows, QuantizedRows) or rows.dtype == np.float64
 
 
-def _centre(x: Sample, y: Sample) -> Values:
-    """Return the median of a few rows, which far ones do not move."""
-    few = [in_float64(rows[:: -(-len(rows) // _FEW_ROWS)]) for rows in (x, y)]
-    centre: Values = np.median(np.concatenate(few), axis=0)
-    return centre
-
-
-def _distances(rows: Sample, centre: Values) -> Values:
-    """Return the largest absolute difference of every row from the centre."""
+def _distances(rows: Sample, middle: Values) -> Values:
+    """Return the largest absolute difference of every row from the middle."""
     distances = np.empty(len(rows))
-    for block in row_blocks(len(rows), len(centre), COMPUTED):
-        distances[block] = np.abs(in_float64(rows[block]) - centre).max(axis=1)
+    for block in row_blocks(len(rows), len(middle), COMPUTED):
+        distances[block] = np.abs(in_float64(rows[block]) - middle).max(axis=1)
     return distances

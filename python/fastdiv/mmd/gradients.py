@@ -247,7 +247,7 @@ def _bandwidth_gradients(
         (w, part, vars(part)["bandwidth"]) for kernel in resolved for w, part in kernel._parts()
     ]
     scalar = [part for _, part, bandwidth in parts if not isinstance(bandwidth, tuple)]
-    kernels = lower(scalar, for_mmd=True)
+    kernels = lower(scalar)
     sums = backend.current().log_slope_sums(
         *(x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress),
         estimator == "paired",

@@ -188,7 +188,7 @@ def _in_one_pass(
         labels[3 * index + 1, n + j] = 1
         labels[3 * index + 2] = labels[3 * index] + labels[3 * index + 1]
     labels[-1, :n] = 1
-    kernels = lower([kernel], for_mmd=True)
+    kernels = lower([kernel])
     sums = reductions.quad_forms(pooled, labels, kernels, True, n_threads, progress)[0]
     with np.errstate(over="ignore", invalid="ignore"):
         within_x, within_y, union = sums[:-1, 0].reshape(-1, 3).T

@@ -21,6 +21,7 @@ from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
+from fastdiv.mmd.centre import origin
 
 _FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
 """Squared distance of rows in feature space, relative to its terms, that may be rounding."""
@@ -173,7 +174,7 @@ def kernel_mean_matching(
     )
     threads, report = _inputs.threads(n_threads), reporter(progress)
     (resolved,) = resolve(kernels, [a, b], threads, report)
-    problem = _Problem(a, lower([resolved], for_mmd=True), threads)
+    problem = _Problem(a, lower([resolved], origin([resolved], [a, b])), threads)
 
     n = len(a)
     upper = 1.0 if bound is None else limit / n

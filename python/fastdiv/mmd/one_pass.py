@@ -18,6 +18,7 @@ from fastdiv._sums import pair_weights, reductions
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.evaluation import kernel_gradients
 from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.mmd.centre import centre, has_any_origin
 from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
 
 
@@ -51,7 +52,8 @@ def run(
 ) -> Pass:
     """Compute MMD² with every kernel, and the parts of the named gradients."""
     x, y, u, v, bandwidths = samples
-    kernels = lower(outputs, for_mmd=True)
+    origins = _origins(outputs, samples)
+    kernels = lower(outputs, None if origins is None else origins.ravel())
     counts = pair_weights.counts(u, v, estimator)
     factors = np.array([1.0, 1.0, -2.0]) / counts
     needs_row_sums = "x_weights" in names or "y_weights" in names
@@ -79,16 +81,14 @@ def run(
             row_sums = (x_sums, y_sums) if needs_row_sums else None
             sums = sums + _self_terms(samples, kernels, n_threads, row_sums)
         values = statistic(sums, counts[:, None])
-        terms = pair_weights.row_terms(outputs, x, y, estimator)
+        terms = pair_weights.row_terms(outputs, x, y, origins, estimator)
         if terms is not None:
             linear = pair_weights.linear_part(terms, u, v, estimator, counts)
             values = finite_values(values + linear)
             coefficients = pair_weights.coefficients(u, v, estimator, counts)
-            for gradient, rows, row_coefficients in zip(
-                (x_grad, y_grad), (x, y), coefficients, strict=True
-            ):
+            for gradient, row_coefficients in zip((x_grad, y_grad), coefficients, strict=True):
                 if gradient.size:
-                    feature_grad = (row_coefficients[..., None] * rows)[:, None]
+                    feature_grad = (row_coefficients[..., None] * terms.slope)[:, None]
                     gradient += (terms.scales[:, None, None] * feature_grad).astype(gradient.dtype)
             if needs_row_sums:
                 sums = sums + pair_weights.add_to_sums(terms, u, v, estimator, x_sums, y_sums)
@@ -125,6 +125,14 @@ def gradient_blocks(x: Matrix) -> Iterator[slice]:
     """Cut the rows of a stack into blocks for gradients of single pairs."""
     b, n, d = x.shape
     return row_blocks(n, b * d, COMPUTED)
+
+
+def _origins(kernels: Sequence[Kernel], samples: Samples) -> Values | None:
+    """Return where kernels of any origin see each item from, (b, d)."""
+    if not has_any_origin(kernels):
+        return None
+    x, y, u, v, _ = samples
+    return np.stack([centre(item[:2], item[2:]) for item in zip(x, y, u, v, strict=True)])
 
 
 def _rows(x: Matrix) -> Matrix:

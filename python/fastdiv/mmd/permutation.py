@@ -21,6 +21,7 @@ from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
+from fastdiv.mmd.centre import origin
 from fastdiv.mmd.estimate import ordered_sum, pair_counts, statistic
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def mmd_test(
 
     pooled = _inputs.pool([a, b])
     resolved = resolve(kernels, [pooled], threads, report)
-    lowered = lower(resolved, for_mmd=True)
+    lowered = lower(resolved, origin(resolved, [pooled[:n], pooled[n:]]))
 
     labels, diagonals = splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
     sums = reductions.quad_forms(pooled, labels, lowered, False, threads, report)

@@ -9,7 +9,7 @@ Arguments of many functions
 ---------------------------
 x, y : samples, (n, d) and (m, d), of one dtype, float32 or float64, or both quantised
 x_weights, y_weights, weights : weights of rows, from 0 to about 1
-kernels : groups (base, scale, terms), one for each base and scale; see `kernels.lowering`
+kernels : groups (base, scale, origin, terms); see `kernels.lowering`
 n_outputs : number of sums of terms
 metric : "euclidean" or "cityblock"
 codes : number of the cluster of each row

@@ -27,7 +27,7 @@ def label_sums(
     The rows are sorted by label, and `sizes` counts those of each. The kernels are those of a
     distance.
     """
-    if any(base == "dot" for base, _, _ in kernels):
+    if any(base == "dot" for base, *_ in kernels):
         raise ValueError("sums by label take kernels of a distance")
     w = np.ones(len(x)) if weights is None else weights
     has_label = _sorted_labels(x, sizes) == np.arange(len(sizes))[:, None]

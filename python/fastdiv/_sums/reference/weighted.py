@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
@@ -55,8 +57,10 @@ def weighted_sums(
     scales = np.ones(items) if request.scales is None else request.scales
     stacks = (a.reshape(items, -1, *a.shape[1:]) for a in (x, y, x_weights, y_weights))
     results = [
-        _item_sums((a, b), (u, v), factors, request, _scaled(kernels, scale, d), n_outputs)
-        for a, b, u, v, factors, scale in zip(*stacks, request.factors, scales, strict=True)
+        _item_sums((a, b), (u, v), factors, request, groups, n_outputs)
+        for a, b, u, v, factors, groups in zip(
+            *stacks, request.factors, _item_kernels(kernels, scales, d), strict=True
+        )
     ]
     sums, x_sums, y_sums, x_gradients, y_gradients = zip(*results, strict=True)
     return (
@@ -141,9 +145,15 @@ def log_slope_sums(
     return np.stack(sums, axis=-1)
 
 
-def _scaled(kernels: Kernels, factor: float, d: int) -> list[KernelGroup]:
-    """Return the kernels of rows that are multiplied by a factor first."""
-    return [
-        (base, factor * (np.ones(d) if scale is None else scale), terms)
-        for base, scale, terms in kernels
-    ]
+def _item_kernels(kernels: Kernels, factors: Values, d: int) -> Iterator[list[KernelGroup]]:
+    """Yield the kernels of each item, whose rows are multiplied by its factor."""
+    for item, factor in enumerate(factors):
+        yield [
+            (
+                base,
+                factor * (np.ones(d) if scale is None else scale),
+                None if origin is None else origin.reshape(len(factors), d)[item],
+                terms,
+            )
+            for base, scale, origin, terms in kernels
+        ]
