@@ -1,5 +1,7 @@
 """Rényi, Bhattacharyya, Hellinger and 2-Wasserstein between Gaussians."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -85,6 +87,34 @@ def test_close_distributions_keep_their_digits(rng, name):
         assert 0 < wasserstein2(p, q) < 1e3 * change**2
         assert renyi(p, p, 0.7) < 1e-28
         assert wasserstein2(p, p) < 1e-28
+
+
+@pytest.mark.parametrize("name", ["std", "var"])
+def test_close_diagonal_distributions_keep_their_digits(name):
+    """Logarithms of these parameters would lose half of them."""
+    change = 2.0**-30
+    p, q = Gaussian([1e3], **{name: [3.0]}), Gaussian([1e3], **{name: [3.0 * (1 + change)]})
+    log = math.log1p(change) * (1.0 if name == "std" else 0.5)
+    root = 3.0 if name == "std" else math.sqrt(3.0)
+    assert wasserstein2(p, q) == pytest.approx((root * math.expm1(log)) ** 2, rel=1e-12)
+    # log cosh(log) / 2, of which log⁴ is too small to count.
+    assert bhattacharyya(p, q) == pytest.approx(log**2 / 4, rel=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-300, -60, -20, 20, 60, 300])
+def test_scales_far_apart(rng, exponent):
+    """Full matrices give what they give as diagonal ones."""
+    d, mean = 3, np.zeros(3)
+    tight, wide = np.array([1.0, 3.0, 0.2]), np.ldexp([2.0, 1.0, 0.5], exponent)
+    dense = [Gaussian(mean, scale_tril=np.diag(std)) for std in (tight, wide)]
+    diagonal = [Gaussian(mean, std=std) for std in (tight, wide)]
+    for alpha in (0.3, 0.5, 0.9):
+        expected = renyi(*diagonal, alpha)
+        np.testing.assert_allclose(renyi(*dense, alpha), expected, rtol=1e-12)
+    turned, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    cov = [turned @ np.diag(std**2) @ turned.T for std in (tight, wide)]
+    p, q = (Gaussian(mean, cov=(a + a.T) / 2) for a in cov)
+    np.testing.assert_allclose(renyi(p, q, 0.5), renyi(*diagonal, 0.5), rtol=1e-12)
 
 
 def test_monotone_in_alpha_and_symmetric_at_one_half(rng):

@@ -25,10 +25,39 @@ def log_std(p: Gaussian) -> Values:
     return 0.5 * value if p.parametrisation in ("var", "logvar") else value
 
 
+def std(p: Gaussian) -> Values:
+    """Return the standard deviations of diagonal Gaussians, shape (..., d), exact if given."""
+    if p.parametrisation == "std":
+        return p.parameter.astype(np.float64)
+    if p.parametrisation == "var":
+        return np.sqrt(p.parameter.astype(np.float64))
+    return np.exp(log_std(p))
+
+
+def log_std_ratio(p: Gaussian, q: Gaussian) -> Values:
+    """Return log(std_p / std_q) of diagonal Gaussians. Ratios near 1 keep their digits."""
+    name = p.parametrisation
+    if name != q.parametrisation or name not in ("std", "var"):
+        return log_std(p) - log_std(q)
+    a, b = p.parameter.astype(np.float64), q.parameter.astype(np.float64)
+    with np.errstate(all="ignore"):
+        excess = (a - b) / b
+        near = np.abs(excess) < 0.5
+        ratio = np.where(near, np.log1p(np.where(near, excess, 0.0)), np.log(a) - np.log(b))
+    return 0.5 * ratio if name == "var" else ratio
+
+
+def std_difference(p: Gaussian, q: Gaussian) -> Values:
+    """Return std_p − std_q of diagonal Gaussians. Near ones keep their digits."""
+    a, b, log = std(p), std(q), log_std_ratio(p, q)
+    near = np.abs(log) < 0.5
+    return np.where(near, b * np.expm1(np.where(near, log, 0.0)), a - b)
+
+
 def factor(p: Gaussian) -> Values:
     """Return the Cholesky factors L: lower triangular with a positive diagonal, Σ = L Lᵀ."""
     if p.is_diagonal:
-        return dense(np.exp(log_std(p)))
+        return dense(std(p))
     a = p.parameter.astype(np.float64)
     if p.parametrisation == "scale_tril":
         diagonal = np.diagonal(a, axis1=-2, axis2=-1)
@@ -42,7 +71,8 @@ def factor(p: Gaussian) -> Values:
 def covariance(p: Gaussian) -> Values:
     """Return the covariance matrices Σ."""
     if p.is_diagonal:
-        return dense(np.exp(2 * log_std(p)))
+        is_var = p.parametrisation == "var"
+        return dense(p.parameter.astype(np.float64) if is_var else std(p) ** 2)
     if p.parametrisation == "cov":
         lower = np.tril(p.parameter.astype(np.float64))
         return lower + np.tril(lower, -1).swapaxes(-1, -2)
@@ -79,7 +109,7 @@ def whiten(p: Gaussian, x: Matrix) -> Values:
 def unwhitener(p: Gaussian) -> Callable[[Values], Values]:
     """Return a function of z, mean + L z. It may overwrite z."""
     with np.errstate(over="ignore"):
-        scale = np.exp(log_std(p)) if p.is_diagonal else factor(p)
+        scale = std(p) if p.is_diagonal else factor(p)
 
     def unwhiten(z: Values) -> Values:
         if p.is_diagonal:
@@ -160,20 +190,23 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
     p, q = pair.p, pair.q
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
     if pair.is_diagonal:
-        log = np.broadcast_to(2 * (log_std(p) - log_std(q)), difference.shape)
+        log = np.broadcast_to(2 * log_std_ratio(p, q), difference.shape)
         return np.expm1(log), log, in_units(difference, log_std(q))
-    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits,
-    # and small ones do as squares of singular values of M.
+    # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits.
+    # Small and large ones are squares of singular values of M, whose condition is the root of
+    # that of M Mᵀ.
     l_q, w = factor_and_whitener(q)
-    n = w @ (factor(p) - l_q)
+    l_p = factor(p)
+    n = w @ (l_p - l_q)
     excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
     overflows = np.asarray(~np.isfinite(excess).all(axis=(-2, -1), keepdims=True))
-    n, excess = np.where(overflows, 0.0, n), np.where(overflows, 0.0, excess)
-    e, vectors = np.linalg.eigh(excess)
+    e, vectors = np.linalg.eigh(np.where(overflows, 0.0, excess))
     log = np.log1p(np.maximum(e, -0.5))
-    if (e < -0.5).any():
-        singular = np.linalg.svd(np.eye(p.dim) + n, compute_uv=False)[..., ::-1]
-        log = np.where(e < -0.5, 2 * np.log(singular), log)
+    far = np.abs(e).max(axis=-1) > 0.5
+    if far.any():
+        left, singular, _ = np.linalg.svd((w @ l_p)[far])
+        vectors[far], log[far] = left, 2 * np.log(singular)
+        e[far] = (singular - 1) * (singular + 1)
     z = (vectors.swapaxes(-1, -2) @ (w @ difference[..., None]))[..., 0]
     z = np.where(overflows[..., 0], np.nan, z)
     return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z

@@ -8,7 +8,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
-from fastdiv.distributions.linear_algebra import factor, log_std
+from fastdiv.distributions.linear_algebra import factor, std_difference
 from fastdiv.distributions.pair import Pair
 
 
@@ -57,7 +57,7 @@ def _wasserstein2(pair: Pair) -> Values:
         difference = p.mean.astype(np.float64) - q.mean
         shift: Values = (difference**2).sum(axis=-1)
         if pair.is_diagonal:
-            shape = ((np.exp(log_std(p)) - np.exp(log_std(q))) ** 2).sum(axis=-1)
+            shape = (std_difference(p, q) ** 2).sum(axis=-1)
         else:
             a, b = _semidefinite_factor(p), _semidefinite_factor(q)
             product = b.swapaxes(-1, -2) @ a
