@@ -112,14 +112,21 @@ def sanitize(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Try random input at every level: ``nox -s fuzz -- --seconds 900 --seed 2``."""
-    session.install(PACKAGE)
+    """Try random input for an hour, shared by all levels: ``nox -s fuzz -- --seconds 60``."""
+    session.install(PACKAGE, "mpmath>=1.3")
     levels = session.run(
         *("python", "-c", "import fastdiv; print(*fastdiv.show_config('dict')['isa_available'])"),
         silent=True,
     )
-    for level in str(levels).split():
-        session.run("python", "tests/fuzz", *session.posargs, env={"FASTDIV_ISA": level})
+    options, seconds = list(session.posargs), 3600.0
+    if "--seconds" in options:
+        at = options.index("--seconds")
+        seconds = float(options[at + 1])
+        del options[at : at + 2]
+    names = str(levels).split()
+    for level in names:
+        command = ("python", "tests/fuzz", "--seconds", str(seconds / len(names)), *options)
+        session.run(*command, env={"FASTDIV_ISA": level})
 
 
 @nox.session

@@ -1,29 +1,45 @@
-"""Draw inputs of the kinds that have broken numerical code before."""
+"""Draw samples, weights and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fuzz.draw.layouts import layout
 
 Rows = NDArray[np.float64]
 Rng = np.random.Generator
 
 WIDTHS = (1, 1, 2, 3, 5, 8, 17, 33, 64, 150, 300)
 WIDE = (511, 513, 768, 1025, 4096, 20_000)
+WIDEST = (100_000, 1_000_000)
 
 
-def shape(rng: Rng) -> tuple[int, int, int]:
+def shape(rng: Rng, least: int = 2) -> tuple[int, int, int]:
     """Return numbers of rows and of features, few rows if there are many features."""
-    if rng.random() < 0.15:
-        return (*map(int, rng.integers(2, 9, size=2)), int(rng.choice(WIDE)))
-    return (*map(int, rng.integers(2, 70, size=2)), int(rng.choice(WIDTHS)))
+    chance = rng.random()
+    if chance < 0.001:
+        return (*map(int, rng.integers(least, least + 2, size=2)), int(rng.choice(WIDEST)))
+    if chance < 0.15:
+        return (*map(int, rng.integers(least, 9, size=2)), int(rng.choice(WIDE)))
+    return (*map(int, rng.integers(least, 70, size=2)), int(rng.choice(WIDTHS)))
 
 
 def power(rng: Rng, low: float, high: float) -> float:
     """Return a power of ten between 10^low and 10^high."""
     return float(10.0 ** rng.uniform(low, high))
+
+
+def scale(rng: Rng, dtype: type) -> float:
+    """Return 1, or now and then a scale on which squares are near or beyond the range."""
+    if rng.random() > 0.2:
+        return 1.0
+    if dtype == np.float32:
+        return power(rng, -30, 30)
+    return power(rng, -140, 140) if rng.random() < 0.7 else power(rng, -300, 300)
 
 
 def plain(rng: Rng, n: int, d: int) -> Rows:
@@ -68,7 +84,21 @@ def grid(rng: Rng, n: int, d: int) -> Rows:
     return rng.integers(0, 4, size=(n, d)).astype(np.float64)
 
 
+def constant_features(rng: Rng, n: int, d: int) -> Rows:
+    """Let features be constant, and some rows equal."""
+    x = rng.normal(size=(n, d))
+    x[:, rng.random(d) < 0.5] = 3.7
+    return x[rng.integers(n, size=n)] if rng.random() < 0.5 else x
+
+
+def near_rows(rng: Rng, n: int, d: int) -> Rows:
+    """Return copies of few rows, moved by some of their last digits."""
+    few = rng.normal(size=(3, d))[rng.integers(3, size=n)]
+    return few * (1 + rng.normal(size=(n, d)) * power(rng, -15, -4))
+
+
 KINDS: tuple[Callable[[Rng, int, int], Rows], ...] = (
+    plain,
     plain,
     shifted,
     clusters,
@@ -78,29 +108,43 @@ KINDS: tuple[Callable[[Rng, int, int], Rows], ...] = (
     one_sign,
     equal_features,
     grid,
+    constant_features,
+    near_rows,
 )
 
 
-def sample(rng: Rng, n: int, d: int, dtype: type, scale: float = 1.0) -> NDArray[np.floating]:
-    """Draw n rows of one kind."""
+def rounded(x: Rows, dtype: type) -> NDArray[Any]:
+    """Round to an element type, with what is beyond its range at its edge."""
+    most = float(np.finfo(dtype).max)
+    return np.clip(x, -most, most).astype(dtype)
+
+
+def sample(rng: Rng, n: int, d: int, dtype: type) -> NDArray[Any]:
+    """Draw n rows of one kind, of any scale and layout."""
     kind = KINDS[rng.integers(len(KINDS))]
-    return (kind(rng, n, d) * scale).astype(dtype)
+    return layout(rng, rounded(kind(rng, n, d) * scale(rng, dtype), dtype))
 
 
 def pair(
-    rng: Rng, dtype: type, *, matched: bool = False
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    rng: Rng, dtype: type, *, matched: bool = False, least: int = 2
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Draw two samples of one kind and scale, nearly matched at times."""
-    n, m, d = shape(rng)
-    scale = 1.0
-    if rng.random() < 0.2:  # squares of these are far inside the range, or far outside of float32's
-        scale = power(rng, -30, 30) if dtype == np.float32 else power(rng, -140, 140)
+    n, m, d = shape(rng, least)
     kind = KINDS[rng.integers(len(KINDS))]
-    both = kind(rng, n + (n if matched else m), d) * scale
+    both = kind(rng, n + (n if matched else m), d) * scale(rng, dtype)
     if matched and rng.random() < 0.5:
         both[n:] = both[:n] * (1 + rng.normal(size=(n, d)) * power(rng, -7, -2))
-    both = both.astype(dtype)
-    return both[:n], both[n:]
+    both = rounded(both, dtype)
+    return layout(rng, both[:n]), layout(rng, both[n:])
+
+
+def labels(rng: Rng, n: int, most: int = 5) -> NDArray[np.int64]:
+    """Draw labels of two clusters or more, fewer than there are rows."""
+    k = int(rng.integers(2, max(3, min(most, n - 1) + 1)))
+    codes = np.arange(n) % k
+    if rng.random() < 0.3:
+        codes[k:] = 0  # single rows beside a large cluster
+    return rng.permutation(codes)
 
 
 def weights(rng: Rng, n: int) -> Rows:

@@ -1,0 +1,12 @@
+"""
+Draw random input of the kinds that have broken numerical code before.
+
+- `rows.py`: samples, weights and labels
+- `layouts.py`: memory layouts and element types of the same numbers
+- `normals.py`: parameters of Gaussians and mixtures
+"""
+
+from fuzz.draw.layouts import layout
+from fuzz.draw.rows import labels, pair, power, sample, shape, weights
+
+__all__ = ["labels", "layout", "pair", "power", "sample", "shape", "weights"]
