@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from cases import ESTIMATORS, each_estimator
+from cases import ESTIMATORS, each_dtype, each_estimator
 
 import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, TwoSampleResult, mmd2, mmd_test
@@ -248,3 +248,30 @@ def test_overflow_of_every_entry_is_an_error():
     z = 1e200 * np.arange(1.0, 31.0).reshape(10, 3)
     with pytest.raises(OverflowError, match="kernel values overflow"):
         mmd_test(z, z + 1e200, fd.Polynomial(), rng=0)
+
+
+@each_dtype
+def test_matched_pairs_that_outweigh_all_others(rng, dtype):
+    """Leave out values of 1 beside others of 1e-9, for the rows as given and reordered."""
+    n = 30
+    x = np.arange(n, dtype=dtype)[:, None] * 2
+    y = x + dtype(1e-3)
+    kernel = RBF(0.31)
+    pairs = rng.permutation(n)
+    same = [
+        np.concatenate([pairs, n + pairs]),  # the pairs in another order
+        np.concatenate([n + np.arange(n), np.arange(n)]),  # x and y swapped
+        np.concatenate([n + pairs, pairs]),
+    ]
+    others = [rng.permutation(2 * n) for _ in range(5)]
+    kernels = [RBF(5.0), kernel, fd.Linear()]
+    orders = [*same, *others]
+    results = mmd_test(x, y, kernels, estimator="paired", permutations=orders)
+    expected = mmd2(x, y, kernels, estimator="paired")
+    a, b = x.astype(np.longdouble), y.astype(np.longdouble)
+    values = np.exp(-((a - b.T) ** 2) / (2 * np.longdouble(0.31) ** 2))
+    size = 4 * (values.sum() - np.trace(values)) / (n * (n - 1))
+    contract = 1e-5 if dtype == np.float32 else 1e-12
+    assert abs(results[1].statistic - expected[1]) <= contract * size
+    for result in results:
+        np.testing.assert_array_equal(result.null_distribution[:3], result.statistic)
