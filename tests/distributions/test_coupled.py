@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -147,6 +148,21 @@ def test_small_kappa_is_kl(rng, d):
         rounding = 100 * np.finfo(float).eps * np.abs(limits) / kappas[:, None]
         assert (np.abs(slopes - slopes[1]) <= 1e-2 * np.abs(slopes[1]) + rounding).all()
         assert (np.abs(slopes[1]) > 1e3 * rounding[1]).all()
+
+
+def test_orders_next_to_one_are_not_rounded():
+    """1 + r is, and the Rényi divergence of distributions far apart is steep there."""
+    p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1e-5)
+    for kappa in (3e-14, -3e-14):
+        r = 2 * kappa / (1 + kappa)
+        with mpmath.workdps(50):
+            a, variance = 1 + mpmath.mpf(r), mpmath.mpf(1e-5) ** 2
+            mixed = a * variance + (1 - a)
+            logs = mpmath.log(mixed) - a * mpmath.log(variance)
+            order = a / 2 / mixed - logs / (2 * (a - 1))
+            scale = mpmath.sqrt((2 * mpmath.pi) ** r * a)
+            expected = mpmath.expm1(r * order) * scale / (2 * mpmath.mpf(kappa))
+        assert coupled_kl(p, q, kappa) == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize(("kappa", "of_p"), [(0.5, 0.0), (-0.1, 0.0), (0.5, 0.5)])

@@ -12,7 +12,7 @@ from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal, coupling, exponent, scaled_expm1
 from fastdiv.distributions.linear_algebra import less_log, whitened
-from fastdiv.distributions.overlaps import renyi
+from fastdiv.distributions.overlaps import renyi_from_one
 from fastdiv.distributions.pair import Pair
 
 
@@ -186,7 +186,7 @@ def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, V
     order = Order.of(kappa, alpha, pair.p.dim)
     if all((side.kappa, side.alpha) == (0.0, 2.0) for side in sides):
         self_term = _self_term(sides[0], order)
-        excess = np.asarray(renyi(pair.p, pair.q, 1 + order.r))
+        excess = np.asarray(renyi_from_one(pair.p, pair.q, 1 + order.r, order.r))
     elif order.kappa > 0 and order.alpha == 2 and all(map(order.belongs_to, sides)):
         self_term = _self_term(sides[0], order)
         excess = pair.map(lambda block: _same_coupling(block, order))

@@ -61,9 +61,16 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
     inf
     """
     order = _inputs.positive(alpha, "alpha")
-    if order == 1:
+    return renyi_from_one(p, q, order, order - 1, n_threads)
+
+
+def renyi_from_one(
+    p: object, q: object, order: float, above_one: float, n_threads: int | None = None
+) -> Values:
+    """Return the divergence of an order near 1, which its distance from 1 tells exactly."""
+    if above_one == 0:
         return kl(p, q, n_threads=n_threads)
-    values = _by_blocks(p, q, order)
+    values = _by_blocks(p, q, order, above_one)
     return item(checked(values, np.isinf(values), "the divergence"))
 
 
@@ -127,28 +134,28 @@ def hellinger2(p: object, q: object) -> Values:
 
 
 def _half_renyi(p: object, q: object) -> Values:
-    return _by_blocks(p, q, 0.5) / 2
+    return _by_blocks(p, q, 0.5, -0.5) / 2
 
 
-def _by_blocks(p: object, q: object, alpha: float) -> Values:
+def _by_blocks(p: object, q: object, alpha: float, above_one: float) -> Values:
     pair = Pair.of(p, q)
     pair.require_definite()
-    return pair.map(lambda block: _renyi(block, alpha))
+    return pair.map(lambda block: _renyi(block, alpha, above_one))
 
 
-def _renyi(pair: Pair, alpha: float) -> Values:
-    """Return divergences, with NaN for what overflows."""
+def _renyi(pair: Pair, alpha: float, above_one: float) -> Values:
+    """Return divergences of order alpha = 1 + above_one, with NaN for what overflows."""
     with np.errstate(all="ignore"):
         e, log, z = whitened(pair)
-        mixed = (1 - alpha) * e  # s = 1 + mixed are the eigenvalues of S relative to Σ_q
-        if alpha > 1:  # 1 is the mean of λ and s with the weights (α − 1)/α and 1/α
+        mixed = -above_one * e  # s = 1 + mixed are the eigenvalues of S relative to Σ_q
+        if above_one > 0:  # 1 is the mean of λ and s with the weights (α − 1)/α and 1/α
             s, log_s = 1 + mixed, np.log1p(mixed)
-            shape = less_log(e, log) + less_log(mixed, log_s) / (alpha - 1)
+            shape = less_log(e, log) + less_log(mixed, log_s) / above_one
         else:  # s is the mean of 1 and λ with the weights α and 1 − α
-            s = np.where(mixed > -0.5, 1 + mixed, alpha + (1 - alpha) * np.exp(log))
+            s = np.where(mixed > -0.5, 1 + mixed, alpha - above_one * np.exp(log))
             log_s = np.where(mixed > -0.5, np.log1p(mixed), np.log(s))
             shape = less_log(alpha * e / s, log - log_s)
-            shape += alpha / (1 - alpha) * less_log(-mixed / s, -log_s)
+            shape += alpha / -above_one * less_log(-mixed / s, -log_s)
         values = 0.5 * (shape + alpha * z * z / s).sum(axis=-1)
         infinite = (s <= 0).any(axis=-1)
         return np.where(infinite, np.inf, np.where(np.isfinite(values), values, np.nan))
