@@ -93,7 +93,7 @@ def batch(rng: Rng, dtype: type, d: int, shape: tuple[int, ...], name: str) -> f
     parameter = np.stack([item.parameter for item in items]).astype(dtype)
     event = parameter.shape[1:]
     mean, parameter = mean.reshape(*shape, d), parameter.reshape(*shape, *event)
-    return fd.Gaussian(mean, **{name: draw.layout(rng, parameter).astype(dtype)})
+    return fd.Gaussian(mean, **{name: draw.layout(rng, parameter, exact=True)})
 
 
 @case("kl_matrix")

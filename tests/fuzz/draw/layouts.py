@@ -48,8 +48,8 @@ LAYOUTS: tuple[Callable[[Array], Array], ...] = (
 )
 
 
-def layout(rng: np.random.Generator, a: Array) -> Array:
-    """Return an array of the same numbers, mostly as it is. Half types round."""
+def layout(rng: np.random.Generator, a: Array, *, exact: bool = False) -> Array:
+    """Return an array of the same numbers, mostly as it is. Half types round, unless `exact`."""
     if rng.random() < 0.6:
         return a
-    return LAYOUTS[rng.integers(len(LAYOUTS))](a)
+    return LAYOUTS[rng.integers(len(LAYOUTS) - exact)](a)

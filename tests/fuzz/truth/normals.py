@@ -7,7 +7,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from fuzz.truth.pairs import Long, long
+from fuzz.truth.pairs import Long, expm1_less, long
 
 mp.mp.dps = 60
 
@@ -74,7 +74,10 @@ class Normal:
         return (self.d * (1 + mp.log(2 * mp.pi)) + self.log_det) / 2
 
     def log_prob(self, x: object) -> Any:
-        return -(self.d * mp.log(2 * mp.pi) + self.log_det + self.square(column(x))) / 2
+        return self.log_prob_at(column(x))
+
+    def log_prob_at(self, x: Matrix) -> Any:
+        return -(self.d * mp.log(2 * mp.pi) + self.log_det + self.square(x)) / 2
 
 
 def trace_of_ratio(p: Normal, q: Normal) -> Any:
@@ -126,6 +129,10 @@ def extended(value: Any) -> np.longdouble:
     """Return one number in long double, which holds more digits than float64."""
     if mp.isinf(value) or mp.isnan(value):
         return np.longdouble(float(value))
+    if abs(value) > mp.mpf("1e4900"):
+        return np.longdouble("inf" if value > 0 else "-inf")
+    if abs(value) < mp.mpf("1e-4900"):
+        return np.longdouble(0)
     return np.longdouble(mp.nstr(value, 25))
 
 
@@ -133,4 +140,4 @@ def diagonal_kl(mean_p: object, log_p: Long, mean_q: object, log_q: Long) -> Lon
     """Return the divergences of diagonal Gaussians, from logarithms of their variances."""
     ratio = log_p - log_q
     shift = (long(mean_p) - long(mean_q)) ** 2 / np.exp(log_q)
-    return np.asarray((np.expm1(ratio) - ratio + shift).sum(axis=-1) / 2)
+    return np.asarray((expm1_less(ratio) + shift).sum(axis=-1) / 2)

@@ -14,6 +14,17 @@ def long(a: object) -> Long:
     return np.asarray(a, dtype=np.longdouble)
 
 
+def expm1_less(t: object) -> Long:
+    """Return exp(t) − 1 − t, by its series near 0, where a difference would cancel."""
+    values = long(t)
+    near = np.abs(values) < 0.1
+    u, series = np.where(near, values, 0), np.zeros_like(values)
+    for k in range(16, 1, -1):
+        series = (1 + series) * u / k
+    with np.errstate(over="ignore"):
+        return np.asarray(np.where(near, series * u, np.expm1(values) - values))
+
+
 def base_values(x: object, y: object) -> tuple[Long, Long, Long]:
     """Return squared distances, L1 distances and dot products, by rows to save memory."""
     a, b = long(x), long(y)
