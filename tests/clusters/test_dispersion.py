@@ -167,6 +167,15 @@ def test_noise_is_left_out(rng):
         np.testing.assert_allclose(getattr(result, name), getattr(alone, name), rtol=1e-12)
 
 
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 3.0, 4.0]])
+def test_clusters_too_far_apart_are_refused(weights):
+    """The sums within them are small, and that between them is too large."""
+    x = [[1e200], [1e200], [-1e200], [-1e200]]
+    with pytest.raises(OverflowError, match="between clusters overflows in float64; scale the"):
+        cluster_dispersion(x, [0, 0, 1, 1], sample_weight=weights)
+    assert wcss(x, [0, 0, 1, 1], sample_weight=weights) == 0.0
+
+
 def test_nan_counts_only_in_rows_with_a_label(rng):
     x, labels = clustered(rng)
     x[3, 1], labels[3] = np.nan, -1

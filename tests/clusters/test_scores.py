@@ -56,6 +56,12 @@ def test_davies_bouldin_keeps_its_digits_far_from_the_origin(rng, offset):
     assert davies_bouldin_score(x + offset, labels) == pytest.approx(near, rel=1e-13)
 
 
+def test_davies_bouldin_of_clusters_whose_distance_has_no_square():
+    near, far = [0.0, 2.0, 10.0, 12.0], np.array([0.0, 2e100, 1e200, 1e200])
+    assert davies_bouldin_score(far, [0, 0, 1, 1]) == pytest.approx(1e-100, rel=1e-14)
+    assert davies_bouldin_score(near, [0, 0, 1, 1]) == 0.2
+
+
 @pytest.mark.parametrize("scale", [1e-145, 1e-160, 1e-300])
 def test_scores_refuse_squares_that_underflow(rng, scale):
     x, labels = clustered(rng)

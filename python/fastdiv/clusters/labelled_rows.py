@@ -110,7 +110,12 @@ class Means(NamedTuple):
         """Like `bcss`, but for the weights of clusters on one scale."""
         at = self.relative(int((w >= _LEAST_SHARE * w.max()).argmax()))
         grand = w @ at / w.sum()
-        return float(w @ ((at - grand) ** 2).sum(axis=1))
+        with np.errstate(over="ignore"):
+            total = float(w @ ((at - grand) ** 2).sum(axis=1))
+        if np.isfinite(total):
+            return total
+        advice = "scale the data" + ("" if self.exponents is None else " or sample_weight")
+        raise OverflowError(f"the sum of squares between clusters overflows in float64; {advice}")
 
 
 def read(

@@ -8,6 +8,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.types import Values
 from fastdiv.clusters import labelled_rows
 from fastdiv.clusters.silhouettes import sorted_clusters
 
@@ -107,12 +108,19 @@ def davies_bouldin_score(
     size = spread + np.sqrt((means.offsets**2).sum(axis=1))  # of the numbers that were rounded
     worst = np.zeros(len(spread))
     for c in range(len(worst)):
-        apart = np.sqrt((means.relative(c) ** 2).sum(axis=1))
+        apart = _lengths(means.relative(c))
         distinct = apart > _COINCIDING * (size + size[c])
         worst[c] = np.divide(
             spread + spread[c], apart, out=np.zeros_like(apart), where=distinct
         ).max()
     return float(worst.mean())
+
+
+def _lengths(rows: Values) -> Values:
+    """Return Euclidean lengths whose squares may be out of range."""
+    largest = np.abs(rows).max(axis=1)
+    unit = np.where(largest > 0, largest, 1.0)
+    return largest * np.sqrt(((rows / unit[:, None]) ** 2).sum(axis=1))
 
 
 @documented
