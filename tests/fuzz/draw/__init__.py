@@ -6,7 +6,7 @@ Draw random input of the kinds that have broken numerical code before.
 - `normals.py`: parameters of Gaussians and mixtures
 """
 
-from fuzz.draw.layouts import layout
+from fuzz.draw.layouts import layout, strided
 from fuzz.draw.rows import labels, pair, power, sample, shape, weights
 
-__all__ = ["labels", "layout", "pair", "power", "sample", "shape", "weights"]
+__all__ = ["labels", "layout", "pair", "power", "sample", "shape", "strided", "weights"]

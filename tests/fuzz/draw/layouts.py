@@ -34,7 +34,7 @@ def half(a: Array) -> Array:
     return a.astype(np.float16) if a.dtype == np.float32 else a
 
 
-LAYOUTS: tuple[Callable[[Array], Array], ...] = (
+STRIDED: tuple[Callable[[Array], Array], ...] = (
     np.asfortranarray,
     lambda a: np.repeat(a, 3, axis=-1)[..., ::3],
     lambda a: np.repeat(a, 2, axis=0)[::2],
@@ -42,10 +42,18 @@ LAYOUTS: tuple[Callable[[Array], Array], ...] = (
     lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
     lambda a: np.concatenate([a, a], axis=-1)[..., : a.shape[-1]],
     read_only,
+)
+LAYOUTS: tuple[Callable[[Array], Array], ...] = (
+    *STRIDED,
     unaligned,
     lambda a: a.astype(a.dtype.newbyteorder(">")),
     half,
 )
+
+
+def strided(rng: np.random.Generator, a: Array) -> Array:
+    """Return an array that the engine takes as it is."""
+    return STRIDED[rng.integers(len(STRIDED))](a)
 
 
 def layout(rng: np.random.Generator, a: Array, *, exact: bool = False) -> Array:
