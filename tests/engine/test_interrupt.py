@@ -160,46 +160,54 @@ def test_a_process_ends_although_a_decomposition_goes_on(run_python):
 # Calls that read much and compute little: a timer ticks every 10 ms, and is heard between two
 # steps. The longest silence is what Ctrl-C would have to wait.
 LARGE_CALLS = {
-    "many rows": "median_distance(rng.normal(size=(8_000_000, 1)).astype(np.float32))",
-    "many equal rows": "median_distance(np.repeat([0.0, 1.0], 6_000_000))",
-    "integers": "median_distance(np.broadcast_to(np.arange(9), (5_000_000, 9)))",
-    "two types": "median_distance(np.ones((5_000_000, 9), np.float32), np.ones((1, 9)))",
-    "rows to drop": "median_distance(np.repeat([0, 1, np.nan], 10_000_000), nan_policy='omit')",
-    "a value missing": "refused(np.repeat([np.nan, 1], 100_000_000))",
+    "many rows": ("rng.normal(size=(8_000_000, 1)).astype(np.float32)", "median_distance(z)"),
+    "many equal rows": ("np.repeat([0.0, 1.0], 6_000_000)", "median_distance(z)"),
+    "integers": ("np.broadcast_to(np.arange(9), (5_000_000, 9))", "median_distance(z)"),
+    "two types": ("np.ones((5_000_000, 9), np.float32)", "median_distance(z, np.ones((1, 9)))"),
+    "rows to drop": (
+        "np.repeat([0, 1, np.nan], 10_000_000)",
+        "median_distance(z, nan_policy='omit')",
+    ),
+    "a value missing": ("np.repeat([np.nan, 1], 100_000_000)", "refused(median_distance, z)"),
+    "one draw of each": ("np.zeros((5_000_000, 4))", "Gaussian(z, std=1.0).sample(1, rng=0)"),
+    "one heavy draw of each": (
+        "np.zeros((3_000_000, 4))",
+        "CoupledNormal(z, std=1.0, kappa=0.1).sample(1, rng=0)",
+    ),
+    "draws of categories": ("[0.5, 0.5]", "Categorical(probs=z).sample(20_000_000, rng=0)"),
+    "a critic": ("rng.normal(size=8_000_000)", "f_divergence_bound(z, z)"),
 }
 
 
 @pytest.mark.parametrize("name", LARGE_CALLS)
 def test_no_step_is_deaf_for_a_fifth_of_a_second(run_python, name):
-    function, _, arguments = LARGE_CALLS[name].partition("(")
+    value, call = LARGE_CALLS[name]
     done = run_python(
         MEDIAN
         + f"""
     import signal, time
     import numpy as np
-    from fastdiv import median_distance
+    from fastdiv import *
 
     rng = np.random.default_rng(0)
     heard = []
     signal.signal(signal.SIGALRM, lambda *_: heard.append(time.perf_counter()))
 
-    def refused(z):
+    def refused(function, z):
         try:
-            median_distance(z)
+            function(z)
         except ValueError:
             return
 
-    def with_arguments(*arguments, **options):
-        def longest_silence(_):
-            heard[:] = [time.perf_counter()]
-            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
-            {function}(*arguments, **options)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            return np.diff([*heard, time.perf_counter()]).max()
+    def longest_silence(z):
+        heard[:] = [time.perf_counter()]
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        {call}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return np.diff([*heard, time.perf_counter()]).max()
 
-        return longest_silence
-
-    print(median(with_arguments({arguments}, None, None))
+    z = {value}
+    print(median(longest_silence, z, z))
     """
     )
     assert float(done.stdout) < 0.2

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Values
+
+_PASSES = 8
+"""Passes over the values."""
 
 
 def mean_and_deviation(values: Values, ddof: int = 0) -> tuple[Any, Any]:
@@ -15,9 +19,13 @@ def mean_and_deviation(values: Values, ddof: int = 0) -> tuple[Any, Any]:
 
     The bits are those of NumPy where squares are in range. Infinity stands for what is too large.
     """
-    # Powers of two change no bits. In units near the largest value all squares are at most 1.
-    unit = np.frexp(np.abs(values).max(axis=0))[1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.ldexp(values, -unit)
-        mean = np.ldexp(scaled.mean(axis=0), unit)
-        return mean, np.ldexp(scaled.std(axis=0, ddof=ddof), unit)
+
+    def moments() -> tuple[Any, Any]:
+        # Powers of two change no bits. In units near the largest value all squares are at most 1.
+        unit = np.frexp(np.abs(values).max(axis=0))[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.ldexp(values, -unit)
+            mean = np.ldexp(scaled.mean(axis=0), unit)
+            return mean, np.ldexp(scaled.std(axis=0, ddof=ddof), unit)
+
+    return patiently(moments, _PASSES * values.size)  # sums in blocks would have other bits

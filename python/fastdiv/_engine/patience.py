@@ -10,19 +10,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LARGE = 256
-"""Features from which a factorisation takes milliseconds. Starting a thread takes 0.05 ms."""
+LARGE = 1 << 24
+"""Products, or values read, that take milliseconds. Starting a thread takes 0.05 ms."""
 
 
-def patiently(step: Callable[[], T], n_features: int) -> T:
+def patiently(step: Callable[[], T], work: int) -> T:
     """
     Run a step, on a thread of its own if it is long, and hear Ctrl-C meanwhile.
+
+    `work` counts its products, or the values that it reads.
 
     After Ctrl-C the thread finishes the step, whose result nobody sees. The process cannot end
     before, since BLAS may hang if it is shut down at work. Only the main thread hears signals, so
     that on other threads the step runs as it is.
     """
-    if n_features < LARGE or threading.current_thread() is not threading.main_thread():
+    if work < LARGE or threading.current_thread() is not threading.main_thread():
         return step()
     result: Future[T] = Future()
     context = contextvars.copy_context()  # with the error state of NumPy

@@ -19,7 +19,7 @@ batches: masks and points that fit the batch shape of distributions
 """
 
 from fastdiv._inputs import row_labels
-from fastdiv._inputs.arrays import any_array, array, is_differentiated, plain_array
+from fastdiv._inputs.arrays import any_array, array, converted, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
 from fastdiv._inputs.frames import aligned, column_orders, restored, row_orders
 from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
@@ -95,6 +95,7 @@ __all__ = [
     "choices",
     "chosen",
     "column_orders",
+    "converted",
     "draws",
     "enough_weight",
     "exponents_of",

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.blocks import READ, row_blocks
+from fastdiv._engine.blocks import READ, copy_blockwise, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix
 from fastdiv._inputs.frames import column_names, from_arrow
@@ -195,12 +195,14 @@ def _to_float(a: NDArray[Any], name: str) -> Matrix:
             f"{name} must hold real numbers (float16, bfloat16, float32, float64 or integers); "
             f"got dtype {a.dtype}: {_HINTS.get(kind, 'convert it with .astype(numpy.float64)')}"
         )
-    return converted(np.atleast_1d(a), target).reshape(a.shape)
+    return converted(a, target)
 
 
 def converted(a: NDArray[Any], dtype: np.dtype[Any]) -> Matrix:
-    """Return a copy of another dtype."""
-    return filled(a.shape, dtype, (a[rows] for rows in row_parts(a)))
+    """Return a copy of another dtype, made part by part, so that Ctrl-C is heard in between."""
+    out = np.empty(a.shape, dtype)
+    copy_blockwise(a, out)
+    return out
 
 
 def filled(shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Any]) -> NDArray[Any]:

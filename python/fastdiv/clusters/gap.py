@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
-from fastdiv._engine.patience import LARGE, patiently
+from fastdiv._engine.blocks import GATHERED, blockwise, row_blocks
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
@@ -177,16 +178,26 @@ def _data_and_references(
 ) -> Iterator[Matrix]:
     """Yield the data, then each reference set."""
     yield x
-    centre, axes, scores = np.zeros(x.shape[1]), None, x
+    centre: Values = np.zeros(x.shape[1])
+    axes: Values | None = None
+    scores: Matrix = x
     if reference == "pca":
-        centre = x.mean(axis=0, dtype=np.float64)
-        svd = partial(np.linalg.svd, x - centre, full_matrices=False)
-        axes = patiently(svd, LARGE)[2]
-        scores = (x - centre) @ axes.T
+        centre, axes, scores = patiently(partial(_principal, x), x.size * min(x.shape))
     least, most = (end.astype(np.float64) for end in (scores.min(axis=0), scores.max(axis=0)))
     for _ in range(n_references):
-        drawn = rng.uniform(least, most, size=(len(x), len(least)))
-        yield ((drawn if axes is None else drawn @ axes) + centre).astype(x.dtype)
+        drawn = np.empty((len(x), len(least)))
+        for rows in row_blocks(*drawn.shape, GATHERED):
+            drawn[rows] = rng.uniform(least, most, size=drawn[rows].shape)
+        if axes is not None:
+            drawn = patiently(partial(np.matmul, drawn, axes), drawn.size * len(centre))
+        yield blockwise(lambda part: (part + centre).astype(x.dtype), drawn, event_ndim=1)
+
+
+def _principal(x: Matrix) -> tuple[Values, Values, Values]:
+    """Return the centre of rows, their principal axes and their coordinates along these."""
+    centre = x.mean(axis=0, dtype=np.float64)
+    axes = np.linalg.svd(x - centre, full_matrices=False)[2]
+    return centre, axes, (x - centre) @ axes.T
 
 
 def _wcss(

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.blocks import BATCHED, row_blocks
+from fastdiv import _inputs
+from fastdiv._engine.blocks import BATCHED, blockwise, row_blocks
 from fastdiv._engine.types import Matrix, Values
 
 _Kind = TypeVar("_Kind")
@@ -28,6 +29,11 @@ def blocks(
         yield rows, np.unravel_index(np.arange(rows.start, rows.stop), (1, *batch_shape))[1:]
 
 
+def in_double(a: Matrix) -> Values:
+    """Return values in float64, without a copy where they are."""
+    return a if a.dtype == np.float64 else _inputs.converted(a, np.dtype(np.float64))
+
+
 def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
     """Keep one of the entries that a stride of 0 repeats, but leave the last axes as they are."""
     strides = a.strides[: a.ndim - event_ndim]
@@ -36,7 +42,11 @@ def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
 
 def checked(values: Values, allowed: NDArray[np.bool_] | bool, name: str) -> Values:
     """Refuse results that overflowed: NaN, and infinities except where they are allowed."""
-    bad = np.isnan(values) | (np.isinf(values) & ~np.asarray(allowed))
+    bad = blockwise(
+        lambda part, may_be: np.isnan(part) | (np.isinf(part) & ~may_be),
+        np.asarray(values),
+        np.asarray(allowed),
+    )
     if bad.any():
         where = at(first_index(bad))
         raise OverflowError(f"{name} is too large for {values.dtype}{where}; rescale")
@@ -50,16 +60,19 @@ def zero_unselected(values: Values, chosen: NDArray[np.bool_] | None) -> Values:
 
 def rounded(values: Values, dtype: np.dtype[Any], name: str) -> Matrix:
     """Convert results to the type of the parameters. Refuse what overflows."""
-    with np.errstate(over="ignore"):
-        typed: Matrix = values.astype(dtype, copy=False)
-    if not np.isfinite(typed).all():
+    typed: Matrix = values
+    if values.dtype != dtype:
+        with np.errstate(over="ignore"):
+            typed = blockwise(lambda part: part.astype(dtype), values)
+    if not blockwise(np.isfinite, typed).all():
         raise OverflowError(f"{name} is too large for {dtype}; rescale")
     return typed
 
 
 def first_index(condition: NDArray[np.bool_] | np.bool_) -> tuple[int, ...]:
     """Return the first index where a condition is true."""
-    return tuple(map(int, np.argwhere(condition)[0]))
+    condition = np.asarray(condition)
+    return tuple(map(int, np.unravel_index(condition.argmax(), condition.shape)))
 
 
 def at(index: tuple[int, ...]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
-from fastdiv._engine.blocks import COMPUTED, row_blocks
+from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, drawn_in_pieces, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import at, distinct, first_index, item, zero_unselected
 
@@ -24,6 +25,8 @@ ILL_DEFINED = (
 
 _MOST_ROWS = 4096
 """Rows per block. `sample` adds their numbers to running sums, which costs up to 12 bits."""
+
+_DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
 class Categorical:
@@ -112,17 +115,22 @@ class Categorical:
         self._check()
 
     def _check(self) -> None:
-        extreme, total = self._normalisers[..., 0], self._normalisers[..., 1]
-        if self.parametrisation == "logits":
-            good = np.isfinite(extreme) & np.isfinite(total)
-        else:
-            good = (extreme >= 0) & (np.abs(total - 1) <= self._sum_tolerance)
+        good = blockwise(self._is_good, self._normalisers, event_ndim=1)
         if self.where is not None:
             good = good | ~self.where
         if good.all():
             return
         index = first_index(~good)
         raise ValueError(f"{self.parametrisation} must {self._fault(index)}{at(index)}")
+
+    def _is_good(self, normalisers: Values) -> NDArray[np.bool_]:
+        extreme, total = normalisers[..., 0], normalisers[..., 1]
+        good: NDArray[np.bool_]
+        if self.parametrisation == "logits":
+            good = np.isfinite(extreme) & np.isfinite(total)
+        else:
+            good = (extreme >= 0) & (np.abs(total - 1) <= self._sum_tolerance)
+        return good
 
     def _fault(self, index: tuple[int, ...]) -> str:
         row, total = self.parameter[index], self._normalisers[index][1]
@@ -247,13 +255,15 @@ class Categorical:
         >>> Categorical(logits=[0.0, 0.0, float("-inf")]).probs()
         array([0.5, 0.5, 0. ])
         """
+        uniform = 1 / self.n_categories
         if self.parametrisation == "logits":
-            values = np.exp(self._log_probs())
-        else:
+            return self._converted(lambda *row: np.exp(self._log(*row)), uniform, self.dtype)
+
+        def normalised(values: Matrix, normalisers: Values) -> Values:
             with np.errstate(all="ignore"):  # padding may hold anything
-                values = self.parameter / self._normalisers[..., 1:]
-            values = _with_padding(values, self.where, 1 / self.n_categories)
-        return values.astype(self.dtype)
+                return np.asarray(values / normalisers[..., 1])
+
+        return self._converted(normalised, uniform, self.dtype)
 
     def logits(self) -> Matrix:
         """
@@ -270,7 +280,21 @@ class Categorical:
         >>> Categorical(logits=[5.0, 5.0]).logits().round(6)
         array([-0.693147, -0.693147])
         """
-        return self._log_probs().astype(self.dtype)
+        return self._log_probs(self.dtype)
+
+    def _log_probs(self, dtype: np.dtype[Any] = _DOUBLE) -> Matrix:
+        return self._converted(self._log, -math.log(self.n_categories), dtype)
+
+    def _converted(
+        self, function: Callable[[Matrix, Values], Values], uniform: float, dtype: np.dtype[Any]
+    ) -> Matrix:
+        """Apply a function of values and normalisers to all distributions but padding."""
+
+        def convert(values: Matrix, normalisers: Values) -> Matrix:
+            return function(values, normalisers[..., None, :]).astype(dtype)
+
+        converted = blockwise(convert, self.parameter, self._normalisers, event_ndim=1)
+        return _with_padding(converted, self.where, dtype.type(uniform))
 
     def _log(self, values: Matrix, normalisers: Values) -> Values:
         """Turn values of the parameter into log probabilities."""
@@ -307,7 +331,7 @@ class Categorical:
                [1, 0]])
         """
         count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
-        uniform = generator.random((count, math.prod(self.batch_shape)))
+        uniform = drawn_in_pieces(generator.random, (count, math.prod(self.batch_shape)))
         drawn = np.empty(uniform.shape, dtype=np.int64)
         for rows in index_blocks(uniform.shape[1], self.n_categories):
             part = np.exp(self._rows(rows))
@@ -316,17 +340,12 @@ class Categorical:
             cumulative = part.cumsum(axis=-1)
             cumulative /= cumulative[:, -1:]
             cumulative += offsets[:, None]
-            index = (
-                np.searchsorted(cumulative.ravel(), uniform[:, rows] + offsets, side="right")
-                - offsets * self.n_categories
-            )
             last = self.n_categories - 1 - (part[:, ::-1] > 0).argmax(axis=-1)
-            drawn[:, rows] = np.minimum(index, last)
+            for draws in row_blocks(count, len(part), DRAWN):
+                at = uniform[draws, rows] + offsets
+                index = np.searchsorted(cumulative.ravel(), at, side="right")
+                drawn[draws, rows] = np.minimum(index - offsets * self.n_categories, last)
         return drawn.reshape(count, *self.batch_shape)
-
-    def _log_probs(self) -> Values:
-        log_probs = self._log(self.parameter, self._normalisers[..., None, :])
-        return _with_padding(log_probs, self.where, -math.log(self.n_categories))
 
     def _rows(self, index: NDArray[np.intp]) -> Values:
         """Return the log probabilities of rows of the flattened batch, in float64."""

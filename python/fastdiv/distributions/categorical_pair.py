@@ -77,7 +77,7 @@ class CategoricalPair(SideBySide[Categorical]):
     def _broadcast(self, side: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:
         values = side.parameter
         if values.dtype != dtype:
-            values = np.broadcast_to(distinct(values, 1).astype(dtype), values.shape)
+            values = np.broadcast_to(_inputs.converted(distinct(values, 1), dtype), values.shape)
         return (
             np.broadcast_to(values, (*self.batch_shape, side.n_categories)),
             side.parametrisation,

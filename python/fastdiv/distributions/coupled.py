@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import cast
 
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
-from fastdiv._engine.blocks import DRAWN, row_blocks
+from fastdiv._engine.blocks import DRAWN, blockwise, copy_blockwise, drawn_in_pieces, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.arrays import checked, in_double, item
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhitener, whiten
 
@@ -61,18 +62,24 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     >>> coupled_log([0.0, 1.0, 4.0], 1.0)
     array([-1.,  0.,  1.])
     """
-    a = _inputs.array(x, "x").astype(np.float64)
+    a = in_double(_inputs.array(x, "x"))
     if not (a >= 0).all():
         raise ValueError(f"x must be >= 0; got {a[~(a >= 0)][0]}")
     d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)
     k = coupling(kappa, d)
     slope = 1 + d * k
+
+    def values(part: Values) -> Values:
+        log = np.log(part)
+        if not k:
+            return log
+        t = k / slope * log
+        return np.where(np.abs(t) < 1, log / slope * expm1_over(t), np.expm1(t) / k)
+
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        values = log = np.log(a)
-        if k:
-            t = k / slope * log
-            values = np.where(np.abs(t) < 1, log / slope * expm1_over(t), np.expm1(t) / k)
-    return item(checked(values, np.isinf(log), "the coupled logarithm"))
+        logs = blockwise(values, a)
+    infinite = blockwise(lambda part: (part == 0) | np.isinf(part), a)
+    return item(checked(logs, infinite, "the coupled logarithm"))
 
 
 @documented
@@ -106,19 +113,26 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     >>> coupled_exp([-1.0, 0.0, 1.0], 1.0)
     array([0., 1., 4.])
     """
-    a = _inputs.array(x, "x").astype(np.float64)
+    a = in_double(_inputs.array(x, "x"))
     if np.isnan(a).any():
         raise ValueError("x must be a number everywhere; got NaN")
     d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)
     k = coupling(kappa, d)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        excess = np.maximum(k * a, -1.0) if k else np.zeros(a.shape)
+
+    def values(part: Values) -> Values:
+        if not k:
+            return np.exp(part)
+        excess = np.maximum(k * part, -1.0)
         log = np.log1p(excess)
-        far = np.isinf(excess) & np.isfinite(a)  # κx overflows, its logarithm does not
-        log = np.where(far, np.log(np.abs(a)) + (math.log(abs(k)) if k else 0.0), log)
+        far = np.isinf(excess) & np.isfinite(part)  # κx overflows, its logarithm does not
+        log = np.where(far, np.log(np.abs(part)) + math.log(abs(k)), log)
         near = np.abs(excess) < _TINY
-        values = np.exp((1 + d * k) * (np.where(near, a, log / k) if k else a))
-    return item(checked(values, np.isinf(a) | (excess == -1), "the coupled exponential"))
+        return np.exp((1 + d * k) * np.where(near, part, log / k))
+
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        powers = blockwise(values, a)
+        allowed = blockwise(lambda part: np.isinf(part) | (k * part <= -1), a)
+    return item(checked(powers, allowed, "the coupled exponential"))
 
 
 @documented
@@ -258,16 +272,20 @@ dtype=float64)
         array([-0.857048, -4.348902,      -inf])
         """
         points = _inputs.points(x, "x", self.batch_shape, self.dim)
+        values = self.base._by_blocks(self._log_prob_of_block, points)
+        return item(checked(values, self.kappa < 0, "the log density"))
+
+    def _log_prob_of_block(self, base: Gaussian, points: Matrix) -> Values:
         k, alpha = self.kappa, self.alpha
         with np.errstate(divide="ignore", over="ignore"):
-            radius = np.hypot.reduce(whiten(self.base, points), axis=-1)
+            radius = np.hypot.reduce(whiten(base, points), axis=-1)
             energy = np.asarray(radius**alpha)
             if k:
                 log = np.log1p(np.maximum(k * energy, -1.0))
                 far = np.isinf(log) & (k > 0)  # κ m^α overflows, its logarithm does not
                 energy = np.where(far, math.log(abs(k)) + alpha * np.log(radius), log) / k
-        values = -(1 + self.dim * k) / alpha * energy - self._log_normaliser()
-        return item(checked(values, np.full(values.shape, k < 0), "the log density"))
+        normaliser = half_log_det(base) + _log_unit(k, alpha, self.dim)
+        return np.asarray(-(1 + self.dim * k) / alpha * energy - normaliser)
 
     @documented
     def sample(self, n: int, *, rng: object = None) -> Matrix:
@@ -297,8 +315,9 @@ dtype=float64)
         x = np.empty((count, *self.batch_shape, self.dim), self.dtype)
         for rows in row_blocks(count, math.prod(x.shape[1:]), DRAWN):
             with np.errstate(over="ignore", invalid="ignore"):
-                x[rows] = unwhiten(self._spherical(x[rows].shape[:-1], generator))
-            if not np.isfinite(x[rows]).all():
+                draws = unwhiten(self._spherical(x[rows].shape[:-1], generator))
+                copy_blockwise(draws, x[rows])
+            if not blockwise(np.isfinite, x[rows]).all():
                 raise OverflowError(
                     f"a draw is too large for {self.dtype}; kappa = {self.kappa}, "
                     f"alpha = {self.alpha} is too heavy"
@@ -313,22 +332,29 @@ dtype=float64)
             # Gamma(a) is Gamma(a + 1) U^{1/a}. The logarithm does not underflow for small a.
             return cast(
                 Values,
-                np.log(generator.standard_gamma(a + 1, shape))
-                - generator.standard_exponential(shape) / a,
+                blockwise(
+                    lambda gamma, exponential: np.log(gamma) - exponential / a,
+                    drawn_in_pieces(partial(generator.standard_gamma, a + 1), shape),
+                    drawn_in_pieces(generator.standard_exponential, shape),
+                ),
             )
 
-        z = generator.standard_normal((*shape, self.dim))
-        z /= np.sqrt((z * z).sum(axis=-1, keepdims=True))
+        z = drawn_in_pieces(generator.standard_normal, (*shape, self.dim))
+        z = blockwise(
+            lambda part: part / np.sqrt((part * part).sum(axis=-1, keepdims=True)), z, event_ndim=1
+        )
         log_power = log_gamma(h)
         if k > 0:
             log_power -= log_gamma(1 / (alpha * k)) + math.log(k)
         elif k < 0:
-            log_power -= np.logaddexp(log_power, log_gamma(_beta_shape(k, alpha, h)))
+            others = log_gamma(_beta_shape(k, alpha, h))
+            log_power -= blockwise(np.logaddexp, log_power, others)
             log_power -= math.log(-k)
         else:
             log_power += math.log(alpha)
-        z *= np.exp(log_power / alpha)[..., None]
-        return z
+        return blockwise(
+            lambda part, log: part * np.exp(log / alpha), z, log_power[..., None], event_ndim=1
+        )
 
     def _log_normaliser(self) -> Values:
         return half_log_det(self.base) + _log_unit(self.kappa, self.alpha, self.dim)

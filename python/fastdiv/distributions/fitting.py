@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.blocks import GATHERED, row_blocks
+from fastdiv._engine.blocks import GATHERED, boxes, row_blocks
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
@@ -64,17 +64,31 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     batch = a.shape[:-2]
     mean, cov = np.zeros((*batch, d)), np.zeros((*batch, d, d))
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in _row_blocks(a):
-            mean += block.sum(axis=-2, dtype=np.float64)
-        mean /= n
-        for block in _row_blocks(a):
-            centred = block - mean[..., None, :]
-            cov += centred.swapaxes(-1, -2) @ centred
+        for box in boxes(batch, max(1, GATHERED // (n * d))):
+            _add_moments(a if isinstance(a, QuantizedRows) else a[box], mean[box], cov[box])
     if not np.isfinite(cov).all():
         raise OverflowError("the covariance of x overflows; scale the data")
     # The rank is n − 1 at most.
-    singular = np.ones(batch, dtype=np.bool_) if n <= d else patiently(partial(_collinear, cov), d)
+    singular = (
+        np.ones(batch, dtype=np.bool_)
+        if n <= d
+        else patiently(partial(_collinear, cov), cov.size * d)
+    )
     return Gaussian._fitted(mean, cov / (n - minus), singular)
+
+
+def _add_moments(a: Sample, mean: Values, cov: Values) -> None:
+    """Put means and sums of products of the rows, (..., n, d), into arrays of zeros."""
+    for block in _row_blocks(a):
+        mean += block.sum(axis=-2, dtype=np.float64)
+    mean /= a.shape[-2]
+    for block in _row_blocks(a):
+        centred = block - mean[..., None, :]
+        patiently(partial(_add_products, centred, cov), centred.size * centred.shape[-1])
+
+
+def _add_products(centred: Values, cov: Values) -> None:
+    cov += centred.swapaxes(-1, -2) @ centred
 
 
 def _row_blocks(a: Sample) -> Iterator[Matrix]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,16 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
-from fastdiv._engine.blocks import BATCHED, DRAWN, row_blocks
+from fastdiv._engine.blocks import (
+    BATCHED,
+    DRAWN,
+    blockwise,
+    boxes,
+    copy_blockwise,
+    drawn_in_pieces,
+    row_blocks,
+)
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -20,6 +31,7 @@ from fastdiv.distributions.arrays import (
     checked,
     distinct,
     first_index,
+    in_double,
     item,
     rounded,
     zero_unselected,
@@ -166,12 +178,13 @@ class Gaussian:
                 f"got shape {parameter.shape}"
             )
         if name in ("cov", "precision") and _inputs.half_type(value):
-            parameter = _symmetric(parameter, _inputs.root_epsilon(value, parameter.dtype))
+            tolerance = _inputs.root_epsilon(value, parameter.dtype)
+            parameter = blockwise(lambda part: _symmetric(part, tolerance), parameter, event_ndim=2)
         batch = _inputs.broadcast_batches(
             {"mean": m.shape[:-1], name: parameter.shape[: -len(event)]}
         )
         if m.dtype != parameter.dtype:
-            m, parameter = m.astype(np.float64), parameter.astype(np.float64)
+            m, parameter = in_double(m), in_double(parameter)
         self.mean = np.broadcast_to(m, (*batch, d))
         self.parametrisation = name
         self.parameter = np.broadcast_to(parameter, (*batch, *event))
@@ -281,19 +294,21 @@ class Gaussian:
             return self
         name, chosen, one = self.parametrisation, self.where[..., None], self.dtype.type(1)
         filled = copy.copy(self)
-        filled.mean = np.where(chosen, self.mean, 0 * one)
+        filled.mean = blockwise(np.where, chosen, self.mean, np.asarray(0 * one))
         if self.is_diagonal:
-            identity = 0 * one if name.startswith("log") else one
-            filled.parameter = np.where(chosen, self.parameter, identity)
+            identity = np.asarray(0 * one if name.startswith("log") else one)
+            filled.parameter = blockwise(np.where, chosen, self.parameter, identity)
         else:
             eye = np.eye(self.dim, dtype=self.dtype)
-            filled.parameter = np.where(chosen[..., None], self.parameter, eye)
+            filled.parameter = blockwise(
+                np.where, chosen[..., None], self.parameter, eye, event_ndim=2
+            )
         return filled
 
     def _in_double(self) -> Gaussian:
         """Return the same distributions with parameters of float64."""
         wide = copy.copy(self)
-        wide.mean, wide.parameter = self.mean.astype(np.float64), self.parameter.astype(np.float64)
+        wide.mean, wide.parameter = in_double(self.mean), in_double(self.parameter)
         return wide
 
     def entropy(self) -> Values:
@@ -332,7 +347,21 @@ class Gaussian:
 
     def _log_prob(self, points: Matrix) -> Values:
         """Return the log densities by blocks, with −∞ or NaN for what overflows."""
+        return self._by_blocks(Gaussian._log_prob_of_block, points)
+
+    def _by_blocks(self, function: Callable[[Gaussian, Matrix], Values], points: Matrix) -> Values:
+        """Apply a function to blocks of the batch with their points, as these broadcast."""
         shape = np.broadcast_shapes(points.shape[:-1], self.batch_shape)
+        n_items = math.prod(self.batch_shape)
+        if len(shape) > len(self.batch_shape) and n_items > max(1, BATCHED // self.dim):
+            # The first axis counts points of all: cut the batch itself first.
+            values = np.empty(shape)
+            points = np.broadcast_to(points, (*shape, self.dim))
+            extra = (slice(None),) * (len(shape) - len(self.batch_shape))
+            for box in boxes(self.batch_shape, max(1, BATCHED // self.dim)):
+                place = (*extra, *box)
+                values[place] = self[box]._by_blocks(function, points[place])
+            return values
         n = shape[0] if shape else 1
         cuts_self, cuts_points = (
             len(leading) == len(shape) and leading[:1] == shape[:1]
@@ -342,12 +371,19 @@ class Gaussian:
         least = 1 if self.is_diagonal or cuts_self else self.dim
         blocks = list(row_blocks(n, math.prod(shape[1:]) * self.dim, BATCHED, least=least))
         if len(blocks) <= 1:
-            return self._log_prob_of_block(points)
+            return self._patiently(function, points)
         values = np.empty(shape)
         for rows in blocks:
             part = self[rows] if cuts_self else self
-            values[rows] = part._log_prob_of_block(points[rows] if cuts_points else points)
+            values[rows] = part._patiently(function, points[rows] if cuts_points else points)
         return values
+
+    def _patiently(self, function: Callable[[Gaussian, Matrix], Values], points: Matrix) -> Values:
+        """Apply a function that decomposes the matrices, and multiplies the points by them."""
+        vectors = points.size + self.parameter.size
+        return patiently(
+            partial(function, self, points), 0 if self.is_diagonal else vectors * self.dim
+        )
 
     def _log_prob_of_block(self, points: Matrix) -> Values:
         filled = self._filled()
@@ -381,10 +417,10 @@ class Gaussian:
         shape = (*self.batch_shape, self.dim)
         x = np.empty((count, *shape), self.dtype)
         for rows in row_blocks(count, math.prod(shape), DRAWN):
-            z = generator.standard_normal((rows.stop - rows.start, *shape))
+            z = drawn_in_pieces(generator.standard_normal, (rows.stop - rows.start, *shape))
             with np.errstate(over="ignore", invalid="ignore"):
                 z = unwhiten(z)
-            x[rows] = rounded(z, self.dtype, "a draw")
+            copy_blockwise(rounded(z, self.dtype, "a draw"), x[rows])
         return x
 
     @documented
@@ -407,7 +443,7 @@ class Gaussian:
                [0., 9.]])
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            cov = covariance(self._filled())
+            cov = patiently(lambda: covariance(self._filled()), self.mean.size * self.dim**2)
         return rounded(cov, self.dtype, "a covariance")
 
     @documented
@@ -432,7 +468,7 @@ class Gaussian:
                [1., 1.]])
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            lower = factor(self._filled())
+            lower = patiently(lambda: factor(self._filled()), self.mean.size * self.dim**2)
         return rounded(lower, self.dtype, "a factor")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import blocks, item, rounded
 from fastdiv.distributions.categorical_pair import CategoricalPair
@@ -104,7 +106,8 @@ def _gradients(
     def compute(part: Pair) -> dict[str, tuple[Values, Values]]:
         with np.errstate(over="ignore", invalid="ignore"):
             if not part.is_diagonal:
-                means, scales_p, scales_q = _full(part)
+                products = math.prod(part.batch_shape) * part.p.dim**3
+                means, scales_p, scales_q = patiently(partial(_full, part), products)
             else:
                 means, scales_p, scales_q = backend.current().diagonal_gradients(
                     *part.lowered(as_given="q" in sides), "q" in sides, n_threads

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from fastdiv._engine.blocks import BATCHED, blockwise, boxes
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import blocks
+from fastdiv.distributions.arrays import blocks, in_double
 
 if TYPE_CHECKING:
     from fastdiv.distributions.gaussian import Gaussian
@@ -19,19 +21,23 @@ if TYPE_CHECKING:
 
 def log_std(p: Gaussian) -> Values:
     """Return the log standard deviations of diagonal Gaussians, shape (..., d)."""
-    value = p.parameter.astype(np.float64)
-    if p.parametrisation in ("std", "var"):
-        value = np.log(value)
-    return 0.5 * value if p.parametrisation in ("var", "logvar") else value
+
+    def log(value: Matrix) -> Values:
+        wide = value.astype(np.float64)
+        if p.parametrisation in ("std", "var"):
+            wide = np.log(wide)
+        return 0.5 * wide if p.parametrisation in ("var", "logvar") else wide
+
+    return blockwise(log, p.parameter)
 
 
 def std(p: Gaussian) -> Values:
     """Return the standard deviations of diagonal Gaussians, shape (..., d), exact if given."""
     if p.parametrisation == "std":
-        return p.parameter.astype(np.float64)
+        return in_double(p.parameter)
     if p.parametrisation == "var":
-        return np.sqrt(p.parameter.astype(np.float64))
-    return np.exp(log_std(p))
+        return blockwise(lambda var: np.sqrt(var.astype(np.float64)), p.parameter)
+    return blockwise(np.exp, log_std(p))
 
 
 def log_std_ratio(p: Gaussian, q: Gaussian) -> Values:
@@ -58,14 +64,14 @@ def factor(p: Gaussian) -> Values:
     """Return the Cholesky factors L: lower triangular with a positive diagonal, Σ = L Lᵀ."""
     if p.is_diagonal:
         return dense(std(p))
-    a = p.parameter.astype(np.float64)
+    a = in_double(p.parameter)
     if p.parametrisation == "scale_tril":
         diagonal = np.diagonal(a, axis1=-2, axis2=-1)
         return a * np.sign(diagonal)[..., None, :]
     if p.parametrisation == "cov":
         p._require_definite()
-        return patiently(lambda: cast(Values, np.linalg.cholesky(a)), p.dim)
-    return patiently(lambda: _inverse(_precision_factor(a)), p.dim)
+        return _cholesky(a)
+    return _inverse(_precision_factor(a))
 
 
 def covariance(p: Gaussian) -> Values:
@@ -113,10 +119,12 @@ def unwhitener(p: Gaussian) -> Callable[[Values], Values]:
 
     def unwhiten(z: Values) -> Values:
         if p.is_diagonal:
-            z *= scale
+            for box in boxes(z.shape, BATCHED):
+                z[box] *= np.broadcast_to(scale, z.shape)[box]
         else:
             z = matvec(scale, z)
-        z += p.mean
+        for box in boxes(z.shape, BATCHED):
+            z[box] += np.broadcast_to(p.mean, z.shape)[box]
         return z
 
     return unwhiten
@@ -155,21 +163,27 @@ def matvec(matrices: Values, x: Values) -> Values:
     batch = matrices.ndim - 2
     extra = x.shape[: max(0, x.ndim - 1 - batch)]
     if not extra:
-        return (matrices @ x[..., None])[..., 0]
+        return patiently(lambda: (matrices @ x[..., None])[..., 0], matrices.size)
     rows = np.moveaxis(x.reshape(math.prod(extra), *x.shape[len(extra) :]), 0, -2)
-    product = np.moveaxis(rows @ matrices.swapaxes(-1, -2), -2, 0)
+    product = patiently(lambda: rows @ matrices.swapaxes(-1, -2), rows.size * matrices.shape[-1])
+    product = np.moveaxis(product, -2, 0)
     return product.reshape(*extra, *product.shape[1:])
 
 
+def _cholesky(a: Values) -> Values:
+    return patiently(lambda: cast(Values, np.linalg.cholesky(a)), a.size * a.shape[-1])
+
+
 def _inverse(lower: Values) -> Values:
-    return cast(Values, np.tril(np.linalg.inv(lower)))
+    step = partial(np.linalg.inv, lower)
+    return np.tril(patiently(step, lower.size * lower.shape[-1]))
 
 
 def _precision_factor(precision: Values) -> Values:
     # With U upper triangular and precision = U Uᵀ, Σ = (Uᵀ)⁻¹ (Uᵀ)⁻ᵀ, so Uᵀ is L⁻¹.
     # U is the Cholesky factor with the order of the features reversed.
     reverse = (..., slice(None, None, -1), slice(None, None, -1))
-    return cast(Values, np.linalg.cholesky(precision[reverse])[reverse].swapaxes(-1, -2))
+    return _cholesky(precision[reverse])[reverse].swapaxes(-1, -2)
 
 
 def dense(diagonal: Values) -> Values:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import blockwise, drawn_in_pieces
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, checked, first_index, item, require, rounded
+from fastdiv.distributions.arrays import at, checked, first_index, in_double, item, require, rounded
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import covariance, factor, log_std
 
 SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
+
+_PASSES = 8
+"""Passes of a formula over its values, beside which a product may be cheap."""
 
 
 class GaussianMixture:
@@ -74,7 +82,7 @@ class GaussianMixture:
         if components.where is not None and not components.where.all():
             raise ValueError("components must not hold padding; got a where that leaves some out")
         k = components.batch_shape[-1]
-        w = _inputs.array(weights, "weights").astype(np.float64)
+        w = in_double(_inputs.array(weights, "weights"))
         half = _inputs.half_type(weights)
         tolerance = _inputs.root_epsilon(weights, w.dtype) if half else SUM_TOLERANCE
         if w.ndim == 0 or w.shape[-1] != k:
@@ -82,15 +90,19 @@ class GaussianMixture:
         self._batch_shape = _inputs.broadcast_batches(
             {"weights": w.shape[:-1], "components": components.batch_shape[:-1]}
         )
-        for bad, required in (
-            (~np.isfinite(w).all(axis=-1), "be finite"),
-            ((w < 0).any(axis=-1), "not be negative"),
-            (np.abs(w.sum(axis=-1) - 1) > tolerance, f"have the sum 1 within {tolerance:g}"),
+        for is_bad, required in (
+            (lambda rows: ~np.isfinite(rows).all(axis=-1), "be finite"),
+            (lambda rows: (rows < 0).any(axis=-1), "not be negative"),
+            (
+                lambda rows: np.abs(rows.sum(axis=-1) - 1) > tolerance,
+                f"have the sum 1 within {tolerance:g}",
+            ),
         ):
+            bad = blockwise(is_bad, w, event_ndim=1)
             if bad.any():
                 index = first_index(bad)
                 raise ValueError(f"weights must {required}; got {w[index]}{at(index)}")
-        self.weights = w / w.sum(axis=-1, keepdims=True)
+        self.weights = blockwise(_normalised, w, event_ndim=1)
         self.components = components
 
     @property
@@ -155,16 +167,18 @@ class GaussianMixture:
         """
         count, generator = _inputs.draws(n, "n", 1), _inputs.generator(rng)
         c, k, d = self.components, self.n_components, self.dim
-        which = generator.random((count, *self.batch_shape))
-        x = generator.standard_normal((count, *self.batch_shape, d))
+        which = drawn_in_pieces(generator.random, (count, *self.batch_shape))
+        x = drawn_in_pieces(generator.standard_normal, (count, *self.batch_shape, d))
         means = np.broadcast_to(c.mean, (*self.batch_shape, k, d))
         event = (d,) if c.is_diagonal else (d, d)
         with np.errstate(over="ignore"):
-            factors = np.exp(log_std(c)) if c.is_diagonal else factor(c)
+            factors = blockwise(np.exp, log_std(c)) if c.is_diagonal else factor(c)
         scales = np.broadcast_to(factors, (*self.batch_shape, k, *event))
-        thresholds = np.cumsum(self.weights, axis=-1)
-        thresholds = np.broadcast_to(thresholds / thresholds[..., -1:], (*self.batch_shape, k))
-        for index in np.ndindex(self.batch_shape):
+        thresholds = blockwise(_distribution_function, self.weights, event_ndim=1)
+        thresholds = np.broadcast_to(thresholds, (*self.batch_shape, k))
+
+        def move(index: Any) -> None:
+            """Turn the standard normal draws of one mixture into draws of their components."""
             place = (slice(None), *index)
             chosen = np.searchsorted(thresholds[index], which[place], side="right")
             for j in np.unique(chosen):
@@ -172,6 +186,9 @@ class GaussianMixture:
                 z, scale = x[rows], scales[component]
                 with np.errstate(over="ignore", invalid="ignore"):
                     x[rows] = means[component] + (z * scale if c.is_diagonal else z @ scale.T)
+
+        for index in np.ndindex(self.batch_shape):  # a product of some rows has other bits
+            patiently(partial(move, index), count * math.prod(event) * _PASSES)
         return rounded(x, c.dtype, "a draw")
 
     def mean(self) -> Values:
@@ -189,8 +206,12 @@ class GaussianMixture:
         >>> GaussianMixture([0.5, 0.5], Gaussian([[-1.0], [3.0]], std=1.0)).mean()
         array([1.])
         """
-        total: Values = (self.weights[..., None] * self.components.mean).sum(axis=-2)
-        return total
+        return blockwise(
+            lambda weights, means: (weights * means).sum(axis=-2),
+            self.weights[..., None],
+            self.components.mean,
+            event_ndim=2,
+        )
 
     def cov(self) -> Values:
         """
@@ -212,13 +233,18 @@ class GaussianMixture:
         >>> GaussianMixture([0.5, 0.5], Gaussian([[-1.0], [3.0]], std=1.0)).cov()
         array([[5.]])
         """
-        components, weights = self._counted().components, self.weights[..., None, None]
+        numbers = math.prod(self.batch_shape) * self.n_components * self.dim**2
         with np.errstate(over="ignore", invalid="ignore"):
-            within = covariance(components)
-            between = components.mean - self.mean()[..., None, :]
-            outer = between[..., :, None] * between[..., None, :]
-            total: Values = (weights * (within + outer)).sum(axis=-3)
+            total = patiently(self._cov, _PASSES * numbers)
         return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
+
+    def _cov(self) -> Values:
+        components, weights = self._counted().components, self.weights[..., None, None]
+        within = covariance(components)
+        between = components.mean - self.mean()[..., None, :]
+        outer = between[..., :, None] * between[..., None, :]
+        total: Values = (weights * (within + outer)).sum(axis=-3)
+        return total
 
     def _counted(self) -> GaussianMixture:
         """Return the same mixtures, with the heaviest component in place of those of weight 0."""
@@ -353,9 +379,18 @@ def _log_overlaps(f: GaussianMixture, g: GaussianMixture) -> Values:
     return Gaussian(b.mean, cov=rounded(cov, cov.dtype, name))._log_prob(a.mean)
 
 
+def _normalised(weights: Values) -> Values:
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _distribution_function(weights: Values) -> Values:
+    sums = np.cumsum(weights, axis=-1)
+    return np.asarray(sums / sums[..., -1:])
+
+
 def _log_weights(weights: Values) -> Values:
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(weights))
+        return blockwise(np.log, weights)
 
 
 def _log_sum_exp(values: Values, axis: int = -1) -> Values:
@@ -369,7 +404,9 @@ def _log_sum_exp(values: Values, axis: int = -1) -> Values:
 
 def _log_mix(weights: Values, values: Values) -> Values:
     """Return log Σ weights · exp(values) over the last axis."""
-    return _log_sum_exp(_log_weights(weights) + values)
+    return blockwise(
+        lambda logs, part: _log_sum_exp(logs + part), _log_weights(weights), values, event_ndim=1
+    )
 
 
 def _mean_log(f: GaussianMixture, g: GaussianMixture, exponents: Values) -> Values:

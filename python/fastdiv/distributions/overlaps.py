@@ -6,6 +6,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.divergences import kl
@@ -130,7 +131,7 @@ def hellinger2(p: object, q: object) -> Values:
     0.393469
     """
     values = _half_renyi(p, q)
-    return item(-np.expm1(-np.where(np.isnan(values), np.inf, values)))
+    return item(blockwise(lambda part: -np.expm1(-np.where(np.isnan(part), np.inf, part)), values))
 
 
 def _half_renyi(p: object, q: object) -> Values:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import at, blocks, distinct, first_index, require, zero_unselected
@@ -98,8 +99,10 @@ class Pair(SideBySide[Gaussian]):
             values = zero_unselected(values, chosen)
             bad = ~np.isfinite(values)
             if self.common_dtype == np.float32 and bad.any():
-                wide = self._in_double(bad).lowered()
-                values[bad] = backend.current().gaussian_kl(*wide, n_threads, None)
+                items = np.flatnonzero(bad)
+                for some in row_blocks(len(items), self._size, BATCHED):
+                    wide = self._in_double(items[some]).lowered()
+                    values.flat[items[some]] = backend.current().gaussian_kl(*wide, n_threads, None)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -109,16 +112,21 @@ class Pair(SideBySide[Gaussian]):
             raise OverflowError(f"the divergence is beyond the range of its terms{at(index)}")
         return values
 
-    def _in_double(self, items: NDArray[np.bool_]) -> Pair:
-        """Return some of the pairs with parameters of float64."""
-        index = np.unravel_index(np.flatnonzero(items), (1, *self.batch_shape))[1:]
+    def _in_double(self, items: NDArray[np.intp]) -> Pair:
+        """Return some of the pairs, counted along the batch, with parameters of float64."""
+        index = np.unravel_index(items, (1, *self.batch_shape))[1:]
         p, q = (side[side_index(side, index)]._in_double() for side in (self.p, self.q))
-        return Pair(p, q, (int(np.count_nonzero(items)),))
+        return Pair(p, q, (len(items),))
 
     @property
     def is_diagonal(self) -> bool:
         """Tell whether both are diagonal by parametrisation."""
         return self.p.is_diagonal and self.q.is_diagonal
+
+    @property
+    def _size(self) -> int:
+        """The number of values that an item has on the larger side."""
+        return self.p.dim if self.is_diagonal else self.p.dim**2
 
     @property
     def common_dtype(self) -> np.dtype[Any] | None:
@@ -138,11 +146,12 @@ class Pair(SideBySide[Gaussian]):
         """
         chosen = self.mask(None)
         flat = np.empty(math.prod(self.batch_shape))
-        size = self.p.dim if self.is_diagonal else self.p.dim**2
+        size = self._size
         for rows, index in blocks(self.batch_shape, size):
             p, q = (side[side_index(side, index)]._filled() for side in (self.p, self.q))
             block = Pair(p, q, (rows.stop - rows.start,))
-            flat[rows] = patiently(partial(function, block), 0 if self.is_diagonal else self.p.dim)
+            products = 0 if self.is_diagonal else block.batch_shape[0] * size * self.p.dim
+            flat[rows] = patiently(partial(function, block), products)
         return zero_unselected(flat.reshape(self.batch_shape), chosen)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
@@ -189,4 +198,4 @@ def _typed(a: Matrix, dtype: np.dtype[Any]) -> Matrix:
     """Convert without repeating what a stride of 0 repeats."""
     if a.dtype == dtype:
         return a
-    return np.broadcast_to(distinct(a).astype(dtype), a.shape)
+    return np.broadcast_to(_inputs.converted(distinct(a), dtype), a.shape)

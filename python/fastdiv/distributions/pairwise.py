@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import distinct
@@ -31,6 +33,9 @@ Features: TypeAlias = tuple[Values, Values, Values, Values]
 _FLOAT32_ERROR = 1e-5
 _FLOAT64_ERROR = 1e-12
 """Relative error that `kl` promises. A pair that may be less accurate is computed again."""
+
+_PASSES = 8
+"""Passes over the parameters of diagonal distributions, to make features of them."""
 
 
 @documented
@@ -85,7 +90,9 @@ def kl_matrix(
     tolerance = _FLOAT32_ERROR if in_float32 else _FLOAT64_ERROR
     with np.errstate(all="ignore"):
         features = _diagonal if pair.is_diagonal else _full
-        a, a_offset, b, b_offset = features(pair.p, pair.q)
+        size = max(side.parameter.size for side in (pair.p, pair.q))
+        products = _PASSES * size if pair.is_diagonal else size * pair.p.dim
+        a, a_offset, b, b_offset = patiently(partial(features, pair.p, pair.q), products)
         finite = all(np.isfinite(values).all() for values in (a, a_offset, b, b_offset))
     if finite:
         values = backend.current().kl_from_products(
@@ -96,11 +103,13 @@ def kl_matrix(
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # the usual case, without a mask of n·m
             return values
-    rows, columns = np.nonzero(~np.isfinite(values))
-    for block in row_blocks(len(rows), distinct(pair.p.parameter)[0].size, COMPUTED):
-        i, j = rows[block], columns[block]
-        names = np.stack([i, j], axis=-1)
-        values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
+    size = distinct(pair.p.parameter)[0].size
+    for part in row_blocks(len(values), values.shape[1], COMPUTED):
+        rows, columns = np.nonzero(~np.isfinite(values[part]))
+        for block in row_blocks(len(rows), size, COMPUTED):
+            i, j = part.start + rows[block], columns[block]
+            names = np.stack([i, j], axis=-1)
+            values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
     return values
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import blockwise, drawn_in_pieces
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import rounded
@@ -191,6 +194,14 @@ def score_function_grad(
         raise ValueError(f"f must return one value per draw, shape {z.shape}; got {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError("f must return finite values; got NaN or infinity")
+    return patiently(partial(_from_draws, distribution, z, values), 8 * z.size)
+
+
+def _from_draws(
+    distribution: Categorical, z: NDArray[np.int64], values: Values
+) -> GradientEstimate:
+    """Estimate the gradient from draws and the values of f there."""
+    n = len(z)
     # Take a power of two near the largest value as the unit, so that squares do not overflow.
     unit = np.frexp(np.abs(values).max(axis=0))[1]
     values = np.ldexp(values, -unit)
@@ -260,12 +271,22 @@ def gumbel_softmax(
     a = Categorical(logits=logits).parameter
     tau = _inputs.positive(temperature, "temperature")
     is_hard = _inputs.flag(hard, "hard")
-    x = a + _inputs.generator(rng).gumbel(size=a.shape)
-    x -= x.max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore"):  # to −∞, which softmax makes 0
-        x /= tau
-    y = np.exp(x)
-    y /= y.sum(axis=-1, keepdims=True)
+    gumbel = drawn_in_pieces(_inputs.generator(rng).gumbel, a.shape)
+
+    def below_largest(logits: Matrix, noise: Values) -> Values:
+        x = logits + noise
+        x -= x.max(axis=-1, keepdims=True)
+        with np.errstate(over="ignore"):  # to −∞, which softmax makes 0
+            x /= tau
+        return x
+
+    def normalised_exp(x: Values) -> Values:
+        y: Values = np.exp(x)
+        y /= y.sum(axis=-1, keepdims=True)
+        return y
+
+    x = blockwise(below_largest, a, gumbel, event_ndim=1)
+    y = blockwise(normalised_exp, x, event_ndim=1)
     sample: Matrix = y.astype(a.dtype, copy=False)
     if is_hard:
         sample = np.zeros_like(sample)
@@ -305,9 +326,11 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     """
     distribution = Categorical(logits=logits)
     f = _inputs.points(f_values, "f_values", distribution.batch_shape, distribution.n_categories)
-    p = np.exp(distribution._log_probs())
+    p = blockwise(np.exp, distribution._log_probs())
     with np.errstate(over="ignore", invalid="ignore"):
-        gradient = np.asarray(p * (f - (p * f).sum(axis=-1, keepdims=True)))
+        gradient = blockwise(
+            lambda p, f: p * (f - (p * f).sum(axis=-1, keepdims=True)), p, f, event_ndim=1
+        )
     return rounded(gradient, gradient.dtype, "the gradient")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import CACHED, row_blocks
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import item
 
@@ -82,12 +85,16 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
             f"c must broadcast to the shape of p, {points.shape}; got shape {linear.shape}"
         ) from None
     with np.errstate(over="ignore", invalid="ignore"):
-        from_left, from_right = points @ matrix, points @ matrix.T
-        energy = -(points * (0.5 * from_left + linear)).sum(axis=-1)
-        q = 0.5 * from_left + 0.5 * from_right + linear
+        energy, q = patiently(partial(_energy_and_grad, points, matrix, linear), points.size * d)
     if not (np.isfinite(energy).all() and np.isfinite(q).all()):
         raise OverflowError("the energy overflows; scale r, p or c")
     return item(energy), q
+
+
+def _energy_and_grad(points: Values, matrix: Values, linear: Values) -> tuple[Values, Values]:
+    from_left, from_right = points @ matrix, points @ matrix.T
+    energy = -(points * (0.5 * from_left + linear)).sum(axis=-1)
+    return energy, 0.5 * from_left + 0.5 * from_right + linear
 
 
 @documented
@@ -130,7 +137,8 @@ def project_simplex(v: object) -> Values:
     rows = values.reshape(-1, values.shape[-1])
     projections: Values = np.empty(rows.shape)
     for block in row_blocks(*rows.shape, CACHED):
-        projections[block] = _project_rows(_finite(rows[block], "v"))
+        part = _finite(rows[block], "v")
+        projections[block] = patiently(partial(_project_rows, part), 8 * part.size)
     return projections.reshape(values.shape)
 
 
@@ -150,7 +158,7 @@ def _project_rows(values: Matrix) -> Matrix:
 
 
 def _finite(value: object, name: str) -> Matrix:
-    a = _inputs.array(value, name).astype(np.float64)
+    a = _inputs.converted(_inputs.array(value, name), np.dtype(np.float64))
     if not np.isfinite(a).all():
         raise ValueError(f"{name} must be finite; got NaN or infinity")
     return a

@@ -10,7 +10,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
-from fastdiv._engine.blocks import DRAWN, even_blocks
+from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, even_blocks, row_blocks
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import item
 from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, Place, refuse
@@ -217,24 +217,33 @@ class _Moments:
         if p.size == 0:
             self.n += n
             return
+        for items in row_blocks(p.shape[1], n, COMPUTED):
+            if not self._add(p[:, items], q[:, items], items):
+                refuse(log_p, log_q, names, place)
+        self.n += n
+
+    def _add(self, p: Matrix, q: Matrix, items: slice) -> bool:
+        """Add draws of some items of the batch, unless a mean is NaN."""
         mean, m2 = backend.current().log_ratio_moments(p, q, self.estimator, self.n_threads)
         if np.isnan(mean).any():
-            refuse(log_p, log_q, names, place)
-        total = self.n + n
+            return False
+        n, total = len(p), self.n + len(p)
         with np.errstate(invalid="ignore", over="ignore"):
-            delta = mean - self.mean if self.n else np.zeros_like(mean)
-            self.m2 += m2 + delta * delta * (self.n / total * n)
-            self.mean = (self.n * self.mean + n * mean) / total
-        self.m2[np.isinf(self.mean)] = np.inf
-        self.n = total
+            delta = mean - self.mean[items] if self.n else np.zeros_like(mean)
+            self.m2[items] += m2 + delta * delta * (self.n / total * n)
+            self.mean[items] = (self.n * self.mean[items] + n * mean) / total
+        self.m2[items][np.isinf(self.mean[items])] = np.inf
+        return True
 
     def estimate(self) -> Estimate:
         """Return the mean and its standard error."""
         value = self.mean.reshape(self.batch_shape)
-        variance = self.m2.reshape(self.batch_shape) / (self.n - 1)
-        if np.isinf(variance[np.isfinite(value)]).any():
+        variance = blockwise(lambda m2: m2 / (self.n - 1), self.m2.reshape(self.batch_shape))
+        too_large = blockwise(lambda v, mean: np.isinf(v) & np.isfinite(mean), variance, value)
+        if too_large.any():
             raise OverflowError(
                 "a standard error is too large: squares of draws overflow in float64"
             )
         bias = ESTIMATORS[self.estimator]
-        return Estimate(item(value), item(np.sqrt(variance / self.n)), self.n, bias)
+        stderr = blockwise(lambda v: np.sqrt(v / self.n), variance)
+        return Estimate(item(value), item(stderr), self.n, bias)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.moments import mean_and_deviation
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import first_index, item
@@ -128,7 +129,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
             f"got {on_p.shape} and {on_q.shape}"
         )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        starred = conjugate.function(on_q)
+        starred = blockwise(conjugate.function, on_q)
         mean_p, deviation_p = mean_and_deviation(on_p, ddof=1)
         mean_q, deviation_q = mean_and_deviation(starred, ddof=1)
         value = conjugate.factor * (mean_p - mean_q)
@@ -140,11 +141,11 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
 
 
 def _critic(value: object, name: str, divergence: str) -> Values:
-    t = _inputs.array(value, name).astype(np.float64)
+    t = _inputs.converted(_inputs.array(value, name), np.dtype(np.float64))
     if t.ndim == 0 or len(t) < 2:
         raise ValueError(f"{name} must have at least 2 values along its first axis; got {t.shape}")
     conjugate = _CONJUGATES[divergence]
-    inside = np.isfinite(t) & (t < conjugate.below)
+    inside = blockwise(lambda part: np.isfinite(part) & (part < conjugate.below), t)
     if not inside.all():
         index = first_index(~inside)
         required = "finite" + (f" and {conjugate.domain}" if conjugate.domain else "")
