@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.blocks import DRAWN, row_blocks
+from fastdiv._engine.patience import patiently
 from fastdiv._inputs.arrays import plain_array, refuse_without_values
 from fastdiv._inputs.frames import from_arrow
 from fastdiv._inputs.half_types import viewed
@@ -183,10 +186,22 @@ def _numbered(a: NDArray[Any], name: str) -> tuple[NDArray[np.intp], NDArray[Any
                 shifted = (np.cumsum(present) - 1)[shifted]
             return shifted, distinct
     try:
-        distinct, numbers = np.unique(a, return_inverse=True)
+        # Text is compared character by character.
+        distinct, numbers = patiently(partial(_unique, a), a.size * max(8, a.itemsize))
     except TypeError as error:
         raise TypeError(f"{name} must be all numbers or all text: {error}") from error
-    return numbers.reshape(a.shape), distinct
+    return numbers, distinct
+
+
+def _unique(a: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct labels in ascending order, and the number of each label."""
+    # Objects are compared under the lock of Python, which other threads get between blocks.
+    blocks = list(row_blocks(a.size, 1, DRAWN))
+    if len(blocks) == 1:
+        distinct, numbers = np.unique(a, return_inverse=True)
+        return distinct, numbers.reshape(a.shape)
+    distinct = np.unique(np.concatenate([np.unique(a[rows]) for rows in blocks]))
+    return distinct, np.concatenate([np.searchsorted(distinct, a[rows]) for rows in blocks])
 
 
 def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bool_]:

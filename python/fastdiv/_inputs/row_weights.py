@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.types import Sample, Values
-from fastdiv._inputs.arrays import array
+from fastdiv._inputs.arrays import array, converted
 from fastdiv._inputs.frames import aligned
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 from fastdiv._inputs.samples import alike, chosen, finite_mask, same_length, samples
@@ -132,8 +133,13 @@ def times_powers(
 def _shifted(values: Values, exponents: NDArray[np.int_]) -> tuple[Values, bool]:
     """Return values times powers of two, and whether they keep all their digits."""
     with np.errstate(over="ignore", under="ignore"):
-        shifted: Values = np.ldexp(values, exponents)
-        return shifted, bool((np.ldexp(shifted, -exponents) == values).all())
+        shifted: Values = blockwise(np.ldexp, values, exponents)
+        is_exact = blockwise(_shifts_back, shifted, exponents, values)
+        return shifted, bool(is_exact.all())
+
+
+def _shifts_back(shifted: Values, exponents: NDArray[np.int_], values: Values) -> NDArray[np.bool_]:
+    return np.asarray(np.ldexp(shifted, -exponents) == values)
 
 
 def _unequal(w: Values | None, name: str) -> Values | None:
@@ -150,7 +156,7 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
         raise ValueError(
             f"{name} must have one weight per row, shape ({rows},); got shape {a.shape}"
         )
-    w = a.astype(np.float64)
+    w = converted(a, np.dtype(np.float64))
     bad = ~(np.isfinite(w) & (w >= 0))
     if bad.any():
         at = int(bad.argmax())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.patience import patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
@@ -163,7 +165,8 @@ def sorted_clusters(
     )
     k, n = labelled_rows.require_several(codes, distinct)
     labelled_rows.refuse_nonfinite(a, codes, advice)
-    order = np.argsort(codes, kind="stable")[len(a) - n :]
+    sort = partial(np.argsort, codes, kind="stable")
+    order = patiently(sort, 8 * len(codes))[len(a) - n :]
     sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
     if weights is not None:
         weights = weights._replace(rows=weights.rows[order])
@@ -172,12 +175,9 @@ def sorted_clusters(
 
 def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | None) -> Values:
     """Return the silhouettes of the sorted rows."""
-    n, k = len(clusters.order), len(clusters.sizes)
     x, sizes = clusters.rows, clusters.sizes
-    ends = np.cumsum(sizes)
     weights = None if clusters.weights is None else clusters.weights.rows
-    w = np.ones(n) if weights is None else weights
-    spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    w = np.ones(len(clusters.order)) if weights is None else weights
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
             sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
@@ -189,6 +189,14 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
             )
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
+    return patiently(partial(_from_sums, sums, w, sizes), 8 * sums.size)
+
+
+def _from_sums(sums: Values, w: Values, sizes: NDArray[np.int64]) -> Values:
+    """Return silhouettes from the sums of distances to each cluster, (k, n), which it changes."""
+    k, n = sums.shape
+    ends = np.cumsum(sizes)
+    spans = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     own_cluster = np.repeat(np.arange(k), sizes), np.arange(n)
     others = np.concatenate([_total_of_others(w[span]) for span in spans])
     is_alone = others == 0

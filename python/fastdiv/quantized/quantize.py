@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.blocks import CACHED, row_blocks
+from fastdiv._engine.blocks import CACHED, blockwise, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Values
 
@@ -76,9 +76,12 @@ def _symmetric(a: Matrix) -> QuantizedRows:
     """Quantise rows without zero points."""
     values, scale = np.empty(a.shape, np.int8), np.empty(len(a), np.float32)
     for rows, block in _blocks(a):
-        scale[rows] = _scales(np.abs(block).max(axis=1), 127)
-        block /= scale[rows, None]
-        values[rows] = np.clip(_half_away(block), -127, 127)
+        scale[rows] = _scales(np.maximum(block.max(axis=1), -block.min(axis=1)), 127)
+        values[rows] = blockwise(
+            lambda part, unit: np.clip(_half_away(part / unit), -127, 127).astype(np.int8),
+            block,
+            scale[rows, None],
+        )
     return QuantizedRows(values, scale)
 
 
@@ -99,15 +102,19 @@ def _asymmetric(a: Matrix) -> QuantizedRows:
         )
         zero_point = _half_away(-low / scale[rows]) - 128
         zero[rows] = zero_point
-        block /= scale[rows, None]
-        values[rows] = np.clip(_half_away(block) + zero_point[:, None], -128, 127)
+        values[rows] = blockwise(
+            lambda part, unit, at: np.clip(_half_away(part / unit) + at, -128, 127).astype(np.int8),
+            block,
+            scale[rows, None],
+            zero_point[:, None],
+        )
     return QuantizedRows(values, scale, zero)
 
 
 def _blocks(a: Matrix) -> Iterator[tuple[slice, Values]]:
     """Yield rows as float64 copies, a few at a time."""
     for rows in row_blocks(len(a), a.shape[1], CACHED):
-        yield rows, a[rows].astype(np.float64)
+        yield rows, _inputs.converted(a[rows], np.dtype(np.float64))
 
 
 def _scales(reach: Values, steps: int) -> NDArray[np.float32]:
