@@ -1,6 +1,8 @@
 """Frames: columns go by name, rows by the keys of an index, and nothing lazy is pulled in."""
 
+import dataclasses
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -231,6 +233,84 @@ def test_duckdb():
     y = duckdb.sql("select b, a from (values (1.5, 2.0), (3.0, 4.0)) as t(b, a)")
     frame = pd.DataFrame({"a": [2.0, 4.0], "b": [1.5, 3.0]})
     assert mmd2(frame, y, K, estimator="biased") == 0
+
+
+NAMED = pd.Series({"b": 3.0, "a": 0.5})
+IN_ORDER = [0.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda k: mmd2(X, SWAPPED, k),
+        lambda k: mmd2(X.to_numpy(), Y, k),
+        lambda k: mmd2(X, Y, [fastdiv.Sum([k, K])])[0],
+        lambda k: fastdiv.witness(X, Y, Y, k),
+        lambda k: mmd_test(X, SWAPPED, k, rng=0, n_resamples=9).null_distribution,
+        lambda k: fastdiv.kernel_mean_matching(X, Y, k).weights,
+        lambda k: mmd2_and_grad(X, SWAPPED, k)[2],
+    ],
+)
+def test_bandwidths_go_by_name(call):
+    np.testing.assert_array_equal(call(fastdiv.RBF(NAMED)), call(fastdiv.RBF(IN_ORDER)))
+
+
+@pytest.mark.parametrize("parameter", ["gamma", "width"])
+def test_parameters_of_other_names_go_by_name(parameter):
+    build = getattr(fastdiv.RBF, f"from_{parameter}")
+    assert mmd2(X, Y, build(NAMED)) == mmd2(X, Y, build(IN_ORDER))
+
+
+def test_gradients_by_named_bandwidths_are_in_their_order():
+    _, given = mmd2_and_grad(X, Y, fastdiv.RBF(NAMED), wrt="bandwidth")
+    _, in_order = mmd2_and_grad(X, Y, fastdiv.RBF(IN_ORDER), wrt="bandwidth")
+    np.testing.assert_array_equal(given, in_order[::-1])
+
+
+def test_bandwidths_without_names_on_either_side_go_by_position():
+    x, y = X.to_numpy(), Y.to_numpy()
+    assert mmd2(x, y, fastdiv.RBF(NAMED)) == mmd2(x, y, fastdiv.RBF([3.0, 0.5]))
+    assert mmd2(X, Y, fastdiv.RBF(NAMED.to_numpy())) == mmd2(x, y, fastdiv.RBF([3.0, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (["a", "c"], r"^x and bandwidth must have the same columns.*in x: 'b'; .*bandwidth: 'c'"),
+        (["a", "a"], r"^x and bandwidth must have different names.*in bandwidth: 'a'$"),
+        ([0, 1], r"^x and bandwidth must have the same columns"),
+    ],
+)
+def test_bandwidths_of_other_names_are_refused(index, message):
+    with pytest.raises(ValueError, match=message):
+        mmd2(X, Y, fastdiv.RBF(pd.Series([1.0, 2.0], index)))
+
+
+def test_kernels_with_names_can_be_copied():
+    kernel = pickle.loads(pickle.dumps(fastdiv.RBF(NAMED)))
+    assert repr(kernel) == "RBF(bandwidth=(3.0, 0.5))"
+    assert mmd2(X, Y, dataclasses.replace(kernel)) == mmd2(X, Y, fastdiv.RBF(IN_ORDER))
+
+
+def test_fitted_gaussians_keep_the_names_of_columns():
+    p, q, swapped = map(fastdiv.fit_gaussian, (X, Y, SWAPPED))
+    assert p.columns == ("a", "b")
+    assert fastdiv.fit_gaussian(X.to_numpy()).columns is None
+    assert fastdiv.kl(p, q) == fastdiv.kl(*map(fastdiv.fit_gaussian, (X.to_numpy(), Y.to_numpy())))
+    message = "must have the same columns in the same order; got 'a', 'b' and 'b', 'a'"
+    for compare in (
+        fastdiv.kl,
+        fastdiv.wasserstein2,
+        fastdiv.renyi,
+        fastdiv.kl_monte_carlo,
+        fastdiv.kl_mixture,
+    ):
+        more = {"renyi": [2.0], "kl_monte_carlo": [9]}.get(compare.__name__, [])
+        with pytest.raises(ValueError, match=f"^p and q {message}"):
+            compare(p, swapped, *more)
+    with pytest.raises(ValueError, match=f"^the fitted distribution and x {message}"):
+        p.log_prob(SWAPPED)
+    np.testing.assert_array_equal(p.log_prob(Y), p.log_prob(Y.to_numpy()))
 
 
 class Enum:

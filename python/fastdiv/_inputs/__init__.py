@@ -21,7 +21,16 @@ batches: masks and points that fit the batch shape of distributions
 from fastdiv._inputs import row_labels
 from fastdiv._inputs.arrays import any_array, array, converted, is_differentiated, plain_array
 from fastdiv._inputs.batches import broadcast_batches, mask, points
-from fastdiv._inputs.frames import aligned, column_orders, restored, row_orders
+from fastdiv._inputs.frames import (
+    Order,
+    aligned,
+    column_orders,
+    feature_names,
+    keys,
+    name_orders,
+    restored,
+    row_orders,
+)
 from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
 from fastdiv._inputs.messages import listing, shown
 from fastdiv._inputs.options import (
@@ -83,6 +92,7 @@ __all__ = [
     "MAX_RESAMPLES",
     "MAX_THREADS",
     "TIE",
+    "Order",
     "Widened",
     "aligned",
     "aligned_weights",
@@ -99,6 +109,7 @@ __all__ = [
     "draws",
     "enough_weight",
     "exponents_of",
+    "feature_names",
     "finite",
     "finite_rows",
     "flag",
@@ -110,10 +121,12 @@ __all__ = [
     "is_plain_number",
     "joined",
     "kept",
+    "keys",
     "least_rows",
     "listing",
     "mask",
     "matrix",
+    "name_orders",
     "nonfinite",
     "normalized",
     "omits",

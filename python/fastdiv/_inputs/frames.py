@@ -27,7 +27,12 @@ def column_orders(frames: Mapping[str, object]) -> dict[str, Order]:
 
     Values without column names have no part in it.
     """
-    named = {name: names for name, value in frames.items() if (names := column_names(value))}
+    return name_orders({name: column_names(value) for name, value in frames.items()})
+
+
+def name_orders(columns: Mapping[str, list[Hashable] | None]) -> dict[str, Order]:
+    """Like `column_orders`, but from the names of columns, or None for what has none."""
+    named = {name: names for name, names in columns.items() if names}
     orders: dict[str, Order] = {}
     for name in list(named)[1:]:
         first = next(iter(named))
@@ -66,6 +71,18 @@ def _without(names: list[Hashable], *all_names: list[Hashable]) -> list[Hashable
     """Return the names that are not in all of the lists."""
     common = set.intersection(*map(set, all_names))
     return [key for key in names if key not in common]
+
+
+def feature_names(value: object, name: str) -> list[Hashable] | None:
+    """Like `column_names`, but read the names of a frame of Arrow that says them only there."""
+    names = column_names(value)
+    return column_names(from_arrow(value, name)) if names is None else names
+
+
+def keys(value: object) -> list[Hashable] | None:
+    """Return the keys of the index of a series of pandas, or None for anything else."""
+    index = _index(value)
+    return None if index is None else list(index)
 
 
 def aligned(values: Mapping[str, object]) -> list[Any]:

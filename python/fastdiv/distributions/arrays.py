@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -101,6 +101,18 @@ def check_range(
         raise ValueError(
             f"{name} must be {required}; got {a[index]}{at(index[:-1])}, feature {index[-1]}"
         )
+
+
+def same_columns(columns: Mapping[str, Sequence[Hashable] | None]) -> None:
+    """Refuse features of two sides that have other names, or in another order, where both do."""
+    (first, expected), (second, given) = columns.items()
+    if expected is None or given is None or list(expected) == list(given):
+        return
+    raise ValueError(
+        f"{first} and {second} must have the same columns in the same order; got "
+        f"{_inputs.listing(list(expected))} and {_inputs.listing(list(given))}: "
+        "put the columns of one frame in the order of the other first"
+    )
 
 
 def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _Kind:

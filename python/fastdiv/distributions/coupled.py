@@ -271,7 +271,7 @@ dtype=float64)
         >>> CoupledNormal([0.0], std=1.0, kappa=-0.25).log_prob([[0.0], [1.9], [2.0]]).round(6)
         array([-0.857048, -4.348902,      -inf])
         """
-        points = _inputs.points(x, "x", self.batch_shape, self.dim)
+        points = self.base._points(x, self.batch_shape)
         values = self.base._by_blocks(self._log_prob_of_block, points)
         return item(checked(values, self.kappa < 0, "the log density"))
 

@@ -28,7 +28,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     ----------
     x : array_like, shape (..., n, d), or QuantizedRows, shape (n, d)
         Samples of n rows. Leading axes become the batch shape. Quantised rows become float64 a few
-        at a time.
+        at a time. The features of a frame keep the names and the order of its columns.
     ddof : int, default 0
         The sums of squares are divided by n − ddof.
 
@@ -36,7 +36,9 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     -------
     Gaussian
         With float64 parameters. With n ≤ d rows the covariance is singular: `wasserstein2`,
-        `mean` and `cov` are defined, densities and divergences are an error.
+        `mean` and `cov` are defined, densities and divergences are an error. Its `columns` are
+        those of a frame. Divergences between Gaussians with other columns, or in another order,
+        are an error, and so are densities at the rows of such a frame.
 
     Raises
     ------
@@ -50,6 +52,7 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     array([[0.667, 0.   ],
            [0.   , 2.   ]])
     """
+    columns = None if isinstance(x, QuantizedRows) else _inputs.feature_names(x, "x")
     a = x if isinstance(x, QuantizedRows) else _inputs.array(x, "x")
     if len(a.shape) < 2:
         raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")
@@ -74,7 +77,8 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
         if n <= d
         else patiently(partial(_collinear, cov), cov.size * d)
     )
-    return Gaussian._fitted(mean, cov / (n - minus), singular)
+    names = None if columns is None else tuple(columns)
+    return Gaussian._fitted(mean, cov / (n - minus), singular, names)
 
 
 def _add_moments(a: Sample, mean: Values, cov: Values) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from fastdiv.distributions.arrays import (
     in_double,
     item,
     rounded,
+    same_columns,
     zero_unselected,
 )
 from fastdiv.distributions.linear_algebra import (
@@ -113,6 +114,8 @@ class Gaussian:
         Its values, broadcast to the batch shape, read-only.
     where : ndarray of bool or None
         The mask, broadcast to the batch shape.
+    columns : tuple or None
+        Names of the features, if `fit_gaussian` read them from a frame.
 
     Raises
     ------
@@ -134,6 +137,7 @@ class Gaussian:
     parametrisation: str
     parameter: Matrix
     where: NDArray[np.bool_] | None
+    columns: tuple[Hashable, ...] | None = None
 
     def __init__(
         self, mean: object, *, std: object = None, var: object = None, logstd: object = None,
@@ -234,11 +238,18 @@ class Gaussian:
         return self
 
     @classmethod
-    def _fitted(cls, mean: Matrix, cov: Matrix, singular: NDArray[np.bool_]) -> Gaussian:
+    def _fitted(
+        cls,
+        mean: Matrix,
+        cov: Matrix,
+        singular: NDArray[np.bool_],
+        columns: tuple[Hashable, ...] | None,
+    ) -> Gaussian:
         """Return Gaussians with semidefinite covariances, some of them singular."""
         self = cls.__new__(cls)
         self._set(mean, "cov", cov)
         self._singular = singular
+        self.columns = columns
         return self
 
     def _require_definite(self) -> None:
@@ -342,8 +353,15 @@ class Gaussian:
         >>> Gaussian([0.0, 0.0], cov=[[2.0, 0.0], [0.0, 1.0]]).log_prob([[0.0, 0.0], [2.0, 0.0]])
         array([-2.18445066, -3.18445066])
         """
-        points = _inputs.points(x, "x", self.batch_shape, self.dim)
+        points = self._points(x, self.batch_shape)
         return item(checked(self._log_prob(points), False, "the log density"))
+
+    def _points(self, x: object, batch_shape: tuple[int, ...]) -> Matrix:
+        """Return points of this dimension, with the same columns if both have names."""
+        if self.columns is not None:
+            given = _inputs.feature_names(x, "x")
+            same_columns({"the fitted distribution": self.columns, "x": given})
+        return _inputs.points(x, "x", batch_shape, self.dim)
 
     def _log_prob(self, points: Matrix) -> Values:
         """Return the log densities by blocks, with −∞ or NaN for what overflows."""

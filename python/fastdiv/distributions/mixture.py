@@ -140,7 +140,7 @@ class GaussianMixture:
         >>> p.log_prob([[0.0], [100.0]]).round(3)
         array([-1.419000e+00, -4.902112e+03])
         """
-        points = _inputs.points(x, "x", self.batch_shape, self.dim)
+        points = self.components._points(x, self.batch_shape)
         values = _log_mix(self.weights, self.components._log_prob(points[..., None, :]))
         return item(checked(values, False, "the log density"))
 

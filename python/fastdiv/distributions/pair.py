@@ -16,7 +16,15 @@ from fastdiv._engine import backend
 from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, blocks, distinct, first_index, require, zero_unselected
+from fastdiv.distributions.arrays import (
+    at,
+    blocks,
+    distinct,
+    first_index,
+    require,
+    same_columns,
+    zero_unselected,
+)
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
@@ -73,6 +81,7 @@ class Pair(SideBySide[Gaussian]):
             raise ValueError(
                 f"{names[0]} and {names[1]} must have the same dimension; got {a.dim} and {b.dim}"
             )
+        same_columns(dict(zip(names, (a.columns, b.columns), strict=True)))
         shapes = dict(zip(names, (a.batch_shape, b.batch_shape), strict=True))
         return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
 

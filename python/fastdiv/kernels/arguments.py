@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeGuard
 
 from fastdiv import _inputs
 from fastdiv.kernels.base import Kernel
 
 
-def as_kernels(kernel: object, name: str = "kernel") -> tuple[tuple[Kernel, ...], bool]:
-    """Return the kernels as a tuple, and whether a single one was given."""
+def as_kernels(
+    kernel: object, name: str = "kernel", *, samples: Mapping[str, object] | None = None
+) -> tuple[tuple[Kernel, ...], bool]:
+    """
+    Return the kernels as a tuple, and whether a single one was given.
+
+    Their parameters that have names are brought into the order of the columns of samples.
+    """
+    kernels, single = _as_tuple(kernel, name)
+    if samples is not None:
+        kernels = tuple(each._in_columns_of(samples) for each in kernels)
+    return kernels, single
+
+
+def _as_tuple(kernel: object, name: str) -> tuple[tuple[Kernel, ...], bool]:
     if _is_kernel(kernel):
         return (kernel,), True
     if not isinstance(kernel, (list, tuple)):

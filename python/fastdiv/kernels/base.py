@@ -58,6 +58,10 @@ class Kernel:
         """Return the kernel with every default replaced by a number, checked against d."""
         return self
 
+    def _in_columns_of(self, samples: Mapping[str, object]) -> Kernel:
+        """Return the kernel with parameters that have names in the order of named samples."""
+        return self
+
     def _metric_of_median(self) -> str | None:
         """Return the metric whose median distance is the bandwidth, or None for a number."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,11 @@ class Sum(Kernel):
             )
         object.__setattr__(self, "kernels", kernels)
         object.__setattr__(self, "weights", tuple(_inputs.real(w, "weights") for w in weights))
+
+    def _in_columns_of(self, samples: Mapping[str, object]) -> Kernel:
+        matched = tuple(k._in_columns_of(samples) for k in self.kernels)
+        unchanged = all(a is b for a, b in zip(matched, self.kernels, strict=True))
+        return self if unchanged else replace(self, kernels=matched)
 
     def _resolve(self, d: int, median: Median) -> Kernel:
         return replace(self, kernels=tuple(k._resolve(d, median) for k in self.kernels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,39 @@ from fastdiv import _inputs
 from fastdiv._engine.types import Values
 
 Bandwidth: TypeAlias = "float | str"
+
+
+class NamedBandwidth(tuple[float, ...]):
+    """Bandwidths of the columns of these names, from an index."""
+
+    columns: list[Hashable]
+    order: _inputs.Order | None
+
+    def __new__(cls, values: Iterable[float], columns: Iterable[Hashable] = ()) -> NamedBandwidth:
+        """Take one value per name."""
+        self = super().__new__(cls, values)
+        self.columns, self.order = list(columns), None
+        return self
+
+    def in_columns_of(self, samples: Mapping[str, object]) -> NamedBandwidth:
+        """Return them in the order of the first sample that has names. None may have any."""
+        names = {name: _inputs.feature_names(value, name) for name, value in samples.items()}
+        order = _inputs.name_orders({**names, "bandwidth": self.columns}).get("bandwidth")
+        if order is None:
+            return self
+        matched = NamedBandwidth((self[i] for i in order), (self.columns[i] for i in order))
+        matched.order = order
+        return matched
+
+    def restored(self, per_feature: Values) -> Values:
+        """Return values of the features in the order in which the bandwidths were given."""
+        return _inputs.restored(per_feature, self.order, -1)
+
+
+def named_like(a: Values, value: object) -> Values | NamedBandwidth:
+    """Return bandwidths derived from a parameter, with the names that it has."""
+    names = value.columns if isinstance(value, NamedBandwidth) else _inputs.keys(value)
+    return a if names is None or a.ndim != 1 else NamedBandwidth(a.tolist(), names)
 
 
 def scalar_bandwidth(value: object) -> float | str:
@@ -48,7 +82,8 @@ def vector_bandwidth(value: object) -> tuple[float, ...]:
         raise ValueError(f"bandwidth must be one number or have shape (d,); got shape {a.shape}")
     with np.errstate(over="ignore"):
         in_range(1.0 / a, value, "bandwidth")  # the features are divided by it
-    return tuple(a.tolist())
+    bandwidths = named_like(a, value)
+    return bandwidths if isinstance(bandwidths, NamedBandwidth) else tuple(a.tolist())
 
 
 def in_range(derived: Values, value: object, name: str) -> Values:

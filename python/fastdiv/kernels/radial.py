@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,8 +17,10 @@ from fastdiv._engine.types import Values
 from fastdiv.kernels.base import Kernel, Median, Term
 from fastdiv.kernels.parameters import (
     Bandwidth,
+    NamedBandwidth,
     in_range,
     is_scalar,
+    named_like,
     number,
     positive_array,
     scalar_bandwidth,
@@ -58,7 +61,9 @@ class RBF(Radial):
     Parameters
     ----------
     bandwidth : float, array_like of shape (d,), or "median", default "median"
-        σ > 0, in the units of the data; d values scale each feature on its own.
+        σ > 0, in the units of the data; d values scale each feature on its own. They follow the
+        columns of the samples. A Series of pandas goes by the names in its index if a sample has
+        names of columns: both must be the same, each once. Pass its values to go by position.
         "median" is the median Euclidean distance between distinct pooled rows. See
         `median_distance`.
 
@@ -115,7 +120,7 @@ class RBF(Radial):
         """
         with np.errstate(over="ignore"):
             sigma = 1.0 / np.sqrt(2.0 * positive_array(gamma, "gamma"))
-        return cls(in_range(sigma, gamma, "gamma"))
+        return cls(named_like(in_range(sigma, gamma, "gamma"), gamma))
 
     @classmethod
     @documented
@@ -136,7 +141,14 @@ class RBF(Radial):
         RBF(bandwidth=2.0)
         """
         sigma = np.sqrt(positive_array(width, "width") / 2.0)
-        return cls(in_range(sigma, width, "width"))
+        return cls(named_like(in_range(sigma, width, "width"), width))
+
+    def _in_columns_of(self, samples: Mapping[str, object]) -> Kernel:
+        if not isinstance(self.bandwidth, NamedBandwidth):
+            return self
+        matched = copy.copy(self)
+        matched._set_bandwidth(self.bandwidth.in_columns_of(samples))
+        return matched
 
     def _resolve(self, d: int, median: Median) -> Kernel:
         if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != d:

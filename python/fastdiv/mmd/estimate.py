@@ -116,7 +116,7 @@ def mmd2(
     array([1.337137, 0.814583])
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
-    kernels, single = as_kernels(kernel)
+    kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
@@ -257,7 +257,7 @@ def witness(
     >>> witness([0.0, 1.0], [2.0, 3.0], at=[0.5, 1.5, 2.5], kernel=RBF(1.0)).round(6)
     array([ 0.698202,  0.      , -0.698202])
     """
-    kernels, single = as_kernels(kernel)
+    kernels, single = as_kernels(kernel, samples={"x": x, "y": y, "at": at})
     x, y, x_weights, y_weights = _inputs.aligned_weights(x, y, x_weights, y_weights, "biased")
     first, second, points = _inputs.alike({"x": x, "y": y, "at": at})
     a, b, wx, wy = _inputs.weighted_samples(

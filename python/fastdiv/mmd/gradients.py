@@ -18,6 +18,7 @@ from fastdiv._sums import pair_weights
 from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import lower
+from fastdiv.kernels.parameters import NamedBandwidth
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.bandwidth import resolve
@@ -107,7 +108,7 @@ def mmd2_and_grad(
     (0.768906, array([ 0.454532, -1.045131]))
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
-    kernels, single = as_kernels(kernel)
+    kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     names = _inputs.choices(wrt, _WRT, "wrt")
     _check_parts(kernels, "bandwidth" in names)
     arguments = {"x": x, "y": y, "x_weights": x_weights, "y_weights": y_weights}
@@ -288,8 +289,9 @@ def _feature_bandwidth_gradient(
         for name, side in wide.items()
     ]
     log_slopes = one_pass.finite_gradient(products[0] + products[1])
-    gradient: Values = log_slopes / -np.array(vars(kernel)["bandwidth"])
-    return gradient
+    bandwidth = vars(kernel)["bandwidth"]
+    gradient: Values = log_slopes / -np.array(bandwidth)
+    return bandwidth.restored(gradient) if isinstance(bandwidth, NamedBandwidth) else gradient
 
 
 def _check_parts(kernels: Sequence[Kernel], need_bandwidth: bool) -> None:

@@ -158,7 +158,7 @@ def kernel_mean_matching(
     >>> float(result.weights.sum().round(12)), bool(result.weights.max() <= 20 / 500)
     (1.0, True)
     """
-    kernels, single = as_kernels(kernel)
+    kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     if not single:
         raise TypeError(
             f"kernel must be one kernel, for example a Sum; got {_inputs.shown(kernel)}"

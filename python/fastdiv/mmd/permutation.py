@@ -146,7 +146,7 @@ def mmd_test(
     0.001
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
-    kernels, single = as_kernels(kernel)
+    kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     a, b = _inputs.samples(x, y, nan_policy, estimator)
     n, m = len(a), len(b)
     orders, n_resamples = _inputs.orderings(permutations, n_resamples, rng, n + m)

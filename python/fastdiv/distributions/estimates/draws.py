@@ -15,7 +15,7 @@ from fastdiv import _inputs
 from fastdiv._engine.blocks import DRAWN, even_blocks
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress
-from fastdiv.distributions.arrays import at, first_index
+from fastdiv.distributions.arrays import at, first_index, same_columns
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
 from fastdiv.distributions.estimates.torch_densities import is_torch, log_density
@@ -66,6 +66,8 @@ class Draws:
             raise TypeError(
                 f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
             )
+        if isinstance(p, Gaussian) and isinstance(q, Gaussian):
+            same_columns({"p": p.columns, "q": q.columns})
         sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
         batch = _inputs.broadcast_batches(sides)
         draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q", p)
