@@ -252,6 +252,7 @@ GOOD = arguments(np.random.default_rng(0))
         ({"estimator": "k1"}, TypeError, "estimator='k1' needs noise_q"),
         ({"noise_q": np.zeros((B, H, T))}, TypeError, "noise_q is for estimator='k1'"),
         ({"reduce": "mean"}, ValueError, "reduce must be one of 'per_frame'"),
+        ({"log_det": 1e308}, OverflowError, "the sum over the items overflows"),
         ({"logstd_p": np.full((B, H, T), -500.0)}, OverflowError, "is logstd_p a logarithm"),
     ],
 )
@@ -268,3 +269,12 @@ def test_a_valid_element_that_is_not_finite(name, mask):
     message = rf"{name} must be finite where it is not padding; got nan at index \(1, 2, 1\)"
     with pytest.raises(ValueError, match=message):
         call(kl_flow, {**GOOD, name: spoilt}, mask=mask)
+
+
+def test_gradients_too_large_are_refused():
+    """Their values are not."""
+    zero = np.zeros((1, 1, 1))
+    arguments = {"mean_p": zero, "logstd_p": zero - 691.0, "logstd_q": zero}
+    assert kl_flow(zero + 1e-290, **arguments) > 1e19
+    with pytest.raises(OverflowError, match="the gradient overflows at item 0"):
+        kl_flow_and_grad(zero + 1e-290, **arguments)

@@ -260,7 +260,10 @@ class _Problem:
             return elements
         if self.reduce == "per_item":
             return sums
-        values: Values = call_weights * sums.reshape(calls, -1).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values: Values = call_weights * sums.reshape(calls, -1).sum(axis=1)
+        if not np.isfinite(values).all():
+            raise OverflowError("the sum over the items overflows: is log_det a logarithm?")
         return values if self.calls else values[0]
 
     def _elements(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
@@ -287,6 +290,9 @@ class _Problem:
                 parts["noise_q"] = -noise
             for name, part in parts.items():
                 gradients[name][items] = np.where(valid, weights[:, None, None] * part, 0)
+                if not np.isfinite(gradients[name][items]).all():
+                    finite = np.isfinite(gradients[name][items]).all(axis=(1, 2))
+                    self._refuse(items.start + int(finite.argmin()), "the gradient")
         return np.where(valid, v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy), 0.0)
 
     def _log_dets(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
@@ -305,7 +311,8 @@ class _Problem:
         total: Values = parts.sum(axis=1, dtype=np.float64)
         return total
 
-    def _refuse(self, i: int) -> None:
+    def _refuse(self, i: int, what: str = "the divergence") -> None:
+        """Say what is not finite in the arrays of an item, or that it overflows."""
         valid = self.mask[i]
         for name, a in self.arrays.items():
             shown = np.broadcast_to(valid, a[i].shape) if a.ndim == 3 else np.True_
@@ -318,7 +325,7 @@ class _Problem:
                     f"{name} must be finite where it is not padding; got {values[inner]}"
                     + (f" at index {index}" if index else "")
                 )
-        raise OverflowError(f"the divergence overflows at item {i}: is logstd_p a logarithm?")
+        raise OverflowError(f"{what} overflows at item {i}: is logstd_p a logarithm?")
 
 
 def _log_det(value: object, b: int, t: int) -> Matrix:
