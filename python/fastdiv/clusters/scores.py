@@ -120,7 +120,8 @@ def _lengths(rows: Values) -> Values:
     """Return Euclidean lengths whose squares may be out of range."""
     largest = np.abs(rows).max(axis=1)
     unit = np.where(largest > 0, largest, 1.0)
-    return largest * np.sqrt(((rows / unit[:, None]) ** 2).sum(axis=1))
+    lengths: Values = largest * np.sqrt(((rows / unit[:, None]) ** 2).sum(axis=1))
+    return lengths
 
 
 @documented
