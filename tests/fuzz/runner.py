@@ -72,9 +72,9 @@ def refused(error: Exception | None) -> bool:
 
 def last_line(error: Exception) -> str:
     """Return where an error arose, and its message."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-    return f"{type(error).__name__} at {place}: {' '.join(str(error).split())[:300]}"
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" at {os.path.basename(at.filename)}:{at.lineno}" for at in frames)
+    return f"{type(error).__name__}{place}: {' '.join(str(error).split())[:300]}"
 
 
 def column(width: int) -> str:
@@ -92,7 +92,7 @@ class Ledger:
         self.seconds: Counter[str] = Counter({name: 0 for name in CASES})
         self.failures: Counter[str] = Counter()
         self.printed: list[str] = []
-        self._log = open(log, "a", encoding="utf-8", buffering=1) if log else None  # noqa: SIM115
+        self._log = log
 
     def fail(self, name: str, index: int, message: str) -> None:
         self.failures[name] += 1
@@ -100,7 +100,8 @@ class Ledger:
         if len(self.printed) < MOST_PRINTED and self.failures[name] <= 5:
             self.printed.append(line)
         if self._log:
-            print(line, file=self._log)
+            with open(self._log, "a", encoding="utf-8") as file:
+                print(line, file=file)
 
     def enter(
         self, name: str, index: int, dtype: str, outcomes: list[Outcome], error: Exception | None
