@@ -501,3 +501,17 @@ def test_progress_is_reported(rng):
     seen = []
     kl(p, q, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (24, 24)
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(np.float32, 1e-40), (np.float64, 1e-310)])
+def test_a_gradient_beyond_the_range_is_refused(dtype, least):
+    """1 − P/Q is, though the divergence is a small number."""
+    p = Categorical(probs=np.array([[0.5, 0.5], [0.5, 0.5]], dtype))
+    q = Categorical(probs=np.array([[0.5, 0.5], [1.0, least]], dtype))
+    assert np.isfinite(kl(p, q)).all()
+    with pytest.raises(OverflowError, match=rf"too large for {dtype.__name__} at batch index \(1,"):
+        kl_and_grad(p, q)
+    kl_and_grad(p, q, wrt="p")
+    # −∞ where P = 0 < Q is the derivative.
+    _, gradient = kl_and_grad(Categorical(probs=[0.0, 1.0]), Categorical(probs=[0.5, 0.5]), wrt="p")
+    assert gradient["probs"][0] == -np.inf

@@ -48,8 +48,8 @@ class CategoricalPair(SideBySide[Categorical]):
         return zero_unselected(values, chosen)
 
     def gradients(
-        self, values: Values, chosen: NDArray[np.bool_] | None
-    ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
+        self, values: Values, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...]
+    ) -> dict[str, dict[str, Matrix]]:
         """Return the gradients of the sum of the divergences `values`, as `kl_and_grad` does."""
         if np.isinf(values).any():
             index = first_index(np.isinf(values))
@@ -57,16 +57,21 @@ class CategoricalPair(SideBySide[Categorical]):
                 "the divergence must be finite to have a gradient; q = 0 < p in a category"
                 f"{at(index)}"
             )
-        grad_p, grad_q = (_Gradient(side, self.batch_shape) for side in (self.p, self.q))
+        both = {"p": self.p, "q": self.q}
+        sums = {name: _Gradient(both[name], self.batch_shape) for name in sides}
+        both_numbers = [_row_numbers(side, self.batch_shape) for side in both.values()]
         everything = np.ones(values.shape, bool) if chosen is None else chosen
         with np.errstate(all="ignore"):  # impossible categories have infinite logits
             for block in index_blocks(values.size, 2 * self.p.n_categories):  # both sides
                 rows = block[everything.ravel()[block]]
-                i, j = grad_p.rows[rows], grad_q.rows[rows]
+                i, j = (numbers[rows] for numbers in both_numbers)
                 log_p, log_q = self.p._rows(i), self.q._rows(j)
-                grad_p.add(i, *_wrt_p(log_p, log_q, values.ravel()[rows, None]))
-                grad_q.add(j, *_wrt_q(log_p, log_q))
-        return grad_p.as_given(), grad_q.as_given()
+                if "p" in sums:
+                    parts = _wrt_p(log_p, log_q, values.ravel()[rows, None])
+                    sums["p"].add(i, *parts, np.isinf(log_p))
+                if "q" in sums:
+                    sums["q"].add(j, *_wrt_q(log_p, log_q))
+        return {name: total.as_given() for name, total in sums.items()}
 
     def lowered(self) -> tuple[Matrix, str, Values, Matrix, str, Values]:
         """Return the arguments of the backends: arrays of one dtype and batch shape."""
@@ -99,23 +104,40 @@ def _wrt_q(log_p: Values, log_q: Values) -> tuple[Values, Values]:
     return wrt_probs, np.where(q > 0, q * wrt_probs, -np.exp(log_p))
 
 
+def _row_numbers(side: Categorical, batch_shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Return the number of the distribution of a side for every item of the batch."""
+    numbers = np.arange(math.prod(side.batch_shape)).reshape(side.batch_shape)
+    return np.broadcast_to(numbers, batch_shape).ravel()
+
+
 class _Gradient:
     """The gradient with respect to one side of a pair, added up row by row."""
 
     def __init__(self, side: Categorical, batch_shape: tuple[int, ...]) -> None:
         self._side = side
         n = math.prod(side.batch_shape)
-        self.rows = np.broadcast_to(np.arange(n).reshape(side.batch_shape), batch_shape).ravel()
         self._normalisers = side._normalisers.reshape(n, 2)
         self._shared = side.batch_shape != batch_shape
         dtype = np.dtype(np.float64) if self._shared else side.dtype
         self._sum: Matrix = np.zeros((n, side.n_categories), dtype)
 
-    def add(self, rows: NDArray[np.intp], wrt_probs: Values, wrt_logits: Values) -> None:
-        """Add gradients with respect to normalised probabilities or to logits."""
+    def add(
+        self,
+        rows: NDArray[np.intp],
+        wrt_probs: Values,
+        wrt_logits: Values,
+        infinite: NDArray[np.bool_] | bool = False,
+    ) -> None:
+        """Add gradients with respect to normalised probabilities or to logits, or refuse them."""
         values = wrt_logits
         if self._side.parametrisation == "probs":
             values = wrt_probs / self._normalisers[rows, 1:]
+        bad = ~(np.abs(values) <= np.finfo(self._side.dtype).max) & ~np.asarray(infinite)
+        if bad.any():
+            index = np.unravel_index(rows[first_index(bad)[0]], self._side.batch_shape)
+            raise OverflowError(
+                f"a gradient is too large for {self._side.dtype}{at(tuple(map(int, index)))}"
+            )
         if self._shared:
             np.add.at(self._sum, rows, values)
         else:

@@ -68,7 +68,7 @@ def kl_and_grad(
     ------
     TypeError, ValueError, OverflowError
         As `kl`. ValueError if a divergence is infinite, OverflowError if a gradient is too large
-        for float64.
+        for its type.
 
     References
     ----------
@@ -91,7 +91,7 @@ def kl_and_grad(
     chosen = pair.mask(where)
     values = pair.kl(_inputs.threads(n_threads), None, chosen)
     if isinstance(pair, CategoricalPair):
-        gradients = dict(zip("pq", pair.gradients(values, chosen), strict=True))
+        gradients = pair.gradients(values, chosen, sides)
     else:
         gradients = _gradients(pair, chosen, sides, _inputs.threads(n_threads))
     return item(values), *(gradients[side] for side in sides)
