@@ -190,3 +190,11 @@ def test_one_weight_may_dominate(ratio):
         within_y = mpmath.exp(-((mpmath.mpf(y[0, 0]) - y[1, 0]) ** 2) / 2)
         expected = float(within + within_y - 2 * between)
     assert mmd2(x, y, RBF(1.0), x_weights=u) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [mmd2, fd.mmd2_and_grad])
+def test_weighted_linear_beyond_the_range_is_refused(rng, function):
+    """Without a warning about the terms of single rows before."""
+    x = rng.normal(size=(5, 2)) * 1e200
+    with pytest.raises(OverflowError, match="kernel values overflow"):
+        function(x, 2 * x, fd.Linear(), x_weights=[1.0, 2.0, 3.0, 4.0, 5.0])

@@ -107,8 +107,9 @@ def coefficients(u: Values, v: Values, estimator: str, sizes: Values) -> tuple[V
 def linear_part(terms: RowTerms, u: Values, v: Values, estimator: str, sizes: Values) -> Values:
     """Return the contribution of the terms to MMD², per kernel."""
     x_factors, y_factors = coefficients(u, v, estimator, sizes)
-    rows_total = (x_factors * terms.x).sum(axis=-1) + (y_factors * terms.y).sum(axis=-1)
-    total: Values = terms.scales * rows_total[..., None]
+    with np.errstate(over="ignore", invalid="ignore"):  # refused with the sums over pairs
+        rows_total = (x_factors * terms.x).sum(axis=-1) + (y_factors * terms.y).sum(axis=-1)
+        total: Values = terms.scales * rows_total[..., None]
     return total
 
 
@@ -134,5 +135,6 @@ def _products(rows: Matrix, origin: Values) -> Values:
     """Return (x − origin)·origin for every row, (..., n)."""
     products = np.empty(rows.shape[:-1])
     for block in row_blocks(rows.shape[-2], rows[..., 0, :].size, COMPUTED):
-        products[..., block] = ((rows[..., block, :] - origin) * origin).sum(axis=-1)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused with the sums over pairs
+            products[..., block] = ((rows[..., block, :] - origin) * origin).sum(axis=-1)
     return products
