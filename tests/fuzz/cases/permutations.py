@@ -14,13 +14,13 @@ from fuzz.truth import clusters as groups_truth
 from fuzz.truth import pairs as truth
 
 
-def counted(name: str, width: int, result: Any, what: str) -> Outcome:
-    """Count the p-value among the statistics that the result holds, ties included."""
-    t = result.statistic
-    slack = 100 * np.finfo(float).eps * abs(t)
-    above = np.count_nonzero(result.null_distribution >= t - slack)
-    expected = (1 + above) / (1 + len(result.null_distribution))
-    return holds(f"{name}: p-value", width, result.pvalue == expected, what)
+def counted(name: str, width: int, result: Any, slack: Any, what: str) -> Outcome:
+    """Count the p-value among the statistics that the result holds. Those within slack may tie."""
+    t, null = result.statistic, result.null_distribution
+    least, most = (np.count_nonzero(null >= t + shift) for shift in (slack, -slack))
+    count = result.pvalue * (1 + len(null)) - 1
+    fine = least <= round(count) <= most and abs(count - round(count)) < 1e-9
+    return holds(f"{name}: p-value", width, fine, what)
 
 
 @case("mmd_test", "TwoSampleResult")
@@ -56,7 +56,8 @@ def mmd_test(rng: Rng, dtype: type) -> Outcomes:
     yield compare("mmd_test: statistic", d, result.statistic, values[0], bounds[0], allowed, what)
     null = result.null_distribution
     yield compare("mmd_test: null", d, null, values[1:], bounds[1:], allowed, what)
-    yield counted("mmd_test", d, result, what)
+    slack = 100 * np.finfo(float).eps * abs(result.statistic)
+    yield counted("mmd_test", d, result, slack, what)
     again = fd.mmd_test(x, y, kernel, **options, n_threads=3)
     same = again.statistic == result.statistic and np.array_equal(again.null_distribution, null)
     yield holds("mmd_test: threads", d, same, what)
@@ -70,17 +71,20 @@ def groups_of_rows(rng: Rng, dtype: type) -> tuple[Any, Any]:
     return x, draw.labels(rng, len(x))
 
 
-def variance_test(name: str, result: Any, parts: Any, n: int, k: int, d: int, what: str) -> Any:
-    """Compare the ratio F of the variance between groups to that within, whose sums are given."""
+TIE = 200 * np.finfo(float).eps
+"""Relative difference of sums within groups that may count as a tie."""
+
+
+def ratios(result: Any, parts: Any, n: int, k: int) -> tuple[Any, Any, Any]:
+    """Return the ratios F of a result, those from the sums given, and their bounds."""
     total, within = (truth.long([part[i] for part in parts]) for i in (0, 1))
-    between = total - within
     with np.errstate(divide="ignore"):
-        f = (between / (k - 1)) / (within / (n - k))
+        f = ((total - within) / (k - 1)) / (within / (n - k))
         # The difference loses digits where the groups are alike.
         bound = f + total / within * (n - k) / (k - 1)
     got = np.array([result.statistic, *result.null_distribution])
     finite = within > 0
-    return got[finite], f[finite], bound[finite]
+    return np.where(finite, got, 0), np.where(finite, f, 0), np.where(finite, bound, np.inf)
 
 
 @case("permanova", "PermanovaResult")
@@ -100,9 +104,9 @@ def permanova(rng: Rng, dtype: type) -> Outcomes:
     yield compare("permanova: ss_within", d, result.ss_within, within, within, allowed, metric)
     r2 = (total - within) / total
     yield compare("permanova: r2", d, result.r2, r2, 1.0, 2 * allowed, metric)
-    got, f, bound = variance_test("permanova", result, parts, n, k, d, metric)
-    yield compare("permanova: F", d, got, f, bound, 2 * allowed, metric)
-    yield counted("permanova", d, result, metric)
+    got, f, bounds = ratios(result, parts, n, k)
+    yield compare("permanova: F", d, got, f, bounds, 2 * allowed, metric)
+    yield counted("permanova", d, result, TIE * bounds[0], metric)
 
 
 def regrouped(groups: Any, order: Any) -> Any:
@@ -127,6 +131,6 @@ def disco(rng: Rng, dtype: type) -> Outcomes:
     yield compare("disco: total", d, result.total, total, total, allowed, what)
     yield compare("disco: within", d, result.within, within, within, allowed, what)
     yield compare("disco: between", d, result.between, total - within, total, 2 * allowed, what)
-    got, f, bound = variance_test("disco", result, parts, n, k, d, what)
-    yield compare("disco: F", d, got, f, bound, 2 * allowed, what)
-    yield counted("disco", d, result, what)
+    got, f, bounds = ratios(result, parts, n, k)
+    yield compare("disco: F", d, got, f, bounds, 2 * allowed, what)
+    yield counted("disco", d, result, TIE * bounds[0], what)
