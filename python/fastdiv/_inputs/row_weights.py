@@ -10,7 +10,7 @@ from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array, converted
 from fastdiv._inputs.frames import aligned
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
-from fastdiv._inputs.samples import alike, chosen, finite_mask, same_length, samples
+from fastdiv._inputs.samples import alike, checked_samples, chosen, finite_mask, same_length
 
 
 def weighted_samples(
@@ -26,11 +26,12 @@ def weighted_samples(
     u = weights(x_weights, "x_weights", len(a), estimator)
     v = weights(y_weights, "y_weights", len(b), estimator)
     if u is None and v is None:
-        return *samples(a, b, nan_policy, estimator), None, None
+        return *checked_samples(a, b, nan_policy, estimator), None, None
     keep_x, keep_y = rows_kept(a, b, u, v, nan_policy, estimator)
     a, u = kept(a, u, keep_x)
     b, v = kept(b, v, keep_y)
-    a, b = samples(a, b, ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise", estimator)
+    policy = ALWAYS_RAISE if nan_policy is ALWAYS_RAISE else "raise"
+    a, b = checked_samples(a, b, policy, estimator)
     for name, w in (("x_weights", u), ("y_weights", v)):
         if w is not None:
             enough_weight(w, name, estimator)

@@ -101,11 +101,23 @@ def samples(
     Pairs are rows of the same key where both samples have an index. `nan_policy` is ALWAYS_RAISE
     where the caller offers no other.
     """
-    x_name, y_name = names
-    given = {x_name: x, y_name: y}
+    given = dict(zip(names, (x, y), strict=True))
     if estimator == "paired":
         given = dict(zip(names, aligned(given), strict=True))
-    a, b = same_space(dict(zip(names, alike(given), strict=True)))
+    a, b = alike(given)
+    return checked_samples(a, b, nan_policy, estimator, names)
+
+
+def checked_samples(
+    a: Sample,
+    b: Sample,
+    nan_policy: object,
+    estimator: str,
+    names: tuple[str, str] = ("x", "y"),
+) -> tuple[Sample, Sample]:
+    """Like `samples`, but of what `alike` returned."""
+    x_name, y_name = names
+    a, b = same_space({x_name: a, y_name: b})
     omit = omits(nan_policy)
     advice = _CLEAN if nan_policy is ALWAYS_RAISE else CLEAN_OR_OMIT
     if estimator == "paired":
