@@ -149,24 +149,46 @@ def test_large_offsets_of_the_logits_take_no_digits_away(offset, dtype):
         assert jensen_shannon(*shifted) == pytest.approx(expected, rel=RTOL[dtype], abs=0)
 
 
-@of_the_core
 @each_dtype
-def test_logits_whose_difference_overflows(dtype):
+@pytest.mark.parametrize("engine", ["core", "reference"])
+def test_logits_whose_difference_overflows(core, engine, dtype):
     huge = np.finfo(dtype).max
     certain = Categorical(logits=np.array([huge, -huge], dtype))
     other = Categorical(logits=np.array([-huge, huge], dtype))
     even = Categorical(logits=np.zeros(2, dtype))
     low, high = (Categorical(logits=np.full(2, v, dtype)) for v in (-huge, huge))
-    assert kl(certain, even) == pytest.approx(np.log(2), rel=RTOL[dtype])
-    assert kl(certain, low) == pytest.approx(np.log(2), rel=RTOL[dtype])
-    assert kl(even, certain) == kl(certain, other) == INF
-    for a, b in ((certain, certain), (even, low), (low, high), (high, low)):
-        assert kl(a, b) == jensen_shannon(a, b) == 0
-    assert jensen_shannon(certain, other) == pytest.approx(np.log(2), rel=RTOL[dtype])
+    # The logarithm of a probability is in float64.
+    total = 2 * float(huge) if dtype == np.float32 else INF
+    with backend.use(engine):
+        assert kl(certain, even) == pytest.approx(np.log(2), rel=RTOL[dtype])
+        assert kl(certain, low) == pytest.approx(np.log(2), rel=RTOL[dtype])
+        assert kl(certain, other) == total
+        assert kl(even, certain) == kl(high, certain) == total / 2
+        assert jeffreys(certain, other) == 2 * total
+        for a, b in ((certain, certain), (even, low), (low, high), (high, low)):
+            assert kl(a, b) == jensen_shannon(a, b) == 0
+        assert jensen_shannon(certain, other) == pytest.approx(np.log(2), rel=RTOL[dtype])
     np.testing.assert_array_equal(certain.probs(), [1, 0])
     assert certain.log_prob(0) == 0
     assert certain.log_prob(1) == 2 * -float(huge)  # -inf in float64
     assert certain.entropy() == 0
+
+
+@each_dtype
+@pytest.mark.parametrize("engine", ["core", "reference"])
+@pytest.mark.parametrize("far", [1e6, 1e16, 3e38])
+def test_logits_that_take_digits_from_their_differences(core, engine, far, dtype):
+    p = Categorical(logits=np.array([far, -far], dtype))
+    q = Categorical(logits=np.array([1.0, 2.0], dtype))
+    with backend.use(engine):
+        assert kl(p, q) == pytest.approx(1 + np.log1p(np.exp(-1.0)), rel=RTOL[dtype])
+
+
+def test_a_sum_of_divergences_beyond_the_range_is_refused():
+    huge = np.finfo(np.float64).max
+    p, q = Categorical(logits=[huge, 0.0]), Categorical(logits=[0.0, huge])
+    with pytest.raises(OverflowError, match=r"^the divergence is too large for float64"):
+        jeffreys(p, q)
 
 
 @each_dtype

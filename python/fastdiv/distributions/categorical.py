@@ -26,6 +26,9 @@ ILL_DEFINED = (
 _MOST_ROWS = 4096
 """Rows per block. `sample` adds their numbers to running sums, which costs up to 12 bits."""
 
+_FAR = 1e30
+"""Largest logits above it are in float64: a row's least, up to −3.4e38, is too far from them."""
+
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
@@ -53,7 +56,8 @@ class Categorical:
     logits : array_like, shape (..., k), optional
         Log probabilities up to a constant per distribution: any real numbers. −inf makes a
         category impossible, and must not stand for all of them. In sums, probabilities below
-        e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in float64 count as 0, but KL remains +inf where q alone is 0.
+        e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in float64 count as 0, but KL remains +inf where q alone is 0,
+        or so small that its logarithm overflows in float64.
     where : array_like of bool, optional
         Mask that broadcasts to the batch shape. Items that it leaves out are padding: their
         values may be anything, NaN included. Entropies, log probabilities of categories and
@@ -168,6 +172,12 @@ class Categorical:
             f"Categorical(batch_shape={self.batch_shape}, n_categories={self.n_categories}, "
             f"parametrisation={self.parametrisation!r}, dtype={self.dtype})"
         )
+
+    def _is_far(self) -> bool:
+        """Tell whether differences of logits could overflow in float32."""
+        if self.parametrisation != "logits" or self.dtype != np.float32:
+            return False
+        return bool((self._normalisers[..., 0] > _FAR).any())
 
     @documented
     def entropy(self, *, n_threads: int | None = None) -> Values:

@@ -76,7 +76,8 @@ class CategoricalPair(SideBySide[Categorical]):
     def lowered(self) -> tuple[Matrix, str, Values, Matrix, str, Values]:
         """Return the arguments of the backends: arrays of one dtype and batch shape."""
         p, q = self.p, self.q
-        dtype: np.dtype[Any] = p.dtype if p.dtype == q.dtype else np.dtype(np.float64)
+        narrow = p.dtype == q.dtype and not (p._is_far() or q._is_far())
+        dtype: np.dtype[Any] = p.dtype if narrow else np.dtype(np.float64)
         return (*self._broadcast(p, dtype), *self._broadcast(q, dtype))
 
     def _broadcast(self, side: Categorical, dtype: np.dtype[Any]) -> tuple[Matrix, str, Values]:

@@ -11,7 +11,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Progress, Values
-from fastdiv.distributions.arrays import item, zero_unselected
+from fastdiv.distributions.arrays import checked, item, zero_unselected
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.gaussian import Gaussian
@@ -212,7 +212,10 @@ def jeffreys(p: object, q: object, *, n_threads: int | None = None) -> Values:
     >>> round(float(jeffreys(Gaussian([0.0], std=1.0), Gaussian([1.0], std=2.0))), 6)
     1.75
     """
-    return item(kl(p, q, n_threads=n_threads) + kl(q, p, n_threads=n_threads))
+    one_way, back = kl(p, q, n_threads=n_threads), kl(q, p, n_threads=n_threads)
+    with np.errstate(over="ignore"):
+        total = np.asarray(one_way + back)
+    return item(checked(total, np.isinf(one_way) | np.isinf(back), "the divergence"))
 
 
 def pair_of(p: object, q: object) -> Pair | CategoricalPair:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv._sums.reference.log_ratios import exp_less_1
 from fastdiv._sums.reference.rows import report
+
+
+class _Side(NamedTuple):
+    """One of the two distributions, as `categorical_kl` takes it."""
+
+    values: Matrix
+    name: str
+    normalisers: Values
 
 
 def categorical_normalisers(
@@ -36,7 +46,7 @@ def categorical_entropy(
 ) -> Values:
     """Return −Σ p log p, (...)."""
     with np.errstate(all="ignore"):
-        log_p = _log_probs(values, name, normalisers)
+        log_p = _log_probs(_Side(values, name, normalisers))
         p = np.exp(log_p)
         terms = np.where(p > 0, -p * log_p, 0.0)
     report(progress)
@@ -54,12 +64,9 @@ def categorical_kl(
     progress: Progress | None,
 ) -> Values:
     """Return Σ p (exp(l) − 1 − l) with l = log q − log p, (...)."""
+    p, q = _Side(p_values, p_name, p_normalisers), _Side(q_values, q_name, q_normalisers)
     with np.errstate(all="ignore"):
-        log_p = _log_probs(p_values, p_name, p_normalisers)
-        log_q = _log_probs(q_values, q_name, q_normalisers)
-        log_ratio = _log_ratio(
-            p_values, p_name, p_normalisers, q_values, q_name, q_normalisers, log_q - log_p
-        )
+        log_p, log_q, log_ratio = _logs(p, q)
         values = _kl_from_logs(log_p, log_q, log_ratio)
     report(progress)
     return values
@@ -76,12 +83,9 @@ def categorical_jensen_shannon(
     progress: Progress | None,
 ) -> Values:
     """Return ½ KL(p ‖ m) + ½ KL(q ‖ m) with m = ½ (p + q), (...)."""
+    p, q = _Side(p_values, p_name, p_normalisers), _Side(q_values, q_name, q_normalisers)
     with np.errstate(all="ignore"):
-        log_p = _log_probs(p_values, p_name, p_normalisers)
-        log_q = _log_probs(q_values, q_name, q_normalisers)
-        log_ratio = _log_ratio(
-            p_values, p_name, p_normalisers, q_values, q_name, q_normalisers, log_q - log_p
-        )
+        log_p, log_q, log_ratio = _logs(p, q)
         log_m = np.logaddexp(log_p, log_q) - np.log(2.0)
         kl_p = _kl_from_logs(log_p, log_m, _log_mean_with_1(log_ratio))
         kl_q = _kl_from_logs(log_q, log_m, _log_mean_with_1(-log_ratio))
@@ -90,34 +94,40 @@ def categorical_jensen_shannon(
     return values
 
 
-def _log_probs(values: Matrix, name: str, normalisers: Values) -> Values:
+def _log_probs(side: _Side) -> Values:
     """Return the logarithms of the probabilities."""
-    extreme, remaining = normalisers[..., :1], normalisers[..., 1:]
-    a = values.astype(np.float64)
-    return (a - extreme) - np.log1p(remaining) if name == "logits" else np.log(a / remaining)
+    extreme, remaining = side.normalisers[..., :1], side.normalisers[..., 1:]
+    a = side.values.astype(np.float64)
+    return (a - extreme) - np.log1p(remaining) if side.name == "logits" else np.log(a / remaining)
 
 
-def _log_ratio(
-    p_values: Matrix,
-    p_name: str,
-    p_normalisers: Values,
-    q_values: Matrix,
-    q_name: str,
-    q_normalisers: Values,
-    plain: Values,
-) -> Values:
-    """Return l = log q − log p, from exact differences of close parameters, else as it is plain."""
-    if p_name != q_name:
-        return plain
-    p, q = p_values.astype(np.float64), q_values.astype(np.float64)
+def _logs(p: _Side, q: _Side) -> tuple[Values, Values, Values]:
+    """Return log p, log q, and log q − log p."""
+    log_p, log_q = _log_probs(p), _log_probs(q)
+    plain = log_q - log_p
+    return log_p, log_q, plain if p.name != q.name else _log_ratio(p, q, plain)
+
+
+def _log_ratio(p: _Side, q: _Side, plain: Values) -> Values:
+    """Return l = log q − log p, from exact differences of parameters, else as it is plain."""
+    a, b = p.values.astype(np.float64), q.values.astype(np.float64)
     (extreme_p, rest_p), (extreme_q, rest_q) = (
-        (n[..., :1], n[..., 1:]) for n in (p_normalisers, q_normalisers)
+        (side.normalisers[..., :1], side.normalisers[..., 1:]) for side in (p, q)
     )
-    if p_name == "logits":
-        exact = (q - p) - (extreme_q - extreme_p) - (np.log1p(rest_q) - np.log1p(rest_p))
+    if p.name == "logits":
+        (d, d_error), (shift, shift_error) = _difference(b, a), _difference(extreme_q, extreme_p)
+        log_rest = np.log1p(rest_q) - np.log1p(rest_p)
+        exact = (d - shift) + ((d_error - shift_error) - log_rest)
         return np.where(np.isfinite(exact), exact, plain)
-    excess = ((q - p) + q * ((rest_p - rest_q) / rest_q)) / p
+    excess = ((b - a) + b * ((rest_p - rest_q) / rest_q)) / a
     return np.where(np.abs(excess) < 0.5, np.log1p(excess), plain)
+
+
+def _difference(a: Values, b: Values) -> tuple[Values, Values]:
+    """Return the rounded a − b, and its error."""
+    value = a - b
+    back = value - a
+    return value, (a - (value - back)) - (b + back)
 
 
 def _log_mean_with_1(log_ratio: Values) -> Values:
