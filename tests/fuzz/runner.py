@@ -59,7 +59,7 @@ REFUSALS = re.compile(
     r"overflow|underflow|too large|beyond the range|is below [\d.e-]+ of the"
     r"|be positive.definite|not positive-definite|zeros on its diagonal"
     r"|must be > 0; got 0|must be finite and > 0; got|W_k is 0"
-    r"|all rows equal|distinct labels|(distances|median|bandwidth).* zero|is zero"
+    r"|all rows equal|distinct labels|have no density|(distances|median|bandwidth).* zero|is zero"
 )
 """Refusals of valid input: numbers beyond the range of a function, and data without an answer."""
 
@@ -90,11 +90,19 @@ class Ledger:
         self.worst: dict[tuple[str, str, str], Outcome] = {}
         self.refusals: dict[str, Counter[str]] = defaultdict(Counter)
         self.tries: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter({name: 0 for name in CASES})
+        self.seconds = dict.fromkeys(CASES, 0.0)
+        self.longest = dict.fromkeys(CASES, 0.0)
         self.failures: Counter[str] = Counter()
         self.known: Counter[str] = Counter()
         self.printed: list[str] = []
         self._log = log
+        self._now = os.open(f"{log}.now", os.O_CREAT | os.O_WRONLY | os.O_TRUNC) if log else None
+
+    def begin(self, name: str, index: int) -> None:
+        """Write down what is tried now, for the case that it ends the process."""
+        if self._now is not None:
+            line = f"--only {name} --index {index} --seed {self.seed}"
+            os.pwrite(self._now, f"{line:<99}\n".encode(), 0)
 
     def fail(self, name: str, index: int, message: str) -> None:
         self.failures[name] += 1
@@ -138,7 +146,8 @@ class Ledger:
             print(f"{name:42} {dtype:8} {width:9} worst {result.error:8.1e} of {allowed}")
         for name in sorted(CASES):
             if self.tries[name]:
-                print(f"{self.tries[name]:8} tries in {self.seconds[name]:6.1f} s: {name}")
+                seconds = f"{self.seconds[name]:6.1f} s, {self.longest[name]:5.2f} s at most"
+                print(f"{self.tries[name]:8} tries in {seconds}: {name}")
         for name, messages in sorted(self.refusals.items()):
             for message, count in sorted(messages.items()):
                 print(f"refused {count:5} times: {name}: {message}")
@@ -154,7 +163,9 @@ def main(description: str) -> int:
     parser.add_argument("--seed", default="1", help='a number, or "random", which prints one')
     parser.add_argument("--only", choices=sorted(CASES), nargs="+")
     parser.add_argument("--index", type=int, help="try this input alone")
-    parser.add_argument("--log", help="file to which failures are added as they occur")
+    parser.add_argument(
+        "--log", help="file to which failures are added as they occur; what is tried is in LOG.now"
+    )
     arguments = parser.parse_args()
     names = arguments.only or sorted(CASES)
     seed = secrets.randbelow(2**31) if arguments.seed == "random" else int(arguments.seed)
@@ -176,7 +187,10 @@ def main(description: str) -> int:
         # Whoever has had the least time, so that slow cases do not starve others.
         name = min(names, key=lambda name: ledger.seconds[name])
         index = ledger.tries[name]
+        ledger.begin(name, index)
         ledger.enter(name, index, *attempt(name, index, seed))
-        ledger.seconds[name] += time.monotonic() - start
+        seconds = time.monotonic() - start
+        ledger.seconds[name] += seconds
+        ledger.longest[name] = max(ledger.longest[name], seconds)
     ledger.print()
     return 1 if ledger.failures else 0

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import fastdiv as fd
-from fuzz.draw.arguments import BAD, CALLS
+from fuzz.draw.arguments import CALLS
+from fuzz.draw.wrong_values import BAD
 from fuzz.registry import Outcomes, Rng, case, holds
 
 MOST_CHARACTERS = 1000

@@ -25,10 +25,16 @@ def coupling(rng: Rng, least: float) -> float:
             draw.power(rng, -14, -1),
             rng.uniform(0.1, 3),
             draw.power(rng, 0, 2),
+            draw.power(rng, 2, 90),
             least * rng.uniform(0.05, 0.9),
             -draw.power(rng, -14, -2) * min(1.0, -least),
-        )[rng.integers(6)]
+        )[rng.integers(7)]
     )
+
+
+def exponent(rng: Rng) -> float:
+    """Draw α, mostly the usual one."""
+    return float((2.0, 2.0, rng.uniform(0.3, 6), draw.power(rng, -4, 4))[rng.integers(4)])
 
 
 @case("coupled_log", "coupled_exp")
@@ -84,7 +90,7 @@ def coupled_densities(rng: Rng, dtype: type) -> Outcomes:
     drawn = normals.normal(rng, dtype, d)
     t = drawn.truth
     kappa = coupling(rng, -1.0 / d)
-    alpha = 2.0 if rng.random() < 0.5 else float(rng.uniform(0.3, 6))
+    alpha = exponent(rng)
     p = fd.CoupledNormal(drawn.mean, **{drawn.name: drawn.parameter}, kappa=kappa, alpha=alpha)
     what = f"{drawn.name} {drawn.condition:.0e}, kappa {kappa!r}, alpha {alpha!r}"
     x = p.sample(3, rng=int(rng.integers(2**31))).astype(np.float64)
@@ -117,7 +123,7 @@ def coupled_divergences(rng: Rng, dtype: type) -> Outcomes:
     p, q = normals.two(rng, dtype, d)
     a, b = p.truth, q.truth
     family = rng.random() < 0.4
-    alpha = 2.0 if family or rng.random() < 0.5 else float(rng.uniform(0.3, 6))
+    alpha = 2.0 if family else exponent(rng)
     kappa = coupling(rng, -1.0 / (d + alpha))
     if family and kappa <= 0:
         return

@@ -34,6 +34,8 @@ def batch(rng: Rng, dtype: type, n: int, d: int, name: str) -> tuple[Any, Any, f
 )
 def engine_gaussians(rng: Rng, dtype: type) -> Outcomes:
     n, d = int(rng.integers(1, 30)), int(rng.integers(1, 20))
+    if rng.random() < 0.1:
+        n, d = int(rng.integers(1, 4)), int(rng.integers(20, 150))
     names = normals.DIAGONAL if rng.random() < 0.5 else normals.FULL
     a, b = (str(rng.choice(names)) for _ in range(2))
     p_mean, p, p_condition = batch(rng, dtype, n, d, a)
