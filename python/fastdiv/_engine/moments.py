@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Values
-
-_PASSES = 8
-"""Passes over the values."""
 
 
 def mean_and_deviation(values: Values, ddof: int = 0) -> tuple[Any, Any]:
@@ -28,4 +25,4 @@ def mean_and_deviation(values: Values, ddof: int = 0) -> tuple[Any, Any]:
             mean = np.ldexp(scaled.mean(axis=0), unit)
             return mean, np.ldexp(scaled.std(axis=0, ddof=ddof), unit)
 
-    return patiently(moments, _PASSES * values.size)  # sums in blocks would have other bits
+    return patiently(moments, PASSES * values.size)  # sums in blocks would have other bits

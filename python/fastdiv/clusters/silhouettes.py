@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Progress, Sample, Values
@@ -166,7 +166,7 @@ def sorted_clusters(
     k, n = labelled_rows.require_several(codes, distinct)
     labelled_rows.refuse_nonfinite(a, codes, advice)
     sort = partial(np.argsort, codes, kind="stable")
-    order = patiently(sort, 8 * len(codes))[len(a) - n :]
+    order = patiently(sort, PASSES * len(codes))[len(a) - n :]
     sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
     if weights is not None:
         weights = weights._replace(rows=weights.rows[order])
@@ -189,7 +189,7 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
             )
     if not np.isfinite(sums.max()):
         raise OverflowError("the sums of distances overflow; scale the data")
-    return patiently(partial(_from_sums, sums, w, sizes), 8 * sums.size)
+    return patiently(partial(_from_sums, sums, w, sizes), PASSES * sums.size)
 
 
 def _from_sums(sums: Values, w: Values, sizes: NDArray[np.int64]) -> Values:

@@ -13,7 +13,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import at, checked, first_index, in_double, item, require, rounded
 from fastdiv.distributions.divergences import kl
@@ -22,9 +22,6 @@ from fastdiv.distributions.linear_algebra import covariance, factor, log_std
 
 SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
-
-_PASSES = 8
-"""Passes of a formula over its values, beside which a product may be cheap."""
 
 
 class GaussianMixture:
@@ -188,7 +185,7 @@ class GaussianMixture:
                     x[rows] = means[component] + (z * scale if c.is_diagonal else z @ scale.T)
 
         for index in np.ndindex(self.batch_shape):  # a product of some rows has other bits
-            patiently(partial(move, index), count * math.prod(event) * _PASSES)
+            patiently(partial(move, index), count * math.prod(event) * PASSES)
         return rounded(x, c.dtype, "a draw")
 
     def mean(self) -> Values:
@@ -235,7 +232,7 @@ class GaussianMixture:
         """
         numbers = math.prod(self.batch_shape) * self.n_components * self.dim**2
         with np.errstate(over="ignore", invalid="ignore"):
-            total = patiently(self._cov, _PASSES * numbers)
+            total = patiently(self._cov, PASSES * numbers)
         return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
 
     def _cov(self) -> Values:

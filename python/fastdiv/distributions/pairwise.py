@@ -12,7 +12,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import distinct
@@ -33,9 +33,6 @@ Features: TypeAlias = tuple[Values, Values, Values, Values]
 _FLOAT32_ERROR = 1e-5
 _FLOAT64_ERROR = 1e-12
 """Relative error that `kl` promises. A pair that may be less accurate is computed again."""
-
-_PASSES = 8
-"""Passes over the parameters of diagonal distributions, to make features of them."""
 
 
 @documented
@@ -91,7 +88,7 @@ def kl_matrix(
     with np.errstate(all="ignore"):
         features = _diagonal if pair.is_diagonal else _full
         size = max(side.parameter.size for side in (pair.p, pair.q))
-        products = _PASSES * size if pair.is_diagonal else size * pair.p.dim
+        products = PASSES * size if pair.is_diagonal else size * pair.p.dim
         a, a_offset, b, b_offset = patiently(partial(features, pair.p, pair.q), products)
         finite = all(np.isfinite(values).all() for values in (a, a_offset, b, b_offset))
     if finite:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import rounded
@@ -194,7 +194,7 @@ def score_function_grad(
         raise ValueError(f"f must return one value per draw, shape {z.shape}; got {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError("f must return finite values; got NaN or infinity")
-    return patiently(partial(_from_draws, distribution, z, values), 8 * z.size)
+    return patiently(partial(_from_draws, distribution, z, values), PASSES * z.size)
 
 
 def _from_draws(

@@ -9,7 +9,7 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import CACHED, row_blocks
-from fastdiv._engine.patience import patiently
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import item
 
@@ -138,7 +138,7 @@ def project_simplex(v: object) -> Values:
     projections: Values = np.empty(rows.shape)
     for block in row_blocks(*rows.shape, CACHED):
         part = _finite(rows[block], "v")
-        projections[block] = patiently(partial(_project_rows, part), 8 * part.size)
+        projections[block] = patiently(partial(_project_rows, part), PASSES * part.size)
     return projections.reshape(values.shape)
 
 

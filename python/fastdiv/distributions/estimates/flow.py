@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import FLOWED, row_blocks
+from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import first_index
 
@@ -250,8 +252,9 @@ class _Problem:
         elements = np.zeros(self.arrays["z_p"].shape if self.reduce == "none" else 0)
         for items in row_blocks(b, h * t, FLOWED):
             with np.errstate(over="ignore", invalid="ignore"):
-                kl = self._elements(items, weights[items], gradients)
-                sums[items] = kl.sum(axis=(1, 2)) - self._log_dets(items, weights[items], gradients)
+                step = partial(self._elements, items, weights[items], gradients)
+                kl, totals = patiently(step, PASSES * (items.stop - items.start) * h * t)
+                sums[items] = totals - self._log_dets(items, weights[items], gradients)
             if not np.isfinite(sums[items]).all():
                 self._refuse(items.start + int(np.isfinite(sums[items]).argmin()))
             if self.reduce == "none":
@@ -266,8 +269,10 @@ class _Problem:
             raise OverflowError("the sum over the items overflows: is log_det a logarithm?")
         return values if self.calls else values[0]
 
-    def _elements(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
-        """Return the elements of some items, (items, h, t)."""
+    def _elements(
+        self, items: slice, weights: Values, gradients: Gradients | None
+    ) -> tuple[Values, Values]:
+        """Return the elements of some items, (items, h, t), and their sums."""
         valid = self.mask[items, None]
         v = {
             name: np.where(valid, a[items], 0).astype(np.float64)
@@ -293,7 +298,8 @@ class _Problem:
                 if not np.isfinite(gradients[name][items]).all():
                     finite = np.isfinite(gradients[name][items]).all(axis=(1, 2))
                     self._refuse(items.start + int(finite.argmin()), "the gradient")
-        return np.where(valid, v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy), 0.0)
+        kl = np.where(valid, v["logstd_p"] - v["logstd_q"] + 0.5 * (square - entropy), 0.0)
+        return kl, kl.sum(axis=(1, 2))
 
     def _log_dets(self, items: slice, weights: Values, gradients: Gradients | None) -> Values:
         """Return the log-determinants of some items, 0 for those without a frame."""
