@@ -176,6 +176,11 @@ def test_clusters_too_far_apart_are_refused(weights):
     assert wcss(x, [0, 0, 1, 1], sample_weight=weights) == 0.0
 
 
+def test_squares_next_to_the_end_of_the_range_give_no_warning():
+    x = np.array([[0.0], [8e153], [1.0], [2.0]])
+    assert wcss(x, [0, 0, 1, 1]) == pytest.approx(3.2e307, rel=1e-12)
+
+
 def test_nan_counts_only_in_rows_with_a_label(rng):
     x, labels = clustered(rng)
     x[3, 1], labels[3] = np.nan, -1

@@ -271,7 +271,9 @@ def means(
     if result.wcss.sum() < _LEAST_SQUARES * max(1.0, result.weights.sum()):
         _refuse_underflow(clusters, anchors)
     shift = result.weights * (result.offsets**2).sum(axis=1)
-    if (shift > _CANCELLATION * result.wcss).any():
+    with np.errstate(over="ignore"):
+        cancels = (shift > _CANCELLATION * result.wcss).any()
+    if cancels:
         result = _about(anchors + result.offsets, clusters, n_threads, progress)
     return result
 
