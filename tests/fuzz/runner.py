@@ -59,7 +59,8 @@ REFUSALS = re.compile(
     r"overflow|underflow|too large|beyond the range|is below [\d.e-]+ of the"
     r"|be positive.definite|not positive-definite|zeros on its diagonal"
     r"|must be > 0; got 0|must be finite and > 0; got|W_k is 0"
-    r"|all rows equal|distinct labels|have no density|(distances|median|bandwidth).* zero|is zero"
+    r"|all rows equal|distinct labels|have no density|tell clusters apart"
+    r"|(distances|median|bandwidth).* zero|is zero"
 )
 """Refusals of valid input: numbers beyond the range of a function, and data without an answer."""
 
