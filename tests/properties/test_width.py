@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 from cases import each_dtype
 
-from fastdiv import RBF, Energy, Gaussian, Laplacian, Linear, kid, kl, mmd2, mmd2_and_grad
+from fastdiv import (
+    RBF,
+    Energy,
+    Gaussian,
+    Laplacian,
+    Linear,
+    Polynomial,
+    kid,
+    kl,
+    mmd2,
+    mmd2_and_grad,
+    wcss,
+)
 from fastdiv._engine import backend
 from fastdiv.kernels.lowering import lower
 
@@ -143,3 +155,23 @@ def test_matched_rows_of_narrow_tiles(rng):
     means = mean(x, x), mean(y, y), mean(x, y)
     expected = 2 * means[2] - means[0] - means[1]
     assert got == pytest.approx(expected, abs=RTOL[np.float32] * means[2])
+
+
+@each_dtype
+@pytest.mark.parametrize("d", [128, 129, 511, 1025, 4096])
+def test_a_power_of_products_of_equal_features(rng, d, dtype):
+    """Use a kernel that multiplies the error of a product by three."""
+    x, a = equal_features(rng.uniform(0.5, 2.0, 9), d, dtype)
+    y, b = equal_features(rng.uniform(0.5, 2.0, 9), d, dtype)
+    values = (np.multiply.outer(a.astype(np.longdouble), b) + 1) ** 3
+    got = cross_sum(x, y, Polynomial(3, gamma=1 / d))
+    assert abs(got - values.sum()) <= RTOL[dtype] / 2 * values.sum()
+
+
+@each_dtype
+@pytest.mark.parametrize("d", [511, 512])
+def test_squares_within_a_cluster_of_equal_features(d, dtype):
+    x, a = equal_features([0.88743246, 1.373585], d, dtype)
+    expected = d * (a[1] - a[0]) ** 2 / 2
+    got = wcss(x, [0, 0], method="pairwise")
+    assert got == pytest.approx(expected, rel=RTOL[dtype] / 2)

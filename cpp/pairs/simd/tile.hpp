@@ -54,13 +54,13 @@ struct Dot {
   static constexpr bool biased = false, scaled = false;
 };
 
-// A pass over some features of a register block.
-template <class T>
+// A pass over some features: one chain of additions for each entry, in a block of chains.
 struct FeaturePass {
   std::ptrdiff_t dim;
-  const T* scale;  // per feature, or null
-  bool first;
-  bool last;
+  bool first_chain;
+  bool last_chain;
+  bool first_block;
+  bool last_block;
 };
 
 // Adds `part` to `sum`, and the rounding error of that to `lost`. The two-sum of Knuth, The Art of
@@ -73,13 +73,21 @@ inline void add_compensated(Vec<T>& sum, Vec<T>& lost, Vec<T> part) {
   sum = total;
 }
 
-// Fills one register block: rows x[0..block_rows), columns of one panel y. `lost` is null if one
-// pass takes all features. Otherwise the sum of a pass starts at 0 and is added to `out`, and the
-// rounding errors of these additions to `lost`.
-template <class T, class Op>
+// Where the entries of a tile add up. With one block of features `block` is the tile itself, and
+// `lost` is null. With one chain nothing adds up.
+template <class T>
+struct TileSums {
+  T* tile;
+  T* block;  // the sums of a block of features so far
+  T* lost;   // what the additions of blocks to `tile` have rounded away
+};
+
+// Fills one register block: rows x[0..block_rows), columns of one panel y.
+template <class T, class Op, bool OneChain>
 [[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
-                                              const FeaturePass<T>& pass, const T* x_bias,
-                                              const T* y_bias, T* out, T* lost) {
+                                              const T* scale, const FeaturePass& pass,
+                                              const T* x_bias, const T* y_bias,
+                                              const TileSums<T>& to) {
   constexpr int panel = panel_rows<T>;
   // The loops over the block are unrolled, so that `sum` is in registers.
   Vec<T> sum[block_rows][block_vectors];
@@ -99,13 +107,13 @@ template <class T, class Op>
       return Vec<T>{};
     }
   };
-  if (lost == nullptr) {
+  if (OneChain || (pass.first_chain && to.lost == nullptr)) {
     for_each_vector([&](Vec<T>& s, int i, int at) { s = start(i, at); });
   } else {
     for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
   }
   for (std::ptrdiff_t k = 0; k < pass.dim; ++k, x += panel, y += panel) {
-    const T scale_k = Op::scaled ? pass.scale[k] : T{1};
+    const T scale_k = Op::scaled ? scale[k] : T{1};
     Vec<T> column[block_vectors];
 #pragma GCC unroll 3
     for (int v = 0; v < block_vectors; ++v) {
@@ -120,57 +128,71 @@ template <class T, class Op>
       }
     }
   }
-  if (lost == nullptr) {
+  if (!OneChain && !pass.first_chain) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { s += load(to.block + i * tile_cols + at); });
+  }
+  if (!OneChain && !pass.last_chain) {
+    for_each_vector([&](Vec<T>& s, int i, int at) { store(to.block + i * tile_cols + at, s); });
+    return;
+  }
+  if (OneChain || to.lost == nullptr) {
     for_each_vector([&](Vec<T>& s, int i, int at) {
-      store(out + i * tile_cols + at, Op::finish(s, t.factor));
+      store(to.tile + i * tile_cols + at, Op::finish(s, t.factor));
     });
     return;
   }
   for_each_vector([&](Vec<T>& s, int i, int at) {
     const int entry = i * tile_cols + at;
-    Vec<T> total = pass.first ? start(i, at) : load(out + entry);
-    Vec<T> error = pass.first ? Vec<T>{} : load(lost + entry);
+    Vec<T> total = pass.first_block ? start(i, at) : load(to.tile + entry);
+    Vec<T> error = pass.first_block ? Vec<T>{} : load(to.lost + entry);
     add_compensated<T>(total, error, s);
-    store(out + entry, pass.last ? Op::finish(total + error, t.factor) : total);
-    store(lost + entry, error);
+    store(to.tile + entry, pass.last_block ? Op::finish(total + error, t.factor) : total);
+    store(to.lost + entry, error);
   });
 }
 
-// Fills a tile over the features [k, k + pass.dim).
-template <class T, class Op>
-void fill_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass<T>& pass, T* tile,
-                   T* lost) {
+// Adds the features [k, k + pass.dim) to a tile.
+template <class T, class Op, bool OneChain>
+void add_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass& pass,
+                  const TileSums<T>& to) {
   constexpr int panel = panel_rows<T>;
+  const T* scale = Op::scaled ? t.feature_scale + k : nullptr;
   for (int j = 0; j < t.cols; j += panel) {
     const T* y = t.y + j * t.stride + k * panel;
     for (int p = 0; p < t.rows; p += panel) {
       const T* x = t.x + p * t.stride + k * panel;
       for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
         const int entry = i * tile_cols + j;
-        fill_block<T, Op>(t, x + (i - p), y, pass, Op::biased ? t.x_bias + i : nullptr,
-                          Op::biased ? t.y_bias + j : nullptr, tile + entry,
-                          lost == nullptr ? nullptr : lost + entry);
+        fill_block<T, Op, OneChain>(
+            t, x + (i - p), y, scale, pass, Op::biased ? t.x_bias + i : nullptr,
+            Op::biased ? t.y_bias + j : nullptr,
+            {to.tile + entry, to.block + entry, to.lost == nullptr ? nullptr : to.lost + entry});
       }
     }
   }
 }
 
 // Fills a tile, some features after the other. A chain of n additions of equal values is off by up
-// to n/8 units of eps, so the sums of feature_block features each are added up compensated.
+// to n/8 units of eps. So the sums of short chains are added up, and those of blocks compensated.
 template <class T, class Op>
 void fill(const TileOperands<T>& t, T* tile) {
-  if (t.dim <= feature_block) {
-    fill_features<T, Op>(t, 0, {t.dim, t.feature_scale, true, true}, tile, nullptr);
+  if (t.dim <= chain_features<T>) {
+    add_features<T, Op, true>(t, 0, {t.dim, true, true, true, true}, {tile, tile, nullptr});
     return;
   }
+  T block_sums[tile_rows * tile_cols];
   T lost[tile_rows * tile_cols];
-  const std::ptrdiff_t chain = chain_features(t.dim);
-  for (std::ptrdiff_t k = 0; k < t.dim; k += chain) {
-    const std::ptrdiff_t remaining = t.dim - k;
-    const bool last = remaining <= chain;
-    fill_features<T, Op>(
-        t, k, {last ? remaining : chain, Op::scaled ? t.feature_scale + k : nullptr, k == 0, last},
-        tile, lost);
+  const bool one_block = t.dim <= feature_block;
+  const TileSums<T> to = {tile, one_block ? tile : block_sums, one_block ? nullptr : lost};
+  const std::ptrdiff_t block = block_features(t.dim);
+  for (std::ptrdiff_t begin = 0; begin < t.dim; begin += block) {
+    const std::ptrdiff_t end = t.dim - begin <= block ? t.dim : begin + block;
+    for (std::ptrdiff_t k = begin; k < end; k += chain_features<T>) {
+      const bool last = end - k <= chain_features<T>;
+      add_features<T, Op, false>(
+          t, k, {last ? end - k : chain_features<T>, k == begin, last, begin == 0, end == t.dim},
+          to);
+    }
   }
 }
 

@@ -79,7 +79,7 @@ void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
 // that size as a chain of the tile has.
 template <class T>
 double typical_error(std::ptrdiff_t dim) {
-  const auto chain = static_cast<double>(std::min(dim, feature_block));
+  const auto chain = static_cast<double>(std::min(dim, chain_features<T>));
   return std::numeric_limits<T>::epsilon() / 2 * (2 + 0.5 * std::sqrt(chain));
 }
 
@@ -94,20 +94,28 @@ double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptr
     for (int r = 0; r < panel; ++r) {
       remaining[r] = 2 * static_cast<double>(half_norm[first + r]);
     }
-    for (std::ptrdiff_t k = 0; k < dim; k += chain_features(dim)) {
+    for (std::ptrdiff_t k = 0; k < dim; k += block_features(dim)) {
+      // A single block starts from the norms. Several ones are added to them without rounding.
+      const bool one = dim <= feature_block;
       T chain[tile_rows];
-      std::transform(remaining, remaining + panel, chain, [&](double value) {
-        return dim <= feature_block ? static_cast<T>(value) : T{0};
-      });
-      const std::ptrdiff_t block = std::min(dim - k, chain_features(dim));
-      for (std::ptrdiff_t i = 0; i < block; ++i, strip += panel) {
+      std::transform(remaining, remaining + panel, chain,
+                     [&](double value) { return one ? static_cast<T>(value) : T{0}; });
+      T total[tile_rows] = {};
+      const std::ptrdiff_t end = std::min(dim, k + block_features(dim));
+      for (std::ptrdiff_t i = k; i < end; ++i, strip += panel) {
         for (int r = 0; r < panel; ++r) {
           chain[r] -= strip[r] * strip[r];
         }
+        if ((i - k) % chain_features<T> == chain_features<T> - 1 || i == end - 1) {
+          for (int r = 0; r < panel; ++r) {
+            total[r] += chain[r];
+            chain[r] = 0;
+          }
+        }
       }
       for (int r = 0; r < panel; ++r) {
-        const double sum = static_cast<double>(chain[r]);
-        remaining[r] = dim <= feature_block ? sum : remaining[r] + sum;
+        const double sum = static_cast<double>(total[r]);
+        remaining[r] = one ? sum : remaining[r] + sum;
       }
     }
     for (int r = 0; r < panel; ++r) {

@@ -46,7 +46,7 @@ class Kernel:
     formulas: ClassVar[Mapping[str, Formula]] = {}
     slopes: ClassVar[Mapping[str, Formula]] = {}
     any_origin: ClassVar[bool] = False
-    """Whether MMD² is the same for the rows x − o, for any o, with weights that add up to 1."""
+    """Tells that MMD² is the same for the rows x − o, for any o and weights that add up to 1."""
     steepest: ClassVar[Mapping[str, Callable[..., float]]] = {}
 
     def __init_subclass__(cls) -> None:

@@ -7,6 +7,7 @@ Files
 -----
 bandwidth: the median distance, the usual bandwidth of a kernel
 call_options: types of the keyword options of several overloads
+centre: the middle of samples, which far rows do not move
 cmmd: `cmmd`, for CLIP embeddings
 estimate: `mmd2`, `energy_distance` and `witness`
 far_rows: rows far from all others, for a kernel that grows with the distance
