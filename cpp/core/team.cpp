@@ -1,6 +1,8 @@
 #include "core/team.hpp"
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <climits>
@@ -39,13 +41,47 @@ std::size_t stack_size_from_environment() {
   return 0;
 }
 
-void* wait_until_unlocked(void* mutex) {
-  const std::lock_guard<std::mutex> lock(*static_cast<std::mutex*>(mutex));
+// Threads on trial, which live until the lock is free.
+struct Trial {
+  std::mutex lock;
+  std::atomic<int> ready{0};
+};
+
+// Takes what a thread takes when it first allocates: glibc reserves 64 MiB of address space, which
+// the next thread inherits. A thread of OpenMP would take them while its team is still growing.
+void* allocate_and_wait(void* argument) {
+  Trial& trial = *static_cast<Trial*>(argument);
+  void* volatile memory = std::malloc(1);
+  std::free(memory);
+  ++trial.ready;
+  const std::lock_guard<std::mutex> wait(trial.lock);
   return nullptr;
 }
 
+// Address space that is left to the call that needs the team.
+class Spare {
+ public:
+  Spare() : memory_(mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+  Spare(const Spare&) = delete;
+  Spare& operator=(const Spare&) = delete;
+  ~Spare() {
+    if (memory_ != MAP_FAILED) {
+      munmap(memory_, size);
+    }
+  }
+  explicit operator bool() const { return memory_ != MAP_FAILED; }
+
+ private:
+  static constexpr std::size_t size = std::size_t{32} << 20;
+  void* memory_;
+};
+
 // Starts up to n threads that live at the same time, and joins them. Returns how many started.
 int start_and_join(int n) {
+  const Spare spare;
+  if (!spare) {
+    return 0;
+  }
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) {
     return 0;
@@ -54,13 +90,17 @@ int start_and_join(int n) {
     pthread_attr_setstacksize(&attributes, size);  // fails, as in OpenMP, if it is too small
   }
   std::vector<pthread_t> threads;
-  std::mutex mutex;
+  threads.reserve(static_cast<std::size_t>(n));
+  Trial trial;
   {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const std::lock_guard<std::mutex> lock(trial.lock);
     pthread_t thread;
     while (static_cast<int>(threads.size()) < n &&
-           pthread_create(&thread, &attributes, wait_until_unlocked, &mutex) == 0) {
+           pthread_create(&thread, &attributes, allocate_and_wait, &trial) == 0) {
       threads.push_back(thread);
+    }
+    while (trial.ready < static_cast<int>(threads.size())) {
+      sched_yield();
     }
   }
   for (const pthread_t thread : threads) {
@@ -72,7 +112,7 @@ int start_and_join(int n) {
 
 }  // namespace
 
-int possible_team(int n) {
+int grow_team(int n, void (*start)(int size)) {
   // OpenMP keeps a team for each thread that starts one.
   thread_local int team = 1;
   if (n > team) {
@@ -81,6 +121,7 @@ int possible_team(int n) {
       team_warning = true;
     }
     n = possible;
+    start(n);  // before the call takes memory
   }
   team = n;  // a smaller team ends the threads that it does not need
   return n;

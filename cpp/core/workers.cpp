@@ -24,6 +24,13 @@ std::atomic<int> chosen_threads{0};
 std::atomic<bool> forked{false};
 std::atomic<bool> fork_warning{false};
 
+// Starts a team of OpenMP.
+void start_team(int size) {
+  std::atomic<int> started{0};
+#pragma omp parallel num_threads(size)
+  started.fetch_add(1, std::memory_order_relaxed);
+}
+
 int threads_from_environment() {
   const char* text = std::getenv("OMP_NUM_THREADS");
   const long n = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
@@ -78,7 +85,7 @@ Workers::Workers(const Options& options, double work)
   }
   // More threads than processors are kept to those that have something to do.
   const double busy = std::max<double>(omp_get_num_procs(), work / serial_work);
-  threads_ = possible_team(static_cast<int>(std::min<double>(requested, busy)));
+  threads_ = grow_team(static_cast<int>(std::min<double>(requested, busy)), start_team);
 }
 
 void Workers::call_hook(double done) {

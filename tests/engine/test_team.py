@@ -60,6 +60,25 @@ def test_address_space_for_all_threads(run_python):
     assert warning_of_limited(run_python, limit, 4, OMP_STACKSIZE="64M") == ""
 
 
+@pytest.mark.parametrize(("threads", "room"), [(8, 58), (16, 118), (32, 90), (32, 250), (64, 120)])
+def test_address_space_that_threads_take_when_they_allocate(run_python, threads, room):
+    """Limit the address space, in MiB, where glibc would reserve some for each thread."""
+    run_python(
+        f"""
+        import resource, warnings
+        import numpy as np
+        import fastdiv
+        x = np.random.default_rng(0).normal(size=(4000, 8))
+        expected = fastdiv.median_distance(x, n_threads=1)
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + ({room} << 20),) * 2)
+        warnings.simplefilter("ignore")
+        assert fastdiv.median_distance(x, n_threads={threads}) == expected
+        """
+    )
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
 def test_limit_of_tasks_of_a_user(run_python):
     message = warning_of_limited(run_python, TASKS_OF_A_USER, 8)
