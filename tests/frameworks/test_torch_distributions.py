@@ -48,6 +48,64 @@ LACKING = {
         ),
     ),
 }
+TWO_OF_THREE, ZERO_OR_NOT = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([0.0, 0.5])
+HALF = d.Bernoulli(ONE / 2)
+LACKING |= {  # by a probability of 0, which torch raises to the least above 0
+    "category": (
+        d.Categorical(torch.ones(3)),
+        lambda v: d.Categorical(TWO_OF_THREE, validate_args=v),
+    ),
+    "category by logits": (
+        d.Categorical(torch.ones(3)),
+        lambda v: d.Categorical(logits=TWO_OF_THREE.log(), validate_args=v),
+    ),
+    "expanded": (
+        d.Categorical(torch.ones(3)),
+        lambda v: d.Categorical(TWO_OF_THREE, validate_args=v).expand((2,)),
+    ),
+    "one-hot": (
+        d.OneHotCategorical(torch.ones(3)),
+        lambda v: d.OneHotCategorical(TWO_OF_THREE, validate_args=v),
+    ),
+    "multinomial": (
+        d.Multinomial(3, torch.ones(3)),
+        lambda v: d.Multinomial(3, TWO_OF_THREE, validate_args=v),
+    ),
+    "never": (HALF, lambda v: d.Bernoulli(0 * ONE, validate_args=v)),
+    "always": (HALF, lambda v: d.Bernoulli(ONE, validate_args=v)),
+    "never by logits": (HALF, lambda v: d.Bernoulli(logits=-math.inf * ONE, validate_args=v)),
+    "always by logits": (HALF, lambda v: d.Bernoulli(logits=math.inf * ONE, validate_args=v)),
+    "all of 4": (d.Binomial(4, ONE / 2), lambda v: d.Binomial(4, ONE, validate_args=v)),
+    "none of 4 by logits": (
+        d.Binomial(4, ONE / 2),
+        lambda v: d.Binomial(4, logits=-math.inf * ONE, validate_args=v),
+    ),
+    "negative binomial": (
+        d.NegativeBinomial(3, ONE / 2),
+        lambda v: d.NegativeBinomial(3, 0 * ONE, validate_args=v),
+    ),
+    "geometric": (d.Geometric(ONE / 2), lambda v: d.Geometric(ONE, validate_args=v)),
+    "poisson": (d.Poisson(ONE), lambda v: d.Poisson(0 * ONE, validate_args=v)),
+    "independent trials": (
+        d.Independent(d.Bernoulli(torch.ones(2) / 2), 1),
+        lambda v: d.Independent(d.Bernoulli(ZERO_OR_NOT, validate_args=v), 1),
+    ),
+    "unused component": (
+        d.Uniform(TWO, ONE * 3),
+        lambda v: d.MixtureSameFamily(
+            d.Categorical(torch.tensor([1.0, 0.0])),
+            d.Uniform(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 3.0]), validate_args=v),
+            validate_args=v,
+        ),
+    ),
+    "components of trials": (
+        HALF,
+        lambda v: d.MixtureSameFamily(
+            d.Categorical(torch.ones(2)), d.Bernoulli(torch.zeros(2), validate_args=v)
+        ),
+    ),
+    "circle": (d.Normal(0 * ONE, 3 * ONE), lambda v: d.VonMises(0 * ONE, ONE, validate_args=v)),
+}
 each_validation = pytest.mark.parametrize("validate", [None, False])
 
 
@@ -91,6 +149,34 @@ def test_a_support_that_covers_p(validate):
     )  # KL = E[(x + 1)/2 − x] + log 2
     estimate = kl_monte_carlo(POSITIVE, shifted, 100_000, rng=0)
     assert abs(estimate.value - math.log(2)) < 4 * estimate.stderr
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+@pytest.mark.parametrize(("family", "n"), [(d.Bernoulli, ()), (d.Binomial, (4,))])
+def test_certain_outcomes(family, n, scale):
+    """The logarithm of 1 is 0, though torch has ∞ − ∞ for it."""
+    logits = scale * torch.tensor([math.inf, 0.0])
+    p, q = (d.Independent(family(*n, logits=logits), 1) for _ in range(2))
+    assert kl_monte_carlo(p, q, 100, rng=0).value == 0
+    assert kl_monte_carlo(d.Bernoulli(0 * ONE), d.Bernoulli(0 * ONE), 100, rng=0).value == 0
+
+
+def test_probabilities_that_are_small_but_not_0():
+    """Logits of any size keep their value, though float32 rounds the probabilities to 0 or 1."""
+    p, q = d.Categorical(torch.ones(2)), d.Categorical(logits=torch.tensor([0.0, -200.0]))
+    estimate = kl_monte_carlo(p, q, 1000, rng=0)
+    assert abs(estimate.value - 100) < 4 * estimate.stderr + 1
+    for logit in (30.0, -200.0):
+        assert math.isfinite(kl_monte_carlo(HALF, d.Bernoulli(logits=logit * ONE), 99, rng=0).value)
+
+
+def test_a_circle_that_covers_p():
+    """Von Mises distributions of any location lie on [−π, π]."""
+    p, q = d.VonMises(3 * ONE, ONE), d.VonMises(0 * ONE, ONE)
+    a = math.cos(3.0) * -0.4463899658965345 + 0.4463899658965345  # I₁(1)/I₀(1)
+    estimate = kl_monte_carlo(p, q, 20_000, rng=0)
+    assert abs(estimate.value - a) < 4 * estimate.stderr
+    assert math.isfinite(kl_monte_carlo(d.Uniform(-math.pi * ONE, math.pi * ONE), q, 99).value)
 
 
 def test_draws_that_miss_the_support_of_both_by_rounding():

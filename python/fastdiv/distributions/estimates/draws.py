@@ -18,7 +18,7 @@ from fastdiv._engine.types import Matrix, Progress
 from fastdiv.distributions.arrays import at, first_index, same_columns
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
-from fastdiv.distributions.estimates.torch_densities import is_torch, log_density
+from fastdiv.distributions.estimates.torch_densities import is_torch, log_density, log_prob
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.mixture import GaussianMixture
 
@@ -150,7 +150,7 @@ def _log_prob(value: Any, name: str, drawn_from: object = None) -> LogProb:
         def at_points(x: NDArray[Any]) -> Matrix:
             points = as_tensor(x)
             if name == "p":  # in the support, unless rounding put them on its edge
-                return _inputs.array(value.log_prob(points).detach(), what)
+                return _inputs.array(log_prob(value, points).detach(), what)
             return _inputs.array(log_density(value, points, drawn_from).detach(), what)
 
         return at_points

@@ -131,7 +131,8 @@ def kl_monte_carlo(
       objects such as ``scipy.stats.Normal(mu=1.0)``, with ``sample`` and both.
     - Distributions of `torch` on the CPU, with ``sample((n,))``, ``log_prob(x)`` and
       ``batch_shape``. The log density of q counts as −∞ at draws that fail the check of its
-      support, whatever its ``validate_args``.
+      support, whatever its ``validate_args``, and at those whose probability is 0, which torch
+      raises to the ε of the number type. The support of ``VonMises`` is [−π, π], where it draws.
 
     Only the log density of q is used. Every distribution in p's batch has draws of its own. Those
     that only q's batch tells apart share them, so their values are correlated.
