@@ -150,6 +150,20 @@ def test_small_kappa_is_kl(rng, d):
         assert (np.abs(slopes[1]) > 1e3 * rounding[1]).all()
 
 
+@pytest.mark.parametrize("kappa", [0.5, 1e10, 1e50])
+def test_a_tight_distribution_beside_a_wide_one(kappa):
+    """The mean of the eigenvalues is then far below 1."""
+    p, q = (CoupledNormal([0.0, 0.0], std=std, kappa=kappa) for std in ([1e-7, 3e-8], [1.0, 2.0]))
+    with mpmath.workdps(150):
+        k, d = mpmath.mpf(kappa), 2
+        r = 2 * k / (1 + d * k)
+        # |Σ|^½ Γ(1/(2κ)) π / (κ Γ(1/(2κ) + 1)) = |Σ|^½ 2π, for two dimensions
+        z_p, z_q = (2 * mpmath.pi * mpmath.mpf(a) * b for a, b in ((1e-7, 3e-8), (1.0, 2.0)))
+        trace = mpmath.mpf(1e-7) ** 2 + (mpmath.mpf(3e-8) / 2) ** 2
+        expected = (z_q**r * (1 + k * trace) - z_p**r * (1 + d * k)) / (2 * k)
+    assert coupled_kl(p, q, kappa) == pytest.approx(float(expected), rel=1e-12)
+
+
 def test_orders_next_to_one_are_not_rounded():
     """1 + r is, and the Rényi divergence of distributions far apart is steep there."""
     p, q = Gaussian([0.0], std=1.0), Gaussian([1.0], std=1e-5)

@@ -230,8 +230,12 @@ def _same_coupling(pair: Pair, order: Order) -> Values:
     with np.errstate(all="ignore"):
         e, log, z = whitened(pair)
         excess = c * e.sum(axis=-1, keepdims=True)
-        mean, log_mean = 1 + excess, np.log1p(excess)
-        spread = c * less_log((e - excess) / mean, log - log_mean).sum(axis=-1, keepdims=True)
+        small = excess < -0.5  # where 1 + excess would cancel
+        values = np.exp(log)
+        mean = np.where(small, c * values.sum(axis=-1, keepdims=True) + remaining, 1 + excess)
+        log_mean = np.where(small, np.log(mean), np.log1p(excess))
+        beyond = np.where(small, values / mean - 1, (e - excess) / mean)
+        spread = c * less_log(beyond, log - log_mean).sum(axis=-1, keepdims=True)
         spread += remaining * less_log(-excess / mean, -log_mean)
         spread += np.log1p(c * (z * z).sum(axis=-1, keepdims=True) / mean)
     return np.where(np.isfinite(spread), spread / order.r, np.nan)[..., 0]  # NaN: overflow
