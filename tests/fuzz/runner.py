@@ -6,6 +6,7 @@ import argparse
 import faulthandler
 import os
 import re
+import resource
 import secrets
 import signal
 import time
@@ -27,6 +28,9 @@ MOST_MESSAGES = 40
 """Different messages of refusals kept for each case."""
 PATIENCE = 120
 """Seconds after which a try fails. The slowest take one or two."""
+
+MOST_MEMORY = 6 << 30
+"""Bytes beyond which an allocation fails, and with it the try. The largest take some 1.5 GB."""
 
 
 class TooSlow(Exception):
@@ -154,6 +158,8 @@ class Ledger:
                 print(f"refused {count:5} times: {name}: {message}")
         for reason, count in self.known.items():
             print(f"{count} known failures: {reason}")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{peak:.0f} MB of memory at most")
         print(f"{self.failures.total()} failures", dict(self.failures) or "")
         print(*self.printed, sep="\n", flush=True)
 
@@ -171,6 +177,9 @@ def main(description: str) -> int:
     names = arguments.only or sorted(CASES)
     seed = secrets.randbelow(2**31) if arguments.seed == "random" else int(arguments.seed)
     faulthandler.enable()
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(MOST_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     signal.signal(signal.SIGALRM, too_slow)
     level = fastdiv.show_config("dict")["isa"]  # type: ignore[index]
     print(f"level {level}, seed {seed}, {len(names)} cases", flush=True)

@@ -95,7 +95,8 @@ def coupled_densities(rng: Rng, dtype: type) -> Outcomes:
     what = f"{drawn.name} {drawn.condition:.0e}, kappa {kappa!r}, alpha {alpha!r}"
     x = p.sample(3, rng=int(rng.integers(2**31))).astype(np.float64)
     if rng.random() < 0.3:
-        x = x + (x - np.asarray(drawn.mean, float)) * draw.power(rng, -2, 3)
+        with np.errstate(over="ignore"):
+            x = x + (x - np.asarray(drawn.mean, float)) * draw.power(rng, -2, 3)
     if not np.isfinite(x).all():
         return
     allowed = CONTRACT[dtype]

@@ -65,7 +65,7 @@ def kid(rng: Rng, dtype: type) -> Outcomes:
     bound, allowed = absolute.sum(), CONTRACT[dtype]
     what = f"{options}, {size=}"
     yield compare("kid: value", d, result.value, expected, bound, allowed, what)
-    subsets = result.subset_values
+    subsets = truth.long(result.subset_values)
     spread = float(np.abs(subsets).max()) + np.finfo(float).tiny
     yield compare("kid: mean", d, result.mean, subsets.mean(), spread, 1e-12, what)
     yield compare("kid: std", d, result.std, subsets.std(), spread, 1e-12, what)
