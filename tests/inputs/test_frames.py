@@ -48,7 +48,14 @@ def fixed(function):
 
 def data(function):
     """Return frames for the arguments of a function."""
-    frames = {"x": X, "z": X, "y": Y, "z_prior": Y, "at": Y, "centers": Y.iloc[:3]}
+    frames = {
+        "x": X,
+        "z": X,
+        "y": Y,
+        "z_prior": Y,
+        "at": Y,
+        "centers": Y.iloc[:3].set_axis([0, 1, 2]),
+    }
     per_row = {"labels": LABELS, "groups": LABELS, "sample_weight": WEIGHTS}
     weights = {"x_weights": WEIGHTS, "y_weights": WEIGHTS}
     parameters = inspect.signature(function).parameters

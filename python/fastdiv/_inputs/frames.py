@@ -113,6 +113,45 @@ def row_orders(values: Mapping[str, object]) -> dict[str, Order]:
     return orders
 
 
+def label_order(value: object, name: str, labels: NDArray[Any]) -> Order | None:
+    """
+    Return the order that puts the rows of `value` beside the labels that its index holds.
+
+    None stands for the order given: without an index, or with the one that pandas makes by itself.
+    """
+    index = _index(value)
+    if index is None or _is_default(index):
+        return None
+    given, expected = _comparable(np.asarray(index.to_flat_index()), labels)
+    rows = range(len(given))
+    if labels.dtype.kind in "iuf" and set(expected) <= set(rows) == set(given):
+        expected = list(rows)  # of which some may belong to no label
+    twice = _repeated(given)
+    only_labels, only_given = (_without(side, expected, given) for side in (expected, given))
+    if twice or only_labels or only_given:
+        raise ValueError(
+            f"{name} must have each label once in its index, as its rows are matched by it; "
+            f"only in labels: {listing(only_labels)}; only in {name}: {listing(only_given)}; "
+            f"repeated in {name}: {listing(twice)}; pass {name}.to_numpy() to go by position"
+        )
+    place = {key: row for row, key in enumerate(given)}
+    return np.array([place[key] for key in expected], dtype=np.intp)
+
+
+def _comparable(index: NDArray[Any], labels: NDArray[Any]) -> tuple[list[Any], list[Any]]:
+    """Return keys and labels as Python objects, times of both in one unit."""
+    if index.dtype.kind == labels.dtype.kind and labels.dtype.kind in "Mm":
+        unit = np.result_type(index, labels)
+        index, labels = index.astype(unit), labels.astype(unit)
+    return index.tolist(), labels.tolist()
+
+
+def _is_default(index: Any) -> bool:
+    """Tell whether this is the index 0, 1, ... of what was made without one."""
+    is_range = type(index).__name__ == "RangeIndex"
+    return is_range and (index.start, index.step) in ((0, 1), (0, 0))
+
+
 def _index(value: Any) -> Any:
     """Return the index of a series or frame of pandas, or None for anything else."""
     return value.index if hasattr(value, "iloc") and hasattr(value, "index") else None

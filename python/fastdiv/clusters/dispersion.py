@@ -122,6 +122,9 @@ def cluster_dispersion(
         `sum_dist` for the Euclidean metric. None stands for "mean". Integer labels name rows of a
         given array, 0 to k − 1, and rows without a label are empty clusters. Labels of other kinds
         belong to the rows in order, and there must be k of them. Columns of frames go by name.
+        An index of pandas names the label of each row: it must hold every label once, and no other
+        key, but that integers from 0 to k − 1 may include some without rows. The index 0, 1, ...
+        that pandas makes by itself (RangeIndex) names nothing, and text labels then go by order.
     sample_weight : array_like, shape (n,), optional
         Finite weights ≥ 0, not all 0 in a cluster. An integer weight counts as that many copies of
         the row. A row of weight 0 is left out of everything and may hold NaN.
@@ -288,6 +291,11 @@ def _given_centers(x: object, centers: object, clusters: Clusters) -> tuple[Valu
         a = _inputs.in_order(a, order)
     at: Values = _inputs.finite(a, "centers", advice="clean the data").astype(np.float64)
     rows, codes, labels, weights = clusters
+    by_label = _inputs.label_order(centers, "centers", labels)
+    if by_label is not None:
+        at = at[by_label]
+        if len(at) == len(labels):
+            return at, clusters
     if labels.dtype.kind not in "iuf":
         if len(labels) != len(at):
             raise ValueError(
