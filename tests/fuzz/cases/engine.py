@@ -26,8 +26,8 @@ def two_samples(rng: Rng, dtype: type, *, matched: bool = False) -> tuple[Any, A
     n, m = min(n, max(1, LARGEST // d)), min(m, max(1, LARGEST // d))
     drawn = draw.sample(rng, n + (n if matched else m), min(d, LARGEST), dtype)
     largest = float(np.abs(drawn).max())
-    if not 1e-120 < largest < 1e120:  # the reference knows no squares beyond the range
-        drawn = np.zeros_like(drawn) if largest < 1e-120 else drawn * (1e120 / largest)
+    if not 1e-60 < largest < 1e60:  # the reference knows no fourth powers beyond the range
+        drawn = np.zeros_like(drawn) if largest < 1e-60 else drawn * (1e60 / largest)
     both = drawn.astype(dtype)
     return draw.strided(rng, both[:n]), draw.strided(rng, both[n:])
 
