@@ -81,3 +81,15 @@ def test_products_are_equal_by_value():
     assert hash(one) == hash(two)
     assert one != hybrid_matmul([[1.0, 3.0]], w)
     assert one != tuple(two)
+
+
+def test_features_of_frames_go_by_name():
+    pd = pytest.importorskip("pandas")
+    x = pd.DataFrame({"a": [1.0, 2.0], "b": [30.0, -4.0]})
+    w = pd.DataFrame({"a": [5.0, 2.0, 1.0], "b": [0.5, 4.0, 0.1]})
+    for symmetric in (True, False):
+        expected = hybrid_matmul(x, quantize_rows(w, symmetric=symmetric))
+        swapped = quantize_rows(w[["b", "a"]], symmetric=symmetric)
+        assert hybrid_matmul(x, swapped) == expected
+    with pytest.raises(ValueError, match=r"^x and weights must have the same columns.*s: 'c'"):
+        hybrid_matmul(x, quantize_rows(w.rename(columns={"b": "c"})))

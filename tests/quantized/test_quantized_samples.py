@@ -276,3 +276,71 @@ def test_dispersion_of_quantised_rows(rng, metric, symmetric):
 def test_refused(name, call):
     with pytest.raises(TypeError, match=rf"^{name} must not be quantised.*{name}\.dequantize\(\)"):
         call(quantize_rows(PLAIN))
+
+
+# ---------------------------------------------------------------- names of frames
+
+
+def frames():
+    """Return two frames of pandas whose indices hold the same keys in another order."""
+    pd = pytest.importorskip("pandas")
+    rows = np.random.default_rng(0).normal(size=(2, 9, 2)) * [1.0, 5.0]
+    x = pd.DataFrame(rows[0], [f"k{i}" for i in range(9)], ["a", "b"])
+    return x, pd.DataFrame(rows[1], x.index, x.columns).iloc[::-1]
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("estimator", ["unbiased", "paired"])
+def test_columns_and_pairs_go_by_name(symmetric, estimator):
+    x, y = frames()
+    p, q, swapped = (
+        quantize_rows(each, symmetric=symmetric) for each in (x, y.loc[x.index], y[["b", "a"]])
+    )
+    assert (p.columns, swapped.columns) == (("a", "b"), ("b", "a"))
+    assert quantize_rows(PLAIN).columns is None
+    expected = mmd2(p, q, RBF(1.0), estimator=estimator).value  # but for the order of the sums
+    value = mmd2(p, swapped, RBF(1.0), estimator=estimator).value
+    assert value == pytest.approx(expected, rel=1e-12)
+    by_name = x.std()[["b", "a"]]  # a bandwidth per column
+    assert mmd2(p, q, RBF(by_name)).value == mmd2(p, q, RBF(by_name.to_numpy()[::-1])).value
+    with pytest.raises(ValueError, match=r"^x and y must have the same columns.*in y: 'c'"):
+        mmd2(p, quantize_rows(y.rename(columns={"a": "c"})), RBF(1.0))
+
+
+def test_rows_keep_the_keys_of_an_index():
+    pd = pytest.importorskip("pandas")
+    x, _ = frames()
+    labels = pd.Series(np.arange(9) // 4, x.index)
+    rows = quantize_rows(x)
+    for part, same in ((rows, labels), (rows[2:], labels[2:]), (rows[::-1], labels)):
+        expected = fastdiv.wcss(part, labels[part._index].to_numpy())
+        assert fastdiv.wcss(part, same.iloc[::-1]) == expected
+    with pytest.raises(ValueError, match=r"^x and labels must have the same keys"):
+        fastdiv.wcss(rows, labels.reset_index(drop=True))
+
+
+def test_fitted_gaussians_have_the_names_of_quantised_columns():
+    x, y = frames()
+    assert fit_gaussian(quantize_rows(x)).columns == ("a", "b")
+    with pytest.raises(ValueError, match=r"^p and q must have the same columns"):
+        fastdiv.kl(fit_gaussian(quantize_rows(x)), fit_gaussian(y[["b", "a"]]))
+
+
+def test_centers_of_quantised_rows_go_by_name():
+    x, _ = frames()
+    centers = x.iloc[:2].reset_index(drop=True)
+    one, two = (
+        cluster_dispersion(quantize_rows(x), [0, 1, 0, 1, 0, 1, 0, 1, 0], centers=at)
+        for at in (centers, centers[["b", "a"]])
+    )
+    assert one == two
+
+
+def test_a_reader_of_arrow_is_read_once():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": [1.0, 2.0, 4.0], "b": [3.0, 4.0, 9.0]})
+    assert quantize_rows(table.to_reader()).columns == ("a", "b")
+    assert fit_gaussian(table.to_reader()).mean.tolist() == fit_gaussian(table).mean.tolist()
+    weights = quantize_rows(table.select(["b", "a"]))
+    expected = hybrid_matmul(table, quantize_rows(table))
+    assert hybrid_matmul(table.to_reader(), weights) == expected

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -43,6 +44,12 @@ class QuantizedRows:
     zero_point : ndarray of int8 or int32, shape (n,), optional
         z, from −128 to 127. 0 by default.
 
+    Attributes
+    ----------
+    columns : tuple or None
+        Names of the features, if `quantize_rows` read them from a frame. Features are matched by
+        them. An index of pandas is kept too: labels, weights and pairs are matched by its keys.
+
     {Raises: invalid}
 
     See Also
@@ -65,6 +72,8 @@ class QuantizedRows:
     values: NDArray[np.int8]
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int8] | None = None
+    columns: tuple[Hashable, ...] | None = field(default=None, init=False)
+    _index: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         values = _viewed(self.values, "values")
@@ -98,7 +107,20 @@ class QuantizedRows:
         if not isinstance(index, (slice, np.ndarray)):
             raise TypeError(f"rows are selected by a slice or an array; got {type(index).__name__}")
         zero = None if self.zero_point is None else self.zero_point[index]
-        return QuantizedRows(self.values[index], self.scale[index], zero)
+        rows = QuantizedRows(self.values[index], self.scale[index], zero)
+        return rows._named(self.columns, None if self._index is None else self._index[index])
+
+    def _named(self, columns: tuple[Hashable, ...] | None, index: Any = None) -> QuantizedRows:
+        """Set the names of the features and the keys of the rows of what was just made."""
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "_index", index)
+        return self
+
+    def _in_order(self, order: NDArray[np.intp]) -> QuantizedRows:
+        """Return the rows with their features in another order."""
+        columns = None if self.columns is None else tuple(self.columns[i] for i in order)
+        rows = QuantizedRows(self.values[:, order], self.scale, self.zero_point)
+        return rows._named(columns, self._index)
 
     def __iter__(self) -> NoReturn:
         raise TypeError("QuantizedRows are not iterable; go over the rows of .dequantize()")

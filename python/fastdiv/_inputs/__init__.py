@@ -26,10 +26,12 @@ from fastdiv._inputs.frames import (
     aligned,
     column_orders,
     feature_names,
+    from_arrow,
     keys,
     label_order,
     name_orders,
     restored,
+    row_index,
     row_orders,
 )
 from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
@@ -114,6 +116,7 @@ __all__ = [
     "finite",
     "finite_rows",
     "flag",
+    "from_arrow",
     "generator",
     "half_type",
     "in_order",
@@ -144,6 +147,7 @@ __all__ = [
     "real",
     "restored",
     "root_epsilon",
+    "row_index",
     "row_labels",
     "row_orders",
     "rows_kept",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._inputs.messages import listing
 
 Order: TypeAlias = "NDArray[np.intp]"
@@ -81,7 +82,7 @@ def feature_names(value: object, name: str) -> list[Hashable] | None:
 
 def keys(value: object) -> list[Hashable] | None:
     """Return the keys of the index of a series of pandas, or None for anything else."""
-    index = _index(value)
+    index = row_index(value)
     return None if index is None else list(index)
 
 
@@ -89,9 +90,13 @@ def aligned(values: Mapping[str, object]) -> list[Any]:
     """Return values with one row per observation, in the order of the first that has an index."""
     orders = row_orders(values)
     return [
-        cast(Any, value).iloc[orders[name]] if name in orders else value
+        _selected(value, orders[name]) if name in orders else value
         for name, value in values.items()
     ]
+
+
+def _selected(value: Any, order: Order) -> Any:
+    return value[order] if isinstance(value, QuantizedRows) else value.iloc[order]
 
 
 def row_orders(values: Mapping[str, object]) -> dict[str, Order]:
@@ -101,7 +106,7 @@ def row_orders(values: Mapping[str, object]) -> dict[str, Order]:
     Values without an index have no part in it, nor have those with another number of rows.
     """
     indices = {
-        name: index for name, value in values.items() if (index := _index(value)) is not None
+        name: index for name, value in values.items() if (index := row_index(value)) is not None
     }
     orders: dict[str, Order] = {}
     for name in list(indices)[1:]:
@@ -119,7 +124,7 @@ def label_order(value: object, name: str, labels: NDArray[Any]) -> Order | None:
 
     None stands for the order given: without an index, or with the one that pandas makes by itself.
     """
-    index = _index(value)
+    index = row_index(value)
     if index is None or _is_default(index):
         return None
     given, expected = _comparable(np.asarray(index.to_flat_index()), labels)
@@ -152,8 +157,10 @@ def _is_default(index: Any) -> bool:
     return is_range and (index.start, index.step) in ((0, 1), (0, 0))
 
 
-def _index(value: Any) -> Any:
-    """Return the index of a series or frame of pandas, or None for anything else."""
+def row_index(value: Any) -> Any:
+    """Return the index of a series or frame of pandas, or of quantised rows of it, or None."""
+    if isinstance(value, QuantizedRows):
+        return value._index
     return value.index if hasattr(value, "iloc") and hasattr(value, "index") else None
 
 

@@ -38,10 +38,11 @@ def alike(values: dict[str, object]) -> list[Sample]:
     if any(a.dtype.kind == "c" for a in arrays.values()):
         arrays = {name: _parts(a, name) for name, a in arrays.items()}
     rows = {name: matrix(a, name) for name, a in arrays.items()}
+    checked = {name: rows.get(name, cast(Sample, value)) for name, value in values.items()}
     if not plain:
-        for name, order in column_orders(given).items():
-            rows[name] = in_order(rows[name], order)
-    return [rows.get(name, cast(Sample, value)) for name, value in values.items()]
+        for name, order in column_orders(values | given).items():
+            checked[name] = in_order(checked[name], order)
+    return list(checked.values())
 
 
 def _from_frames(values: dict[str, object]) -> dict[str, object]:
@@ -53,8 +54,14 @@ def _from_frames(values: dict[str, object]) -> dict[str, object]:
     }
 
 
-def in_order(a: Matrix, order: Order) -> Matrix:
-    """Return a matrix with its columns in another order, where a column may be several numbers."""
+@overload
+def in_order(a: Matrix, order: Order) -> Matrix: ...
+@overload
+def in_order(a: Sample, order: Order) -> Sample: ...
+def in_order(a: Sample, order: Order) -> Sample:
+    """Return a sample with its columns in another order, where a column may be several numbers."""
+    if isinstance(a, QuantizedRows):
+        return a._in_order(order)
     parts = (
         a[rows].reshape(-1, len(order), a.shape[1] // len(order))[:, order].reshape(-1, a.shape[1])
         for rows in row_parts(a)

@@ -52,7 +52,8 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
     array([[0.667, 0.   ],
            [0.   , 2.   ]])
     """
-    columns = None if isinstance(x, QuantizedRows) else _inputs.feature_names(x, "x")
+    x = _inputs.from_arrow(x, "x")  # once, as a reader of Arrow has its rows only once
+    columns = _inputs.feature_names(x, "x")
     a = x if isinstance(x, QuantizedRows) else _inputs.array(x, "x")
     if len(a.shape) < 2:
         raise ValueError(f"x must have shape (..., n, d); got shape {a.shape}; use x[:, None]")

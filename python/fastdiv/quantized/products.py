@@ -72,7 +72,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
     x : array_like, shape (n, ...)
         Activations. Trailing axes are flattened to K features.
     weights : QuantizedRows, shape (m, K)
-        W, one row per output, with or without zero points.
+        W, one row per output, with or without zero points. Features of frames go by name.
     {n_threads}
 
     Returns
@@ -106,12 +106,16 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
             f"weights must be QuantizedRows; got {type(weights).__name__}: "
             "pass fastdiv.quantize_rows(weights)"
         )
+    x = _inputs.from_arrow(x, "x")  # once, as a reader of Arrow has its rows only once
     a = _inputs.matrix(x, "x")
     if a.shape[1] != weights.shape[1]:
         raise ValueError(
             "x and weights must have the same number of features; "
             f"got {a.shape[1]} and {weights.shape[1]}"
         )
+    order = _inputs.column_orders({"x": x, "weights": weights}).get("weights")
+    if order is not None:
+        weights = weights._in_order(order)
     rows = quantize_rows(a)
     threads = _inputs.threads(n_threads)
     with np.errstate(over="ignore"):

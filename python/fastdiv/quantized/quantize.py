@@ -34,7 +34,8 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     Parameters
     ----------
     x : array_like, shape (n, ...)
-        Sample. Trailing axes are flattened to d features.
+        Sample. Trailing axes are flattened to d features. Those of a frame keep the names of its
+        columns, and its rows the keys of an index of pandas.
     symmetric : bool, default True
         Whether to do without zero points.
 
@@ -68,8 +69,11 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     >>> skewed.values.tolist(), skewed.zero_point.tolist()
     ([[-128, -28, 127]], [-128])
     """
-    a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
-    return _symmetric(a) if _inputs.flag(symmetric, "symmetric") else _asymmetric(a)
+    read = _inputs.from_arrow(x, "x")  # once, as a reader of Arrow has its rows only once
+    a = _inputs.finite(_inputs.matrix(read, "x"), "x", advice="clean the data first")
+    rows = _symmetric(a) if _inputs.flag(symmetric, "symmetric") else _asymmetric(a)
+    names = _inputs.feature_names(read, "x")
+    return rows._named(None if names is None else tuple(names), _inputs.row_index(read))
 
 
 def _symmetric(a: Matrix) -> QuantizedRows:
