@@ -13,22 +13,27 @@ using std::ptrdiff_t;
 namespace {
 
 // Returns the base value of row i of x and row i of y, in units of length. It is computed from
-// differences in double precision.
+// differences in double precision, in chains whose errors do not grow with the number of features.
 template <class T>
 double tile_value(const KernelGroup& group, const MatrixView<T>& x, const MatrixView<T>& y,
                   ptrdiff_t i, double length) {
   double value = 0;
+  double chain = 0;
   for (ptrdiff_t k = 0; k < x.cols; ++k) {
     const double weight = group.scale.empty() ? 1 : group.scale[static_cast<std::size_t>(k)];
     const double a = static_cast<double>(x(i, k));
     const double b = static_cast<double>(y(i, k));
     const double difference = (a - b) * weight / length;
     const double o = group.origin.empty() ? 0 : group.origin[static_cast<std::size_t>(k)];
-    value += group.base == Base::dot  ? (a - o) * weight / length * ((b - o) * weight / length)
+    chain += group.base == Base::dot  ? (a - o) * weight / length * ((b - o) * weight / length)
              : group.base == Base::l1 ? std::abs(difference)
                                       : 0.5 * difference * difference;
+    if ((k + 1) % feature_block == 0) {
+      value += chain;
+      chain = 0;
+    }
   }
-  return value;
+  return value + chain;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ expected values are exact for the stored numbers, since all features are equal.
 """
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fastdiv import (
     Laplacian,
     Linear,
     Polynomial,
+    cluster_dispersion,
     kid,
     kl,
     mmd2,
@@ -175,3 +177,32 @@ def test_squares_within_a_cluster_of_equal_features(d, dtype):
     expected = d * (a[1] - a[0]) ** 2 / 2
     got = wcss(x, [0, 0], method="pairwise")
     assert got == pytest.approx(expected, rel=RTOL[dtype] / 2)
+
+
+@pytest.mark.parametrize("d", [4097, 10**6])
+def test_clusters_of_wide_rows(d):
+    x, a = equal_features([1.0, 1.1, 3.3, 3.7], d, np.float64)
+    exact = [Fraction(float(value)) for value in a]
+    squares = d * ((exact[1] - exact[0]) ** 2 + (exact[3] - exact[2]) ** 2) / 2
+    assert wcss(x, [0, 0, 1, 1]) == pytest.approx(float(squares), rel=1e-12)
+    sides = [float(exact[1] - exact[0]), float(exact[3] - exact[2])]
+    dispersion = cluster_dispersion(x, [0, 0, 1, 1])
+    np.testing.assert_allclose(dispersion.sum_dist, np.array(sides) * math.sqrt(d), rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [65536, 10**6])
+@pytest.mark.parametrize("kernel", [Linear(), Polynomial()], ids=repr)
+def test_dot_products_of_wide_rows(kernel, d):
+    x, a = equal_features([1.0, 1.1], d, np.float64)
+    y, b = equal_features([3.3, 3.7], d, np.float64)
+    x_values, y_values = ([Fraction(float(value)) for value in rows] for rows in (a, b))
+
+    def mean(p, q):
+        dots = [u * v for u in p for v in q]
+        values = [d * dot if kernel == Linear() else (dot + 1) ** 3 for dot in dots]
+        return sum(values, Fraction(0)) / len(values)
+
+    means = [mean(x_values, x_values), mean(y_values, y_values), mean(x_values, y_values)]
+    expected = float(means[0] + means[1] - 2 * means[2])
+    got = mmd2(x, y, kernel, estimator="biased")
+    assert abs(got - expected) <= 1e-12 * float(sum(means))

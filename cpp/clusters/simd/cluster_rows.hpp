@@ -28,12 +28,16 @@ struct RowSums {
   double absolutes = 0;
 };
 
+// Features whose squares are summed in one chain. The error of a longer one would grow with it: a
+// million equal features were off by 2.5e-11 with two lanes. A multiple of all numbers of lanes.
+constexpr std::ptrdiff_t row_chain = 4096;
+
 // Sums the squares and absolute values of v = x - centre - offset, and adds weight * v to `sums`.
 // The order of the differences matters: near the centre the first one is exact.
 template <bool adds, bool absolutes, bool offsets, class T>
-[[gnu::always_inline]] inline RowSums add_row(const T* x, const double* centre,
-                                              const double* offset, std::ptrdiff_t dim,
-                                              double weight, double* sums) {
+[[gnu::always_inline]] inline RowSums add_chain(const T* x, const double* centre,
+                                                const double* offset, std::ptrdiff_t dim,
+                                                double weight, double* sums) {
   Vec<double> square{}, absolute{};
   std::ptrdiff_t k = 0;
   for (; k + lanes<double> <= dim; k += lanes<double>) {
@@ -67,24 +71,41 @@ template <bool adds, bool absolutes, bool offsets, class T>
   return row;
 }
 
+// Like add_chain, but for any number of features.
+template <bool adds, bool absolutes, bool offsets, class T>
+[[gnu::always_inline]] inline RowSums add_row(const T* x, const double* centre,
+                                              const double* offset, std::ptrdiff_t dim,
+                                              double weight, double* sums) {
+  RowSums row;
+  for (std::ptrdiff_t k = 0; k < dim; k += row_chain) {
+    const std::ptrdiff_t features = dim - k < row_chain ? dim - k : row_chain;
+    const RowSums chain = add_chain<adds, absolutes, offsets>(
+        x + k, centre + k, offsets ? offset + k : nullptr, features, weight, sums + k);
+    row.squares += chain.squares;
+    row.absolutes += chain.absolutes;
+  }
+  return row;
+}
+
 // Adds weight * v to `sums`, with v as above, and weight * v^2 to `partials` lane by lane. Adding
 // up the lanes of every row would take as long as everything else.
 template <bool offsets, class T>
 [[gnu::always_inline]] inline void add_squares(const T* x, const double* centre,
                                                const double* offset, std::ptrdiff_t dim,
                                                double weight, double* sums, double* partials) {
-  Vec<double> square{};
   std::ptrdiff_t k = 0;
-  for (; k + lanes<double> <= dim; k += lanes<double>) {
-    Vec<double> v = load_wide(x + k) - load(centre + k);
-    if constexpr (offsets) {
-      v -= load(offset + k);
+  while (k + lanes<double> <= dim) {
+    Vec<double> square{};
+    const std::ptrdiff_t end = dim - k < row_chain ? dim : k + row_chain;
+    for (; k + lanes<double> <= end; k += lanes<double>) {
+      Vec<double> v = load_wide(x + k) - load(centre + k);
+      if constexpr (offsets) {
+        v -= load(offset + k);
+      }
+      const Vec<double> weighted = weight * v;
+      store(sums + k, load(sums + k) + weighted);
+      square += weighted * v;
     }
-    const Vec<double> weighted = weight * v;
-    store(sums + k, load(sums + k) + weighted);
-    square += weighted * v;
-  }
-  if (k > 0) {
     store(partials, load(partials) + square);
   }
   for (; k < dim; ++k) {
