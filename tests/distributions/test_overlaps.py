@@ -1,5 +1,6 @@
 """Rényi, Bhattacharyya, Hellinger and 2-Wasserstein between Gaussians."""
 
+import itertools
 import math
 
 import mpmath
@@ -231,6 +232,79 @@ def test_overflow_is_not_infinity():
         with pytest.raises(OverflowError, match="too large"):
             call()
     assert hellinger2(p, q) == 1
+
+
+def exactly(p, q, alpha):
+    """Evaluate the formula for lists of means and standard deviations with 1000 digits."""
+    with mpmath.workdps(1000):
+        alpha, total = mpmath.mpf(alpha), mpmath.mpf(0)
+        for mean_p, std_p, mean_q, std_q in zip(*p, *q, strict=True):
+            var_p, var_q = mpmath.mpf(std_p) ** 2, mpmath.mpf(std_q) ** 2
+            s = alpha * var_q + (1 - alpha) * var_p
+            if s <= 0:
+                return mpmath.inf
+            log = mpmath.log(s / (var_p ** (1 - alpha) * var_q**alpha))
+            total += alpha / 2 * (mpmath.mpf(mean_p) - mean_q) ** 2 / s - log / (2 * alpha - 2)
+        return total
+
+
+FAR_APART = [
+    ([0.0, 0.0], [1e150, 1.0]),
+    ([1e150, 2.0], [1e-150, 1.0]),
+    ([0.0, 3.0], [1.0, 2.0]),
+    ([0.0, 1e5], [1e-150, 1e-100]),
+    ([1e5, 1.0], [1e90, 1e85]),
+    ([1e200, 1.0], [1e300, 1e299]),
+    ([0.0, 0.0], [1e-300, 1e-299]),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_logarithms_of_ratios_have_to_be_in_range(name):
+    def of(mean, std):
+        std = np.array(std)
+        with np.errstate(all="ignore"):
+            parameter = {
+                "std": lambda: std,
+                "var": lambda: std**2,
+                "logstd": lambda: np.log(std),
+                "logvar": lambda: 2 * np.log(std),
+                "cov": lambda: np.diag(std**2),
+                "scale_tril": lambda: np.diag(std),
+                "precision": lambda: np.diag(std**-2.0),
+            }[name]()
+            return Gaussian(mean, **{name: parameter})
+
+    in_range = FAR_APART[: None if name in ("std", "logstd", "logvar", "scale_tril") else -2]
+    for p, q in itertools.permutations(in_range, 2):
+        for alpha in (0.01, 0.5, 1 - 1e-9, 1.5, 4.0):
+            expected = exactly(p, q, alpha)
+            if 1e308 < expected < mpmath.inf:
+                with pytest.raises(OverflowError, match="too large"):
+                    renyi(of(*p), of(*q), alpha)
+                continue
+            assert renyi(of(*p), of(*q), alpha) == pytest.approx(float(expected), rel=1e-11)
+            if alpha == 0.5:
+                half = float(expected / 2)
+                assert bhattacharyya(of(*p), of(*q)) == pytest.approx(half, rel=1e-11)
+        assert hellinger2(of(*p), of(*q)) == pytest.approx(1.0)
+
+
+def test_ratios_out_of_range_among_others(rng):
+    """Correlated Gaussians of any scale, in one batch with others whose means overflow."""
+    a = rng.normal(size=(4, 3, 3))
+    cov = a @ a.swapaxes(-1, -2) + np.eye(3)
+    p, q = Gaussian(np.ones((4, 3)), cov=cov), Gaussian.standard(3)
+    scale = np.array([1.0, 2.0**480, 1.0, 1.0])[:, None]
+    wide = Gaussian(np.ones((4, 3)), cov=cov * scale[..., None] ** 2)
+    tiny = Gaussian(np.zeros(3), cov=np.eye(3) * 2.0**-960)
+    values = renyi(wide[[0, 1, 2, 3]], q, 0.5)
+    np.testing.assert_array_equal(values[[0, 2, 3]], renyi(p, q, 0.5)[[0, 2, 3]])
+    # Far apart, D is ½ log|Σ_p| − ½ log|Σ_q| + d log ½, with means that do not matter.
+    logs = np.linalg.slogdet(cov[1])[1] / 2 + 960 * 3 * math.log(2) - 3 * math.log(2)
+    assert renyi(wide[1], tiny, 0.5) == pytest.approx(logs, rel=1e-12)
+    with pytest.raises(OverflowError, match=r"batch index \(2,\)"):
+        renyi(Gaussian([[0.0], [1e150], [1e160]], std=1.0), Gaussian([0.0], std=1.0), 0.5)
 
 
 @pytest.mark.parametrize("ddof", [0, 1])

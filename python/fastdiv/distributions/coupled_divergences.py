@@ -228,7 +228,7 @@ def _same_coupling(pair: Pair, order: Order) -> Values:
     """Return R of coupled distributions: a mean's logarithm less the mean of logarithms."""
     c, remaining = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + remaining = 1
     with np.errstate(all="ignore"):
-        e, log, z = whitened(pair)
+        e, log, z, _ = whitened(pair)
         excess = c * e.sum(axis=-1, keepdims=True)
         small = excess < -0.5  # where 1 + excess would cancel
         values = np.exp(log)

@@ -194,18 +194,20 @@ def dense(diagonal: Values) -> Values:
     return matrices
 
 
-def whitened(pair: Pair) -> tuple[Values, Values, Values]:
+def whitened(pair: Pair) -> tuple[Values, Values, Values, Values]:
     """
     Bring pairs of Gaussians to q = N(0, I) and p of diagonal covariance.
 
-    Return the eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean of p there. They are
-    NaN where they overflow.
+    Return the eigenvalues λ of Σ_q⁻¹ Σ_p as λ − 1 and as log λ, and the mean z of p there, also as
+    log |z|. λ − 1 and z may overflow where their logarithms do not.
     """
     p, q = pair.p, pair.q
     difference = np.broadcast_to(p.mean.astype(np.float64) - q.mean, (*pair.batch_shape, p.dim))
     if pair.is_diagonal:
         log = np.broadcast_to(2 * log_std_ratio(p, q), difference.shape)
-        return np.expm1(log), log, in_units(difference, log_std(q))
+        log_unit = log_std(q)
+        z, log_z = in_units(difference, log_unit), np.log(np.abs(difference)) - log_unit
+        return np.expm1(log), log, z, log_z
     # With M = L_q⁻¹ L_p and N = M − I, M Mᵀ − I = N + Nᵀ + N Nᵀ: λ near 1 keep their digits.
     # Small and large ones are squares of singular values of M, whose condition is the root of
     # that of M Mᵀ.
@@ -222,8 +224,31 @@ def whitened(pair: Pair) -> tuple[Values, Values, Values]:
         vectors[far], log[far] = left, 2 * np.log(singular)
         e[far] = (singular - 1) * (singular + 1)
     z = (vectors.swapaxes(-1, -2) @ (w @ difference[..., None]))[..., 0]
-    z = np.where(overflows[..., 0], np.nan, z)
-    return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z
+    log_z = np.log(np.abs(z))
+    beyond = overflows[..., 0, 0] | ~(np.isfinite(log) & np.isfinite(z)).all(axis=-1)
+    if beyond.any():
+        e, log = (np.broadcast_to(a, z.shape).copy() for a in (e, log))
+        w, l_p = (np.broadcast_to(a, (*z.shape, z.shape[-1]))[beyond] for a in (w, l_p))
+        log[beyond], log_z[beyond] = _whitened_in_logs(w, l_p, difference[beyond])
+        e[beyond], z[beyond] = np.expm1(log[beyond]), np.exp(log_z[beyond])
+    return np.broadcast_to(e, z.shape), np.broadcast_to(log, z.shape), z, log_z
+
+
+def _whitened_in_logs(w: Values, l_p: Values, difference: Values) -> tuple[Values, Values]:
+    """Return log λ and log |z| where products of matrices overflow, NaN where matrices do."""
+    (w, log_w), (l_p, log_l), (shift, log_shift) = map(_scaled, (w, l_p, difference[..., None]))
+    left, singular, _ = np.linalg.svd(w @ l_p)
+    z = (left.swapaxes(-1, -2) @ (w @ shift))[..., 0]
+    return 2 * (np.log(singular) + (log_w + log_l)), np.log(np.abs(z)) + (log_w + log_shift)
+
+
+def _scaled(matrices: Values) -> tuple[Values, Values]:
+    """Return matrices with entries up to 1, and the logarithms of their scales, NaN for none."""
+    largest = np.abs(matrices).max(axis=(-2, -1), keepdims=True)
+    known = np.isfinite(largest)
+    exponent = np.where(known, np.frexp(largest)[1], 0)
+    scaled = np.ldexp(np.where(known, matrices, 0.0), -exponent)
+    return scaled, np.where(known, exponent * math.log(2), np.nan)[..., 0]
 
 
 def less_log(t: Values | np.float64, log: Values | np.float64) -> Values:

@@ -13,6 +13,9 @@ from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.linear_algebra import less_log, whitened
 from fastdiv.distributions.pair import Pair
 
+_HUGE = 600.0
+"""Logarithm of an eigenvalue above which only its logarithm is used. exp(709) is the largest."""
+
 
 @documented
 def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -> Values:
@@ -147,16 +150,28 @@ def _by_blocks(p: object, q: object, alpha: float, above_one: float) -> Values:
 def _renyi(pair: Pair, alpha: float, above_one: float) -> Values:
     """Return divergences of order alpha = 1 + above_one, with NaN for what overflows."""
     with np.errstate(all="ignore"):
-        e, log, z = whitened(pair)
+        e, log, z, log_z = whitened(pair)
+        huge = log > _HUGE
         mixed = -above_one * e  # s = 1 + mixed are the eigenvalues of S relative to Σ_q
         if above_one > 0:  # 1 is the mean of λ and s with the weights (α − 1)/α and 1/α
+            mixed = np.where(huge, -np.exp(log + np.log(above_one)), mixed)
             s, log_s = 1 + mixed, np.log1p(mixed)
             shape = less_log(e, log) + less_log(mixed, log_s) / above_one
         else:  # s is the mean of 1 and λ with the weights α and 1 − α
             s = np.where(mixed > -0.5, 1 + mixed, alpha - above_one * np.exp(log))
             log_s = np.where(mixed > -0.5, np.log1p(mixed), np.log(s))
-            shape = less_log(alpha * e / s, log - log_s)
-            shape += alpha / -above_one * less_log(-mixed / s, -log_s)
-        values = 0.5 * (shape + alpha * z * z / s).sum(axis=-1)
+            share, rest = alpha * e / s, -mixed / s
+            if huge.any():  # s = λ of_λ, of which only the logarithm is in range
+                inverse = np.exp(-log)
+                of_lambda = alpha * inverse - above_one
+                log_s = np.where(huge, log + np.log(of_lambda), log_s)
+                share = np.where(huge, alpha * (1 - inverse) / of_lambda, share)
+                rest = np.where(huge, above_one * (1 - inverse) / of_lambda, rest)
+            shape = less_log(share, log - log_s)
+            shape += alpha / -above_one * less_log(rest, -log_s)
+        shift = alpha * z * z / s
+        beyond = huge | ~np.isfinite(shift)
+        shift = np.where(beyond & (s > 0), alpha * np.exp(2 * log_z - log_s), shift)
+        values = 0.5 * (shape + shift).sum(axis=-1)
         infinite = (s <= 0).any(axis=-1)
         return np.where(infinite, np.inf, np.where(np.isfinite(values), values, np.nan))
