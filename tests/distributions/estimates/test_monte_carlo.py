@@ -1,5 +1,6 @@
 """Estimates from draws: against closed forms, their own definitions, and their stated variances."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -149,6 +150,35 @@ class TestFromLogProbs:
         assert e.value[1] == e.stderr[1] == np.inf
         assert np.isfinite([e.value[[0, 2]], e.stderr[[0, 2]]]).all()
 
+    @pytest.mark.parametrize("backend_name", ["", "reference"])
+    @pytest.mark.parametrize(
+        ("word", "log_p", "log_q"),
+        [
+            ("k1", [1e308, 1e308], [-1e308, 0.0]),
+            ("k1", [-1e308, 1e308], [1e308, -1e308]),  # ∞ and −∞
+            ("k1", [-1e308, -1e308], [1e308, 1e308]),
+            ("k2", [1e200, 1.0], [0.0, 0.0]),
+            ("k3", [-1000.0, 1.0], [0.0, 0.0]),
+        ],
+    )
+    def test_overflow_is_not_infinity(self, monkeypatch, word, log_p, log_q, backend_name):
+        log_p, log_q = np.array(log_p), np.array(log_q)
+        batch_p, batch_q = np.zeros((2, 4, 3)), np.zeros((2, 4, 3))
+        batch_p[:, :2, 1], batch_q[:, :2, 1] = log_p, log_q
+        with backend.use(backend_name) if backend_name else contextlib.nullcontext():
+            for block in (DRAWN, 6):
+                monkeypatch.setattr("fastdiv.distributions.estimates.monte_carlo.DRAWN", block)
+                with pytest.raises(OverflowError, match="the estimate is too large for float64;"):
+                    kl_from_log_probs(log_p, log_q, estimator=word)
+                with pytest.raises(OverflowError, match=r"too large .* at batch index \(0, 1\)"):
+                    kl_from_log_probs(batch_p, batch_q, estimator=word, axis=1)
+                # Where q is 0 at another draw, it makes the divergence infinite.
+                nowhere = batch_q.copy()
+                nowhere[:, 3, 1] = -np.inf
+                e = kl_from_log_probs(batch_p, nowhere, estimator=word, axis=1)
+                assert (e.value == e.stderr).all()
+                np.testing.assert_array_equal(e.value, [[0, np.inf, 0]] * 2)
+
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
     def test_log_p_that_is_not_finite(self, rng, bad):
         log_p, log_q = rng.normal(size=(2, 2, 300, 3))
@@ -293,6 +323,19 @@ class TestMonteCarlo:
     def test_no_mass_of_q(self, word):
         e = kl_monte_carlo(Uniform(0.0, 2.0), Uniform(0.0, 1.0), 100, estimator=word, rng=0)
         assert e.value == e.stderr == np.inf
+
+    @pytest.mark.parametrize(
+        ("word", "p", "q"),
+        [
+            ("k2", Gaussian([0.0], std=1e100), Gaussian([0.0], std=1.0)),
+            ("k3", Uniform(0.0, 1e200), Uniform(-1e-200, 1e200)),
+        ],
+    )
+    def test_overflow_is_not_infinity(self, word, p, q):
+        if word == "k3":  # a q that claims to be far denser than p
+            q.log_prob = lambda x: np.full(len(x), 300.0)
+        with pytest.raises(OverflowError, match="the estimate is too large"):
+            kl_monte_carlo(p, q, 50, estimator=word, rng=0)
 
     def test_k3_misses_mass_of_q_where_p_has_none(self):
         p, q = Uniform(0.0, 1.0), Uniform(0.0, 2.0)

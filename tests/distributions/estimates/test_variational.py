@@ -142,6 +142,8 @@ class TestVariationalBounds:
     def test_overflow(self):
         with pytest.raises(OverflowError, match="overflows for divergence='kl'"):
             f_divergence_bound([0.0, 0.0], [0.0, 800.0], "kl")
+        with pytest.raises(OverflowError, match="error overflows for divergence='kl'"):
+            f_divergence_bound([1.7e308, -1.7e308], [0.0, 0.0], "kl")
 
     @pytest.mark.parametrize(
         ("arguments", "error", "message"),

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, even_blocks, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import item
+from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, Place, refuse
 from fastdiv.distributions.estimates.estimate import Estimate
 
@@ -44,8 +45,8 @@ def kl_from_log_probs(
     has no mass where p has none. Otherwise its expectation is KL(p ‖ q) less that mass. Its
     variance is infinite if ∫ q²/p is, as when q has the heavier tails.
 
-    If q = 0 at a draw of p (log_q = −∞), all three are +∞, as the divergence is. ``k3`` also
-    overflows to +∞ beyond l = 709. The standard error is then infinite too.
+    If q = 0 at a draw of p (log_q = −∞), all three are +∞, as the divergence is. The standard error
+    is then infinite too. Nothing else gives ∞: ``k3`` is too large for float64 beyond l = 709.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def kl_from_log_probs(
         If an argument is invalid, if log_p is NaN or infinite (a draw of p where p = 0), or if
         log_q is NaN or +∞. The message tells the index.
     OverflowError
-        If a value is finite, and its standard error too large for float64.
+        If q > 0 at all draws, and a value or its standard error is too large for float64.
 
     References
     ----------
@@ -168,7 +169,7 @@ def kl_monte_carlo(
         densities do not have the shape of the draws, are NaN or +∞, or −∞ for p at its own draws.
         A float32 distribution draws the edge of its support now and then, where p may be 0.
     OverflowError
-        If a value is finite, and its standard error too large for float64.
+        If q > 0 at all draws, and a value or its standard error is too large for float64.
 
     {References: hershey_2007}
 
@@ -200,10 +201,12 @@ class _Moments:
     n: int = 0
     mean: Values = field(init=False)
     m2: Values = field(init=False)
+    unbounded: NDArray[np.bool_] = field(init=False)  # q = 0 at a draw
 
     def __post_init__(self) -> None:
         size = math.prod(self.batch_shape)
         self.mean, self.m2 = np.zeros(size), np.zeros(size)
+        self.unbounded = np.zeros(size, dtype=bool)
 
     def add(
         self,
@@ -219,32 +222,37 @@ class _Moments:
             self.n += n
             return
         for items in row_blocks(p.shape[1], n, COMPUTED):
-            if not self._add(p[:, items], q[:, items], items):
+            mean, m2 = backend.current().log_ratio_moments(
+                p[:, items], q[:, items], self.estimator, self.n_threads
+            )
+            if not np.isfinite(mean).all():
                 refuse(log_p, log_q, names, place)
+                self.unbounded[items] |= np.isneginf(q[:, items]).any(axis=0)
+            self._merge(mean, m2, n, items)
         self.n += n
 
-    def _add(self, p: Matrix, q: Matrix, items: slice) -> bool:
-        """Add draws of some items of the batch, unless a mean is NaN."""
-        mean, m2 = backend.current().log_ratio_moments(p, q, self.estimator, self.n_threads)
-        if np.isnan(mean).any():
-            return False
-        n, total = len(p), self.n + len(p)
+    def _merge(self, mean: Values, m2: Values, n: int, items: slice) -> None:
+        """Add the moments of n draws of some items of the batch, which may have overflowed."""
+        total = self.n + n
         with np.errstate(invalid="ignore", over="ignore"):
             delta = mean - self.mean[items] if self.n else np.zeros_like(mean)
             self.m2[items] += m2 + delta * delta * (self.n / total * n)
             self.mean[items] = (self.n * self.mean[items] + n * mean) / total
-        self.m2[items][np.isinf(self.mean[items])] = np.inf
-        return True
 
     def estimate(self) -> Estimate:
         """Return the mean and its standard error."""
-        value = self.mean.reshape(self.batch_shape)
-        variance = blockwise(lambda m2: m2 / (self.n - 1), self.m2.reshape(self.batch_shape))
-        too_large = blockwise(lambda v, mean: np.isinf(v) & np.isfinite(mean), variance, value)
+        unbounded = self.unbounded.reshape(self.batch_shape)
+
+        def within(part: Values, infinite: NDArray[np.bool_]) -> Values:
+            return np.where(infinite, np.inf, part)
+
+        value = blockwise(within, self.mean.reshape(self.batch_shape), unbounded)
+        checked(value, unbounded, "the estimate")
+        m2 = blockwise(within, self.m2.reshape(self.batch_shape), unbounded)
+        stderr = blockwise(lambda part: np.sqrt(part / (self.n - 1) / self.n), m2)
+        too_large = blockwise(lambda part, known: ~np.isfinite(part) & ~known, stderr, unbounded)
         if too_large.any():
             raise OverflowError(
                 "a standard error is too large: squares of draws overflow in float64"
             )
-        bias = ESTIMATORS[self.estimator]
-        stderr = blockwise(lambda v: np.sqrt(v / self.n), variance)
-        return Estimate(item(value), item(stderr), self.n, bias)
+        return Estimate(item(value), item(stderr), self.n, ESTIMATORS[self.estimator])

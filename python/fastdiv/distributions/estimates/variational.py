@@ -98,7 +98,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
         If an argument is invalid or not finite, or T is outside the domain. The message tells the
         index.
     OverflowError
-        If f*(T) overflows.
+        If f*(T) or the standard error overflows.
 
     References
     ----------
@@ -137,6 +137,10 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
         stderr = conjugate.factor * np.hypot(*errors)
     if not np.isfinite(value).all():
         raise OverflowError(f"f*(t_q) overflows for divergence={word!r}; the critic is too large")
+    if not np.isfinite(stderr).all():
+        raise OverflowError(
+            f"the standard error overflows for divergence={word!r}; the critic is too large"
+        )
     return Estimate(item(value), item(stderr), len(on_p) + len(on_q), "lower bound")
 
 
