@@ -537,3 +537,20 @@ def test_a_gradient_beyond_the_range_is_refused(dtype, least):
     # −∞ where P = 0 < Q is the derivative.
     _, gradient = kl_and_grad(Categorical(probs=[0.0, 1.0]), Categorical(probs=[0.5, 0.5]), wrt="p")
     assert gradient["probs"][0] == -np.inf
+
+
+def test_categories_of_other_names_are_refused():
+    pd = pytest.importorskip("pandas")
+    probs = pd.DataFrame([[0.1, 0.9], [0.6, 0.4]], columns=["u", "v"])
+    p, q = Categorical(probs=probs), Categorical(probs=probs[["v", "u"]])
+    assert (p.columns, q.columns) == (("u", "v"), ("v", "u"))
+    assert Categorical(probs=probs.to_numpy()).columns is None
+    one = Categorical(probs=pd.Series([0.5, 0.5], ["v", "u"]))
+    message = "^p and q must have the same columns in the same order; got 'u', 'v' and 'v', 'u'"
+    for other in (q, one):
+        for compare in (kl, jeffreys, cross_entropy, jensen_shannon, kl_and_grad):
+            with pytest.raises(ValueError, match=message):
+                compare(p, other)
+        with pytest.raises(ValueError, match=message):
+            fastdiv.kl_monte_carlo(p, other, 9)
+    assert kl(p, p).tolist() == [0.0, 0.0]

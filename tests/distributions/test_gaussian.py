@@ -285,3 +285,65 @@ def test_densities_need_little_memory(rng):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40e6
+
+
+# ---------------------------------------------------------------- names of features
+
+ORDER_MESSAGE = "must have the same columns in the same order; got 'a', 'b' and 'b', 'a'"
+
+
+def named(values, names="ab"):
+    return pytest.importorskip("pandas").Series(values, list(names))
+
+
+def test_names_of_series_and_frames_are_kept():
+    pd = pytest.importorskip("pandas")
+    mean, cov = named([1.0, 2.0]), pd.DataFrame(np.eye(2), list("ab"), list("ab"))
+    batch = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "b"])
+    for given in (
+        Gaussian(mean, std=1.0),
+        Gaussian([1.0, 2.0], std=mean),
+        Gaussian(mean, cov=cov),
+        Gaussian(batch, var=named([1.0, 2.0])),
+        Gaussian(batch, std=batch),
+    ):
+        assert given.columns == ("a", "b")
+    assert Gaussian(pd.Series([1.0, 2.0]), std=mean).columns == ("a", "b")
+    assert Gaussian(pd.Series([1.0, 2.0]), std=1.0).columns is None
+    assert Gaussian(batch, std=1.0)[0].columns == ("a", "b")
+
+
+def test_other_names_of_a_parameter_are_refused():
+    pd = pytest.importorskip("pandas")
+    mean, batch = named([1.0, 2.0]), pd.DataFrame([[1.0, 2.0]], columns=["a", "b"])
+    for given in (mean, batch):
+        with pytest.raises(ValueError, match=f"^mean and std {ORDER_MESSAGE}"):
+            Gaussian(given, std=named([1.0, 2.0], "ba"))
+        with pytest.raises(ValueError, match=r"^mean and var must .* got 'a', 'b' and 'a', 'c'"):
+            Gaussian(given, var=named([1.0, 2.0], "ac"))
+    cov = pd.DataFrame(np.eye(2), list("ab"), list("ab"))
+    with pytest.raises(ValueError, match=f"^mean and cov {ORDER_MESSAGE}"):
+        Gaussian(mean, cov=cov.loc[["b", "a"], ["b", "a"]])
+    with pytest.raises(ValueError, match=f"^mean and the index of cov {ORDER_MESSAGE}"):
+        Gaussian(mean, cov=cov.loc[["b", "a"]])
+
+
+def test_points_of_other_names_are_refused():
+    p = Gaussian(named([1.0, 2.0]), std=named([1.0, 3.0]))
+    x = pytest.importorskip("pandas").DataFrame([[1.0, 2.0], [0.0, 5.0]], columns=["a", "b"])
+    np.testing.assert_array_equal(p.log_prob(x), p.log_prob(x.to_numpy()))
+    assert p.log_prob(x.iloc[1]) == p.log_prob(x.to_numpy()[1])
+    for points in (x[["b", "a"]], x[["b", "a"]].iloc[0]):
+        with pytest.raises(ValueError, match=f"^the distribution and x {ORDER_MESSAGE}"):
+            p.log_prob(points)
+
+
+def test_rows_of_a_batch_have_the_same_keys():
+    pd = pytest.importorskip("pandas")
+    mean = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], list("uvw"))
+    keep = pd.Series([True, True, False], mean.index)
+    assert Gaussian(mean, std=mean, where=keep.iloc[::-1]).where.tolist() == [True, True, False]
+    with pytest.raises(ValueError, match=r"^mean and std .*pass std\.loc\[mean\.index\]"):
+        Gaussian(mean, std=mean.iloc[::-1])
+    with pytest.raises(ValueError, match=r"^mean and std must have the same keys.*'u'.*'x'"):
+        Gaussian(mean, std=mean.set_axis(list("xvw")))

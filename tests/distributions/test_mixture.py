@@ -427,3 +427,16 @@ def test_kl_names_the_alternatives():
         kl(mixture, one)
     with pytest.raises(TypeError, match=r"got CoupledNormal.*coupled_kl.*kl_monte_carlo"):
         kl(one, CoupledNormal([0.0], std=1.0, kappa=0.5))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_features_of_other_names_are_refused(method):
+    pd = pytest.importorskip("pandas")
+    means = pd.DataFrame([[0.0, 1.0], [2.0, 3.0]], columns=["a", "b"])
+    p, q = (
+        GaussianMixture([0.5, 0.5], Gaussian(each, std=1.0)) for each in (means, means[["b", "a"]])
+    )
+    with pytest.raises(ValueError, match=r"^p and q must have the same columns in the same order"):
+        kl_mixture(p, q, method=method)
+    with pytest.raises(ValueError, match=r"^p and q must have the same columns in the same order"):
+        kl_monte_carlo(p, q, 9)

@@ -80,6 +80,27 @@ def feature_names(value: object, name: str) -> list[Hashable] | None:
     return column_names(from_arrow(value, name)) if names is None else names
 
 
+def is_frame(value: object) -> bool:
+    """Tell whether this is a frame of pandas, with names for columns and keys for rows."""
+    return row_index(value) is not None and column_names(value) is not None
+
+
+def last_axis_names(value: object, name: str) -> list[Hashable] | None:
+    """
+    Return the names along the last axis: the columns of a frame, or the keys of a series of pandas.
+
+    The index that pandas makes by itself names nothing.
+    """
+    names = feature_names(value, name)
+    return row_names(value) if names is None else names
+
+
+def row_names(value: object) -> list[Hashable] | None:
+    """Like `keys`, but None for the index that pandas makes by itself."""
+    index = row_index(value)
+    return None if index is None or _is_default(index) else list(index)
+
+
 def keys(value: object) -> list[Hashable] | None:
     """Return the keys of the index of a series of pandas, or None for anything else."""
     index = row_index(value)

@@ -104,15 +104,50 @@ def check_range(
 
 
 def same_columns(columns: Mapping[str, Sequence[Hashable] | None]) -> None:
-    """Refuse features of two sides that have other names, or in another order, where both do."""
-    (first, expected), (second, given) = columns.items()
-    if expected is None or given is None or list(expected) == list(given):
-        return
-    raise ValueError(
-        f"{first} and {second} must have the same columns in the same order; got "
-        f"{_inputs.listing(list(expected))} and {_inputs.listing(list(given))}: "
-        "put the columns of one frame in the order of the other first"
-    )
+    """Refuse features of several sides that have other names, or in another order, where named."""
+    named = {side: list(names) for side, names in columns.items() if names is not None}
+    for second in list(named)[1:]:
+        first = next(iter(named))
+        if named[first] != named[second]:
+            raise ValueError(
+                f"{first} and {second} must have the same columns in the same order; got "
+                f"{_inputs.listing(named[first])} and {_inputs.listing(named[second])}: "
+                "put the columns of one frame in the order of the other first"
+            )
+
+
+def features(values: Mapping[str, object], square: str = "") -> tuple[Hashable, ...] | None:
+    """
+    Return the names of the features that arguments of one call have along their last axes.
+
+    Refuse other names, or another order. The rows of the frame `square` are features too.
+    """
+    if all(type(value) in (np.ndarray, float, int) for value in values.values()):
+        return None
+    names = {name: _inputs.last_axis_names(value, name) for name, value in values.items()}
+    if square and names[square] is not None:
+        names[f"the index of {square}"] = _inputs.row_names(values[square])
+    same_columns(names)
+    return next((tuple(given) for given in names.values() if given is not None), None)
+
+
+def last_axis_aligned(values: Mapping[str, object]) -> list[Matrix]:
+    """Return arrays whose last axes are in the order of the first frame, where they are columns."""
+    read = {name: _inputs.from_arrow(value, name) for name, value in values.items()}
+    orders = _inputs.column_orders(read)
+    arrays = {name: _inputs.array(value, name) for name, value in read.items()}
+    return [a[..., orders[name]] if name in orders else a for name, a in arrays.items()]
+
+
+def same_rows(values: Mapping[str, object]) -> None:
+    """Refuse frames whose indices hold other keys, or in another order: they name the batch."""
+    frames = {name: value for name, value in values.items() if _inputs.is_frame(value)}
+    for name in _inputs.row_orders(frames):
+        first = next(iter(frames))
+        raise ValueError(
+            f"{first} and {name} must have the keys of their indices in the same order; "
+            f"pass {name}.loc[{first}.index]"
+        )
 
 
 def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _Kind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, drawn_in_pieces, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, distinct, first_index, item, zero_unselected
+from fastdiv.distributions.arrays import (
+    at,
+    distinct,
+    features,
+    first_index,
+    item,
+    zero_unselected,
+)
 
 ILL_DEFINED = (
     "A divergence between a discrete and a continuous distribution, relaxed ones included, is "
@@ -72,6 +79,10 @@ class Categorical:
         Its values.
     where : ndarray of bool or None
         The mask, broadcast to the batch shape.
+    columns : tuple or None
+        Names of the categories: the columns of a frame, or the keys of a pandas Series but for a
+        default index. Divergences between distributions with other names, or in another order,
+        are an error.
 
     Raises
     ------
@@ -92,6 +103,7 @@ class Categorical:
     parametrisation: str
     parameter: Matrix
     where: NDArray[np.bool_] | None
+    columns: tuple[Hashable, ...] | None
 
     def __init__(
         self, *, probs: object = None, logits: object = None, where: object = None
@@ -106,12 +118,16 @@ class Categorical:
                 f"exactly one of probs, logits must be given; got {' and '.join(given) or 'none'}"
             )
         ((name, value),) = given.items()
+        value = _inputs.from_arrow(value, name)
         a = _inputs.array(value, name)
+        self.columns = features({name: value})
         if a.ndim == 0 or a.shape[-1] == 0:
             raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
         self.parametrisation, self.parameter = name, a
         self._sum_tolerance = _inputs.root_epsilon(value, a.dtype)
         self._given_dtype = _inputs.half_type(value) or a.dtype.name
+        if _inputs.is_frame(value):
+            _, where = _inputs.aligned({name: value, "where": where})
         self.where = None if where is None else _inputs.mask(where, "where", self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
-from fastdiv.distributions.arrays import at, distinct, first_index, require, zero_unselected
+from fastdiv.distributions.arrays import (
+    at,
+    distinct,
+    first_index,
+    require,
+    same_columns,
+    zero_unselected,
+)
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
 from fastdiv.distributions.pair import SideBySide
 
@@ -29,6 +36,7 @@ class CategoricalPair(SideBySide[Categorical]):
                 "p and q must have the same number of categories; "
                 f"got {a.n_categories} and {b.n_categories}"
             )
+        same_columns({"p": a.columns, "q": b.columns})
         batch_shape = _inputs.broadcast_batches({"p": a.batch_shape, "q": b.batch_shape})
         return cls(a, b, batch_shape)
 

@@ -30,11 +30,13 @@ from fastdiv.distributions.arrays import (
     check_range,
     checked,
     distinct,
+    features,
     first_index,
     in_double,
     item,
     rounded,
     same_columns,
+    same_rows,
     zero_unselected,
 )
 from fastdiv.distributions.linear_algebra import (
@@ -115,7 +117,9 @@ class Gaussian:
     where : ndarray of bool or None
         The mask, broadcast to the batch shape.
     columns : tuple or None
-        Names of the features, if `fit_gaussian` read them from a frame.
+        Names of the features: the columns of a frame or the keys of a pandas Series in `mean` or
+        the parameter, or the columns of the frame that `fit_gaussian` read. A default index is
+        none. All that is named must have the same names in the same order.
 
     Raises
     ------
@@ -160,7 +164,13 @@ class Gaussian:
                 f"got {' and '.join(given) or 'none'}"
             )
         (name,) = given
-        self._set(mean, name, parameters[name], where)
+        m, value = _inputs.from_arrow(mean, "mean"), _inputs.from_arrow(parameters[name], name)
+        if _inputs.is_frame(m):
+            _, where = _inputs.aligned({"mean": m, "where": where})
+        self._set(m, name, value, where)
+        self.columns = features({"mean": m, name: value}, "" if name in DIAGONAL else name)
+        if name in DIAGONAL:
+            same_rows({"mean": m, name: value})
         self._check()
 
     def _set(self, mean: object, name: str, value: object, where: object = None) -> None:
@@ -359,9 +369,15 @@ class Gaussian:
     def _points(self, x: object, batch_shape: tuple[int, ...]) -> Matrix:
         """Return points of this dimension, with the same columns if both have names."""
         if self.columns is not None:
-            given = _inputs.feature_names(x, "x")
-            same_columns({"the fitted distribution": self.columns, "x": given})
+            x = _inputs.from_arrow(x, "x")
+            same_columns({"the distribution": self.columns, "x": self._names(x)})
         return _inputs.points(x, "x", batch_shape, self.dim)
+
+    def _names(self, x: object) -> list[Hashable] | None:
+        """Return the names of the features of points. The keys of a series name those of one."""
+        shape = getattr(x, "shape", ())
+        is_one_point = len(shape) == 1 and self.dim > 1
+        return _inputs.last_axis_names(x, "x") if is_one_point else _inputs.feature_names(x, "x")
 
     def _log_prob(self, points: Matrix) -> Values:
         """Return the log densities by blocks, with −∞ or NaN for what overflows."""

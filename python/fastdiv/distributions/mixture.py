@@ -15,7 +15,16 @@ from fastdiv._docs import documented
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import at, checked, first_index, in_double, item, require, rounded
+from fastdiv.distributions.arrays import (
+    at,
+    checked,
+    first_index,
+    in_double,
+    item,
+    require,
+    rounded,
+    same_columns,
+)
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import covariance, factor, log_std
@@ -330,6 +339,7 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     f, g = _as_mixture(p, "p")._counted(), _as_mixture(q, "q")._counted()
     if f.dim != g.dim:
         raise ValueError(f"p and q must have the same dimension; got {f.dim} and {g.dim}")
+    same_columns({"p": f.components.columns, "q": g.components.columns})
     batch = _inputs.broadcast_batches({"p": f.batch_shape, "q": g.batch_shape})
     if word != "moment_matching":
         f.components._require_definite()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -66,8 +66,7 @@ class Draws:
             raise TypeError(
                 f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
             )
-        if isinstance(p, Gaussian) and isinstance(q, Gaussian):
-            same_columns({"p": p.columns, "q": q.columns})
+        same_columns({"p": _columns(p), "q": _columns(q)})
         sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
         batch = _inputs.broadcast_batches(sides)
         draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q", p)
@@ -104,6 +103,15 @@ class Draws:
             yield np.broadcast_to(at_p, full), at_q, place
             if self._report is not None:
                 self._report(rows.stop, self.n)
+
+
+def _columns(value: object) -> tuple[Hashable, ...] | None:
+    """Return the names of the features or categories of a distribution of this package."""
+    if isinstance(value, GaussianMixture):
+        value = value.components
+    elif isinstance(value, CoupledNormal):
+        value = value.base
+    return value.columns if isinstance(value, (Categorical, Gaussian)) else None
 
 
 def _is_new_scipy(value: object) -> bool:
