@@ -248,3 +248,12 @@ def test_products_of_float32_come_from_float64(rng, hard):
         gumbel_softmax(a, 0.3, hard=hard, rng=7).vjp(c) for a in (logits, logits.astype(float))
     )
     np.testing.assert_array_equal(narrow, wide.astype(np.float32))
+
+
+def test_values_of_categories_of_other_names_are_refused():
+    pd = pytest.importorskip("pandas")
+    logits, f = pd.Series([0.0, 1.0], ["u", "v"]), pd.Series([3.0, 1.0], ["u", "v"])
+    expected = enumeration_grad(logits.to_numpy(), f.to_numpy())
+    np.testing.assert_array_equal(enumeration_grad(logits, f), expected)
+    with pytest.raises(ValueError, match=r"^logits and f_values must .* 'u', 'v' and 'v', 'u'"):
+        enumeration_grad(logits, f.iloc[::-1])

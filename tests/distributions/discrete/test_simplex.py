@@ -114,3 +114,21 @@ def test_bad_energies(arguments, error, match):
 def test_bad_projections(v):
     with pytest.raises(ValueError, match=r"v must"):
         project_simplex(v)
+
+
+def test_other_names_are_refused():
+    pd = pytest.importorskip("pandas")
+    names = ["u", "v"]
+    r, p = pd.DataFrame([[0.0, 1.0], [2.0, 0.5]], names, names), pd.Series([0.2, 0.8], names)
+    energy, q = quadratic_energy_and_grad(r, p, p)
+    expected = quadratic_energy_and_grad(r.to_numpy(), p.to_numpy(), p.to_numpy())
+    assert energy == expected[0]
+    np.testing.assert_array_equal(q, expected[1])
+    for others, sides in (
+        ((r, p.iloc[::-1]), "r and p"),
+        ((r, p, p.iloc[::-1]), "r and c"),
+        ((r[["v", "u"]], p), "r and p"),
+        ((r.iloc[::-1], p), "r and the index of r"),
+    ):
+        with pytest.raises(ValueError, match=f"^{sides} must have the same columns"):
+            quadratic_energy_and_grad(*others)

@@ -578,3 +578,20 @@ def test_an_error_that_overflows_beside_a_finite_value_is_refused(rng):
     log_p, log_q = rng.normal(size=(2, 9)) * 1e200
     with pytest.raises(OverflowError, match="a standard error is too large"):
         kl_from_log_probs(log_p, log_q)
+
+
+def test_log_densities_go_by_the_keys_of_an_index_and_by_columns():
+    pd = pytest.importorskip("pandas")
+    log_p = pd.DataFrame([[-1.0, -2.0], [-3.0, -1.5], [-2.5, -0.5]], list("uvw"), ["a", "b"])
+    log_q = log_p * 1.5 - 0.25
+    for columns in ("a", ["a", "b"]):
+        one, two = log_p[columns], log_q[columns]
+        expected = kl_from_log_probs(one.to_numpy(), two.to_numpy())
+        assert kl_from_log_probs(one, two.iloc[[2, 0, 1]]) == expected
+    assert kl_from_log_probs(log_p, log_q[["b", "a"]].iloc[::-1]) == expected
+    by_row = kl_from_log_probs(log_p, log_q[["b", "a"]].iloc[::-1], axis=1)
+    assert by_row == kl_from_log_probs(log_p.to_numpy(), log_q.to_numpy(), axis=1)
+    with pytest.raises(ValueError, match=r"^log_p and log_q must have the same keys.*'w'.*'x'"):
+        kl_from_log_probs(log_p, log_q.set_axis(list("uvx")))
+    with pytest.raises(ValueError, match=r"^log_p and log_q must have the same columns.*q: 'c'"):
+        kl_from_log_probs(log_p, log_q.rename(columns={"a": "c"}))

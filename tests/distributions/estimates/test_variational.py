@@ -165,3 +165,13 @@ def test_the_error_of_huge_values_is_finite(rng):
     small, huge = (f_divergence_bound(np.ldexp(t_p, e), t_q, "kl") for e in (60, 660))
     assert huge.value == pytest.approx(np.ldexp(small.value, 600), rel=1e-12)
     assert huge.stderr == pytest.approx(np.ldexp(small.stderr, 600), rel=1e-12)
+
+
+def test_critics_go_by_name():
+    pd = pytest.importorskip("pandas")
+    t_p = pd.DataFrame([[0.1, 1.0], [0.2, 1.5], [0.4, 1.0]], columns=["a", "b"])
+    t_q = t_p.iloc[:2] - 0.5
+    expected = f_divergence_bound(t_p.to_numpy(), t_q.to_numpy())
+    assert f_divergence_bound(t_p, t_q[["b", "a"]]) == expected
+    with pytest.raises(ValueError, match=r"^t_p and t_q must have the same columns.*t_q: 'c'"):
+        f_divergence_bound(t_p, t_q.rename(columns={"a": "c"}))

@@ -11,7 +11,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import item
+from fastdiv.distributions.arrays import features, item
 
 
 @documented
@@ -33,7 +33,8 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
     p : array_like, shape (..., d)
         One p or a batch of them, with any finite values.
     c : array_like, optional
-        Finite values whose shape broadcasts to that of p, usually (d,). 0 by default.
+        Finite values whose shape broadcasts to that of p, usually (d,). 0 by default. Frames and
+        Series among r, p and c must have the same names in the same order.
 
     Returns
     -------
@@ -69,6 +70,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
     >>> float(energy)
     -2.0
     """
+    r, p, c = (_inputs.from_arrow(a, name) for name, a in (("r", r), ("p", p), ("c", c)))
     matrix = _finite(r, "r")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"r must be a square matrix, shape (d, d); got shape {matrix.shape}")
@@ -84,6 +86,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
         raise ValueError(
             f"c must broadcast to the shape of p, {points.shape}; got shape {linear.shape}"
         ) from None
+    features({"r": r, "p": p, "c": c}, square="r")
     with np.errstate(over="ignore", invalid="ignore"):
         energy, q = patiently(partial(_energy_and_grad, points, matrix, linear), points.size * d)
     if not (np.isfinite(energy).all() and np.isfinite(q).all()):

@@ -13,7 +13,7 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, even_blocks, row_blocks
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.arrays import checked, item, last_axis_aligned
 from fastdiv.distributions.estimates.draws import LOG_DENSITIES, Draws, Place, refuse
 from fastdiv.distributions.estimates.estimate import Estimate
 
@@ -52,7 +52,7 @@ def kl_from_log_probs(
     ----------
     log_p, log_q : array_like of one shape
         Natural logarithms of the normalised densities (or probabilities) of p and q at draws of
-        p.
+        p. Columns of frames go by name, and rows by the keys of an index of pandas.
     estimator : {"k1", "k2", "k3"}, default "k1"
         See above.
     axis : int, default 0
@@ -92,7 +92,8 @@ def kl_from_log_probs(
     k3 0.00498 7e-05 unbiased
     """
     word = _inputs.choice(estimator, tuple(ESTIMATORS), "estimator")
-    p, q = _inputs.array(log_p, "log_p"), _inputs.array(log_q, "log_q")
+    log_p, log_q = _inputs.aligned({"log_p": log_p, "log_q": log_q})
+    p, q = last_axis_aligned({"log_p": log_p, "log_q": log_q})
     if p.shape != q.shape:
         raise ValueError(f"log_p and log_q must have the same shape; got {p.shape} and {q.shape}")
     if p.ndim == 0:

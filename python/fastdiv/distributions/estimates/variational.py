@@ -12,7 +12,7 @@ from fastdiv import _inputs
 from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.moments import mean_and_deviation
 from fastdiv._engine.types import Values
-from fastdiv.distributions.arrays import first_index, item
+from fastdiv.distributions.arrays import first_index, item, last_axis_aligned
 from fastdiv.distributions.estimates.estimate import Estimate
 
 
@@ -80,7 +80,7 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     ----------
     t_p, t_q : array_like, shapes (n, ...) and (m, ...)
         T at n draws of p and m draws of q, at least two each. Further axes are a batch of critics,
-        the same for both.
+        the same for both. Columns of frames go by name.
     divergence : str, default "kl"
         A name from the table.
 
@@ -122,7 +122,8 @@ def f_divergence_bound(t_p: object, t_q: object, divergence: str = "kl") -> Esti
     """
     word = _inputs.choice(divergence, tuple(_CONJUGATES), "divergence")
     conjugate = _CONJUGATES[word]
-    on_p, on_q = (_critic(t, name, word) for name, t in (("t_p", t_p), ("t_q", t_q)))
+    given = zip(("t_p", "t_q"), last_axis_aligned({"t_p": t_p, "t_q": t_q}), strict=True)
+    on_p, on_q = (_critic(t, name, word) for name, t in given)
     if on_p.shape[1:] != on_q.shape[1:]:
         raise ValueError(
             "t_p and t_q must have the same shape after the first axis; "
