@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "fastdiv/pair_sums.hpp"
@@ -33,12 +34,19 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
     return false;
   }
   bool accurate = true;
+  std::vector<double> largest_mean(terms.size());
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    accurate = accurate && ready.is_accurate(sums[i], blocks[i / terms.size()].pairs());
+    const double pairs = blocks[i / terms.size()].pairs();
+    accurate = accurate && ready.is_accurate(sums[i], pairs);
+    double& largest = largest_mean[i % terms.size()];
+    largest = std::max(largest, std::abs(sums[i]) / std::max(pairs, 1.0));
+  }
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    accurate = accurate && !ready.is_deep(terms[t], largest_mean[t]);
   }
   if (!accurate) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_pair_sums(workers, wide, blocks, group, Formula::plain, 0, out);
+      return add_pair_sums(workers, wide, blocks, group, ready.formula_in_double(), 0, out);
     });
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {

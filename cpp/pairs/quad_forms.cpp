@@ -298,6 +298,25 @@ class FixedPoint {
                     : is_accurate(form, form.entries.sum, pairs());
     });
   }
+  // Tells whether T holds too few digits of the base values, from the result of sum() or, with
+  // `measured`, of measure(). All labellings have the same pairs.
+  bool is_deep(bool measured) const {
+    for (std::size_t o = 0; o < forms_.size(); ++o) {
+      double sum = forms_[o].entries.sum;
+      if (!measured) {
+        const Triple& sums = triple(o, 0);
+        sum = std::abs(sums[0] + sums[1] + 2 * sums[2]) / 2;
+      }
+      const double mean = sum / pairs();
+      for (const auto& [index, coefficient] : forms_[o].terms) {
+        const double largest = static_cast<double>(std::abs(coefficient));
+        if (ready_.is_deep(ready_.terms()[index], mean / largest)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
   // Adds the triples to `out`.
   void write(double* out) const;
 
@@ -500,13 +519,15 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
     if (!entries.sum(share)) {
       return false;
     }
-    remaining = entries.inaccurate();
+    if (!entries.is_deep(false)) {
+      remaining = entries.inaccurate();
+    }
     share = 0;
   }
   if (!remaining.empty() && !entries.measure()) {
     return false;
   }
-  const bool lost_digits = entries.lost_digits();
+  const bool lost_digits = entries.lost_digits() || (!remaining.empty() && entries.is_deep(true));
   if (remaining.empty() || (guessed && entries.is_accurate_as_measured() && !lost_digits)) {
     entries.write(out);
     return true;

@@ -54,10 +54,16 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   const double pairs =
       weights == nullptr ? static_cast<double>(n) : std::accumulate(weights, weights + n, 0.0);
-  if (!std::all_of(sums.begin(), sums.end(),
-                   [&](double s) { return ready.is_accurate(s, pairs); })) {
+  bool accurate =
+      std::all_of(sums.begin(), sums.end(), [&](double s) { return ready.is_accurate(s, pairs); });
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    const double* first = term_sums(t);
+    const double largest = *std::max_element(first, first + n_at);
+    accurate = accurate && !ready.is_deep(terms[t], largest / pairs);
+  }
+  if (!accurate) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_row_sums(workers, wide, weights, group, Formula::plain, 0, out);
+      return add_row_sums(workers, wide, weights, group, ready.formula_in_double(), 0, out);
     });
   }
   for (std::size_t t = 0; t < terms.size(); ++t) {

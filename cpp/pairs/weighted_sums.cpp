@@ -112,14 +112,23 @@ class WeightedGroup {
     }
     const double pairs[3] = {total[0] * total[0], total[1] * total[1], total[0] * total[1]};
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      double largest_mean = 0;
       for (int block = 0; block < 3; ++block) {
-        if (!ready_.is_accurate(sum_of_block(o, block) / outputs_[o].unit, pairs[block])) {
+        const double sum = std::abs(sum_of_block(o, block)) / outputs_[o].unit;
+        if (!ready_.is_accurate(sum, pairs[block])) {
+          return false;
+        }
+        largest_mean = std::max(largest_mean, sum / pairs[block]);
+      }
+      for (const ReadyTerm<T>* term : outputs_[o].terms) {
+        if (ready_.is_deep(*term, largest_mean)) {
           return false;
         }
       }
     }
     return true;
   }
+  Formula formula_in_double() const { return ready_.formula_in_double(); }
 
   // Adds the part of this group to the requested results.
   void add_to(double* out, double* log_slopes) const {
@@ -343,6 +352,7 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
                        const double* factors, const KernelGroup& group, int n_outputs,
                        Formula formula, bool skip_matched, double share, double* out,
                        double* log_slopes) {
+  Formula in_double;
   {
     WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, skip_matched,
                           log_slopes != nullptr);
@@ -353,13 +363,14 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
       sums.add_to(out, log_slopes);
       return true;
     }
+    in_double = sums.formula_in_double();
   }
   return again_in_double<T>(
       workers, {x.rows, y.rows}, [&](const std::vector<MatrixView<double>>& wide) {
         const Widened<T> wide_x(x, wide[0], n_outputs);
         const Widened<T> wide_y(y, wide[1], n_outputs);
         if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
-                               Formula::plain, skip_matched, 0, out, log_slopes)) {
+                               in_double, skip_matched, 0, out, log_slopes)) {
           return false;
         }
         wide_x.add_gradient_to(x);

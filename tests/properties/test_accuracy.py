@@ -13,6 +13,7 @@ from cases import each_dtype
 import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, median_distance, mmd2
 from fastdiv._engine import backend
+from fastdiv._engine.types import WeightedSumsRequest
 from fastdiv.kernels.base import FORMULAS
 from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import RBFLessOne
@@ -349,3 +350,33 @@ def test_power_of_two_shifts_change_nothing_much(dtype):
         expected = mmd2(x, y, kernel)
         size = float(np.abs(exact_values(kernel, x, y)).mean())
         assert abs(mmd2(x + shift, y + shift, kernel) - expected) <= 4 * RTOL[dtype] * size
+
+
+@pytest.mark.parametrize("kernel_value", [1e-5, 1e-12, 1e-30, 1e-60, 1e-200])
+@pytest.mark.parametrize("equal", [False, True], ids=["random", "equal features"])
+def test_kernels_that_are_small_everywhere(rng, kernel_value, equal):
+    """Use values whose base values are large, so that float32 holds too few digits of these."""
+    d = 100
+    x = rng.uniform(1.0, 2.0, size=(30, d)) + 3.0 * np.arange(30)[:, None]
+    x = (np.repeat(x[:, :1], d, axis=1) if equal else x).astype(np.float32)
+    least = np.sort(((x[:, None].astype(np.longdouble) - x[None]) ** 2).sum(axis=2), axis=1)[:, 1]
+    kernel = RBF(float(np.sqrt(least.min() / (-2 * np.log(np.longdouble(kernel_value))))))
+    groups = lower([kernel]).groups
+    values = exact_values(kernel, x, x)
+    np.fill_diagonal(values, 0)
+    first, second = values[:20, :20].sum(), values[20:, 20:].sum()
+    between = values[:20, 20:].sum()
+    expected, total = np.array([first, second, between]), first + second + 2 * between
+    engine, w = backend.current(), np.ones(30)
+    labels = (np.arange(30) < 20)[None].astype(np.uint8)
+    request = WeightedSumsRequest(np.ones((1, 3)), x_gradient=True)
+    a, b = x[:20], x[20:]
+    for got in (
+        engine.pair_sums(a, b, groups, 1, 0, None)[0],
+        engine.quad_forms(x, labels, groups, 1, 0, None)[0, 0],
+        engine.weighted_sums(a, b, w[:20], w[20:], request, groups, 1, 0, None)[0][0, 0],
+    ):
+        assert (np.abs(got - expected) <= 1e-5 * total).all()
+    rows = engine.row_sums(a, b, None, groups, 1, 0, None)[0]
+    exact_rows = values[:20, 20:].sum(axis=1)
+    assert (np.abs(rows - exact_rows) <= 1e-5 * exact_rows.max()).all()

@@ -159,6 +159,7 @@ double ReadyGroup<T>::dot_bound(double longest, double next, double products) {
 
 template <class T>
 void ReadyGroup<T>::add_terms(const KernelGroup& group, double bound) {
+  bound_ = bound;
   for (const Term& term : group.terms) {
     terms_.push_back(make_ready<T>(term, length_, bound));
     if (underflow_error_ > 0 && !std::isfinite(terms_.back().weight)) {

@@ -88,6 +88,26 @@ class ReadyGroup {
     return underflow_error_ == 0 || std::abs(sum) * tolerance<T> >= underflow_error_ * pairs;
   }
 
+  // Tells whether float holds too few digits of base values for kernel values whose largest mean is
+  // this small. exp(-t) magnifies the rounding of t, some 3e-7, by t.
+  bool is_deep(const ReadyTerm<T>& term, double largest_mean) const {
+    constexpr double most = 10;
+    if (sizeof(T) > sizeof(float) || base_ == Base::dot || -std::log(largest_mean) <= most) {
+      return false;
+    }
+    // Powers of the distance magnify it by little, however small they are.
+    for (double t = bound_; t > 0x1p-60 * bound_; t /= 2) {
+      if (term.ops->sensitivity(term.constants, t) * t > most) {
+        return true;
+      }
+    }
+    return false;
+  }
+  // Returns the formula that double precision takes, for sums that are not accurate.
+  Formula formula_in_double() const {
+    return base_ == Base::dot ? Formula::plain : Formula::automatic;
+  }
+
   // Fixes one formula for all tiles from now on, so that equal pairs give equal values.
   void fix_formula() { direct_ = direct_ || may_cancel_; }
 
@@ -124,6 +144,7 @@ class ReadyGroup {
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
   double underflow_error_ = 0;
+  double bound_ = 0;  // of tile values
   bool may_cancel_ = false;
   bool direct_ = false;
   std::vector<T> feature_scale_;  // of differences; empty: 1
