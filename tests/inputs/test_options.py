@@ -143,6 +143,10 @@ SEEDS = {
     "seed sequence": np.random.SeedSequence(7),
     "bit generator": np.random.Philox(7),
     "generator": np.random.default_rng(7),
+    "tuple": (7, np.uint8(8)),
+    "range": range(3),
+    "large": [2**70, 3],
+    "array of objects": np.array([7, 2**70], dtype=object),
 }
 
 
@@ -154,7 +158,26 @@ def test_rng_is_whatever_numpy_takes(kind):
     assert drawn == given
 
 
-@pytest.mark.parametrize("rng", [-1, [-1, 2], [0.5], "7", True, object(), np.random])
+ENDLESS: list[object] = [7]
+ENDLESS.append(ENDLESS)
+OTHER_SOURCES = {
+    "negative": -1,
+    "a negative": [-1, 2],
+    "fractions": [0.5],
+    "text": "7",
+    "texts": ["7"],
+    "boolean": True,
+    "booleans": [True],
+    "object": object(),
+    "module": np.random,
+    "matrix": np.array([[1, 2]]).view(np.matrix),
+    "table": np.array([[1, 2]]),
+    "nested list": [[1, 2], [3]],
+    "list that holds itself": ENDLESS,
+}
+
+
+@pytest.mark.parametrize("rng", OTHER_SOURCES.values(), ids=OTHER_SOURCES)
 def test_rng_of_another_kind_is_refused_with_what_it_takes(rng):
     with pytest.raises((TypeError, ValueError), match=r"^rng must be what .*default_rng takes: "):
         mmd_test(GOOD, GOOD, K, rng=rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Integral
 from typing import Any, TypeGuard, cast
 
 import numpy as np
@@ -18,6 +19,14 @@ ALWAYS_RAISE = object()
 MAX_THREADS = 1024
 """Most threads of a call. A larger number is refused before any thread starts."""
 
+
+_SOURCES = (
+    np.random.Generator,
+    np.random.BitGenerator,
+    np.random.RandomState,
+    np.random.bit_generator.ISeedSequence,
+)
+"""Sources of randomness that NumPy knows, beside integers."""
 
 MAX_DRAWS = 2**53
 """Most draws. The means of more would need counts that float64 does not hold exactly."""
@@ -127,13 +136,26 @@ def threads(n_threads: object) -> int:
     return 0 if n_threads is None else thread_count(n_threads)
 
 
+def _is_integer(value: object) -> bool:
+    """Tell whether this is an integer, of Python or NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _are_integers(value: object) -> bool:
+    """Tell whether this is a flat sequence or array of integers."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and (value.dtype.kind in "iu" or all(map(_is_integer, value)))
+    return isinstance(value, (list, tuple, range)) and all(map(_is_integer, value))
+
+
 def generator(rng: object) -> np.random.Generator:
     """Return the generator that `rng` stands for: whatever `numpy.random.default_rng` takes."""
     required = (
         "rng must be what numpy.random.default_rng takes: None, integers >= 0, or a SeedSequence, "
         f"BitGenerator or Generator; got {shown(rng)}"
     )
-    if isinstance(rng, (bool, np.bool_, str)):  # NumPy takes these for integers
+    # NumPy takes text and booleans for integers, and does not survive what holds itself.
+    if not (rng is None or isinstance(rng, _SOURCES) or _is_integer(rng) or _are_integers(rng)):
         raise TypeError(required)
     try:
         return np.random.default_rng(cast(Any, rng))
