@@ -34,7 +34,16 @@ class NeedsGrad:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
 
 
+class Unshowable:
+    """Stand for an object whose `repr` raises, which NumPy calls for its own errors."""
+
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
 STRANGE = {
+    "object that cannot be shown": Unshowable(),
+    "list of such objects": [Unshowable()],
     "none": None,
     "object": object(),
     "list of objects": [object()],
@@ -67,6 +76,13 @@ def test_shown_is_short(kind):
 )
 def test_shown_is_like_repr(value, text):
     assert _inputs.shown(value) == text
+
+
+def test_shown_needs_no_help_of_what_it_shows():
+    assert "Unshowable" in _inputs.shown(Unshowable())
+    assert "Unshowable" in _inputs.shown([1, Unshowable()])
+    namesake = type("list", (), {})()  # without a length
+    assert _inputs.shown(namesake) == "one list that cannot be shown"
 
 
 def test_listing():

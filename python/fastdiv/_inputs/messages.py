@@ -53,7 +53,10 @@ _SHORT = _Short()
 
 def shown(value: object) -> str:
     """Return `value` as an error shows it, like `repr` but bounded in length and in time."""
-    text = _SHORT.repr(value)
+    try:
+        text = _SHORT.repr(value)
+    except Exception:  # whatever a foreign class raises, an error message is being made
+        text = f"one {type(value).__name__} that cannot be shown"
     return text if len(text) <= 2 * _MOST_CHARACTERS else f"{text[: 2 * _MOST_CHARACTERS - 3]}..."
 
 
