@@ -85,6 +85,8 @@ def test_masks_and_labels_of_bfloat16():
     assert loss == -0.5
     x, labels = np.arange(12.0).reshape(6, 2), torch.tensor([0, 0, 1, 1, 1, 0])
     assert wcss(x, labels.bfloat16()) == wcss(x, labels)
+    noise = labels[0]
+    assert wcss(x, labels, noise_label=noise.bfloat16()) == wcss(x, labels, noise_label=noise)
     np.testing.assert_array_equal(
         silhouette_samples(x, labels.bfloat16()), silhouette_samples(x, labels)
     )

@@ -109,6 +109,10 @@ def test_noise_gets_minus_one(labels, noise, numbers, distinct):
     assert found.tolist() == distinct
 
 
+OF_LISTS = np.array([None, None, None], dtype=object)
+OF_LISTS[:] = ["a", np.array([1, 2]), [1, 2]]
+
+
 @pytest.mark.parametrize(
     ("labels", "noise", "error", "message"),
     [
@@ -133,9 +137,32 @@ def test_noise_gets_minus_one(labels, noise, numbers, distinct):
         (None, None, TypeError, "got NoneType"),
         ([-1, -1, -1], -1, ValueError, "besides the noise label -1"),
         ([0, 1, 2], [0, 1], TypeError, "one label or None"),
+        ([(1, 2), (1, 2), (3,)], None, ValueError, "one label per row"),
+        (OF_LISTS, None, TypeError, "^labels must hold one label per row; got a list at row 1"),
         (np.ma.array([0, 1, 2], mask=[0, 1, 0]), None, TypeError, "masked"),
     ],
 )
 def test_bad_labels_are_errors(labels, noise, error, message):
     with pytest.raises(error, match=message):
         row_labels.codes(labels, "labels", 3, noise)
+
+
+def test_columns_of_lists_are_no_labels():
+    given = [[1, 2]] * 3
+    columns = []
+    for library, make in (
+        ("pandas", lambda pd: pd.Series(given)),
+        ("polars", lambda pl: pl.Series(given)),
+        ("pyarrow", lambda pa: pa.array(given)),
+        ("pyarrow", lambda pa: pa.chunked_array([given])),
+    ):
+        try:
+            module = __import__(library)
+        except ImportError:
+            continue
+        columns.append(make(module))
+    if not columns:
+        pytest.skip("needs a library of columns")
+    for column in columns:
+        with pytest.raises(TypeError, match=r"^labels must hold one label per row; got a list"):
+            row_labels.codes(column, "labels", 3)

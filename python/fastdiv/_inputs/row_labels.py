@@ -143,6 +143,11 @@ def _array(labels: object, name: str) -> NDArray[Any]:
 
 def _plain(a: NDArray[Any], name: str) -> NDArray[Any]:
     """Convert Python numbers to a numeric dtype, and refuse missing labels."""
+    is_list = [isinstance(value, (list, tuple, np.ndarray)) for value in a.flat]
+    if any(is_list):
+        raise TypeError(
+            f"{name} must hold one label per row; got a list at row {is_list.index(True)}"
+        )
     absent = missing(a)
     if absent.any():
         row = int(absent.argmax())
@@ -206,11 +211,12 @@ def _unique(a: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 def _equal(distinct: NDArray[Any], noise_label: Any, name: str) -> NDArray[np.bool_]:
     """Tell which label is the noise label, which must be of the same kind."""
-    if plain_array(noise_label, "noise_label").ndim != 0:
+    given = plain_array(noise_label, "noise_label")
+    if given.ndim != 0:
         raise TypeError(f"noise_label must be one label or None; got {shown(noise_label)}")
     if _is_missing(noise_label):
         raise ValueError(f"noise_label must not be missing; got {shown(noise_label)}")
-    noise = _array([noise_label], "noise_label")
+    noise = _array(given.reshape(1), "noise_label")
     kind, required = _kind(noise), _kind(distinct)
     if kind != required:
         raise TypeError(
