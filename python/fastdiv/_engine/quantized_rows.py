@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._docs import documented
+from fastdiv._engine.results import ReadOnly
 
 Index: TypeAlias = "slice | NDArray[Any]"
 
 
 @documented
 @dataclass(frozen=True, eq=False, repr=False)
-class QuantizedRows:
+class QuantizedRows(ReadOnly):
     """
     Sample of int8 values with a scale, and possibly a zero point, per row.
 
@@ -37,7 +38,7 @@ class QuantizedRows:
     Parameters
     ----------
     values : ndarray of int8, shape (n, d)
-        q, which is not copied.
+        q, which is not copied. The attributes are read-only views of what is given.
     scale : ndarray of float32, shape (n,)
         s, in the units of the data. Finite and at least 1.2e-38, the least normal number of
         float32.
@@ -89,15 +90,15 @@ class QuantizedRows:
         scale = _per_row(self.scale, "scale", ("float32",), len(values))
         if not (np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny)).all():
             raise ValueError("scale must be finite and >= 1.2e-38 in every row")
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "scale", scale)
+        zero = None
         if self.zero_point is not None:
             zero = _per_row(self.zero_point, "zero_point", ("int8", "int32"), len(values))
             if (zero < -128).any() or (zero > 127).any():
                 raise ValueError(
                     f"zero_point must be from -128 to 127; got {zero.min()} to {zero.max()}"
                 )
-            object.__setattr__(self, "zero_point", zero.astype(np.int8, copy=False))
+            zero = zero.astype(np.int8, copy=False)
+        self.__setstate__({"values": values, "scale": scale, "zero_point": zero})
 
     def __len__(self) -> int:
         return len(self.values)

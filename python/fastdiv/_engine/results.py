@@ -7,20 +7,27 @@ from typing import Any
 import numpy as np
 
 
-class Result:
+class ReadOnly:
+    """Base class of what holds arrays that are read-only, in copies and after pickling too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, read_only(value))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in list(state.items()):
+            object.__setattr__(self, name, read_only(value))
+
+
+class Result(ReadOnly):
     """
     Base class of results, whose dataclasses have ``frozen=True, eq=False``.
 
-    Arrays are read-only, in copies and after pickling too. Results are equal if all their fields
-    are, entry by entry, where NaN equals NaN.
+    Arrays are read-only. Results are equal if all their fields are, entry by entry, where NaN
+    equals NaN.
     """
 
     def __post_init__(self) -> None:
         self.__setstate__(vars(self))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in list(state.items()):
-            object.__setattr__(self, name, _read_only(value))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -32,7 +39,7 @@ class Result:
         return hash((type(self), *map(hashable, vars(self).values())))
 
 
-def _read_only(value: Any) -> Any:
+def read_only(value: Any) -> Any:
     """Return a view that cannot be written to of an array, and anything else as it is."""
     if not isinstance(value, np.ndarray):
         return value

@@ -13,6 +13,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, drawn_in_pieces, row_blocks
+from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -39,7 +40,7 @@ _FAR = 1e30
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
-class Categorical:
+class Categorical(ReadOnly):
     """
     Distributions over k categories, one per batch index.
 
@@ -76,13 +77,8 @@ class Categorical:
     parametrisation : {"probs", "logits"}
         Name of the argument.
     parameter : ndarray, shape (..., k)
-        Its values.
+        Its values, read-only.
     where : ndarray of bool or None
-        The mask, broadcast to the batch shape.
-    columns : tuple or None
-        Names of the categories: the columns of a frame, or the keys of a pandas Series but for a
-        default index. Divergences between distributions with other names, or in another order,
-        are an error.
 
     Raises
     ------

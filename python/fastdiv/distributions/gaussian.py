@@ -24,6 +24,7 @@ from fastdiv._engine.blocks import (
     row_blocks,
 )
 from fastdiv._engine.patience import patiently
+from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -63,7 +64,7 @@ MATRIX_STATUS = {
 """Complaints about a matrix, by the number that `matrix_status` of the backends returns."""
 
 
-class Gaussian:
+class Gaussian(ReadOnly):
     """
     Gaussian distributions N(mean, Σ), one per batch index.
 
@@ -115,7 +116,7 @@ class Gaussian:
     parameter : ndarray, shape (..., d) or (..., d, d)
         Its values, broadcast to the batch shape, read-only.
     where : ndarray of bool or None
-        The mask, broadcast to the batch shape.
+        The mask, broadcast to the batch shape, read-only.
     columns : tuple or None
         Names of the features: the columns of a frame or the keys of a pandas Series in `mean` or
         the parameter, or the columns of the frame that `fit_gaussian` read. A default index is

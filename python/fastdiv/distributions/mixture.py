@@ -14,6 +14,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
 from fastdiv._engine.patience import PASSES, patiently
+from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
@@ -33,7 +34,7 @@ SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
 
 
-class GaussianMixture:
+class GaussianMixture(ReadOnly):
     """
     Mixtures Σₐ wₐ N(meanₐ, Σₐ) of k Gaussians, one mixture per batch index.
 
@@ -50,7 +51,7 @@ class GaussianMixture:
     Attributes
     ----------
     weights : ndarray of float64, shape (..., k)
-        As given, with the sum 1.
+        As given, with the sum 1, read-only.
     components : Gaussian
         As given.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,26 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.results import equal, hashable
+from fastdiv._engine.results import equal, hashable, read_only
 from fastdiv.quantized.norms import absolute_sums
 from fastdiv.quantized.quantize import quantize_rows
 
 _FLOAT32 = np.finfo(np.float32)
 
 
-class HybridProduct(NamedTuple):
+class _Fields(NamedTuple):
+    values: NDArray[np.float32]
+    bound: NDArray[np.float32]
+
+
+class HybridProduct(_Fields):
     """
     A product computed in integers, and a bound of its error.
 
     Attributes
     ----------
     values : ndarray of float32, shape (n, m)
-        The product.
+        The product. Both arrays are read-only.
     bound : ndarray of float32, shape (n, m)
         Each value is within its bound of the exact product.
 
@@ -37,8 +42,11 @@ class HybridProduct(NamedTuple):
     True
     """
 
-    values: NDArray[np.float32]
-    bound: NDArray[np.float32]
+    __slots__ = ()
+
+    def __new__(cls, values: NDArray[np.float32], bound: NDArray[np.float32]) -> Self:
+        """Take views that cannot be written to."""
+        return super().__new__(cls, read_only(values), read_only(bound))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HybridProduct) and all(map(equal, self, other))
