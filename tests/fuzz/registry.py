@@ -37,18 +37,6 @@ NOT_COVERED = {
 }
 """Public names without a case, and the reasons."""
 
-KNOWN: dict[str, Callable[[str, Outcome], bool]] = {
-    "257 to 512 features of one sign in float32, which one chain of products adds up": (
-        lambda dtype, result: (
-            dtype == "float32" and result.width > 256 and result.error < 2 * result.allowed
-        )
-    ),
-    "rows that were quantised far from the origin, which tiles hold in float32": (
-        lambda dtype, result: "quantized" in result.name and result.error < 1e-2
-    ),
-}
-"""Faults that are known and not yet mended: what they are, and which outcomes show them."""
-
 
 def case(*covered: str) -> Callable[[Case], Case]:
     """Register a case, and the public functions, classes and methods that it tries."""

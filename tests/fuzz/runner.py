@@ -20,7 +20,7 @@ import numpy as np
 
 import fastdiv
 import fuzz.cases  # noqa: F401, which registers them
-from fuzz.registry import CASES, KNOWN, Outcome
+from fuzz.registry import CASES, Outcome
 
 DTYPES = (np.float32, np.float64)
 MOST_PRINTED = 40
@@ -98,7 +98,6 @@ class Ledger:
         self.seconds = dict.fromkeys(CASES, 0.0)
         self.longest = dict.fromkeys(CASES, 0.0)
         self.failures: Counter[str] = Counter()
-        self.known: Counter[str] = Counter()
         self.printed: list[str] = []
         self._log = log
         self._now = os.open(f"{log}.now", os.O_CREAT | os.O_WRONLY | os.O_TRUNC) if log else None
@@ -128,10 +127,6 @@ class Ledger:
             if key not in self.worst or result.error > self.worst[key].error:
                 self.worst[key] = result
             if result.error > result.allowed:
-                reason = next((r for r, is_one in KNOWN.items() if is_one(dtype, result)), None)
-                if reason:
-                    self.known[reason] += 1
-                    continue
                 number = f"{result.error:.2e} > {result.allowed:.0e}"
                 what = f"{result.name}, d = {result.width}: {number} {result.what}"
                 self.fail(name, index, f"{dtype} {what}"[:400])
@@ -156,8 +151,6 @@ class Ledger:
         for name, messages in sorted(self.refusals.items()):
             for message, count in sorted(messages.items()):
                 print(f"refused {count:5} times: {name}: {message}")
-        for reason, count in self.known.items():
-            print(f"{count} known failures: {reason}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{peak:.0f} MB of memory at most")
         print(f"{self.failures.total()} failures", dict(self.failures) or "")

@@ -23,8 +23,11 @@ from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.centre import origin
 
-_FLAT, _FLAT_QUANTIZED = 1e-13, 1e-6
-"""Squared distance of rows in feature space, relative to its terms, that may be rounding."""
+_FLAT, _FLAT_QUANTIZED = 1e-12, 1e-6
+"""Squared distance of rows in feature space, relative to its terms, that may be rounding.
+
+It is the accuracy of a kernel value, so a row may be that far from itself.
+"""
 
 _ROUNDING, _ROUNDING_QUANTIZED = 1e-14, 1e-7
 """Duality gap, relative to the largest term of MMD² at equal weights, that may be rounding."""

@@ -162,8 +162,9 @@ def mmd2_gradients(rng: Rng, dtype: type) -> Outcomes:
     b = 2 / truth.long(n * (n - 1) if paired else n * m)
     # Relative to the largest entry, before within and between cancel. The documented error is ten
     # times as large for clusters far apart.
-    bound = (within_terms * a + between_terms * b).max()
     allowed = 10 * CONTRACT[dtype]
+    smallest = float(np.finfo(dtype).tiny) / allowed  # of what the gradient holds
+    bound = (within_terms * a + between_terms * b).max() + smallest
     yield compare("mmd2_and_grad: rows", d, got, within * a - between * b, bound, allowed, what)
 
 
