@@ -93,3 +93,9 @@ def test_features_of_frames_go_by_name():
         assert hybrid_matmul(x, swapped) == expected
     with pytest.raises(ValueError, match=r"^x and weights must have the same columns.*s: 'c'"):
         hybrid_matmul(x, quantize_rows(w.rename(columns={"b": "c"})))
+
+
+def test_products_of_tiny_rows_are_within_their_bound():
+    x, w = np.array([[1e-40, -2e-40]]), np.array([[1.0, 2.0]])
+    values, bound = hybrid_matmul(x, quantize_rows(w))
+    assert np.abs(values - x @ w.T) <= bound

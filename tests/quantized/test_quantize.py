@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import each_symmetry, quantized
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -60,6 +60,7 @@ def matrices(elements, dtype):
 @example(x=np.array([[-1.1488952e-05, 1.1488952e-05]], np.float32))
 @given(x=matrices(FINITE32, np.float32) | matrices(FINITE64, np.float64))
 def test_no_value_moves_by_more_than_half_a_scale(x, symmetric):
+    assume(not x.any() or np.abs(x).max() > 1e-35)
     rows = quantize_rows(x, symmetric=symmetric)
     moved = np.abs(x.astype(np.float64) - rows.dequantize(np.float64))
     assert (moved <= 0.5 * rows.scale.astype(np.float64)[:, None] * (1 + 1e-12)).all()
@@ -170,6 +171,9 @@ def test_an_index_of_one_row_is_refused(rng):
         ([["a"]], {}, TypeError, "x must hold real numbers"),
         ([[1e50]], {}, ValueError, "too large for a float32 scale"),
         ([[1e308, -1e308]], {"symmetric": False}, ValueError, "too large for a float32 scale"),
+        ([[1e-40], [0.0]], {}, ValueError, "x must not have values below some 1e-36 in all rows"),
+        ([[2.0**-300]], {"symmetric": False}, ValueError, "where float32 scales underflow"),
+        ([[0.0], [-1e-37]], {"symmetric": False}, ValueError, "where float32 scales underflow"),
         ([[1.0]], {"symmetric": 1}, TypeError, "symmetric must be True or False; got 1"),
         (QuantizedRows(GOOD, ONES), {}, TypeError, "x must not be quantised here"),
     ],
@@ -190,3 +194,12 @@ def test_what_is_no_array_is_refused_by_name(name, bad, error):
     parts = {"values": np.ones((2, 2), np.int8), "scale": np.ones(2, np.float32)}
     with pytest.raises(error, match=f"^{name} must be an array; got"):
         QuantizedRows(**parts | {name: bad})
+
+
+@each_symmetry
+def test_tiny_rows_beside_others_move_by_half_the_least_scale(symmetric):
+    x = np.array([[1.0, -1.0], [1e-40, 2e-40], [0.0, 0.0]])
+    rows = quantize_rows(x, symmetric=symmetric)
+    moved = np.abs(rows.dequantize(np.float64) - x)
+    assert (moved <= 0.5 * (1 + 1e-9) * rows.scale[:, None]).all()
+    assert not quantize_rows(0 * x, symmetric=symmetric).dequantize().any()

@@ -14,7 +14,7 @@ from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.results import equal, hashable, read_only
 from fastdiv.quantized.norms import absolute_sums
-from fastdiv.quantized.quantize import quantize_rows
+from fastdiv.quantized.quantize import quantized
 
 _FLOAT32 = np.finfo(np.float32)
 
@@ -115,7 +115,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
             "pass fastdiv.quantize_rows(weights)"
         )
     x = _inputs.from_arrow(x, "x")  # once, as a reader of Arrow has its rows only once
-    a = _inputs.matrix(x, "x")
+    a = _inputs.finite(_inputs.matrix(x, "x"), "x", advice="clean the data first")
     if a.shape[1] != weights.shape[1]:
         raise ValueError(
             "x and weights must have the same number of features; "
@@ -124,7 +124,7 @@ def hybrid_matmul(x: object, weights: object, *, n_threads: int | None = None) -
     order = _inputs.column_orders({"x": x, "weights": weights}).get("weights")
     if order is not None:
         weights = weights._in_order(order)
-    rows = quantize_rows(a)
+    rows = quantized(a, symmetric=True)  # tiny ones too: the bound tells what they lose
     threads = _inputs.threads(n_threads)
     with np.errstate(over="ignore"):
         values = backend.current().quantized_products(rows, weights, threads)

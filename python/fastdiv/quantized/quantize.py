@@ -28,8 +28,9 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
       hold 0, is divided into 255 steps s, and z stands for 0. This is finer if a row's values lie
       mostly on one side of 0.
 
-    A row of zeros has s = 1. No value moves by more than s/2. Beyond the result a few hundred KiB
-    are used.
+    A row of zeros has s = 1. No value moves by more than s/2. The scale is at least 1.2e-38, so
+    that rows below some 1e-36 beside larger ones lose digits or become 0. Beyond the result a few
+    hundred KiB are used.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, or x holds NaN, infinite values, or values too large for a
-        float32 scale.
+        If an argument is invalid, or x holds NaN, infinite values, values too large for a float32
+        scale, or only rows too small for one.
 
     References
     ----------
@@ -71,9 +72,25 @@ def quantize_rows(x: object, *, symmetric: bool = True) -> QuantizedRows:
     """
     read = _inputs.from_arrow(x, "x")  # once, as a reader of Arrow has its rows only once
     a = _inputs.finite(_inputs.matrix(read, "x"), "x", advice="clean the data first")
-    rows = _symmetric(a) if _inputs.flag(symmetric, "symmetric") else _asymmetric(a)
+    rows = quantized(a, symmetric=_inputs.flag(symmetric, "symmetric"))
+    least = rows.scale == _FLOAT32.tiny
+    if least.any() and (least.all() or _are_zero(rows[~least])):
+        raise ValueError(
+            "x must not have values below some 1e-36 in all rows, where float32 scales underflow; "
+            "scale the data"
+        )
     names = _inputs.feature_names(read, "x")
     return rows._named(None if names is None else tuple(names), _inputs.row_index(read))
+
+
+def quantized(a: Matrix, *, symmetric: bool) -> QuantizedRows:
+    """Quantise finite rows, which become 0 if all are tiny."""
+    return _symmetric(a) if symmetric else _asymmetric(a)
+
+
+def _are_zero(rows: QuantizedRows) -> bool:
+    """Tell whether all rows are 0."""
+    return bool((rows.values == _inputs.zero_points(rows)[:, None]).all())
 
 
 def _symmetric(a: Matrix) -> QuantizedRows:
