@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -35,6 +36,57 @@ def test_on_the_line_it_is_the_median(rng):
         x = rng.normal(size=n)
         result = geometric_median(x)
         assert result.sum_dist[0] == pytest.approx(np.abs(x - np.median(x)).sum(), rel=1e-7)
+
+
+def weighted_medians(x, weights):
+    """Return the ends of the interval that minimises Σ w |x − c|, in exact arithmetic."""
+    order = np.argsort(x)
+    x, w = x[order], [Fraction(each) for each in weights[order]]
+    below = np.cumsum(w)
+    first = next(i for i, each in enumerate(below) if 2 * each >= below[-1])
+    return x[first], x[first + (2 * below[first] == below[-1])]
+
+
+def with_far_rows(rng, n, shape=()):
+    """Draw rows of which fewer than half are far away, and weights that may be equal."""
+    x = rng.normal(size=(n, *shape))
+    far = int(rng.integers(n // 2))
+    x[:far] *= 10.0 ** rng.integers(1, 14)
+    return x, rng.uniform(0.1, 1.5, size=n) if rng.random() < 0.7 else np.ones(n)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_far_rows_on_the_line_do_not_hide_the_median(seed):
+    """Rounding of the sum of distances hides the descent between rows that are near."""
+    rng = np.random.default_rng(seed)
+    x, weights = with_far_rows(rng, int(rng.integers(2, 60)))
+    result = geometric_median(x, sample_weight=weights)
+    low, high = weighted_medians(x, weights)
+    assert low <= result.centers[0, 0] <= high
+    assert result.gap[0] <= 1e-8
+
+
+def test_a_far_row_beside_a_heavy_one():
+    x = np.array([-1.161220908164978, -1.0793850421905518, 206764352.0])
+    weights = np.array([1.444975381702768, 0.8027722860455138, 0.641974693555099])
+    result = geometric_median(x, sample_weight=weights)
+    assert 2 * weights[0] > weights.sum()
+    assert (result.centers.tolist(), result.gap.tolist()) == ([[x[0]]], [0.0])
+
+
+@pytest.mark.parametrize("d", [2, 5])
+@pytest.mark.parametrize("seed", range(20))
+def test_far_rows_on_lines_and_planes(seed, d):
+    rng = np.random.default_rng(seed)
+    x, weights = with_far_rows(rng, 80, (1 + seed % 2,))
+    labels = rng.integers(4, size=80)
+    x = x @ rng.normal(size=(x.shape[1], d))
+    result = geometric_median(x, labels, sample_weight=weights)
+    assert (result.gap <= 1e-8).all()
+    for c, center in enumerate(result.centers):
+        rows, u = x[labels == c], weights[labels == c]
+        least = min(objective(rows, row, u) for row in rows)
+        assert objective(rows, center, u) <= least * (1 + 1e-8)
 
 
 def test_weight_on_one_row_pulls_all(rng):

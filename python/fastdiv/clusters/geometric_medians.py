@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Values
 from fastdiv.clusters import labelled_rows
@@ -97,7 +98,8 @@ def geometric_median(
     The steps are therefore those of the limited-memory BFGS method, with D as the first curvature.
     A step is taken if it descends by at least a tenth of what Weiszfeld's step promises. Else a
     quarter of it is tried, and in the end Weiszfeld's step. Sometimes the row nearest to c is
-    tried, because steps approach a median that is a row but never reach it.
+    tried, because steps approach a median that is a row but never reach it. If rounding of far
+    distances hides any descent, the median row along the direction of descent is tried.
 
     A cluster is done when the subgradient g = max(0, ‖R‖ − η) is small. The objective f is then
     within the share 2g/W of its minimum, since the minimum lies within 2f/W of c. Some 10 to 30
@@ -187,11 +189,11 @@ def find_medians(
     anchors, goal = means.anchors, tolerance / 2 * means.weights
     remaining = clusters
 
-    def point_at(offsets: Values) -> _Point:
+    def point_at(anchors: Values, offsets: Values) -> _Point:
         sums = labelled_rows.sums(remaining, anchors, offsets, "directions", n_threads, progress)
         return _Point.of(sums, offsets)
 
-    best, passes = point_at(means.offsets), 1
+    best, passes = point_at(anchors, means.offsets), 1
     active = best.excess > goal
     pairs: deque[_Pair] = deque(maxlen=_PAIRS)
     step, failures = np.zeros_like(anchors), np.zeros(len(anchors), dtype=np.int64)
@@ -200,7 +202,7 @@ def find_medians(
         plain = failures > _FAILURES
         step = np.where((failures > 0)[:, None], step / 4, best.bfgs_step(pairs, means.weights))
         step = np.where(plain[:, None], best.weiszfeld_step(), step)
-        new = point_at(best.offsets + step)
+        new = point_at(anchors, best.offsets + step)
         passes += 1
         taken = active & best.falls_to(new, np.where(plain, 0.0, _SHARE))
         pairs.append(_Pair.between(best, new, taken))
@@ -211,10 +213,19 @@ def find_medians(
             nearest = _nearest_rows(remaining, anchors, best.offsets)
             best.offsets += anchors - nearest  # a small difference, with little rounding
             anchors = nearest
-            new = point_at(np.zeros_like(anchors))
+            new = point_at(anchors, np.zeros_like(anchors))
             passes += 1
             taken = active & best.falls_to(new, 0.0)
             best.replace(new, taken)
+            stuck &= ~taken
+            if stuck.any() and passes < max_iterations:
+                rows = _median_rows(_only(remaining, stuck), anchors, best.offsets, best.descent)
+                new = point_at(rows, np.zeros_like(rows))
+                passes += 1
+                lower = stuck & best.falls_to(new, 0.0)
+                best.replace(new, lower)
+                anchors = np.where(lower[:, None], rows, anchors)
+                taken |= lower
             failures[taken] = 0
             active &= taken | ~stuck  # rounding lets the others come no lower
         active &= best.excess > goal
@@ -325,6 +336,31 @@ def _nearest_rows(clusters: Clusters, anchors: Values, offsets: Values) -> Value
         at = np.flatnonzero((squares == least[codes]) & (squares < before[codes]))[::-1]
         nearest[codes[at]] = rows[at]  # the last assignment counts, which is the first row
     return nearest
+
+
+def _median_rows(
+    clusters: Clusters, anchors: Values, offsets: Values, directions: Values
+) -> Values:
+    """
+    Return the row of each cluster whose projection on a line through its centre is the median.
+
+    If all rows lie on that line, it is the geometric median, however far from the centre. Clusters
+    without rows get their anchors.
+    """
+    medians: Values = anchors.copy()
+    along = [
+        _dot(rows - anchors[codes] - offsets[codes], directions[codes])
+        for codes, rows in labelled_rows.blocks(clusters)
+    ]
+    kept = np.flatnonzero(clusters.codes >= 0)
+    kept = kept[np.lexsort((np.concatenate(along), clusters.codes[kept]))]
+    codes, weights = clusters.codes[kept], clusters.row_weights
+    for code in np.unique(codes):
+        rows = kept[slice(*np.searchsorted(codes, [code, code + 1]))]
+        below = np.cumsum(np.ones(len(rows)) if weights is None else weights[rows])
+        middle = rows[np.searchsorted(below, below[-1] / 2)]
+        medians[code] = in_float64(clusters.x[middle : middle + 1])[0]
+    return medians
 
 
 def _warn(labels: NDArray[Any], gap: Values, tolerance: float, passes: int) -> None:
