@@ -235,6 +235,41 @@ def test_polars():
         mmd2(nested, Y, K)
 
 
+WORDS = ["b", "b", "a", "a", "b", "a", "c", "c", "c", "a", "b", "c"]
+
+
+def frames_of_one_column():
+    """Yield frames of each library that is installed, with one column of the words."""
+    yield pd.DataFrame({"l": WORDS}, X.index)
+    yield pd.DataFrame({"l": WORDS}, X.index, dtype="category").iloc[ORDER]
+    for library, make in (
+        ("polars", lambda pl: pl.DataFrame({"l": WORDS})),
+        ("polars", lambda pl: pl.DataFrame({"l": pl.Series(WORDS, dtype=pl.Categorical)})),
+        ("pyarrow", lambda pa: pa.table({"l": WORDS})),
+        ("pyarrow", lambda pa: pa.table({"l": pa.array(WORDS).dictionary_encode()})),
+        ("pyarrow", lambda pa: pa.table({"l": WORDS}).to_reader()),
+        ("duckdb", lambda duckdb: duckdb.sql(f"select unnest({WORDS}) as l")),
+    ):
+        try:
+            module = __import__(library)
+        except ImportError:
+            continue
+        yield make(module)
+
+
+def test_labels_and_weights_may_be_frames_of_one_column():
+    expected = wcss(X, WORDS, sample_weight=WEIGHTS)
+    for labels in frames_of_one_column():
+        assert wcss(X, labels, sample_weight=WEIGHTS.to_frame()) == expected
+        weights = WEIGHTS.iloc[ORDER].to_frame()
+        assert wcss(X, WORDS, sample_weight=weights) == expected
+    groups = pd.DataFrame({"l": WORDS}, X.index)
+    assert permanova(X, groups, rng=0) == permanova(X, WORDS, rng=0)
+    assert mmd2(X, Y, K, x_weights=WEIGHTS.to_frame()) == mmd2(X, Y, K, x_weights=WEIGHTS)
+    with pytest.raises(ValueError, match=r"^groups must have one label per row.*shape \(12, 2\)"):
+        permanova(X, groups.assign(m=1))
+
+
 def test_duckdb():
     duckdb = pytest.importorskip("duckdb")
     y = duckdb.sql("select b, a from (values (1.5, 2.0), (3.0, 4.0)) as t(b, a)")

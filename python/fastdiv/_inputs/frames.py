@@ -80,6 +80,19 @@ def feature_names(value: object, name: str) -> list[Hashable] | None:
     return column_names(from_arrow(value, name)) if names is None else names
 
 
+def only_column(value: Any, name: str) -> Any:
+    """Return the column of a frame that has one, and anything else as it is."""
+    if type(value) is np.ndarray or isinstance(value, QuantizedRows):
+        return value
+    value = from_arrow(value, name)
+    names = column_names(value)
+    if names is None or len(names) != 1:
+        return value
+    if hasattr(value, "iloc"):
+        return value.iloc[:, 0]
+    return value.column(0) if hasattr(value, "column_names") else value[names[0]]
+
+
 def is_frame(value: object) -> bool:
     """Tell whether this is a frame of pandas, with names for columns and keys for rows."""
     return row_index(value) is not None and column_names(value) is not None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.blocks import DRAWN, row_blocks
 from fastdiv._engine.patience import patiently
 from fastdiv._inputs.arrays import plain_array, refuse_without_values
-from fastdiv._inputs.frames import from_arrow
+from fastdiv._inputs.frames import from_arrow, only_column
 from fastdiv._inputs.half_types import viewed
 from fastdiv._inputs.messages import shown
 
@@ -45,10 +45,12 @@ def codes(
     Return the number of each row's label, and the distinct labels in ascending order.
 
     Labels may be integers, floats that are integers, booleans, times or text, in anything NumPy
-    can view. Categoricals of pandas and enums of polars keep the order of their categories. Rows
-    with `noise_label` get -1, and it is not among the distinct labels. None stands for no such
-    label.
+    can view, or a frame with one column of them. Categoricals of pandas and enums of polars keep
+    the order of their categories. Rows with `noise_label` get -1, and it is not among the distinct
+    labels. None stands for no such label.
     """
+    refuse_without_values(labels, name)
+    labels = only_column(labels, name)
     category_numbers = _category_numbers(labels)
     if category_numbers is None:
         a = _array(labels, name)
@@ -116,7 +118,6 @@ def _refuse_shape(a: NDArray[Any], name: str, n: int) -> None:
 
 def _array(labels: object, name: str) -> NDArray[Any]:
     """View labels as an array of one label per row."""
-    refuse_without_values(labels, name)
     if labels is None or isinstance(labels, (str, bytes, dict, set, frozenset)):
         raise TypeError(
             f"{name} must be an array with one label per row; got {type(labels).__name__}"

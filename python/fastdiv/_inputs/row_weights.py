@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.types import Sample, Values
-from fastdiv._inputs.arrays import array, converted
-from fastdiv._inputs.frames import aligned
+from fastdiv._inputs.arrays import array, converted, refuse_without_values
+from fastdiv._inputs.frames import aligned, only_column
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 from fastdiv._inputs.samples import alike, checked_samples, chosen, finite_mask, same_length
 
@@ -152,7 +152,8 @@ def weights(value: object, name: str, rows: int, estimator: str) -> Values | Non
     """Return one finite weight >= 0 per row in float64, or None for None."""
     if value is None:
         return None
-    a = array(value, name)
+    refuse_without_values(value, name)
+    a = array(only_column(value, name), name)
     if a.shape != (rows,):
         raise ValueError(
             f"{name} must have one weight per row, shape ({rows},); got shape {a.shape}"

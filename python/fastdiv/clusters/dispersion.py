@@ -116,7 +116,8 @@ def cluster_dispersion(
     labels : array_like, shape (n,)
         Cluster of each row: integers, booleans, text, times, categories of pandas or polars, or
         floats that are integers. None and NaN are errors, and so is text among numbers. Labels and
-        weights with an index of pandas are matched with that of x by its keys.
+        weights with an index of pandas are matched with that of x by its keys. Both may be frames
+        with one column.
     centers : {"mean", "geometric_median"} or array_like, shape (k, d), default "mean"
         Centres to measure from. The mean minimises `wcss`, and the geometric median minimises
         `sum_dist` for the Euclidean metric. None stands for "mean". Integer labels name rows of a

@@ -86,9 +86,9 @@ def permanova(
     x : array_like or QuantizedRows, shape (N, ...)
         Sample, as in `mmd2`. Trailing axes are flattened to d features. float32 stays float32.
     groups : array_like, shape (N,)
-        One label per row: integers, text, or categories of pandas or polars. There must be from 2
-        to N − 1 distinct labels. Where x and the labels have an index of pandas, they are matched
-        by its keys.
+        One label per row: integers, text, or categories of pandas or polars, also as a frame with
+        one column. There must be from 2 to N − 1 distinct labels. Where x and the labels have an
+        index of pandas, they are matched by its keys.
     metric : {"euclidean", "sqeuclidean", "cityblock", "manhattan"}, default "euclidean"
         Distance d between rows: L2, its square, or L1 under two names. F has the squares of d.
     n_resamples : int, default 999
