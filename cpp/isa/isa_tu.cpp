@@ -22,6 +22,16 @@ namespace {
 
 // Tables are filled by name, so that two neighbours of one type cannot be swapped unseen.
 
+// Returns F::steep_slope, or false for a functor that does not say.
+template <class F>
+constexpr auto steep_slope(int) -> decltype(F::steep_slope) {
+  return F::steep_slope;
+}
+template <class F>
+constexpr bool steep_slope(long) {
+  return false;
+}
+
 template <class T, class F>
 constexpr KernelOps<T> kernel() {
   static_assert(F::n_params <= max_params);
@@ -31,6 +41,7 @@ constexpr KernelOps<T> kernel() {
   ops.n_params = F::n_params;
   ops.prepare = F::prepare;
   ops.sensitivity = F::sensitivity;
+  ops.steep_slope = steep_slope<F>(0);
   ops.sum = sum<T, F, false>;
   ops.row_sums = sum<T, F, true>;
   ops.map = map<T, F>;

@@ -102,6 +102,7 @@ struct KernelOps {
   ParameterProblem (*prepare)(const double* params, double length, double bound, double* constants);
   // Returns an upper bound of |f'/f| over all tile values >= smallest.
   double (*sensitivity)(const double* constants, double smallest);
+  bool steep_slope;  // f' is as 1 / sqrt(t) near 0, where f is not
   // Add the sum of f over the extent to sums[0], or the sum of row r to sums[r].
   void (*sum)(const double* constants, const T* tile, Extent, double* sums);
   void (*row_sums)(const double* constants, const T* tile, Extent, double* sums);

@@ -5,10 +5,11 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
-from cases import ESTIMATORS, each_estimator, radial_kernels
+from cases import ESTIMATORS, each_dtype, each_estimator, radial_kernels
 
 import fastdiv as fd
 from fastdiv import RBF, Energy, Sum, mmd2, mmd2_and_grad
+from fastdiv._engine import backend
 
 KERNELS = [
     *radial_kernels(1.1, alpha=0.8, c=1.7),
@@ -457,3 +458,20 @@ def test_weighted_linear_far_from_the_origin(rng, estimator):
         expected = float(within - 2 * between)
     got = mmd2(x, y, fd.Linear(), estimator=estimator, x_weights=u, y_weights=v)
     assert got == pytest.approx(expected, rel=1e-12)
+
+
+@each_dtype
+@pytest.mark.parametrize("kernel", [fd.Matern(0.5, 1e4), Energy(), Energy(0.5), RBF(1e4)], ids=str)
+def test_near_rows_in_clusters_far_apart(rng, kernel, dtype):
+    """Use a kernel whose slope, but not its value, depends on how near two rows are."""
+    x, y = rng.normal(size=(2, 20, 5))
+    x[::2] += 2400.0
+    y[::3] += 2400.0
+    x, y = x.astype(dtype), y.astype(dtype)
+    _, got = mmd2_and_grad(x, y, kernel, wrt="x", estimator="biased")
+    with backend.use("reference"):
+        _, expected = mmd2_and_grad(
+            x.astype(np.float64), y.astype(np.float64), kernel, wrt="x", estimator="biased"
+        )
+    contract = 1e-4 if dtype == np.float32 else 1e-11
+    assert np.abs(got - expected).max() <= contract * np.abs(expected).max()

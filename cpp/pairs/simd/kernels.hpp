@@ -14,7 +14,7 @@
 //
 // `sensitivity(constants, smallest)` bounds |f'/f| over tile values >= smallest. Times the error of
 // a tile value it is the relative error of the kernel value, which the engine compares with its
-// tolerance.
+// tolerance. `steep_slope` says that f' is as 1 / sqrt(t) near 0, where f is not.
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
@@ -101,6 +101,7 @@ inline bool matern_vanishes(const double* c, double smallest) {
 template <class T>
 struct Matern12 {
   static constexpr const char* name = "matern12";
+  static constexpr bool steep_slope = true;
   static constexpr Base base = Base::sqdist;
   static constexpr int n_params = 1;
   static ParameterProblem prepare(const double* p, double length, double, double* c) {

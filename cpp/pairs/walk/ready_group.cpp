@@ -208,7 +208,7 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
 // Tells whether some term's relative error could exceed the tolerance, for tile values t >=
 // smallest that are off by `error`. A gradient may be off by ten times the tolerance. The error of
 // centred rows stays within that part of |x - y| if eps |x|^2 < (10 tolerance)^2 / eps * t. The
-// left side is about `error`.
+// left side is about `error`. A slope as 1 / sqrt(t) is off by error / (2 t) of itself.
 template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   const double least = std::max(smallest, 0.0);
@@ -216,9 +216,12 @@ bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   const double sensitivity = purpose_ == Purpose::values       ? 0
                              : purpose_ == Purpose::log_slopes ? 1 / least
                                                                : eps / (100 * tolerance<T>) / least;
+  const double of_slope = purpose_ == Purpose::gradients ? 0.5 / (10 * least) : 0;
   return !(sensitivity * error <= tolerance<T>) ||
          std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
-           return !(term.ops->sensitivity(term.constants, least) * error <= tolerance<T>);
+           const double of_term = term.ops->sensitivity(term.constants, least) +
+                                  (term.ops->steep_slope ? of_slope : 0);
+           return !(of_term * error <= tolerance<T>);
          });
 }
 

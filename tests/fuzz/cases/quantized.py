@@ -22,7 +22,7 @@ OF_A_BOUND = 1e-3
 """
 Share of the bound by which a statistic of quantised rows may be off.
 
-A tile of L1 distances holds rows in float32, so rows far from 0 are off by up to 1e-7 of themselves.
+A tile of L1 distances holds rows in float32, so rows far from 0 are off by 1e-7 of themselves.
 That is 1e-5 of the step between quantised values, which the bound counts up to the largest value.
 """
 
