@@ -347,3 +347,14 @@ def test_rows_of_a_batch_have_the_same_keys():
         Gaussian(mean, std=mean.iloc[::-1])
     with pytest.raises(ValueError, match=r"^mean and std must have the same keys.*'u'.*'x'"):
         Gaussian(mean, std=mean.set_axis(list("xvw")))
+
+
+def test_a_constant_feature_has_no_variance():
+    fitted = fit_gaussian(np.full((9, 1), 3.7))
+    assert fitted.mean == 3.7
+    assert fitted.cov() == 0
+
+
+def test_more_dimensions_than_memory_are_refused():
+    with pytest.raises(ValueError, match="d must be an integer from 1 to"):
+        Gaussian.standard(10**30)

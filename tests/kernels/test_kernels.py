@@ -278,3 +278,11 @@ def test_vector_bandwidth_is_a_scaling(rng):
 def test_several_bandwidths_are_several_kernels(make):
     with pytest.raises(ValueError, match=r"one number; got shape \(2,\): .*list with one kernel"):
         make(bandwidth=[1.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ["gamma", "width"])
+@pytest.mark.parametrize("value", [np.ones((2, 2)), []], ids=["2-D", "empty"])
+def test_errors_name_the_parameter_that_was_given(name, value):
+    make = {"gamma": RBF.from_gamma, "width": RBF.from_width}[name]
+    with pytest.raises(ValueError, match=f"^{name} must be one number or have shape"):
+        make(value)

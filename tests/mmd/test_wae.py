@@ -146,3 +146,8 @@ def test_bad_wae_samples(rng):
         wae_mmd(np.ones((4, 2)), np.ones((4, 2)), kernel="rbf")
     with pytest.raises(OverflowError, match="overflow"):
         wae_kernel(z * 1e200, z, kernel="rbf")
+
+
+def test_a_variance_at_the_end_of_the_range_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="sigma2_p must not lie at the end"):
+        wae_mmd([0.0, 1.0], [2.0, 3.0], sigma2_p=1e308)

@@ -84,9 +84,12 @@ def fit_gaussian(x: object, *, ddof: int = 0) -> Gaussian:
 
 def _add_moments(a: Sample, mean: Values, cov: Values) -> None:
     """Put means and sums of products of the rows, (..., n, d), into arrays of zeros."""
+    # About the first row, so that a constant feature has exactly its value as the mean.
+    first = next(_row_blocks(a))[..., :1, :].astype(np.float64)
     for block in _row_blocks(a):
-        mean += block.sum(axis=-2, dtype=np.float64)
+        mean += (block - first).sum(axis=-2)
     mean /= a.shape[-2]
+    mean += first[..., 0, :]
     for block in _row_blocks(a):
         centred = block - mean[..., None, :]
         patiently(partial(_add_products, centred, cov), centred.size * centred.shape[-1])

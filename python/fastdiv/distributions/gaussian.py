@@ -230,7 +230,7 @@ class Gaussian(ReadOnly):
         Parameters
         ----------
         d : int
-            Number of dimensions, at least 1.
+            Number of dimensions, from 1 to 10⁹.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class Gaussian(ReadOnly):
         >>> round(Gaussian.standard(2).entropy().item(), 6)
         2.837877
         """
-        shape = (_inputs.integer(d, "d", 1),)
+        shape = (_inputs.integer(d, "d", 1, 10**9),)
         self = cls(np.broadcast_to(np.float32(0), shape), std=np.float32(1))
         self._is_standard = True
         return self

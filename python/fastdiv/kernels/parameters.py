@@ -78,8 +78,6 @@ def is_scalar(bandwidth: object) -> bool:
 def vector_bandwidth(value: object) -> tuple[float, ...]:
     """Return one number > 0 per feature."""
     a = positive_array(value, "bandwidth")
-    if a.ndim != 1 or a.size == 0:
-        raise ValueError(f"bandwidth must be one number or have shape (d,); got shape {a.shape}")
     with np.errstate(over="ignore"):
         in_range(1.0 / a, value, "bandwidth")  # the features are divided by it
     bandwidths = named_like(a, value)
@@ -96,8 +94,10 @@ def in_range(derived: Values, value: object, name: str) -> Values:
 
 
 def positive_array(value: object, name: str) -> Values:
-    """Return a parameter as finite float64 numbers > 0."""
+    """Return a parameter as finite float64 numbers > 0: one, or one per feature."""
     a = _inputs.plain_array(value, name)
+    if a.ndim > 1 or a.size == 0:
+        raise ValueError(f"{name} must be one number or have shape (d,); got shape {a.shape}")
     if a.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be made of real numbers; got dtype {a.dtype}")
     a = a.astype(np.float64)

@@ -13,6 +13,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
+from fastdiv.kernels.parameters import in_range
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.quantized.bounds import QuantizedEstimate
 
@@ -152,7 +153,9 @@ def wae_kernel(
         return RBF(float(wae_bandwidths(latents, draws, 1, threads)[0]))
     d = latents.shape[1]
     base = {"normal": 2.0 * d * variance, "sphere": 2.0, "uniform": float(d)}[name]
-    return Sum([InverseMultiquadric(base * scale) for scale in _SCALES])
+    with np.errstate(over="ignore"):
+        constants = in_range(base * np.array(_SCALES), sigma2_p, "sigma2_p")
+    return Sum([InverseMultiquadric(c) for c in constants.tolist()])
 
 
 def wae_bandwidths(latents: Sample, draws: Sample, items: int, n_threads: int) -> Values:
