@@ -438,6 +438,31 @@ def test_dask_is_refused_as_labels_permutations_and_parameters():
         mmd2(da.ones((3, 2)), Y, K)
 
 
+class Frame(Array):
+    """Stand for a frame of dask, whose index would be computed to compare it."""
+
+    iloc = None
+
+    @property
+    def index(self):
+        raise AssertionError("pulled into memory")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: wcss(x, LABELS),
+        lambda x: permanova(x, LABELS),
+        lambda x: mmd2(x, Y, K, estimator="paired"),
+        lambda x: mmd2(x, Y, K, x_weights=WEIGHTS),
+        lambda x: mmd2_and_grad(x, Y, K),
+    ],
+)
+def test_frames_of_dask_are_refused_before_an_index_is_looked_at(call):
+    with pytest.raises(TypeError, match=r"^x is a dask frame.*x\.compute\(\)"):
+        call(Frame())
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"])
 @pytest.mark.parametrize("kind", ["array", "matrix"])
 def test_sparse_of_any_form_is_refused(form, kind):

@@ -195,6 +195,8 @@ def row_index(value: Any) -> Any:
     """Return the index of a series or frame of pandas, or of quantised rows of it, or None."""
     if isinstance(value, QuantizedRows):
         return value._index
+    if hasattr(value, "__dask_graph__"):  # whose index would be computed; it is refused later on
+        return None
     return value.index if hasattr(value, "iloc") and hasattr(value, "index") else None
 
 
