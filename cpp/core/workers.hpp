@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -25,6 +26,18 @@ class Workers {
   bool for_each(std::int64_t n, double share,
                 const std::function<void(std::int64_t unit, int thread)>& work,
                 double cost = HUGE_VAL);
+
+  // Sets values to 0. The first touch of large results takes longer than the patience of the hook.
+  template <class T>
+  bool clear(T* values, std::int64_t n) {
+    constexpr std::int64_t step = std::int64_t{1} << 18;
+    return for_each((n + step - 1) / step, 0,
+                    [&](std::int64_t unit, int) {
+                      std::fill(values + unit * step, values + std::min(n, (unit + 1) * step),
+                                T{0});
+                    },
+                    static_cast<double>(n));
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -66,12 +66,14 @@ bool label_sums(MatrixView<T> x, const double* weights, const std::vector<ptrdif
       throw std::invalid_argument("sums by label take kernels of a distance");
     }
   }
-  std::fill(out, out + n_outputs * labels.count() * x.rows, 0.0);
   const std::vector<T> row_weights =
       weights == nullptr ? std::vector<T>(static_cast<std::size_t>(x.rows + tile_cols), T{1})
                          : padded<T>(weights, x.rows);
   const double n = static_cast<double>(x.rows);
   Workers workers(options, total_work(groups, x.cols, n * n / 2));
+  if (!workers.clear(out, n_outputs * labels.count() * x.rows)) {
+    return false;
+  }
   return for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_label_sums(workers, x, labels, row_weights, group, share, out);
   });

@@ -401,11 +401,16 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
       if (sample->rows.quantized != nullptr) {
         throw std::invalid_argument("quantised rows have no gradient");
       }
-      std::fill(sample->gradient, sample->gradient + values * sample->rows.cols, T{0});
     }
   }
   const auto n = static_cast<double>(x.rows.rows + y.rows.rows);
   Workers workers(options, total_work(groups, x.rows.cols, n * n / 2));
+  for (const WeightedSample<T>* sample : {&x, &y}) {
+    if (sample->gradient != nullptr &&
+        !workers.clear(sample->gradient, n_outputs * sample->rows.rows * sample->rows.cols)) {
+      return false;
+    }
+  }
   return for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic,
                              skip_matched, share, out, log_slopes);
