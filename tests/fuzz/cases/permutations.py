@@ -17,7 +17,8 @@ from fuzz.truth import pairs as truth
 def counted(name: str, width: int, result: Any, slack: Any, what: str) -> Outcome:
     """Count the p-value among the statistics that the result holds. Those within slack may tie."""
     t, null = result.statistic, result.null_distribution
-    least, most = (np.count_nonzero(null >= t + shift) for shift in (slack, -slack))
+    shift = slack if np.isfinite(t) else 0.0  # an infinite F, of groups of equal rows
+    least, most = (np.count_nonzero(null >= t + by) for by in (shift, -shift))
     count = result.pvalue * (1 + len(null)) - 1
     fine = least <= round(count) <= most and abs(count - round(count)) < 1e-9
     return holds(f"{name}: p-value", width, fine, what)

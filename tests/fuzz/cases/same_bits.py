@@ -29,6 +29,8 @@ def same_bits(rng: Rng, dtype: type) -> Outcomes:
     yield holds("same bits: threads", x.shape[1], got == expected, str(kernel))
     got = fd.mmd2(x, y, kernel, x_weights=u * factor, y_weights=v)
     yield holds("same bits: scaled weights", x.shape[1], got == expected, str(kernel))
+    if x.shape[1] > 10**5:
+        return  # gradients of so many features take more memory than a try has
     one = fd.mmd2_and_grad(x, y, kernel, **options, n_threads=1)
     many = fd.mmd2_and_grad(x, y, kernel, **options, n_threads=3)
     same = all(np.array_equal(a, b) for a, b in zip(one, many, strict=True))
