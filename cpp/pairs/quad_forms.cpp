@@ -509,6 +509,11 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
   if (z.rows == 1) {
     return true;
   }
+  if (labellings.accurate == Accurate::each_sum && ready.may_be_deep()) {
+    return again_in_double<T>(workers, {z}, [&](const std::vector<MatrixView<double>>& wide) {
+      return add_quad_forms(workers, wide[0], group, formula, labellings, n_outputs, share, out);
+    });
+  }
   ready.fix_formula();
   FixedPoint<T> entries(workers, ready, z.rows, n_outputs, labellings);
   const bool plain = formula == Formula::plain;

@@ -380,3 +380,12 @@ def test_kernels_that_are_small_everywhere(rng, kernel_value, equal):
     rows = engine.row_sums(a, b, None, groups, 1, 0, None)[0]
     exact_rows = values[:20, 20:].sum(axis=1)
     assert (np.abs(rows - exact_rows) <= 1e-5 * exact_rows.max()).all()
+
+
+def test_each_labelled_sum_of_small_values():
+    """Label rows so that one sum has small values alone, beside another with values of 1."""
+    z = np.array([[0.0], [0.5], [1.0], [1.5], [31.0], [47.0]], dtype=np.float32)
+    groups = lower([RBF(1.0)]).groups
+    labels = np.array([[0, 0, 0, 0, 1, 1]], dtype=np.uint8)
+    within = backend.current().quad_forms(z, labels, groups, 1, 0, None, True)[0, 0, 0]
+    np.testing.assert_allclose(within, 2 * np.exp(-(16.0**2) / 2), rtol=1e-5)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -102,6 +103,11 @@ class ReadyGroup {
       }
     }
     return false;
+  }
+  // Tells whether some kernel value may be too small for float by itself.
+  bool may_be_deep() const {
+    return std::any_of(terms_.begin(), terms_.end(),
+                       [&](const ReadyTerm<T>& term) { return is_deep(term, 0); });
   }
   // Returns the formula that double precision takes, for sums that are not accurate.
   Formula formula_in_double() const {
