@@ -46,7 +46,7 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   if (!accurate) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_pair_sums(workers, wide, blocks, group, ready.formula_in_double(), 0, out);
+      return add_pair_sums(workers, wide, blocks, group, formula_in_double(group), 0, out);
     });
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {

@@ -63,7 +63,7 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   if (!accurate) {
     return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_row_sums(workers, wide, weights, group, ready.formula_in_double(), 0, out);
+      return add_row_sums(workers, wide, weights, group, formula_in_double(group), 0, out);
     });
   }
   for (std::size_t t = 0; t < terms.size(); ++t) {

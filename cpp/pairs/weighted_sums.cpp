@@ -128,7 +128,6 @@ class WeightedGroup {
     }
     return true;
   }
-  Formula formula_in_double() const { return ready_.formula_in_double(); }
 
   // Adds the part of this group to the requested results.
   void add_to(double* out, double* log_slopes) const {
@@ -352,7 +351,6 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
                        const double* factors, const KernelGroup& group, int n_outputs,
                        Formula formula, bool skip_matched, double share, double* out,
                        double* log_slopes) {
-  Formula in_double;
   {
     WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, skip_matched,
                           log_slopes != nullptr);
@@ -363,14 +361,13 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
       sums.add_to(out, log_slopes);
       return true;
     }
-    in_double = sums.formula_in_double();
   }
   return again_in_double<T>(
       workers, {x.rows, y.rows}, [&](const std::vector<MatrixView<double>>& wide) {
         const Widened<T> wide_x(x, wide[0], n_outputs);
         const Widened<T> wide_y(y, wide[1], n_outputs);
         if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
-                               in_double, skip_matched, 0, out, log_slopes)) {
+                               formula_in_double(group), skip_matched, 0, out, log_slopes)) {
           return false;
         }
         wide_x.add_gradient_to(x);

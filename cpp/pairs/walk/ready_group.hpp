@@ -55,6 +55,11 @@ enum class Formula {
               // leave the range of T only where they are themselves outside it.
 };
 
+// Returns the formula that double precision takes, where sums in T are not accurate.
+inline Formula formula_in_double(const KernelGroup& group) {
+  return group.base == Base::dot ? Formula::plain : Formula::automatic;
+}
+
 // Uses of tile values, which decide how exact they and the differences of rows have to be.
 enum class Purpose {
   values,     // f(t)
@@ -108,10 +113,6 @@ class ReadyGroup {
   bool may_be_deep() const {
     return std::any_of(terms_.begin(), terms_.end(),
                        [&](const ReadyTerm<T>& term) { return is_deep(term, 0); });
-  }
-  // Returns the formula that double precision takes, for sums that are not accurate.
-  Formula formula_in_double() const {
-    return base_ == Base::dot ? Formula::plain : Formula::automatic;
   }
 
   // Fixes one formula for all tiles from now on, so that equal pairs give equal values.
