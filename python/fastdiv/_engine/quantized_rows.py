@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._docs import documented
+from fastdiv._engine.blocks import copy_blockwise
 from fastdiv._engine.results import ReadOnly
 
 Index: TypeAlias = "slice | NDArray[Any]"
@@ -186,7 +187,11 @@ def in_float64(rows: NDArray[Any] | QuantizedRows) -> NDArray[np.float64]:
     """Return the rows in float64, exactly. Pass a few rows of a large sample at a time."""
     if isinstance(rows, QuantizedRows):
         return rows.dequantize(np.float64)
-    return rows.astype(np.float64, copy=False)
+    if rows.dtype == np.float64:
+        return rows
+    wide = np.empty_like(rows, np.float64)
+    copy_blockwise(rows, wide)
+    return wide
 
 
 def feature(rows: NDArray[Any] | QuantizedRows, k: int) -> NDArray[Any]:

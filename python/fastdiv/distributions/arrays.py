@@ -29,11 +29,6 @@ def blocks(
         yield rows, np.unravel_index(np.arange(rows.start, rows.stop), (1, *batch_shape))[1:]
 
 
-def in_double(a: Matrix) -> Values:
-    """Return values in float64, without a copy where they are."""
-    return a if a.dtype == np.float64 else _inputs.converted(a, np.dtype(np.float64))
-
-
 def distinct(a: Matrix, event_ndim: int = 0) -> Matrix:
     """Keep one of the entries that a stride of 0 repeats, but leave the last axes as they are."""
     strides = a.strides[: a.ndim - event_ndim]

@@ -11,8 +11,9 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import DRAWN, blockwise, copy_blockwise, drawn_in_pieces, row_blocks
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import checked, in_double, item
+from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhitener, whiten
 
@@ -62,7 +63,7 @@ def coupled_log(x: object, kappa: float, *, dim: int = 1) -> Values:
     >>> coupled_log([0.0, 1.0, 4.0], 1.0)
     array([-1.,  0.,  1.])
     """
-    a = in_double(_inputs.array(x, "x"))
+    a = in_float64(_inputs.array(x, "x"))
     if not (a >= 0).all():
         raise ValueError(f"x must be >= 0; got {a[~(a >= 0)][0]}")
     d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)
@@ -113,7 +114,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
     >>> coupled_exp([-1.0, 0.0, 1.0], 1.0)
     array([0., 1., 4.])
     """
-    a = in_double(_inputs.array(x, "x"))
+    a = in_float64(_inputs.array(x, "x"))
     if np.isnan(a).any():
         raise ValueError("x must be a number everywhere; got NaN")
     d = _inputs.integer(dim, "dim", 0, _MOST_DIMENSIONS)

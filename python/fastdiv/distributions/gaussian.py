@@ -24,6 +24,7 @@ from fastdiv._engine.blocks import (
     row_blocks,
 )
 from fastdiv._engine.patience import patiently
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
@@ -33,7 +34,6 @@ from fastdiv.distributions.arrays import (
     distinct,
     features,
     first_index,
-    in_double,
     item,
     rounded,
     same_columns,
@@ -199,7 +199,7 @@ class Gaussian(ReadOnly):
             {"mean": m.shape[:-1], name: parameter.shape[: -len(event)]}
         )
         if m.dtype != parameter.dtype:
-            m, parameter = in_double(m), in_double(parameter)
+            m, parameter = in_float64(m), in_float64(parameter)
         self.mean = np.broadcast_to(m, (*batch, d))
         self.parametrisation = name
         self.parameter = np.broadcast_to(parameter, (*batch, *event))
@@ -330,7 +330,7 @@ class Gaussian(ReadOnly):
     def _in_double(self) -> Gaussian:
         """Return the same distributions with parameters of float64."""
         wide = copy.copy(self)
-        wide.mean, wide.parameter = in_double(self.mean), in_double(self.parameter)
+        wide.mean, wide.parameter = in_float64(self.mean), in_float64(self.parameter)
         return wide
 
     def entropy(self) -> Values:

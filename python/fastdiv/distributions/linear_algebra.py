@@ -11,8 +11,9 @@ import numpy as np
 
 from fastdiv._engine.blocks import BATCHED, blockwise, boxes
 from fastdiv._engine.patience import patiently
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import blocks, in_double
+from fastdiv.distributions.arrays import blocks
 
 if TYPE_CHECKING:
     from fastdiv.distributions.gaussian import Gaussian
@@ -34,7 +35,7 @@ def log_std(p: Gaussian) -> Values:
 def std(p: Gaussian) -> Values:
     """Return the standard deviations of diagonal Gaussians, shape (..., d), exact if given."""
     if p.parametrisation == "std":
-        return in_double(p.parameter)
+        return in_float64(p.parameter)
     if p.parametrisation == "var":
         return blockwise(lambda var: np.sqrt(var.astype(np.float64)), p.parameter)
     return blockwise(np.exp, log_std(p))
@@ -64,7 +65,7 @@ def factor(p: Gaussian) -> Values:
     """Return the Cholesky factors L: lower triangular with a positive diagonal, Σ = L Lᵀ."""
     if p.is_diagonal:
         return dense(std(p))
-    a = in_double(p.parameter)
+    a = in_float64(p.parameter)
     if p.parametrisation == "scale_tril":
         diagonal = np.diagonal(a, axis1=-2, axis2=-1)
         return a * np.sign(diagonal)[..., None, :]

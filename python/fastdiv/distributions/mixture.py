@@ -14,13 +14,13 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
 from fastdiv._engine.patience import PASSES, patiently
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     at,
     checked,
     first_index,
-    in_double,
     item,
     require,
     rounded,
@@ -89,7 +89,7 @@ class GaussianMixture(ReadOnly):
         if components.where is not None and not components.where.all():
             raise ValueError("components must not hold padding; got a where that leaves some out")
         k = components.batch_shape[-1]
-        w = in_double(_inputs.array(weights, "weights"))
+        w = in_float64(_inputs.array(weights, "weights"))
         half = _inputs.half_type(weights)
         tolerance = _inputs.root_epsilon(weights, w.dtype) if half else SUM_TOLERANCE
         if w.ndim == 0 or w.shape[-1] != k:
