@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "core/buffer.hpp"
 #include "fastdiv/threads.hpp"
 
 namespace fastdiv {
@@ -37,6 +38,10 @@ class Workers {
                                 T{0});
                     },
                     static_cast<double>(n));
+  }
+  template <class T>
+  bool clear(const Buffer<T>& values) {
+    return clear(values.data(), static_cast<std::int64_t>(values.size()));
   }
 
  private:

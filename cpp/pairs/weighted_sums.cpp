@@ -29,7 +29,7 @@ struct Result {
   std::vector<double> within_earlier;  // over its rows j < i
   std::vector<double> between;         // over the rows of the other sample
   std::vector<double> log_slopes[2];   // within, and for x between
-  std::vector<double> gradient;        // in panels
+  Buffer<double> gradient;             // in panels
 };
 
 // Sums and gradients of one kernel group over weighted pairs.
@@ -75,7 +75,8 @@ class WeightedGroup {
       }
       if (samples_[s]->gradient != nullptr) {
         gradient_size_[s] = (n + tile_rows - 1) / tile_rows * tile_rows * dim_;
-        results_[s].gradient.resize(outputs_.size() * static_cast<std::size_t>(gradient_size_[s]));
+        results_[s].gradient =
+            Buffer<double>(outputs_.size() * static_cast<std::size_t>(gradient_size_[s]));
       }
     }
     parts_ = cut_into_parts<T>({samples_[0]->rows, samples_[1]->rows}, part_rows_);
@@ -86,6 +87,11 @@ class WeightedGroup {
   }
 
   bool run(Workers& workers, double share) {
+    for (const Result& result : results_) {
+      if (!workers.clear(result.gradient)) {
+        return false;
+      }
+    }
     for (int i = 0; i < workers.threads(); ++i) {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
@@ -333,8 +339,8 @@ struct Widened {
       : gradient(x.gradient == nullptr ? 0
                                        : static_cast<std::size_t>(n_outputs * x.rows.rows) *
                                              static_cast<std::size_t>(x.rows.cols)),
-        sample{rows, x.weights, x.within, x.between, gradient.empty() ? nullptr : gradient.data()} {
-  }
+        sample{rows, x.weights, x.within, x.between,
+               x.gradient == nullptr ? nullptr : gradient.data()} {}
 
   void add_gradient_to(const WeightedSample<T>& x) const {
     for (std::size_t i = 0; i < gradient.size(); ++i) {
@@ -342,7 +348,7 @@ struct Widened {
     }
   }
 
-  std::vector<double> gradient;
+  Buffer<double> gradient;
   WeightedSample<double> sample;
 };
 
@@ -366,6 +372,9 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
       workers, {x.rows, y.rows}, [&](const std::vector<MatrixView<double>>& wide) {
         const Widened<T> wide_x(x, wide[0], n_outputs);
         const Widened<T> wide_y(y, wide[1], n_outputs);
+        if (!workers.clear(wide_x.gradient) || !workers.clear(wide_y.gradient)) {
+          return false;
+        }
         if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
                                formula_in_double(group), skip_matched, 0, out, log_slopes)) {
           return false;
