@@ -18,7 +18,7 @@ READ = 1 << 22
 """Values read or copied at a time: 32 MiB. Ctrl-C is heard in between, some 20 ms later."""
 
 GATHERED = 1 << 21
-"""Values centred or stacked at a time: 16 MiB. Sums of `fit_gaussian` run over such blocks."""
+"""Values gathered or centred at a time: 16 MiB. Sums of `fit_gaussian` run over such blocks."""
 
 COMPUTED = 1 << 20
 """Values at a time in formulas of few temporaries: 8 MiB for each."""

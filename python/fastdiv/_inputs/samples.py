@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import GATHERED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Sample
 from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
@@ -244,15 +245,16 @@ def _first_nonfinite(a: Matrix) -> int:
 
 
 @overload
-def chosen(a: Matrix, keep: NDArray[np.bool_]) -> Matrix: ...
+def chosen(a: Matrix, rows: NDArray[Any]) -> Matrix: ...
 @overload
-def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample: ...
-def chosen(a: Sample, keep: NDArray[np.bool_]) -> Sample:
-    """Return the rows that a mask selects."""
+def chosen(a: Sample, rows: NDArray[Any]) -> Sample: ...
+def chosen(a: Sample, rows: NDArray[Any]) -> Sample:
+    """Return the rows that a mask selects, or those of the numbers given."""
     if isinstance(a, QuantizedRows):
-        return a[keep]
-    shape = (int(np.count_nonzero(keep)), a.shape[1])
-    return filled(shape, a.dtype, (a[rows][keep[rows]] for rows in row_parts(a)))
+        return a[rows]
+    numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+    blocks = row_blocks(len(numbers), a.shape[1], GATHERED)
+    return filled((len(numbers), a.shape[1]), a.dtype, (a[numbers[block]] for block in blocks))
 
 
 def pool(parts: Sequence[Sample]) -> Sample:

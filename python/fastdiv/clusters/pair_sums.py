@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.quantized_rows import QuantizedRows, feature, in_float64
 from fastdiv._engine.types import KernelGroup, Progress, Sample, Values, WeightedSumsRequest
@@ -37,7 +38,7 @@ def cluster_pair_sums(
     done = 0
     for c in np.flatnonzero(pairs):
         members = order[bounds[c] : bounds[c + 1]]
-        rows = x[members]
+        rows = _inputs.chosen(x, members)
         w = None if weights is None else weights[members]
         part = None
         if progress is not None:

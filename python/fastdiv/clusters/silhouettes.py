@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.blocks import READ, boxes
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
@@ -170,7 +171,7 @@ def sorted_clusters(
     sizes = np.bincount(codes[order], minlength=k).astype(np.int64)
     if weights is not None:
         weights = weights._replace(rows=weights.rows[order])
-    return SortedClusters(a[order], sizes, weights, order, len(a), name)
+    return SortedClusters(_inputs.chosen(a, order), sizes, weights, order, len(a), name)
 
 
 def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | None) -> Values:
@@ -180,7 +181,8 @@ def _silhouettes(clusters: SortedClusters, n_threads: int, progress: Progress | 
     w = np.ones(len(clusters.order)) if weights is None else weights
     with np.errstate(over="ignore", invalid="ignore"):
         if clusters.metric == "sqeuclidean":
-            sums = _squared_sums(_in_range(x), sizes, w, n_threads, progress)
+            x = patiently(partial(_in_range, x), x.shape[0] * x.shape[1])
+            sums = _squared_sums(x, sizes, w, n_threads, progress)
         else:
             distance = metrics.powers(clusters.metric, 1.0)
             x = pair_weights.wide_enough(x, w)
@@ -239,6 +241,7 @@ def _squared_sums(
     clusters = labelled_rows.Clusters(x, np.repeat(labels, sizes), labels, weights)
     means = labelled_rows.means(clusters, n_threads, progress)
     sums = backend.current().center_squares(x, means.anchors, means.offsets, n_threads, progress)
-    sums *= means.weights[:, None]
-    sums += means.wcss[:, None]
+    for part in boxes(sums.shape, READ):
+        sums[part] *= means.weights[part[0], None]
+        sums[part] += means.wcss[part[0], None]
     return sums

@@ -52,7 +52,7 @@ def components(
     labelled_rows.refuse_nonfinite(a, codes)
     if n < len(a):
         kept = codes >= 0
-        a, codes = a[kept], codes[kept]
+        a, codes = _inputs.chosen(a, kept), codes[kept]
     orders, n_resamples = _inputs.orderings(permutations, n_resamples, rng, n, "n")
     threads, report = _inputs.threads(n_threads), reporter(progress)
 
