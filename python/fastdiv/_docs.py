@@ -104,6 +104,10 @@ Returns
 References
 ----------
 L. Pardo, "Statistical Inference Based on Divergence Measures" (2006), chapter 1.""",
+    "keys": """\
+The index of a frame holds the keys of a batch of one axis. Batches that are paired item by item
+must have the same keys in the same order, if both have some. A default index 0, 1, … counts only
+beside the same numbers in another order.""",
     "dense_matrices": """\
 Returns
 -------
@@ -113,7 +117,8 @@ ndarray of `dtype`, shape (*batch_shape, d, d)
 Parameters
 ----------
 x : array_like, shape (..., d)
-    Points. Their leading axes broadcast against the batch shape.
+    Points. Their leading axes broadcast against the batch shape. A frame must have the columns and
+    the keys of the batch in the same order, if both have some.
 
 Returns
 -------

@@ -111,7 +111,7 @@ def last_axis_names(value: object, name: str) -> list[Hashable] | None:
 def row_names(value: object) -> list[Hashable] | None:
     """Like `keys`, but None for the index that pandas makes by itself."""
     index = row_index(value)
-    return None if index is None or _is_default(index) else list(index)
+    return None if index is None or is_default_index(index) else list(index)
 
 
 def keys(value: object) -> list[Hashable] | None:
@@ -139,9 +139,18 @@ def row_orders(values: Mapping[str, object]) -> dict[str, Order]:
 
     Values without an index have no part in it, nor have those with another number of rows.
     """
-    indices = {
-        name: index for name, value in values.items() if (index := row_index(value)) is not None
-    }
+    return _index_orders({name: row_index(value) for name, value in values.items()})
+
+
+def in_order_of(index: Any, owner: str, value: object, name: str) -> Any:
+    """Return a value with its rows in the order of the index that `owner` has, if both have one."""
+    order = _index_orders({owner: index, name: row_index(value)}).get(name)
+    return value if order is None else _selected(value, order)
+
+
+def _index_orders(given_indices: Mapping[str, Any]) -> dict[str, Order]:
+    """Like `row_orders`, but from indices, or None for what has none."""
+    indices = {name: index for name, index in given_indices.items() if index is not None}
     orders: dict[str, Order] = {}
     for name in list(indices)[1:]:
         first = next(iter(indices))
@@ -159,7 +168,7 @@ def label_order(value: object, name: str, labels: NDArray[Any]) -> Order | None:
     None stands for the order given: without an index, or with the one that pandas makes by itself.
     """
     index = row_index(value)
-    if index is None or _is_default(index):
+    if index is None or is_default_index(index):
         return None
     given, expected = _comparable(np.asarray(index.to_flat_index()), labels)
     rows = range(len(given))
@@ -185,7 +194,7 @@ def _comparable(index: NDArray[Any], labels: NDArray[Any]) -> tuple[list[Any], l
     return index.tolist(), labels.tolist()
 
 
-def _is_default(index: Any) -> bool:
+def is_default_index(index: Any) -> bool:
     """Tell whether this is the index 0, 1, ... of what was made without one."""
     is_range = type(index).__name__ == "RangeIndex"
     return is_range and (index.start, index.step) in ((0, 1), (0, 0))
@@ -198,6 +207,11 @@ def row_index(value: Any) -> Any:
     if hasattr(value, "__dask_graph__"):  # whose index would be computed; it is refused later on
         return None
     return value.index if hasattr(value, "iloc") and hasattr(value, "index") else None
+
+
+def last_axis_index(value: Any) -> Any:
+    """Return what names the last axis of pandas: the columns of a frame, the index of a series."""
+    return None if row_index(value) is None else getattr(value, "axes", [None])[-1]
 
 
 def _refuse_other_keys(first: str, expected: Any, name: str, given: Any) -> None:

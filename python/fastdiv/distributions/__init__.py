@@ -7,7 +7,7 @@ choices in `discrete`.
 
 Files
 -----
-arrays: arrays of batched distributions: masks, repeated entries, blocks, overflow, indices
+arrays: arrays of batched distributions: masks, names, repeated entries, blocks, overflow
 categorical: `Categorical`, from probabilities or logits
 categorical_pair: two categorical distributions side by side, with gradients
 coupled: the coupled family: Student-t and compact-support normals

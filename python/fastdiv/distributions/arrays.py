@@ -1,4 +1,4 @@
-"""Handle arrays of batched distributions: masks, repeated entries, blocks, overflow, indices."""
+"""Handle arrays of batched distributions: masks, names, repeated entries, blocks, overflow."""
 
 from __future__ import annotations
 
@@ -134,8 +134,78 @@ def last_axis_aligned(values: Mapping[str, object]) -> list[Matrix]:
     return [a[..., orders[name]] if name in orders else a for name, a in arrays.items()]
 
 
-def same_rows(values: Mapping[str, object]) -> None:
-    """Refuse frames whose indices hold other keys, or in another order: they name the batch."""
+class Named:
+    """Base class of distributions whose features and batch may have the names of a frame."""
+
+    columns: tuple[Hashable, ...] | None = None
+
+    _keys: Any = None
+    """The index of pandas along a batch of one axis, or None."""
+
+    def _name(
+        self, values: Mapping[str, object], batch_shape: tuple[int, ...], square: str = ""
+    ) -> None:
+        """Keep the names of parameters. The rows of the frame `square` are features."""
+        self.columns = features(values, square)
+        rows = {name: value for name, value in values.items() if name != square}
+        self._keys = batch_keys(rows, batch_shape)
+
+    def _points(
+        self,
+        x: object,
+        batch_shape: tuple[int, ...],
+        dim: int,
+        names: tuple[str, str] = ("the distribution", "x"),
+    ) -> Matrix:
+        """Return points of `dim` features, with the same columns and keys if both have them."""
+        x = _inputs.from_arrow(x, names[1])
+        if self.columns is not None:
+            # The keys of a series name the features of one point.
+            is_one_point = len(getattr(x, "shape", ())) == 1 and dim > 1
+            read = _inputs.last_axis_names if is_one_point else _inputs.feature_names
+            same_columns({names[0]: self.columns, names[1]: read(x, names[1])})
+        if _inputs.is_frame(x):
+            same_keys({names[0]: self._keys, names[1]: _inputs.row_index(x)})
+        return _inputs.points(x, names[1], batch_shape, dim)
+
+
+def same_names(sides: Mapping[str, object]) -> None:
+    """Refuse distributions whose columns or keys are others, or in another order, where named."""
+    named = {side: value for side, value in sides.items() if isinstance(value, Named)}
+    same_columns({side: value.columns for side, value in named.items()})
+    same_keys({side: value._keys for side, value in named.items()})
+
+
+def same_keys(keys: Mapping[str, Any]) -> None:
+    """
+    Refuse two batches of one size that have other keys, or in another order, where both have some.
+
+    The index that pandas makes by itself counts only beside its own keys in another order.
+    """
+    given = {side: index for side, index in keys.items() if index is not None}
+    if len(given) < 2:
+        return
+    (first, one), (second, other) = given.items()
+    if len(one) != len(other) or one.equals(other):
+        return
+    is_default = _inputs.is_default_index(one) or _inputs.is_default_index(other)
+    if is_default and set(one) != set(other):
+        return
+    for row, (a, b) in enumerate(zip(one, other, strict=True)):
+        if {a} != {b}:  # sets, as pandas.NA is neither equal to a key nor different
+            raise ValueError(
+                f"{first} and {second} must have the same keys in the same order; got "
+                f"{_inputs.shown(a)} and {_inputs.shown(b)}{at((row,))}: put the rows of one frame "
+                "in the order of the other first, or pass arrays to go by position"
+            )
+
+
+def batch_keys(values: Mapping[str, object], batch_shape: tuple[int, ...]) -> Any:
+    """
+    Return the index that frames of one call have along a batch of one axis, or None.
+
+    Refuse indices with other keys, or in another order.
+    """
     frames = {name: value for name, value in values.items() if _inputs.is_frame(value)}
     for name in _inputs.row_orders(frames):
         first = next(iter(frames))
@@ -143,6 +213,22 @@ def same_rows(values: Mapping[str, object]) -> None:
             f"{first} and {name} must have the keys of their indices in the same order; "
             f"pass {name}.loc[{first}.index]"
         )
+    indices = map(_inputs.row_index, frames.values())
+    return next((index for index in indices if (len(index),) == batch_shape), None)
+
+
+def keys_at(keys: Any, index: tuple[Any, ...]) -> Any:
+    """Return the keys at an index of the batch that leaves it one axis, or None."""
+    if keys is None or _inputs.is_default_index(keys):
+        return None
+    rows = np.arange(len(keys))[index]
+    return keys[rows] if rows.ndim == 1 else None
+
+
+def mask(where: object, keys: Any, batch_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask broadcast to the batch shape, in the order of the keys of the batch."""
+    where = _inputs.in_order_of(keys, "the batch", where, "where")
+    return _inputs.mask(where, "where", batch_shape)
 
 
 def require(kind: type[_Kind], value: object, name: str, advice: str = "") -> _Kind:

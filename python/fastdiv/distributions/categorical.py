@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from fastdiv._engine.blocks import COMPUTED, DRAWN, blockwise, drawn_in_pieces, 
 from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
+    Named,
     at,
     distinct,
-    features,
     first_index,
     item,
+    mask,
+    same_keys,
     zero_unselected,
 )
 
@@ -40,7 +42,8 @@ _FAR = 1e30
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
-class Categorical(ReadOnly):
+@documented
+class Categorical(ReadOnly, Named):
     """
     Distributions over k categories, one per batch index.
 
@@ -55,6 +58,8 @@ class Categorical(ReadOnly):
 
     Nothing is copied. The arrays must not change while the distribution is in use.
 
+    {keys}
+
     Parameters
     ----------
     probs : array_like, shape (..., k), optional
@@ -67,10 +72,10 @@ class Categorical(ReadOnly):
         e⁻⁸⁰ in float32 and e⁻⁷⁰⁰ in float64 count as 0, but KL remains +inf where q alone is 0,
         or so small that its logarithm overflows in float64.
     where : array_like of bool, optional
-        Mask that broadcasts to the batch shape. Items that it leaves out are padding: their
-        values may be anything, NaN included. Entropies, log probabilities of categories and
-        divergences of padding are 0. Its draws, `probs` and `logits` are those of the uniform
-        distribution.
+        Mask that broadcasts to the batch shape. A Series goes by the keys in its index. Items
+        that it leaves out are padding: their values may be anything, NaN included. Entropies, log
+        probabilities of categories and divergences of padding are 0. Its draws, `probs` and
+        `logits` are those of the uniform distribution.
 
     Attributes
     ----------
@@ -79,6 +84,9 @@ class Categorical(ReadOnly):
     parameter : ndarray, shape (..., k)
         Its values, read-only.
     where : ndarray of bool or None
+        The mask, broadcast to the batch shape, read-only.
+    columns : tuple or None
+        Names of the categories: the columns of a frame or the keys of a pandas Series.
 
     Raises
     ------
@@ -99,7 +107,6 @@ class Categorical(ReadOnly):
     parametrisation: str
     parameter: Matrix
     where: NDArray[np.bool_] | None
-    columns: tuple[Hashable, ...] | None
 
     def __init__(
         self, *, probs: object = None, logits: object = None, where: object = None
@@ -116,15 +123,13 @@ class Categorical(ReadOnly):
         ((name, value),) = given.items()
         value = _inputs.from_arrow(value, name)
         a = _inputs.array(value, name)
-        self.columns = features({name: value})
         if a.ndim == 0 or a.shape[-1] == 0:
             raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
         self.parametrisation, self.parameter = name, a
         self._sum_tolerance = _inputs.root_epsilon(value, a.dtype)
         self._given_dtype = _inputs.half_type(value) or a.dtype.name
-        if _inputs.is_frame(value):
-            _, where = _inputs.aligned({name: value, "where": where})
-        self.where = None if where is None else _inputs.mask(where, "where", self.batch_shape)
+        self._name({name: value}, self.batch_shape)
+        self.where = None if where is None else mask(where, self._keys, self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
         self._normalisers = np.broadcast_to(normalisers, (*self.batch_shape, 2))
@@ -227,7 +232,8 @@ class Categorical(ReadOnly):
         Parameters
         ----------
         index : array_like of int
-            Categories 0, …, k − 1. Their shape broadcasts against the batch shape.
+            Categories 0, …, k − 1. Their shape broadcasts against the batch shape. The index of a
+            Series, or the columns of a frame, must be the keys of the batch if it has some.
 
         Returns
         -------
@@ -255,6 +261,7 @@ class Categorical(ReadOnly):
             bad = a[(a < 0) | (a >= k)][0]
             raise ValueError(f"index must hold categories from 0 to {k - 1}; got {bad}")
         shape = _inputs.broadcast_batches({"index": a.shape, "the distribution": self.batch_shape})
+        same_keys({"the distribution": self._keys, "index": _inputs.last_axis_index(index)})
         # Read one value per index, without repeating the batch.
         batch = np.indices(shape, sparse=True)[len(shape) - len(self.batch_shape) :]
         rows = tuple(axis % n for axis, n in zip(batch, self.batch_shape, strict=True))

@@ -16,7 +16,7 @@ from fastdiv.distributions.arrays import (
     distinct,
     first_index,
     require,
-    same_columns,
+    same_names,
     zero_unselected,
 )
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical, index_blocks
@@ -36,7 +36,7 @@ class CategoricalPair(SideBySide[Categorical]):
                 "p and q must have the same number of categories; "
                 f"got {a.n_categories} and {b.n_categories}"
             )
-        same_columns({"p": a.columns, "q": b.columns})
+        same_names({"p": a, "q": b})
         batch_shape = _inputs.broadcast_batches({"p": a.batch_shape, "q": b.batch_shape})
         return cls(a, b, batch_shape)
 

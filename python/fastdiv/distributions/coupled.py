@@ -13,7 +13,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.blocks import DRAWN, blockwise, copy_blockwise, drawn_in_pieces, row_blocks
 from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import checked, item
+from fastdiv.distributions.arrays import Named, checked, item
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import half_log_det, less_log, unwhitener, whiten
 
@@ -137,7 +137,7 @@ def coupled_exp(x: object, kappa: float, *, dim: int = 1) -> Values:
 
 
 @documented
-class CoupledNormal:
+class CoupledNormal(Named):
     """
     Coupled normal distributions: Student-t, Gaussian or of compact support, one per batch index.
 
@@ -171,6 +171,8 @@ class CoupledNormal:
         The Gaussian with this centre and Σ.
     kappa, alpha : float
         As given.
+    columns : tuple or None
+        Names of the features, those of the base.
 
     Raises
     ------
@@ -218,6 +220,7 @@ dtype=float64)
 
     def _set(self, base: Gaussian, kappa: float, alpha: float) -> None:
         self.base, self.kappa, self.alpha = base, kappa, alpha
+        self.columns, self._keys = base.columns, base._keys
 
     @classmethod
     def _of(cls, value: object, name: str) -> CoupledNormal:
@@ -272,7 +275,7 @@ dtype=float64)
         >>> CoupledNormal([0.0], std=1.0, kappa=-0.25).log_prob([[0.0], [1.9], [2.0]]).round(6)
         array([-0.857048, -4.348902,      -inf])
         """
-        points = self.base._points(x, self.batch_shape)
+        points = self._points(x, self.batch_shape, self.dim)
         values = self.base._by_blocks(self._log_prob_of_block, points)
         return item(checked(values, self.kappa < 0, "the log density"))
 

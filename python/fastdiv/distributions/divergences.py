@@ -49,11 +49,12 @@ def kl(
     ----------
     p, q : Gaussian or Categorical
         Two distributions of one kind, with the same dimension or number of categories. Their batch
-        shapes broadcast. Any two parametrisations go together.
+        shapes broadcast. Any two parametrisations go together. Keys of a batch that come from
+        the index of a frame must be the same in the same order.
     where : array_like of bool, optional
-        Mask that broadcasts to the batch shape of the result. Items that it leaves out are 0,
-        whatever their parameters, and do not count in a mean. By default all items, or those in
-        the masks of p and q.
+        Mask that broadcasts to the batch shape of the result. A Series goes by the keys in its
+        index. Items that it leaves out are 0, whatever their parameters, and do not count in a
+        mean. By default all items, or those in the masks of p and q.
     reduce : {"none", "sum", "mean"}, default "none"
         Return one value per item, or the sum or mean over the items of the mask.
     {n_threads}

@@ -28,16 +28,16 @@ from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
+    Named,
     at,
     check_range,
     checked,
     distinct,
-    features,
     first_index,
     item,
+    keys_at,
+    mask,
     rounded,
-    same_columns,
-    same_rows,
     zero_unselected,
 )
 from fastdiv.distributions.linear_algebra import (
@@ -64,7 +64,8 @@ MATRIX_STATUS = {
 """Complaints about a matrix, by the number that `matrix_status` of the backends returns."""
 
 
-class Gaussian(ReadOnly):
+@documented
+class Gaussian(ReadOnly, Named):
     """
     Gaussian distributions N(mean, Σ), one per batch index.
 
@@ -86,6 +87,8 @@ class Gaussian(ReadOnly):
     (a scalar parameter serves every feature). Nothing is copied or converted: diagonal
     distributions stay diagonal.
 
+    {keys}
+
     Parameters
     ----------
     mean : array_like, shape (..., d)
@@ -103,9 +106,10 @@ class Gaussian(ReadOnly):
         sign of a column changes no covariance. `scale_tril()` returns the factor with a positive
         diagonal.
     where : array_like of bool, optional
-        Mask that broadcasts to the batch shape. Items that it leaves out are padding: their
-        values are not looked at and may be anything, NaN included. Entropies, log densities and
-        divergences of padding are 0. Its draws, covariances and factors are those of N(0, I).
+        Mask that broadcasts to the batch shape. A Series goes by the keys in its index. Items
+        that it leaves out are padding: their values are not looked at and may be anything, NaN
+        included. Entropies, log densities and divergences of padding are 0. Its draws, covariances
+        and factors are those of N(0, I).
 
     Attributes
     ----------
@@ -142,7 +146,6 @@ class Gaussian(ReadOnly):
     parametrisation: str
     parameter: Matrix
     where: NDArray[np.bool_] | None
-    columns: tuple[Hashable, ...] | None = None
 
     def __init__(
         self, mean: object, *, std: object = None, var: object = None, logstd: object = None,
@@ -166,15 +169,14 @@ class Gaussian(ReadOnly):
             )
         (name,) = given
         m, value = _inputs.from_arrow(mean, "mean"), _inputs.from_arrow(parameters[name], name)
-        if _inputs.is_frame(m):
-            _, where = _inputs.aligned({"mean": m, "where": where})
-        self._set(m, name, value, where)
-        self.columns = features({"mean": m, name: value}, "" if name in DIAGONAL else name)
-        if name in DIAGONAL:
-            same_rows({"mean": m, name: value})
+        self._set(m, name, value)
+        square = "" if name in DIAGONAL else name
+        self._name({"mean": m, name: value}, self.batch_shape, square)
+        if where is not None:
+            self.where = mask(where, self._keys, self.batch_shape)
         self._check()
 
-    def _set(self, mean: object, name: str, value: object, where: object = None) -> None:
+    def _set(self, mean: object, name: str, value: object) -> None:
         m, parameter = _inputs.array(mean, "mean"), _inputs.array(value, name)
         if m.ndim == 0 or m.shape[-1] == 0:
             raise ValueError(
@@ -205,7 +207,7 @@ class Gaussian(ReadOnly):
         self.parameter = np.broadcast_to(parameter, (*batch, *event))
         self._is_standard = False
         self._singular: NDArray[np.bool_] | None = None
-        self.where = None if where is None else _inputs.mask(where, "where", batch)
+        self.where = None
 
     def _check(self) -> None:
         name, parameter = self.parametrisation, self.parameter
@@ -299,14 +301,25 @@ class Gaussian(ReadOnly):
         )
 
     def __getitem__(self, index: Any) -> Gaussian:
-        """Return the distributions at an index of the batch, as NumPy indexes arrays."""
+        """
+        Return the distributions at an index of the batch, as NumPy indexes arrays.
+
+        Keys are kept if the index leaves one axis: a slice, an array of integers or a mask.
+        """
         batch = index if isinstance(index, tuple) else (index,)
+        part = self._at(batch)
+        part._keys = keys_at(self._keys, batch)
+        return part
+
+    def _at(self, batch: tuple[Any, ...]) -> Gaussian:
+        """Return the distributions at an index of the batch, without keys."""
         features = (slice(None),)
         part = copy.copy(self)
         part.mean = self.mean[batch + features]
         part.parameter = self.parameter[batch + features * (1 if self.is_diagonal else 2)]
         part.where = None if self.where is None else np.asarray(self.where[batch])
         part._singular = None if self._singular is None else np.asarray(self._singular[batch])
+        part._keys = None
         part._given_shapes = (part.mean.shape, part.parameter.shape)
         return part
 
@@ -364,21 +377,8 @@ class Gaussian(ReadOnly):
         >>> Gaussian([0.0, 0.0], cov=[[2.0, 0.0], [0.0, 1.0]]).log_prob([[0.0, 0.0], [2.0, 0.0]])
         array([-2.18445066, -3.18445066])
         """
-        points = self._points(x, self.batch_shape)
+        points = self._points(x, self.batch_shape, self.dim)
         return item(checked(self._log_prob(points), False, "the log density"))
-
-    def _points(self, x: object, batch_shape: tuple[int, ...]) -> Matrix:
-        """Return points of this dimension, with the same columns if both have names."""
-        if self.columns is not None:
-            x = _inputs.from_arrow(x, "x")
-            same_columns({"the distribution": self.columns, "x": self._names(x)})
-        return _inputs.points(x, "x", batch_shape, self.dim)
-
-    def _names(self, x: object) -> list[Hashable] | None:
-        """Return the names of the features of points. The keys of a series name those of one."""
-        shape = getattr(x, "shape", ())
-        is_one_point = len(shape) == 1 and self.dim > 1
-        return _inputs.last_axis_names(x, "x") if is_one_point else _inputs.feature_names(x, "x")
 
     def _log_prob(self, points: Matrix) -> Values:
         """Return the log densities by blocks, with −∞ or NaN for what overflows."""
@@ -395,7 +395,7 @@ class Gaussian(ReadOnly):
             extra = (slice(None),) * (len(shape) - len(self.batch_shape))
             for box in boxes(self.batch_shape, max(1, BATCHED // self.dim)):
                 place = (*extra, *box)
-                values[place] = self[box]._by_blocks(function, points[place])
+                values[place] = self._at(box)._by_blocks(function, points[place])
             return values
         n = shape[0] if shape else 1
         cuts_self, cuts_points = (
@@ -409,7 +409,7 @@ class Gaussian(ReadOnly):
             return self._patiently(function, points)
         values = np.empty(shape)
         for rows in blocks:
-            part = self[rows] if cuts_self else self
+            part = self._at((rows,)) if cuts_self else self
             values[rows] = part._patiently(function, points[rows] if cuts_points else points)
         return values
 

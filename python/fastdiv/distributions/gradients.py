@@ -138,7 +138,7 @@ def _gradients(
         if chosen is not None:
             keep = chosen[index]
             rows, index = rows[keep], tuple(axis[keep] for axis in index)
-        p, q = (side[side_index(side, index)] for side in (pair.p, pair.q))
+        p, q = (side._at(side_index(side, index)) for side in (pair.p, pair.q))
         part = compute(Pair(p, q, (len(rows),)))
         for side in sides:
             for total, values in zip(sums[side], part[side], strict=True):

@@ -18,13 +18,16 @@ from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import ReadOnly
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
+    Named,
     at,
+    batch_keys,
     checked,
     first_index,
     item,
     require,
     rounded,
-    same_columns,
+    same_keys,
+    same_names,
 )
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.gaussian import Gaussian
@@ -34,7 +37,7 @@ SUM_TOLERANCE = 1e-6
 """Largest distance from 1 of the sum of weights: more is a mistake, less is rounding."""
 
 
-class GaussianMixture(ReadOnly):
+class GaussianMixture(ReadOnly, Named):
     """
     Mixtures Σₐ wₐ N(meanₐ, Σₐ) of k Gaussians, one mixture per batch index.
 
@@ -43,7 +46,9 @@ class GaussianMixture(ReadOnly):
     weights : array_like, shape (..., k)
         Probabilities of the components, 0 included. Their sum must be 1 within 1e-6, that of half
         types within √ε as for `Categorical`, and rounding errors of it are removed. A larger
-        difference is an error: nothing is normalised unasked.
+        difference is an error: nothing is normalised unasked. The index of a Series, or the
+        columns of a frame, must be the keys of the components if they have some. The index of a
+        frame gives the keys of the mixtures.
     components : Gaussian, batch shape (..., k)
         The components, in any parametrisation. The leading axes of weights and components
         broadcast to the batch shape. k must be the same.
@@ -54,6 +59,8 @@ class GaussianMixture(ReadOnly):
         As given, with the sum 1, read-only.
     components : Gaussian
         As given.
+    columns : tuple or None
+        Names of the features, those of the components.
 
     Raises
     ------
@@ -111,6 +118,9 @@ class GaussianMixture(ReadOnly):
                 raise ValueError(f"weights must {required}; got {w[index]}{at(index)}")
         self.weights = blockwise(_normalised, w, event_ndim=1)
         self.components = components
+        same_keys({"weights": _inputs.last_axis_index(weights), "components": components._keys})
+        self.columns = components.columns
+        self._keys = batch_keys({"weights": weights}, self._batch_shape)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -147,7 +157,7 @@ class GaussianMixture(ReadOnly):
         >>> p.log_prob([[0.0], [100.0]]).round(3)
         array([-1.419000e+00, -4.902112e+03])
         """
-        points = self.components._points(x, self.batch_shape)
+        points = self._points(x, self.batch_shape, self.dim)
         values = _log_mix(self.weights, self.components._log_prob(points[..., None, :]))
         return item(checked(values, False, "the log density"))
 
@@ -340,7 +350,7 @@ def kl_mixture(p: object, q: object, *, method: str = "variational") -> Values:
     f, g = _as_mixture(p, "p")._counted(), _as_mixture(q, "q")._counted()
     if f.dim != g.dim:
         raise ValueError(f"p and q must have the same dimension; got {f.dim} and {g.dim}")
-    same_columns({"p": f.components.columns, "q": g.components.columns})
+    same_names({"p": f, "q": g})
     batch = _inputs.broadcast_batches({"p": f.batch_shape, "q": g.batch_shape})
     if word != "moment_matching":
         f.components._require_definite()
@@ -356,7 +366,9 @@ def _as_mixture(value: object, name: str) -> GaussianMixture:
         if value.where is not None and not value.where.all():
             raise ValueError(f"{name} must have no padding; got a Gaussian with where=")
         value._require_definite()
-        return GaussianMixture([1.0], value[..., None])
+        mixture = GaussianMixture([1.0], value[..., None])
+        mixture._keys = value._keys
+        return mixture
     raise TypeError(f"{name} must be a GaussianMixture or a Gaussian; got {type(value).__name__}")
 
 

@@ -21,8 +21,10 @@ from fastdiv.distributions.arrays import (
     blocks,
     distinct,
     first_index,
+    mask,
     require,
     same_columns,
+    same_keys,
     zero_unselected,
 )
 from fastdiv.distributions.categorical import Categorical
@@ -43,21 +45,28 @@ class SideBySide(Generic[_Distribution]):
         """Return the items to compute: `where`, or all but the padding of p and q."""
         masks = (("p", self.p.where), ("q", self.q.where))
         given = [
-            (name, np.broadcast_to(mask, self.batch_shape))
-            for name, mask in masks
-            if mask is not None
+            (name, np.broadcast_to(used, self.batch_shape))
+            for name, used in masks
+            if used is not None
         ]
         if where is None:
-            chosen = np.logical_and.reduce([mask for _, mask in given]) if given else None
+            chosen = np.logical_and.reduce([used for _, used in given]) if given else None
         else:
-            chosen = _inputs.mask(where, "where", self.batch_shape)
-            for name, mask in given:
-                if (chosen & ~mask).any():
-                    index = first_index(chosen & ~mask)
+            chosen = mask(where, self._keys, self.batch_shape)
+            for name, used in given:
+                if (chosen & ~used).any():
+                    index = first_index(chosen & ~used)
                     raise ValueError(f"where selects padding of {name}{at(index)}")
         if chosen is not None and not chosen.any():
             raise ValueError("where must select at least one item; got an empty mask")
         return chosen
+
+    @property
+    def _keys(self) -> Any:
+        """The keys of the batch: those of p or q that pandas did not make by itself, if any."""
+        given = [side._keys for side in (self.p, self.q) if side._keys is not None]
+        of_batch = (index for index in given if (len(index),) == self.batch_shape)
+        return min(of_batch, key=_inputs.is_default_index, default=None)
 
 
 class Pair(SideBySide[Gaussian]):
@@ -82,6 +91,8 @@ class Pair(SideBySide[Gaussian]):
                 f"{names[0]} and {names[1]} must have the same dimension; got {a.dim} and {b.dim}"
             )
         same_columns(dict(zip(names, (a.columns, b.columns), strict=True)))
+        if together:
+            same_keys(dict(zip(names, (a._keys, b._keys), strict=True)))
         shapes = dict(zip(names, (a.batch_shape, b.batch_shape), strict=True))
         return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
 
@@ -124,7 +135,7 @@ class Pair(SideBySide[Gaussian]):
     def _in_double(self, items: NDArray[np.intp]) -> Pair:
         """Return some of the pairs, counted along the batch, with parameters of float64."""
         index = np.unravel_index(items, (1, *self.batch_shape))[1:]
-        p, q = (side[side_index(side, index)]._in_double() for side in (self.p, self.q))
+        p, q = (side._at(side_index(side, index))._in_double() for side in (self.p, self.q))
         return Pair(p, q, (len(items),))
 
     @property
@@ -157,7 +168,7 @@ class Pair(SideBySide[Gaussian]):
         flat = np.empty(math.prod(self.batch_shape))
         size = self._size
         for rows, index in blocks(self.batch_shape, size):
-            p, q = (side[side_index(side, index)]._filled() for side in (self.p, self.q))
+            p, q = (side._at(side_index(side, index))._filled() for side in (self.p, self.q))
             block = Pair(p, q, (rows.stop - rows.start,))
             products = 0 if self.is_diagonal else block.batch_shape[0] * size * self.p.dim
             flat[rows] = patiently(partial(function, block), products)

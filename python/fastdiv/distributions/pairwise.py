@@ -106,7 +106,9 @@ def kl_matrix(
         for block in row_blocks(len(rows), size, COMPUTED):
             i, j = part.start + rows[block], columns[block]
             names = np.stack([i, j], axis=-1)
-            values[i, j] = Pair.of(pair.p[i], pair.q[j]).kl(threads, None, None, names)
+            values[i, j] = Pair.of(pair.p._at((i,)), pair.q._at((j,))).kl(
+                threads, None, None, names
+            )
     return values
 
 

@@ -15,7 +15,7 @@ from fastdiv._engine.blocks import blockwise, drawn_in_pieces
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import features, rounded, same_columns
+from fastdiv.distributions.arrays import rounded
 from fastdiv.distributions.categorical import Categorical
 
 
@@ -305,7 +305,7 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
         As in `Categorical`.
     f_values : array_like, shape (..., k)
         f of every category, which broadcasts against logits. Frames and Series must have the same
-        names in the same order.
+        names, and frames the same keys, in the same order.
 
     Returns
     -------
@@ -326,9 +326,8 @@ def enumeration_grad(logits: object, f_values: object) -> Values:
     array([-0.5,  0.5])
     """
     distribution = Categorical(logits=logits)
-    given = _inputs.from_arrow(f_values, "f_values")
-    f = _inputs.points(given, "f_values", distribution.batch_shape, distribution.n_categories)
-    same_columns({"logits": distribution.columns, "f_values": features({"f_values": given})})
+    names = ("logits", "f_values")
+    f = distribution._points(f_values, distribution.batch_shape, distribution.n_categories, names)
     p = blockwise(np.exp, distribution._log_probs())
     with np.errstate(over="ignore", invalid="ignore"):
         gradient = blockwise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -15,7 +15,7 @@ from fastdiv import _inputs
 from fastdiv._engine.blocks import DRAWN, even_blocks
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.types import Matrix, Progress
-from fastdiv.distributions.arrays import at, first_index, same_columns
+from fastdiv.distributions.arrays import at, first_index, same_names
 from fastdiv.distributions.categorical import ILL_DEFINED, Categorical
 from fastdiv.distributions.coupled import CoupledNormal
 from fastdiv.distributions.estimates.torch_densities import is_torch, log_density, log_prob
@@ -66,7 +66,7 @@ class Draws:
             raise TypeError(
                 f"p and q must both be discrete or both continuous; got {kinds}. {ILL_DEFINED}"
             )
-        same_columns({"p": _columns(p), "q": _columns(q)})
+        same_names({"p": p, "q": q})
         sides = {"p": _batch_shape(p, "p"), "q": _batch_shape(q, "q")}
         batch = _inputs.broadcast_batches(sides)
         draw, log_p, log_q = _sampler(p, sides["p"]), _log_prob(p, "p"), _log_prob(q, "q", p)
@@ -103,15 +103,6 @@ class Draws:
             yield np.broadcast_to(at_p, full), at_q, place
             if self._report is not None:
                 self._report(rows.stop, self.n)
-
-
-def _columns(value: object) -> tuple[Hashable, ...] | None:
-    """Return the names of the features or categories of a distribution of this package."""
-    if isinstance(value, GaussianMixture):
-        value = value.components
-    elif isinstance(value, CoupledNormal):
-        value = value.base
-    return value.columns if isinstance(value, (Categorical, Gaussian)) else None
 
 
 def _is_new_scipy(value: object) -> bool:
