@@ -19,6 +19,7 @@ from fastdiv import (
     kl_and_grad,
     kl_matrix,
     kl_mixture,
+    quadratic_energy_and_grad,
 )
 
 pd = pytest.importorskip("pandas")
@@ -301,6 +302,14 @@ def test_values_of_categories_have_the_keys_of_the_logits():
     np.testing.assert_array_equal(enumeration_grad(FRAME, FRAME), expected)
     with refused("logits", "f_values", "got 'u' and 'w'"):
         enumeration_grad(FRAME, REVERSED)
+
+
+def test_linear_terms_have_the_keys_of_the_points():
+    r = np.eye(2)
+    energy, _ = quadratic_energy_and_grad(r, FRAME, FRAME)
+    np.testing.assert_array_equal(energy, quadratic_energy_and_grad(r, PLAIN, PLAIN)[0])
+    with pytest.raises(ValueError, match=r"^p and c must have the keys"):
+        quadratic_energy_and_grad(r, FRAME, REVERSED)
 
 
 @pytest.mark.parametrize("make", [gaussian, categorical, coupled, mixture])

@@ -11,7 +11,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import features, item
+from fastdiv.distributions.arrays import batch_keys, features, item
 
 
 @documented
@@ -34,7 +34,8 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
         One p or a batch of them, with any finite values.
     c : array_like, optional
         Finite values whose shape broadcasts to that of p, usually (d,). 0 by default. Frames and
-        Series among r, p and c must have the same names in the same order.
+        Series among r, p and c must have the same names, and p and c the same keys, in the same
+        order.
 
     Returns
     -------
@@ -87,6 +88,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
             f"c must broadcast to the shape of p, {points.shape}; got shape {linear.shape}"
         ) from None
     features({"r": r, "p": p, "c": c}, square="r")
+    batch_keys({"p": p, "c": c}, points.shape[:-1])
     with np.errstate(over="ignore", invalid="ignore"):
         energy, q = patiently(partial(_energy_and_grad, points, matrix, linear), points.size * d)
     if not (np.isfinite(energy).all() and np.isfinite(q).all()):
