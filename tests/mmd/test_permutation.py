@@ -275,3 +275,21 @@ def test_matched_pairs_that_outweigh_all_others(rng, dtype):
     assert abs(results[1].statistic - expected[1]) <= contract * size
     for result in results:
         np.testing.assert_array_equal(result.null_distribution[:3], result.statistic)
+
+
+@each_dtype
+@pytest.mark.parametrize("kernel", [fd.Linear(), fd.Callback(np.inner)], ids=["Linear", "Callback"])
+def test_a_matched_pair_that_outweighs_dot_products_of_both_signs(rng, dtype, kernel):
+    """Leave out the product of two far rows, beside others 1e10 times smaller."""
+    n = 12
+    x = rng.normal(size=(n, 5)).astype(dtype)
+    x[3] *= dtype(1e5)
+    y = x + (1e-3 * rng.normal(size=x.shape)).astype(dtype)
+    result = mmd_test(x, y, kernel, estimator="paired", permutations=[rng.permutation(2 * n)])
+    a, b = x.astype(np.longdouble), y.astype(np.longdouble)
+    others = ~np.eye(n, dtype=bool)
+    within, between = (a @ a.T + b @ b.T)[others], (a @ b.T)[others]
+    expected = (within.sum() - 2 * between.sum()) / (n * (n - 1))
+    size = (np.abs(within).sum() + 2 * np.abs(between).sum()) / (n * (n - 1))
+    contract = 1e-5 if dtype == np.float32 else 1e-12
+    assert abs(result.statistic - expected) <= contract * size

@@ -194,7 +194,7 @@ def splittings(
     if estimator == "biased":
         diagonal = reductions.paired_values(pooled, pooled, kernels, n_threads)
     elif estimator == "paired":
-        matched = _Matched(pooled, n, kernels, n_threads)
+        matched = _Matched(pooled, kernels, n_threads)
     for index, order in enumerate(itertools.chain([np.arange(len(pooled))], orders)):
         first, second = order[:n], order[n:]
         labels[index, first] = 1
@@ -202,9 +202,9 @@ def splittings(
             terms[:, index, 0] = ordered_sum(diagonal[:, first])
             terms[:, index, 1] = ordered_sum(diagonal[:, second])
         elif estimator == "paired":
-            total = matched.total(first, second)
-            terms[:, index, 2] = -total
-            outweighed = np.flatnonzero(matched.outweighs(total))
+            values = matched.values(first, second)
+            terms[:, index, 2] = -ordered_sum(values)
+            outweighed = np.flatnonzero(matched.outweigh(values))
             if len(outweighed):
                 sums = matched.left_out(first, second)
                 exact.update({(int(output), index): sums[output] for output in outweighed})
@@ -219,27 +219,22 @@ class _Matched:
     pairs. Then those are summed without them.
     """
 
-    def __init__(self, pooled: Sample, n: int, kernels: Lowered, n_threads: int) -> None:
+    def __init__(self, pooled: Sample, kernels: Lowered, n_threads: int) -> None:
         self.pooled, self.kernels, self.n_threads = pooled, kernels, n_threads
-        observed = np.arange(2 * n)
-        sums = self.left_out(observed[:n], observed[n:])
-        total = self.total(observed[:n], observed[n:])
+        rows = reductions.row_sums(pooled, pooled, None, kernels, n_threads, None)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._all_pairs = np.abs(sums @ [1.0, 1.0, 2.0] + 2.0 * total)
-        # Values of different signs tell nothing about the sum of their sizes.
-        for base, _, _, terms in kernels.groups:
-            if base == "dot":
-                self._all_pairs[[output for *_, output in terms]] = np.inf
-        self._all_pairs[[output for *_, output in kernels.callbacks]] = np.inf
+            others = rows - reductions.paired_values(pooled, pooled, kernels, n_threads)
+            # The sizes of all pairs sum to at least this, whichever of them are matched.
+            self._all_pairs = np.abs(others).sum(axis=-1)
 
-    def total(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
-        """Sum the matched pairs, in whatever order the rows are."""
+    def values(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
+        """Evaluate every kernel at the matched pairs, (n_outputs, n)."""
         x, y = self.pooled[first], self.pooled[second]
-        return ordered_sum(reductions.paired_values(x, y, self.kernels, self.n_threads))
+        return reductions.paired_values(x, y, self.kernels, self.n_threads)
 
-    def outweighs(self, total: Values) -> NDArray[np.bool_]:
-        """Tell for each output whether matched pairs of this total leave too little."""
-        return 2.0 * np.abs(total) > _MOST_MATCHED * self._all_pairs
+    def outweigh(self, values: Values) -> NDArray[np.bool_]:
+        """Tell for each output whether these matched pairs may leave too little of its sums."""
+        return 2.0 * ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
 
     def left_out(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
         """Sum all other pairs. Equal pairs, in any order, give equal bits."""
