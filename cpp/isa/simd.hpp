@@ -103,6 +103,17 @@ inline void store(T* p, Vec<T> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// Loads numbers as doubles. GCC makes one instruction of it. Of __builtin_convertvector it makes
+// several, and with AVX2 stores and loads that wait for each other.
+template <class From>
+inline Vec<double> load_wide(const From* p) {
+  double wide[lanes<double>];
+  for (int i = 0; i < lanes<double>; ++i) {
+    wide[i] = static_cast<double>(p[i]);
+  }
+  return load(wide);
+}
+
 template <class T>
 inline Vec<T> splat(T x) {
   return x - Vec<T>{};  // x - 0 is x for every x, -0.0 included

@@ -9,20 +9,6 @@
 
 namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 
-// Loads the next lanes of a row as doubles.
-template <class T>
-inline Vec<double> load_wide(const T* p) {
-  if constexpr (sizeof(T) == sizeof(double)) {
-    return load(p);
-  } else {
-    double wide[lanes<double>];  // GCC makes one instruction of it, but several of convertvector
-    for (int i = 0; i < lanes<double>; ++i) {
-      wide[i] = static_cast<double>(p[i]);
-    }
-    return load(wide);
-  }
-}
-
 struct RowSums {
   double squares = 0;
   double absolutes = 0;

@@ -18,14 +18,7 @@ namespace fastdiv::FASTDIV_ISA_NAMESPACE {
 template <class T>
 inline Lane load_entries(const T* from, std::ptrdiff_t stride, int n) {
   if (n == items_at_once && stride == 1) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-      return load(from);
-    } else {
-      typedef float Half __attribute__((vector_size(vector_bytes / 2)));
-      Half v;
-      __builtin_memcpy(&v, from, sizeof v);
-      return __builtin_convertvector(v, Lane);
-    }
+    return load_wide(from);
   }
   Lane v = {};
   for (int k = 0; k < n; ++k) {

@@ -58,12 +58,10 @@ template <class T>
 class LaneSums {
  public:
   [[gnu::always_inline]] void add(Vec<T> v) {
-    const Wide wide = __builtin_convertvector(v, Wide);
+    T values[lanes<T>];
+    store(values, v);
     for (int part = 0; part < parts; ++part) {
-      Vec<double> lanes_of_part;
-      __builtin_memcpy(&lanes_of_part, reinterpret_cast<const char*>(&wide) + part * vector_bytes,
-                       vector_bytes);
-      sums_[part] += lanes_of_part;
+      sums_[part] += load_wide(values + part * lanes<double>);
     }
   }
 
@@ -81,7 +79,6 @@ class LaneSums {
 
  private:
   static constexpr int parts = sizeof(double) / sizeof(T);
-  typedef double Wide __attribute__((vector_size(vector_bytes * parts)));
   Vec<double> sums_[parts] = {};
 };
 
@@ -224,17 +221,32 @@ void map(const double* constants, const T* tile, T* out, int rows, int cols, T c
 // empty.
 template <class T, class Before>
 T first_of(const T* tile, Extent e, T last, const Before& before) {
-  Vec<T> best = splat(last);
+  // One chain of comparisons would wait for each of them.
+  constexpr int chains = 9;
+  Vec<T> best[chains];
+  for (Vec<T>& b : best) {
+    b = splat(last);
+  }
+  const auto compare = [&](Vec<T>& b, Vec<T> v) { b = before(v, b) ? v : b; };
   for (int r = 0; r < e.rows; ++r) {
     const T* row = tile + r * tile_cols;
-    const auto compare = [&](Vec<T> v) { best = before(v, best) ? v : best; };
+    int begin = first_column(e, r);
+    for (; begin % lanes<T> == 0 && begin + chains * lanes<T> <= e.cols;
+         begin += chains * lanes<T>) {
+#pragma GCC unroll 9
+      for (int v = 0; v < chains; ++v) {
+        compare(best[v], load(row + begin + v * lanes<T>));
+      }
+    }
     for_each_vector<T>(
-        first_column(e, r), e.cols, [&](int j) { compare(load(row + j)); },
-        [&](int j, IntVec<T> mask) { compare(mask ? load(row + j) : splat(last)); });
+        begin, e.cols, [&](int j) { compare(best[0], load(row + j)); },
+        [&](int j, IntVec<T> mask) { compare(best[0], mask ? load(row + j) : splat(last)); });
   }
-  T result = best[0];
-  for (int i = 1; i < lanes<T>; ++i) {
-    result = before(best[i], result) ? best[i] : result;
+  T result = last;
+  for (const Vec<T>& b : best) {
+    for (int i = 0; i < lanes<T>; ++i) {
+      result = before(b[i], result) ? b[i] : result;
+    }
   }
   return result;
 }

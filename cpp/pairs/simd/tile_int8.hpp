@@ -119,14 +119,11 @@ template <class T, class Value>
 [[gnu::always_inline]] inline void from_products(const std::int32_t* products, const double* before,
                                                  int rows, int cols, T* tile, const Value& value) {
   constexpr int width = lanes<double>;
-  typedef std::int32_t Ints __attribute__((vector_size(vector_bytes / 2)));
   typedef T Out __attribute__((vector_size(vector_bytes / 8 * sizeof(T))));
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < cols; c += width) {
       const int at = r * tile_cols + c;
-      Ints ints;
-      __builtin_memcpy(&ints, products + at, sizeof ints);
-      Vec<double> product = __builtin_convertvector(ints, Vec<double>);
+      Vec<double> product = load_wide(products + at);
       if (before != nullptr) {
         product += load(before + at);
       }
