@@ -234,7 +234,10 @@ class _Matched:
 
     def outweigh(self, values: Values) -> NDArray[np.bool_]:
         """Tell for each output whether these matched pairs may leave too little of its sums."""
-        return 2.0 * ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
+        few_others: NDArray[np.bool_] = (
+            2.0 * ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
+        )
+        return few_others
 
     def left_out(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
         """Sum all other pairs. Equal pairs, in any order, give equal bits."""
