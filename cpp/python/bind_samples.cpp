@@ -5,11 +5,11 @@
 namespace fastdiv::python {
 namespace {
 
-std::int64_t first_nonfinite(const py::array& x) {
+std::int64_t first_nonfinite(const py::array& x, bool positive) {
   return by_dtype(x, [&](auto zero) {
     const auto values = view_of<decltype(zero)>(x);
     const py::gil_scoped_release released;
-    return fastdiv::first_nonfinite(values);
+    return fastdiv::first_nonfinite(values, positive);
   });
 }
 
@@ -27,7 +27,7 @@ py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_th
 
 void bind_samples(py::module_& m) {
   using py::arg;
-  m.def("first_nonfinite", &first_nonfinite, arg("x"), py::pos_only());
+  m.def("first_nonfinite", &first_nonfinite, arg("x"), arg("positive") = false, py::pos_only());
   m.def("quantized_products", &quantized_products, arg("x"), arg("w"), arg("n_threads"),
         py::pos_only());
 }

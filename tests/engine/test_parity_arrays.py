@@ -60,6 +60,10 @@ def test_first_nonfinite(core, rng, dtype):
                 for layout in (b, np.asfortranarray(b)):
                     assert core.first_nonfinite(layout) == place
                     assert reference.first_nonfinite(layout) == place
+        for backend in (core, reference):
+            assert backend.first_nonfinite(np.abs(a), True) == -1
+            assert backend.first_nonfinite(a, True) == np.argmax(~(a > 0))
+            assert backend.first_nonfinite(np.zeros_like(a), True) == 0
 
 
 def test_config_keys(core):

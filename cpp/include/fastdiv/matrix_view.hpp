@@ -36,8 +36,9 @@ struct MatrixView {
   }
 };
 
-// Return the row-major index of the first NaN or infinity, or -1.
+// Return the row-major index of the first NaN or infinity, or -1. With `positive`, values that are
+// not above 0 are looked for too.
 template <class T>
-std::int64_t first_nonfinite(MatrixView<T> x);
+std::int64_t first_nonfinite(MatrixView<T> x, bool positive = false);
 
 }  // namespace fastdiv

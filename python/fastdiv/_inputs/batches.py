@@ -37,8 +37,11 @@ def points(value: object, name: str, batch_shape: tuple[int, ...], dim: int) -> 
 
 def broadcast_batches(shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
     """Return the broadcast of named batch shapes."""
+    first, *others = shapes.values()
+    if all(shape == first for shape in others):
+        return first
     try:
-        return np.broadcast_shapes(*shapes.values())
+        return np.broadcast_shapes(first, *others)
     except ValueError:
         raise ValueError(
             f"the batch shapes of {' and '.join(shapes)} must broadcast; "

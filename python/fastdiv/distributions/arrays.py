@@ -21,6 +21,11 @@ def item(values: Values) -> Values:
     return values[()]
 
 
+def broadcast(a: Matrix, shape: tuple[int, ...]) -> Matrix:
+    """Broadcast an array. NumPy takes some 5 µs even if it has the shape."""
+    return a if a.shape == shape else np.broadcast_to(a, shape)
+
+
 def blocks(
     batch_shape: tuple[int, ...], size: int
 ) -> Iterator[tuple[slice, tuple[NDArray[np.intp], ...]]]:
@@ -79,11 +84,8 @@ def check_range(
     name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
 ) -> None:
     """Refuse values that are not finite, or not positive if they have to be, except for padding."""
-    values = distinct(a)  # min and max hand NaN on, read each value once and need no memory
-    if values.size == 0:
-        return
-    low, high = values.min(), values.max()
-    if np.isfinite(low) and np.isfinite(high) and (low > 0 or not positive):
+    values = distinct(a)
+    if _inputs.first_nonfinite(values.reshape(-1, values.shape[-1]), positive) < 0:
         return
     bad = ~np.isfinite(a)
     if positive:

@@ -30,6 +30,7 @@ from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     Named,
     at,
+    broadcast,
     check_range,
     checked,
     distinct,
@@ -202,9 +203,9 @@ class Gaussian(ReadOnly, Named):
         )
         if m.dtype != parameter.dtype:
             m, parameter = in_float64(m), in_float64(parameter)
-        self.mean = np.broadcast_to(m, (*batch, d))
+        self.mean = broadcast(m, (*batch, d))
         self.parametrisation = name
-        self.parameter = np.broadcast_to(parameter, (*batch, *event))
+        self.parameter = broadcast(parameter, (*batch, *event))
         self._is_standard = False
         self._singular: NDArray[np.bool_] | None = None
         self.where = None

@@ -19,6 +19,7 @@ from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import (
     at,
     blocks,
+    broadcast,
     distinct,
     first_index,
     mask,
@@ -118,7 +119,9 @@ class Pair(SideBySide[Gaussian]):
             values = self.map(compute) if self.common_dtype is None else compute(self)
             values = zero_unselected(values, chosen)
             bad = ~np.isfinite(values)
-            if self.common_dtype == np.float32 and bad.any():
+            if not bad.any():
+                return values
+            if self.common_dtype == np.float32:
                 items = np.flatnonzero(bad)
                 for some in row_blocks(len(items), self._size, BATCHED):
                     wide = self._in_double(items[some]).lowered()
@@ -199,9 +202,9 @@ class Pair(SideBySide[Gaussian]):
         d = mean.shape[-1]
         event = (d,) if name in DIAGONAL else (d, d)
         return (
-            np.broadcast_to(_typed(mean, dtype), (*self.batch_shape, d)),
+            broadcast(_typed(mean, dtype), (*self.batch_shape, d)),
             name,
-            np.broadcast_to(_typed(parameter, dtype), (*self.batch_shape, *event)),
+            broadcast(_typed(parameter, dtype), (*self.batch_shape, *event)),
         )
 
 

@@ -7,9 +7,13 @@ import numpy as np
 from fastdiv._engine.types import Matrix, Progress
 
 
-def first_nonfinite(x: Matrix) -> int:
-    """Return the index of the first NaN or infinity in the flattened rows, or −1."""
-    bad = ~np.isfinite(x)
+def first_nonfinite(x: Matrix, positive: bool = False) -> int:
+    """
+    Return the index of the first NaN or infinity in the flattened rows, or −1.
+
+    With `positive`, values that are not above 0 are looked for too.
+    """
+    bad = ~(np.isfinite(x) & (x > 0)) if positive else ~np.isfinite(x)
     return int(bad.argmax()) if bad.any() else -1
 
 
