@@ -1,5 +1,7 @@
 """Test scores of a clustering against scikit-learn and definitions, and their errors."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from cases import Reports, clustered, distances, each_dtype, each_metric
@@ -194,3 +196,15 @@ def test_progress_of_dunn_reaches_the_end(rng):
         progress=calls,
     )
     assert calls[-1][0] == calls[-1][1] > 0
+
+
+def test_weights_that_hardly_exceed_the_number_of_clusters(rng):
+    x = rng.normal(size=(8, 3))
+    labels = np.arange(8) % 4
+    w = np.where(np.arange(8) < 4, 1.0, 1e-9 * rng.random(8))
+    free = sum(map(Fraction, w)) - 4
+    expected = calinski_harabasz_score(x, labels, sample_weight=2 * w) * float(
+        free / (2 * sum(map(Fraction, w)) - 4)
+    )
+    score = calinski_harabasz_score(x, labels, sample_weight=w)
+    np.testing.assert_allclose(score, expected, rtol=1e-13)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fastdiv import _inputs
@@ -14,6 +16,9 @@ from fastdiv.clusters.silhouettes import sorted_clusters
 
 _COINCIDING = 64 * np.finfo(np.float64).eps
 """Distance of two means, relative to the sizes of their clusters, that may be rounding of 0."""
+
+_FEW_FREE = 1e-3
+"""Share of n in n − k, the degrees of freedom, below which the rounding of n would matter."""
 
 
 @documented
@@ -57,9 +62,15 @@ def calinski_harabasz_score(
     k, _ = labelled_rows.require_several(clusters.codes, clusters.labels)
     means = labelled_rows.means(clusters, _inputs.threads(n_threads), None)
     n, wcss = clusters.total(means.weights), clusters.total(means.wcss)
-    if n <= k:
+    freedom = n - k
+    if clusters.weights is not None and abs(freedom) < _FEW_FREE * n:
+        w, exponents = clusters.weights
+        counted = clusters.codes >= 0
+        weights = np.ldexp(w[counted], exponents[clusters.codes[counted]])
+        freedom = math.fsum([*weights, -k])
+    if freedom <= 0:
         raise ValueError(f"sample_weight must add up to more than the {k} clusters; got {n}")
-    score = 1.0 if wcss == 0 else means.bcss() / (k - 1) / (wcss / (n - k))
+    score = 1.0 if wcss == 0 else means.bcss() / (k - 1) / (wcss / freedom)
     if score < float("inf"):
         return score
     raise OverflowError(f"the score overflows; {labelled_rows.scaling_advice(clusters)}")
