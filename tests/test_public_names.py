@@ -70,3 +70,17 @@ def test_pickles_name_the_package_alone(name):
     copy = NoRooms(io.BytesIO(pickle.dumps(value))).load()
     assert type(copy) is type(value)
     assert repr(copy) == repr(value)
+
+
+def test_importing_loads_hardly_more_than_numpy(run_python):
+    """Packages of the standard library that took half of the time of the import."""
+    slow = {"importlib.metadata", "numpy.random", "statistics", "concurrent.futures", "decimal"}
+    done = run_python(
+        """
+    import sys, numpy
+    before = set(sys.modules)
+    import fastdiv
+    print(*(set(sys.modules) - before))
+    """
+    )
+    assert not slow & set(done.stdout.split())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,6 +28,8 @@ def patiently(step: Callable[[], T], work: int) -> T:
     """
     if work < LARGE or threading.current_thread() is not threading.main_thread():
         return step()
+    from concurrent.futures import Future  # whose import takes milliseconds
+
     result: Future[T] = Future()
     context = contextvars.copy_context()  # with the error state of NumPy
 

@@ -20,14 +20,6 @@ MAX_THREADS = 1024
 """Most threads of a call. A larger number is refused before any thread starts."""
 
 
-_SOURCES = (
-    np.random.Generator,
-    np.random.BitGenerator,
-    np.random.RandomState,
-    np.random.bit_generator.ISeedSequence,
-)
-"""Sources of randomness that NumPy knows, beside integers."""
-
 MAX_DRAWS = 2**53
 """Most draws. The means of more would need counts that float64 does not hold exactly."""
 
@@ -154,8 +146,14 @@ def generator(rng: object) -> np.random.Generator:
         "rng must be what numpy.random.default_rng takes: None, integers >= 0, or a SeedSequence, "
         f"BitGenerator or Generator; got {shown(rng)}"
     )
+    sources = (  # NumPy imports them when they are named first
+        np.random.Generator,
+        np.random.BitGenerator,
+        np.random.RandomState,
+        np.random.bit_generator.ISeedSequence,
+    )
     # NumPy takes text and booleans for integers, and does not survive what holds itself.
-    if not (rng is None or isinstance(rng, _SOURCES) or _is_integer(rng) or _are_integers(rng)):
+    if not (rng is None or isinstance(rng, sources) or _is_integer(rng) or _are_integers(rng)):
         raise TypeError(required)
     try:
         return np.random.default_rng(cast(Any, rng))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from decimal import Decimal
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def missing(a: NDArray[Any]) -> NDArray[np.bool_]:
 def _is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, (Real, Decimal, np.generic)) and bool(value != value)
+    return isinstance(value, (Number, np.generic)) and bool(value != value)
 
 
 def _category_numbers(labels: Any) -> NDArray[np.intp] | None:

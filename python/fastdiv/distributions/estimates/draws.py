@@ -34,7 +34,7 @@ Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
 
 LogProb: TypeAlias = Callable[[NDArray[Any]], Matrix]
 
-Sampler: TypeAlias = Callable[[int, np.random.Generator], NDArray[Any]]
+Sampler: TypeAlias = "Callable[[int, np.random.Generator], NDArray[Any]]"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -78,6 +77,8 @@ class Estimate(Result):
         probability = _inputs.real(level, "level")
         if not 0 < probability < 1:
             raise ValueError(f"level must be between 0 and 1; got {_inputs.shown(level)}")
+        from statistics import NormalDist  # whose import takes milliseconds
+
         half = NormalDist().inv_cdf(0.5 + probability / 2) * np.asarray(self.stderr)
         low = np.subtract(
             self.value, half, where=np.isfinite(half), out=np.full_like(half, -np.inf)
