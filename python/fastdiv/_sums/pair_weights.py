@@ -14,6 +14,7 @@ import numpy as np
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample, Values
+from fastdiv._sums.pair_means import others, partners
 from fastdiv.kernels import Kernel
 
 _LEAST_IN_FLOAT32 = 2.0**-100
@@ -29,38 +30,6 @@ def wide_enough(rows: Sample, *weights: Values) -> Sample:
     if any((w[w > 0] < _LEAST_IN_FLOAT32).any() for w in weights):
         return in_float64(rows)
     return rows
-
-
-def others(w: Values) -> Values:
-    """Return Σ_{j≠i} wⱼ for every i, from sums of numbers >= 0, as Σw − wᵢ would cancel."""
-    zero = np.zeros_like(w[..., :1])
-    before = np.concatenate((zero, w[..., :-1].cumsum(axis=-1)), axis=-1)
-    after = np.concatenate((w[..., :0:-1].cumsum(axis=-1)[..., ::-1], zero), axis=-1)
-    total: Values = before + after
-    return total
-
-
-def partners(u: Values, v: Values, estimator: str) -> tuple[Values, Values]:
-    """Return, for each row of x and of y, the total weight of the rows it is paired with."""
-    if estimator == "paired":
-        return others(v), others(u)
-    return totals(v, u), totals(u, v)
-
-
-def totals(w: Values, like: Values) -> Values:
-    """Return Σw once for every row of `like`."""
-    return np.broadcast_to(w.sum(axis=-1, keepdims=True), like.shape)
-
-
-def counts(u: Values, v: Values, estimator: str) -> Values:
-    """Sum the products of the weights over all pairs, for XX, YY and XY."""
-    u_total, v_total = u.sum(axis=-1), v.sum(axis=-1)
-    if estimator == "biased":
-        return np.stack([u_total**2, v_total**2, u_total * v_total], axis=-1)
-    x_partners, _ = partners(u, v, estimator)
-    between = (u * x_partners).sum(axis=-1)
-    within = ((w * others(w)).sum(axis=-1) for w in (u, v))
-    return np.stack([*within, between], axis=-1)
 
 
 class RowTerms(NamedTuple):

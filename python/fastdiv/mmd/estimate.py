@@ -12,7 +12,8 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Sample, Values
-from fastdiv._sums import pair_weights, reductions
+from fastdiv._sums import pair_means, pair_weights, reductions
+from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
@@ -135,7 +136,7 @@ def mmd2(
         sums = reductions.weighted_pair_sums(
             x_rows, y_rows, wx, wy, lowered, paired, threads, report
         )
-        counts = pair_weights.counts(wx, wy, estimator)
+        counts = pair_means.counts(wx, wy, estimator)
         terms = pair_weights.row_terms(resolved, a, b, origin, estimator)
         if terms is not None:
             linear = pair_weights.linear_part(terms, wx, wy, estimator, counts)
@@ -301,28 +302,3 @@ def ordered_sum(values: Values) -> Values:
     with np.errstate(over="ignore", invalid="ignore"):
         total: Values = np.sort(values, axis=-1).sum(axis=-1)
     return total
-
-
-def pair_counts(n: int, m: int, estimator: str) -> Values:
-    """Return the numbers of pairs by which an estimator divides XX, YY and XY."""
-    if estimator == "unbiased":
-        return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
-    if estimator == "biased":
-        return np.array([n * n, m * m, n * m], dtype=np.float64)
-    return np.full(3, float(n * (n - 1)))
-
-
-def statistic(sums: Values, counts: Values) -> Values:
-    """Combine the sums XX, YY and XY over pairs, (..., 3), into MMD², which may be negative."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = sums / counts
-        return finite_values(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
-
-
-def finite_values(values: Values) -> Values:
-    """Return values, or raise OverflowError if one is not finite."""
-    if np.isfinite(values).all():
-        return values
-    raise OverflowError(
-        "kernel values overflow; scale the data, or choose another kernel or bandwidth"
-    )

@@ -15,6 +15,7 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv._sums import pair_weights
+from fastdiv._sums.pair_means import statistic
 from fastdiv.kernels import Callback, Kernel, Sum
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import lower
@@ -22,7 +23,6 @@ from fastdiv.kernels.parameters import NamedBandwidth
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd import one_pass
 from fastdiv.mmd.bandwidth import resolve
-from fastdiv.mmd.estimate import statistic
 
 _WRT = ("x", "y", "x_weights", "y_weights", "bandwidth")
 

@@ -15,9 +15,10 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Progress, Sample, Values
 from fastdiv._sums import reductions
+from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
 from fastdiv.kernels import Polynomial
 from fastdiv.kernels.lowering import lower
-from fastdiv.mmd.estimate import finite_values, mmd2, pair_counts, statistic
+from fastdiv.mmd.estimate import mmd2
 
 _MOST_LABELS = 1 << 26
 """Bytes of labels in one pass over all pairs. More subsets are computed one by one."""

@@ -14,12 +14,13 @@ import numpy as np
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.types import KernelGroup, Matrix, Progress, Values, WeightedSumsRequest
-from fastdiv._sums import pair_weights, reductions
+from fastdiv._sums import pair_means, pair_weights, reductions
+from fastdiv._sums.pair_means import finite_values, statistic
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.evaluation import kernel_gradients
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.mmd.centre import centre, has_any_origin
-from fastdiv.mmd.estimate import finite_values, ordered_sum, statistic
+from fastdiv.mmd.estimate import ordered_sum
 
 
 class Samples(NamedTuple):
@@ -54,7 +55,7 @@ def run(
     x, y, u, v, bandwidths = samples
     origins = _origins(outputs, samples)
     kernels = lower(outputs, None if origins is None else origins.ravel())
-    counts = pair_weights.counts(u, v, estimator)
+    counts = pair_means.counts(u, v, estimator)
     factors = np.array([1.0, 1.0, -2.0]) / counts
     needs_row_sums = "x_weights" in names or "y_weights" in names
     with np.errstate(over="ignore", invalid="ignore"):
@@ -101,8 +102,8 @@ def weight_gradient(name: str, samples: Samples, result: Pass, estimator: str) -
     u, v = samples.x_weights, samples.y_weights
     w = (u, v)[block]
     within, between = result.row_sums[name]
-    partners = pair_weights.partners(u, v, estimator)[block]
-    peers = pair_weights.totals(w, w) if estimator == "biased" else pair_weights.others(w)
+    partners = pair_means.partners(u, v, estimator)[block]
+    peers = pair_means.totals(w, w) if estimator == "biased" else pair_means.others(w)
     counts = result.counts[:, None, None]
     with np.errstate(over="ignore", invalid="ignore"):
         means = (result.sums / result.counts[:, None])[..., None]

@@ -16,13 +16,14 @@ from fastdiv._engine.progress import reporter
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Sample, Values
 from fastdiv._sums import reductions
+from fastdiv._sums.pair_means import pair_counts, statistic
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.centre import origin
-from fastdiv.mmd.estimate import ordered_sum, pair_counts, statistic
+from fastdiv.mmd.estimate import ordered_sum
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PermutationOptions

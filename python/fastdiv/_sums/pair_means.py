@@ -1,0 +1,68 @@
+"""
+Divide sums over pairs by the numbers of pairs.
+
+Weights may be stacks. Their leading axes are then those of a batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastdiv._engine.types import Values
+
+
+def pair_counts(n: int, m: int, estimator: str) -> Values:
+    """Return the numbers of pairs by which an estimator divides XX, YY and XY."""
+    if estimator == "unbiased":
+        return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
+    if estimator == "biased":
+        return np.array([n * n, m * m, n * m], dtype=np.float64)
+    return np.full(3, float(n * (n - 1)))
+
+
+def statistic(sums: Values, counts: Values) -> Values:
+    """Combine the sums XX, YY and XY over pairs, (..., 3), into MMD², which may be negative."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = sums / counts
+        return finite_values(means[..., 0] + means[..., 1] - 2.0 * means[..., 2])
+
+
+def finite_values(values: Values) -> Values:
+    """Return values, or raise OverflowError if one is not finite."""
+    if np.isfinite(values).all():
+        return values
+    raise OverflowError(
+        "kernel values overflow; scale the data, or choose another kernel or bandwidth"
+    )
+
+
+def others(w: Values) -> Values:
+    """Return Σ_{j≠i} wⱼ for every i, from sums of numbers >= 0, as Σw − wᵢ would cancel."""
+    zero = np.zeros_like(w[..., :1])
+    before = np.concatenate((zero, w[..., :-1].cumsum(axis=-1)), axis=-1)
+    after = np.concatenate((w[..., :0:-1].cumsum(axis=-1)[..., ::-1], zero), axis=-1)
+    total: Values = before + after
+    return total
+
+
+def partners(u: Values, v: Values, estimator: str) -> tuple[Values, Values]:
+    """Return, for each row of x and of y, the total weight of the rows it is paired with."""
+    if estimator == "paired":
+        return others(v), others(u)
+    return totals(v, u), totals(u, v)
+
+
+def totals(w: Values, like: Values) -> Values:
+    """Return Σw once for every row of `like`."""
+    return np.broadcast_to(w.sum(axis=-1, keepdims=True), like.shape)
+
+
+def counts(u: Values, v: Values, estimator: str) -> Values:
+    """Sum the products of the weights over all pairs, for XX, YY and XY."""
+    u_total, v_total = u.sum(axis=-1), v.sum(axis=-1)
+    if estimator == "biased":
+        return np.stack([u_total**2, v_total**2, u_total * v_total], axis=-1)
+    x_partners, _ = partners(u, v, estimator)
+    between = (u * x_partners).sum(axis=-1)
+    within = ((w * others(w)).sum(axis=-1) for w in (u, v))
+    return np.stack([*within, between], axis=-1)
