@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "fastdiv/pair_sums.hpp"
+#include "pairs/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 
@@ -62,26 +63,29 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
 
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
-               int n_outputs, double* out, const Options& options, bool skip_matched) {
+               int n_outputs, double* out, const Options& options, Pairs pairs) {
   check<T>({x, y}, groups, n_outputs);
-  check_matched(x.rows, y.rows, skip_matched);
+  check_matched(x.rows, y.rows, pairs);
   std::fill(out, out + 3 * n_outputs, 0.0);
   const std::vector<Block> blocks = {{0, x.rows, 0, x.rows, true},
                                      {1, y.rows, 1, y.rows, true},
-                                     {0, x.rows, 1, y.rows, false, skip_matched}};
-  double pairs = 0;
+                                     {0, x.rows, 1, y.rows, false, pairs == Pairs::off_diagonal}};
+  double n_pairs = 0;
   for (const Block& block : blocks) {
-    pairs += block.pairs();
+    n_pairs += block.pairs();
   }
-  Workers workers(options, total_work(groups, x.cols, pairs));
-  return for_each_group(groups, [&](const KernelGroup& group, double share) {
+  Workers workers(options, total_work(groups, x.cols, n_pairs));
+  const bool finished = for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_pair_sums<T>(workers, {x, y}, blocks, group, Formula::automatic, share, out);
   });
+  return finished &&
+         (pairs != Pairs::all || (add_self_terms(workers, x, nullptr, groups, n_outputs, out) &&
+                                  add_self_terms(workers, y, nullptr, groups, n_outputs, out + 1)));
 }
 
 template bool pair_sums(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&, int,
-                        double*, const Options&, bool);
+                        double*, const Options&, Pairs);
 template bool pair_sums(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
-                        int, double*, const Options&, bool);
+                        int, double*, const Options&, Pairs);
 
 }  // namespace fastdiv

@@ -1,19 +1,16 @@
+#include "pairs/paired_values.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <stdexcept>
 
-#include "fastdiv/pair_sums.hpp"
 #include "pairs/walk/ready_group.hpp"
 
 namespace fastdiv {
 
 using std::ptrdiff_t;
 
-namespace {
-
-// Returns the base value of row i of x and row i of y, in units of length. It is computed from
-// differences in double precision, in chains whose errors do not grow with the number of features.
 template <class T>
 double tile_value(const KernelGroup& group, const MatrixView<T>& x, const MatrixView<T>& y,
                   ptrdiff_t i, double length) {
@@ -36,30 +33,25 @@ double tile_value(const KernelGroup& group, const MatrixView<T>& x, const Matrix
   return value + chain;
 }
 
-}  // namespace
-
 template <class T>
-bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
-                   int n_outputs, double* out, const Options& options) {
-  check<T>({x, y}, groups, n_outputs);
-  if (x.rows != y.rows) {
-    throw std::invalid_argument("paired samples need the same number of rows");
-  }
+bool paired_values(Workers& workers, const MatrixView<T>& x, const MatrixView<T>& y,
+                   const std::vector<KernelGroup>& groups, int n_outputs, double share,
+                   double* out) {
   const ptrdiff_t n = x.rows;
   std::fill(out, out + n_outputs * n, 0.0);
-  Workers workers(options, total_work(groups, x.cols, static_cast<double>(n)));
   std::vector<double> values(static_cast<std::size_t>(n));
   // Calls visit(begin, end) on parts of the rows, each as long as a row of a tile.
-  const auto for_each_part = [&](double share, const auto& visit) {
-    return workers.for_each((n + tile_cols - 1) / tile_cols, share, [&](std::int64_t part, int) {
-      visit(part * tile_cols, std::min(n, (part + 1) * tile_cols));
-    });
+  const auto for_each_part = [&](double part_share, const auto& visit) {
+    return workers.for_each((n + tile_cols - 1) / tile_cols, part_share,
+                            [&](std::int64_t part, int) {
+                              visit(part * tile_cols, std::min(n, (part + 1) * tile_cols));
+                            });
   };
-  const double share = 1.0 / static_cast<double>(groups.size());
+  const double group_share = share / static_cast<double>(groups.size());
   for (const KernelGroup& group : groups) {
     const Frame frame = make_frame<T>(workers, {x, y}, group);
     const double length = 1 / frame.scale;
-    for_each_part(share, [&](ptrdiff_t begin, ptrdiff_t end) {
+    for_each_part(group_share, [&](ptrdiff_t begin, ptrdiff_t end) {
       for (ptrdiff_t i = begin; i < end; ++i) {
         values[static_cast<std::size_t>(i)] = tile_value(group, x, y, i, length);
       }
@@ -87,9 +79,25 @@ bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGro
   return !workers.stopped();
 }
 
-template bool paired_values(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&,
-                            int, double*, const Options&);
-template bool paired_values(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
-                            int, double*, const Options&);
+template <class T>
+bool paired_values(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
+                   int n_outputs, double* out, const Options& options) {
+  check<T>({x, y}, groups, n_outputs);
+  if (x.rows != y.rows) {
+    throw std::invalid_argument("paired samples need the same number of rows");
+  }
+  Workers workers(options, total_work(groups, x.cols, static_cast<double>(x.rows)));
+  return paired_values(workers, x, y, groups, n_outputs, 1, out);
+}
+
+#define FASTDIV_INSTANTIATE(T)                                                                    \
+  template double tile_value(const KernelGroup&, const MatrixView<T>&, const MatrixView<T>&,      \
+                             ptrdiff_t, double);                                                  \
+  template bool paired_values(Workers&, const MatrixView<T>&, const MatrixView<T>&,               \
+                              const std::vector<KernelGroup>&, int, double, double*);             \
+  template bool paired_values(MatrixView<T>, MatrixView<T>, const std::vector<KernelGroup>&, int, \
+                              double*, const Options&);
+FASTDIV_INSTANTIATE(float)
+FASTDIV_INSTANTIATE(double)
 
 }  // namespace fastdiv

@@ -137,16 +137,16 @@ double count_pairs(ptrdiff_t rows) {
 
 template <class T>
 bool weighted_sums(std::int64_t items, const WeightedSample<T>& x, const WeightedSample<T>& y,
-                   const double* factors, const double* scales,
+                   const double* counts, const double* scales,
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                   const Options& options, bool skip_matched) {
+                   double* values, const Options& options, Pairs pairs) {
   const ptrdiff_t rows = item_rows(x.rows, items) + item_rows(y.rows, items);
   const double work = total_work(groups, x.rows.cols, count_pairs(rows));
   return for_each_item(items, work, options, [&](std::int64_t item, const Options& item_options) {
-    return weighted_sums(slice_item(x, items, item, n_outputs),
-                         slice_item(y, items, item, n_outputs), factors + 3 * item,
-                         item_groups(groups, items, item, scales, x.rows.cols), n_outputs,
-                         out + 3 * n_outputs * item, nullptr, item_options, skip_matched);
+    return weighted_sums(
+        slice_item(x, items, item, n_outputs), slice_item(y, items, item, n_outputs),
+        counts + 3 * item, item_groups(groups, items, item, scales, x.rows.cols), n_outputs,
+        out + 3 * n_outputs * item, values + n_outputs * item, nullptr, item_options, pairs);
   });
 }
 
@@ -188,7 +188,7 @@ bool median_distances(MatrixView<T> x, const std::vector<ptrdiff_t>& sizes, Base
 #define FASTDIV_INSTANTIATE(T)                                                                    \
   template bool weighted_sums(std::int64_t, const WeightedSample<T>&, const WeightedSample<T>&,   \
                               const double*, const double*, const std::vector<KernelGroup>&, int, \
-                              double*, const Options&, bool);                                     \
+                              double*, double*, const Options&, Pairs);                           \
   template bool ranked_distances(std::int64_t, MatrixView<T>, const MatrixView<T>*, Base,         \
                                  std::uint64_t, double*, const Options&);                         \
   template bool median_distances(MatrixView<T>, const std::vector<ptrdiff_t>&, Base, double*,     \

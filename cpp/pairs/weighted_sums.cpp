@@ -8,6 +8,8 @@
 
 #include "fastdiv/weighted_sums.hpp"
 #include "isa/isa.hpp"
+#include "pairs/origin_terms.hpp"
+#include "pairs/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_rounds.hpp"
 #include "pairs/walk/walk_tiles.hpp"
@@ -355,10 +357,10 @@ struct Widened {
 template <class T>
 bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const WeightedSample<T>& y,
                        const double* factors, const KernelGroup& group, int n_outputs,
-                       Formula formula, bool skip_matched, double share, double* out,
+                       Formula formula, Pairs pairs, double share, double* out,
                        double* log_slopes) {
   {
-    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, skip_matched,
+    WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, pairs == Pairs::off_diagonal,
                           log_slopes != nullptr);
     if (!sums.run(workers, share)) {
       return false;
@@ -376,7 +378,7 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
           return false;
         }
         if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
-                               formula_in_double(group), skip_matched, 0, out, log_slopes)) {
+                               formula_in_double(group), pairs, 0, out, log_slopes)) {
           return false;
         }
         wide_x.add_gradient_to(x);
@@ -388,11 +390,11 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
 }  // namespace
 
 template <class T>
-bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* factors,
+bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const double* counts,
                    const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                   double* log_slopes, const Options& options, bool skip_matched) {
+                   double* values, double* log_slopes, const Options& options, Pairs pairs) {
   check<T>({x.rows, y.rows}, groups, n_outputs);
-  check_matched(x.rows.rows, y.rows.rows, skip_matched);
+  check_matched(x.rows.rows, y.rows.rows, pairs);
   std::fill(out, out + 3 * n_outputs, 0.0);
   if (log_slopes != nullptr) {
     std::fill(log_slopes, log_slopes + 3 * n_outputs, 0.0);
@@ -417,16 +419,37 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
       return false;
     }
   }
-  return for_each_group(groups, [&](const KernelGroup& group, double share) {
-    return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic,
-                             skip_matched, share, out, log_slopes);
+  const double factors[3] = {1 / counts[0], 1 / counts[1], -2 / counts[2]};
+  const bool finished = for_each_group(groups, [&](const KernelGroup& group, double share) {
+    return add_weighted_sums(workers, x, y, factors, group, n_outputs, Formula::automatic, pairs,
+                             share, out, log_slopes);
   });
+  if (!finished) {
+    return false;
+  }
+  if (pairs == Pairs::all) {
+    int block = 0;
+    for (const WeightedSample<T>* sample : {&x, &y}) {
+      double* slopes = log_slopes == nullptr ? nullptr : log_slopes + block;
+      if (!add_self_terms(workers, sample->rows, sample->weights, groups, n_outputs, out + block,
+                          sample->within) ||
+          !add_self_slopes(workers, *sample, factors[block], groups, slopes)) {
+        return false;
+      }
+      ++block;
+    }
+  }
+  for (int o = 0; o < n_outputs; ++o) {
+    const double* sums = out + 3 * o;
+    values[o] = sums[0] / counts[0] + sums[1] / counts[1] - 2 * (sums[2] / counts[2]);
+  }
+  return pairs == Pairs::all || add_origin_terms(workers, x, y, counts, groups, pairs, out, values);
 }
 
 #define FASTDIV_INSTANTIATE(T)                                                                   \
   template bool weighted_sums(const WeightedSample<T>&, const WeightedSample<T>&, const double*, \
-                              const std::vector<KernelGroup>&, int, double*, double*,            \
-                              const Options&, bool);
+                              const std::vector<KernelGroup>&, int, double*, double*, double*,   \
+                              const Options&, Pairs);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

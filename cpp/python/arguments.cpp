@@ -68,6 +68,13 @@ Base base_of_metric(const std::string& metric) {
                       "metric must be 'euclidean' or 'cityblock'");
 }
 
+Pairs pairs_from(const std::string& word) {
+  return choose<Pairs>(
+      word,
+      {{"distinct", Pairs::distinct}, {"all", Pairs::all}, {"off_diagonal", Pairs::off_diagonal}},
+      "pairs must be 'distinct', 'all' or 'off_diagonal'");
+}
+
 std::vector<std::ptrdiff_t> sizes_from(const Sizes& sizes) {
   return {sizes.data(), sizes.data() + sizes.size()};
 }

@@ -107,6 +107,7 @@ T choose(const std::string& name, std::initializer_list<std::pair<const char*, T
 
 std::vector<KernelGroup> groups_from(const PyGroups& groups);
 Base base_of_metric(const std::string& metric);
+Pairs pairs_from(const std::string& word);
 std::vector<std::ptrdiff_t> sizes_from(const Sizes& sizes);
 
 // Return the weights, of which there must be one per row.

@@ -6,17 +6,18 @@ namespace fastdiv::python {
 namespace {
 
 Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
-                 int n_threads, const Progress& progress, bool skip_matched) {
+                 int n_threads, const Progress& progress, const std::string& pairs) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     Values sums({py::ssize_t{n_outputs}, py::ssize_t{3}});
     double* out = sums.mutable_data();
     const auto groups = groups_from(kernels);
+    const Pairs counted = pairs_from(pairs);
     const auto x_rows = x.view<T>();
     const auto y_rows = y.view<T>();
     const double total = pairs_of(x_rows.rows + y_rows.rows);
     run(n_threads, progress, total, [&](const Options& options) {
-      fastdiv::pair_sums<T>(x_rows, y_rows, groups, n_outputs, out, options, skip_matched);
+      fastdiv::pair_sums<T>(x_rows, y_rows, groups, n_outputs, out, options, counted);
     });
     return sums;
   });
@@ -84,7 +85,7 @@ Values paired_values(const Sample& x, const Sample& y, const PyGroups& kernels, 
 void bind_pairs(py::module_& m) {
   using py::arg;
   m.def("pair_sums", &pair_sums, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),
-        arg("n_threads"), arg("progress"), arg("skip_matched") = false, py::pos_only());
+        arg("n_threads"), arg("progress"), arg("pairs") = "distinct", py::pos_only());
   m.def("quad_forms", &quad_forms, arg("z"), arg("labels"), arg("kernels"), arg("n_outputs"),
         arg("n_threads"), arg("progress"), arg("each_sum") = false, py::pos_only());
   m.def("row_sums", &row_sums, arg("at"), arg("x"), arg("weights"), arg("kernels"),

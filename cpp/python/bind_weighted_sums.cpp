@@ -6,12 +6,12 @@ namespace fastdiv::python {
 
 // A WeightedSumsRequest of Python.
 struct Request {
-  ContiguousValues factors;
+  Pairs pairs = Pairs::distinct;
+  ContiguousValues counts;
   OptionalValues scales;
   bool row_sums = false;
   bool x_gradient = false;
   bool y_gradient = false;
-  bool skip_matched = false;
 };
 
 }  // namespace fastdiv::python
@@ -22,12 +22,12 @@ struct pybind11::detail::type_caster<fastdiv::python::Request> {
                        const_name("fastdiv._engine.types.WeightedSumsRequest"));
   bool load(handle from, bool) {
     using namespace fastdiv::python;
-    value.factors = from.attr("factors").cast<ContiguousValues>();
+    value.pairs = pairs_from(from.attr("pairs").cast<std::string>());
+    value.counts = from.attr("counts").cast<ContiguousValues>();
     value.scales = from.attr("scales").cast<OptionalValues>();
     value.row_sums = from.attr("row_sums").cast<bool>();
     value.x_gradient = from.attr("x_gradient").cast<bool>();
     value.y_gradient = from.attr("y_gradient").cast<bool>();
-    value.skip_matched = from.attr("skip_matched").cast<bool>();
     return true;
   }
 };
@@ -35,8 +35,8 @@ struct pybind11::detail::type_caster<fastdiv::python::Request> {
 namespace fastdiv::python {
 namespace {
 
-// the sums, the row sums of x and of y, and the gradients with respect to x and y
-using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array>;
+// the sums, the row sums of x and of y, the gradients with respect to x and y, and the values
+using WeightedSums = std::tuple<Values, Values, Values, py::array, py::array, Values>;
 
 // A weighted sample and the results that it requires. Results that it does not have no rows.
 template <class T>
@@ -69,30 +69,32 @@ WeightedSums weighted_sums(const Sample& x, const Sample& y, const ContiguousVal
                            const Progress& progress) {
   return by_dtype(x, [&](auto zero) -> WeightedSums {
     using T = decltype(zero);
-    const ContiguousValues& factors = request.factors;
-    if (factors.ndim() != 2 || factors.shape(0) < 1 || factors.shape(1) != 3) {
-      throw std::invalid_argument("factors must be three numbers per item");
+    const ContiguousValues& counts = request.counts;
+    if (counts.ndim() != 2 || counts.shape(0) < 1 || counts.shape(1) != 3) {
+      throw std::invalid_argument("counts must be three numbers per item");
     }
-    const py::ssize_t items = factors.shape(0);
+    const py::ssize_t items = counts.shape(0);
     WeightedRows<T> x_rows(x, items, x_weights, n_outputs, request.row_sums, request.x_gradient);
     WeightedRows<T> y_rows(y, items, y_weights, n_outputs, request.row_sums, request.y_gradient);
     Values sums({items, py::ssize_t{n_outputs}, py::ssize_t{3}});
+    Values values({items, py::ssize_t{n_outputs}});
     double* out = sums.mutable_data();
+    double* value_data = values.mutable_data();
     const auto groups = groups_from(kernels);
     const py::ssize_t n = (x_rows.sample.rows.rows + y_rows.sample.rows.rows) / items;
-    const double* factor_data = factors.data();
+    const double* count_data = counts.data();
     const double* scale_data = weights_of(request.scales, items);
     run(n_threads, progress, count(items) * pairs_of(n), [&](const Options& options) {
-      fastdiv::weighted_sums<T>(items, x_rows.sample, y_rows.sample, factor_data, scale_data,
-                                groups, n_outputs, out, options, request.skip_matched);
+      fastdiv::weighted_sums<T>(items, x_rows.sample, y_rows.sample, count_data, scale_data, groups,
+                                n_outputs, out, value_data, options, request.pairs);
     });
-    return {sums, x_rows.row_sums, y_rows.row_sums, x_rows.gradient, y_rows.gradient};
+    return {sums, x_rows.row_sums, y_rows.row_sums, x_rows.gradient, y_rows.gradient, values};
   });
 }
 
 Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& x_weights,
                       const ContiguousValues& y_weights, const PyGroups& kernels, int n_outputs,
-                      int n_threads, const Progress& progress, bool skip_matched) {
+                      int n_threads, const Progress& progress, const std::string& pairs) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     const WeightedRows<T> x_rows(x, 1, x_weights, n_outputs, false, false);
@@ -100,12 +102,14 @@ Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& 
     Values slopes({py::ssize_t{n_outputs}, py::ssize_t{3}});
     double* out = slopes.mutable_data();
     const auto groups = groups_from(kernels);
+    const Pairs counted = pairs_from(pairs);
     std::vector<double> sums(static_cast<std::size_t>(3 * n_outputs));
-    const double factors[3] = {};
+    std::vector<double> values(static_cast<std::size_t>(n_outputs));
+    const double counts[3] = {1, 1, 1};
     const double total = pairs_of(x_rows.sample.rows.rows + y_rows.sample.rows.rows);
     run(n_threads, progress, total, [&](const Options& options) {
-      fastdiv::weighted_sums<T>(x_rows.sample, y_rows.sample, factors, groups, n_outputs,
-                                sums.data(), out, options, skip_matched);
+      fastdiv::weighted_sums<T>(x_rows.sample, y_rows.sample, counts, groups, n_outputs,
+                                sums.data(), values.data(), out, options, counted);
     });
     return slopes;
   });
@@ -120,7 +124,7 @@ void bind_weighted_sums(py::module_& m) {
         py::pos_only());
   m.def("log_slope_sums", &log_slope_sums, arg("x"), arg("y"), arg("x_weights"), arg("y_weights"),
         arg("kernels"), arg("n_outputs"), arg("n_threads"), arg("progress"),
-        arg("skip_matched") = false, py::pos_only());
+        arg("pairs") = "distinct", py::pos_only());
 }
 
 }  // namespace fastdiv::python

@@ -53,6 +53,7 @@ DTYPES = [np.float32, np.float64]
 RTOL = {np.float32: 1e-5, np.float64: 1e-12}
 
 each_kernel = pytest.mark.parametrize("name", KERNELS)
+each_pairs = pytest.mark.parametrize("pairs", ["distinct", "all", "off_diagonal"])
 each_d = pytest.mark.parametrize("d", FEATURES)
 
 # The number of features matters to the base of a kernel, which fills a tile. One kernel of each

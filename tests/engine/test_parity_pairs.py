@@ -9,6 +9,7 @@ from parity import (
     each_case,
     each_dtype,
     each_kernel,
+    each_pairs,
     groups_of,
     sample,
     samples,
@@ -29,12 +30,12 @@ from fastdiv.kernels.lowering import lower
 
 
 @each_case
-@pytest.mark.parametrize("skip_matched", [False, True])
-def test_pair_sums(core, rng, name, d, dtype, skip_matched):
+@each_pairs
+def test_pair_sums(core, rng, name, d, dtype, pairs):
     groups = groups_of(name, d)
     equal = [(n, n) for n, _ in sizes(d)]
-    for x, y in samples(rng, equal if skip_matched else sizes(d), d, dtype):
-        arguments = (x, y, groups, 1, 0, None, skip_matched)
+    for x, y in samples(rng, equal if pairs == "off_diagonal" else sizes(d), d, dtype):
+        arguments = (x, y, groups, 1, 0, None, pairs)
         bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
         close(core.pair_sums(*arguments), reference.pair_sums(*arguments), np.array(bound), dtype)
 

@@ -170,7 +170,6 @@ def test_the_pairs_of_all_items_are_one_call(rng, monkeypatch):
     monkeypatch.setattr(backend, "current", lambda: counting)
     arrays = samples(rng, (50,), 8, 9, np.float64)
     evaluate("mmd2", arrays, NDIMS, mmd2_options(RBF(), "biased"), ("x", "y"))
-    assert counting.calls.pop("paired_values") == 2
     assert counting.calls == {"median_distances": 1, "weighted_sums": 1}
     counting.calls.clear()
     arrays = {"z": arrays["x"], "z_prior": arrays["y"]}

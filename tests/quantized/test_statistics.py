@@ -24,6 +24,7 @@ from fastdiv import (
     witness,
 )
 from fastdiv._engine import backend
+from fastdiv._engine.types import WeightedSumsRequest
 from fastdiv._sums import reference
 from fastdiv.kernels.evaluation import kernel_values
 from fastdiv.kernels.lowering import lower
@@ -75,6 +76,29 @@ def test_core_and_reference_agree(core, rng, name, symmetric):
         paired = core.paired_values(y, y[::-1], groups, 1, 0)
         expected = reference.paired_values(y, y[::-1], groups, 1, 0)
         np.testing.assert_allclose(paired, expected, rtol=1e-12, atol=1e-12 * values[1].max())
+
+
+@pytest.mark.parametrize("pairs", ["distinct", "all", "off_diagonal"])
+@each_symmetry
+@each_kernel
+def test_every_choice_of_pairs(core, rng, name, symmetric, pairs):
+    n, d = 50, 17
+    groups = lower([KERNELS[name](d)._resolve(d, None)]).groups
+    x, y = quantized(rng, n, d, symmetric), quantized(rng, n, d)
+    u, v = rng.random((2, n))
+    size = max(
+        np.abs(kernel_values(a[:, None], b[None], groups, 1)).max()
+        for p, q in ((x, x), (y, y), (x, y))
+        for a, b in [(p.dequantize(np.float64), q.dequantize(np.float64))]
+    )
+    arguments = (x, y, groups, 1, 0, None, pairs)
+    got, expected = core.pair_sums(*arguments), reference.pair_sums(*arguments)
+    assert np.abs(got - expected).max() <= 1e-5 * size * n**2
+    request = WeightedSumsRequest(np.ones((1, 3)), row_sums=True, pairs=pairs)
+    arguments = (x, y, u, v, request, groups, 1, 0, None)
+    results = zip(core.weighted_sums(*arguments), reference.weighted_sums(*arguments), strict=True)
+    for (part, expected), rows in zip(results, (n, 1, 1, 0, 0, 4 * n), strict=True):
+        assert np.abs(part - expected).max(initial=0.0) <= 1e-5 * size * rows * n
 
 
 def test_same_bits_for_any_number_of_threads(rng):

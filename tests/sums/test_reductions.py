@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastdiv import RBF, Callback, Energy, Sum, mmd2, mmd_test, witness
+from fastdiv import RBF, Callback, Energy, Linear, Sum, mmd2, mmd_test, witness
 from fastdiv._sums import callback_sums
 
 
@@ -45,6 +45,19 @@ def test_equals_the_compiled_kernel(rng, tile, estimator):
     np.testing.assert_allclose(
         python.null_distribution, compiled.null_distribution, rtol=1e-10, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased", "paired"])
+def test_equals_the_compiled_kernel_for_weighted_rows(rng, tile, estimator):
+    x, y = rng.normal(size=(2, 13, 3))
+    options = {"estimator": estimator, "x_weights": rng.random(13), "y_weights": rng.random(13)}
+    for compiled, python in (
+        (RBF(1.0), Callback(rbf)),
+        (Linear(), Callback(lambda a, b: a @ b.T)),
+        (Sum([Linear(), RBF(1.0)]), Sum([Linear(), Callback(rbf)])),
+    ):
+        expected = mmd2(x + 3.0, y, compiled, **options)
+        assert mmd2(x + 3.0, y, python, **options) == pytest.approx(expected, rel=1e-11)
 
 
 def test_witness(rng, tile):

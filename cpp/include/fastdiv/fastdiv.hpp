@@ -8,6 +8,7 @@
 #include "fastdiv/machine.hpp"
 #include "fastdiv/matrix_view.hpp"
 #include "fastdiv/pair_sums.hpp"
+#include "fastdiv/pairs.hpp"
 #include "fastdiv/quantized_products.hpp"
 #include "fastdiv/threads.hpp"
 #include "fastdiv/weighted_sums.hpp"

@@ -5,17 +5,19 @@
 
 #include "fastdiv/kernel_groups.hpp"
 #include "fastdiv/matrix_view.hpp"
+#include "fastdiv/pairs.hpp"
 #include "fastdiv/threads.hpp"
 
 namespace fastdiv {
 
-// Sum every output over all pairs within x, within y and between them:
+// Sum every output over the pairs within x, within y and between them. For Pairs::distinct:
 //   out[3*o]     = sum_{i != j} k_o(x_i, x_j)
 //   out[3*o + 1] = sum_{i != j} k_o(y_i, y_j)
-//   out[3*o + 2] = sum_{i, j} k_o(x_i, y_j), over i != j with skip_matched
+//   out[3*o + 2] = sum_{i, j} k_o(x_i, y_j)
 template <class T>
 bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups,
-               int n_outputs, double* out, const Options& options = {}, bool skip_matched = false);
+               int n_outputs, double* out, const Options& options = {},
+               Pairs pairs = Pairs::distinct);
 
 // Means that a sum of quad_forms is accurate relative to.
 enum class Accurate {

@@ -35,6 +35,10 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGr
       if (samples[0].quantized != nullptr) {
         throw std::invalid_argument("dot products of quantised rows have no origin");
       }
+      if (std::any_of(group.terms.begin(), group.terms.end(),
+                      [](const Term& term) { return term.kernel != "linear"; })) {
+        throw std::invalid_argument("only linear kernels have an origin");
+      }
     }
     for (const Term& term : group.terms) {
       const KernelOps<T>& kernel = find_kernel<T>(term.kernel);
@@ -53,8 +57,8 @@ void check(const std::vector<MatrixView<T>>& samples, const std::vector<KernelGr
   }
 }
 
-void check_matched(ptrdiff_t n, ptrdiff_t m, bool skip_matched) {
-  if (skip_matched && n != m) {
+void check_matched(ptrdiff_t n, ptrdiff_t m, Pairs pairs) {
+  if (pairs == Pairs::off_diagonal && n != m) {
     throw std::invalid_argument("matched samples need the same number of rows");
   }
 }

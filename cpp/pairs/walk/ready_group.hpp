@@ -9,6 +9,7 @@
 #include "core/workers.hpp"
 #include "fastdiv/kernel_groups.hpp"
 #include "fastdiv/matrix_view.hpp"
+#include "fastdiv/pairs.hpp"
 #include "isa/tile_ops.hpp"
 #include "pairs/walk/packing.hpp"
 #include "pairs/walk/quantized_tiles.hpp"
@@ -41,7 +42,7 @@ struct ReadyTerm {
 };
 
 // Throws std::invalid_argument if rows cannot be matched because their numbers differ.
-void check_matched(std::ptrdiff_t n, std::ptrdiff_t m, bool skip_matched);
+void check_matched(std::ptrdiff_t n, std::ptrdiff_t m, Pairs pairs);
 
 // Computes the constants of a term, or throws std::invalid_argument if its parameters are invalid.
 template <class T>

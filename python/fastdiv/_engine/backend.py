@@ -17,6 +17,7 @@ from fastdiv._engine.types import (
     Codes,
     Kernels,
     Matrix,
+    Pairs,
     Progress,
     Sample,
     Values,
@@ -35,7 +36,7 @@ class Backend(Protocol):
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
-        skip_matched: bool = False,
+        pairs: Pairs = "distinct",
         /,
     ) -> Values: ...
 
@@ -97,7 +98,7 @@ class Backend(Protocol):
         n_threads: int,
         progress: Progress | None,
         /,
-    ) -> tuple[Values, Values, Values, Matrix, Matrix]: ...
+    ) -> tuple[Values, Values, Values, Matrix, Matrix, Values]: ...
 
     def log_slope_sums(
         self,
@@ -109,7 +110,7 @@ class Backend(Protocol):
         n_outputs: int,
         n_threads: int,
         progress: Progress | None,
-        skip_matched: bool = False,
+        pairs: Pairs = "distinct",
         /,
     ) -> Values: ...
 

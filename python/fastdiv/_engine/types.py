@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,14 @@ The scale (d,) multiplies features. Dot products are those of x − origin and y
 Kernels: TypeAlias = Sequence[KernelGroup]
 """The kernels of one pass over the pairs."""
 
+Pairs: TypeAlias = Literal["distinct", "all", "off_diagonal"]
+"""
+Pairs (i, j) of rows that count.
+
+"distinct" are those of different rows within a sample, and all between two. "all" has the pairs
+(i, i) within, too. "off_diagonal" has i ≠ j within and between samples of matched rows.
+"""
+
 Progress: TypeAlias = Callable[[int, int], object]
 """A function of (done, total)."""
 
@@ -43,9 +51,9 @@ Progress: TypeAlias = Callable[[int, int], object]
 class WeightedSumsRequest(NamedTuple):
     """Ask for results of `weighted_sums`. The default is the sums of one pair of samples alone."""
 
-    factors: Values = np.zeros((1, 3))  # (b, 3), of (xx, yy, xy) in what gradients differentiate
+    counts: Values = np.ones((1, 3))  # (b, 3), of weighted pairs: what divides xx, yy and xy
     scales: Values | None = None  # (b,), factors of the rows of each item; None: 1
     row_sums: bool = False
     x_gradient: bool = False
     y_gradient: bool = False
-    skip_matched: bool = False  # leave out the pairs of row i of x with row i of y
+    pairs: Pairs = "distinct"

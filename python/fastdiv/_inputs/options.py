@@ -8,10 +8,14 @@ from typing import Any, TypeGuard, cast
 
 import numpy as np
 
+from fastdiv._engine.types import Pairs
 from fastdiv._inputs.arrays import plain_array
 from fastdiv._inputs.messages import shown
 
-ESTIMATORS = ("unbiased", "biased", "paired")
+PAIRS_OF: dict[str, Pairs] = {"unbiased": "distinct", "biased": "all", "paired": "off_diagonal"}
+"""The pairs of rows that each estimator of MMD² counts."""
+
+ESTIMATORS = tuple(PAIRS_OF)
 NAN_POLICIES = ("raise", "omit")
 ALWAYS_RAISE = object()
 """Stands for "raise" where the caller offers no `nan_policy`. Errors do not advise "omit" then."""

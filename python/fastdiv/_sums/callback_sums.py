@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastdiv._engine.blocks import row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Matrix, Pairs, Progress, Sample, Values
 
 TILE = 512
 """Rows on each side of a tile: 2 MiB of float64 values."""
@@ -43,7 +43,7 @@ def add_pair_sums(
     f: Function,
     x: Sample,
     y: Sample,
-    skip_matched: bool,
+    pairs: Pairs,
     progress: Progress | None,
     x_weights: Values | None = None,
     y_weights: Values | None = None,
@@ -52,9 +52,9 @@ def add_pair_sums(
     u = np.ones(len(x)) if x_weights is None else x_weights
     v = np.ones(len(y)) if y_weights is None else y_weights
     triple = (
-        _within(f, x, u, progress),
-        _within(f, y, v, progress),
-        _between(f, x, y, u, v, skip_matched, progress),
+        _within(f, x, u, pairs, progress),
+        _within(f, y, v, pairs, progress),
+        _between(f, x, y, u, v, pairs, progress),
     )
     with _overflowing():
         sums += factor * np.array(triple)
@@ -99,11 +99,15 @@ def add_paired_values(values: Values, factor: float, f: Function, x: Sample, y: 
             values[i] += factor * np.diagonal(tile)
 
 
-def _within(f: Function, x: Sample, weights: Values, progress: Progress | None) -> float:
-    """Sum over the ordered pairs i != j of x."""
+def _within(
+    f: Function, x: Sample, weights: Values, pairs: Pairs, progress: Progress | None
+) -> float:
+    """Sum over the ordered pairs of x."""
     total = 0.0
     for i, j in _reported(_upper_tiles(len(x)), progress):
-        tile = _off_diagonal(f, x, i, j)
+        tile = _evaluate(f, x[i], x[j])
+        if pairs != "all" and i == j:
+            np.fill_diagonal(tile, 0.0)
         with _overflowing():
             total += _weighted_sum(tile, weights[i], weights[j]) * (1 if i == j else 2)
     return total
@@ -115,14 +119,14 @@ def _between(
     y: Sample,
     u: Values,
     v: Values,
-    skip_matched: bool,
+    pairs: Pairs,
     progress: Progress | None,
 ) -> float:
-    """Sum over all pairs of x and y, or over all but those of matching rows."""
+    """Sum over the pairs of x and y."""
     total = 0.0
     for i, j in _reported(list(_tiles(len(x), len(y))), progress):
         tile = _evaluate(f, x[i], y[j])
-        if skip_matched and i == j:
+        if pairs == "off_diagonal" and i == j:
             np.fill_diagonal(tile, 0.0)
         with _overflowing():
             total += _weighted_sum(tile, u[i], v[j])

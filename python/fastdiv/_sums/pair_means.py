@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdiv._engine.types import Values
+from fastdiv._engine.types import Pairs, Values
 
 
-def pair_counts(n: int, m: int, estimator: str) -> Values:
-    """Return the numbers of pairs by which an estimator divides XX, YY and XY."""
-    if estimator == "unbiased":
+def pair_counts(n: int, m: int, pairs: Pairs) -> Values:
+    """Return the numbers of pairs within x, within y and between them."""
+    if pairs == "distinct":
         return np.array([n * (n - 1), m * (m - 1), n * m], dtype=np.float64)
-    if estimator == "biased":
+    if pairs == "all":
         return np.array([n * n, m * m, n * m], dtype=np.float64)
     return np.full(3, float(n * (n - 1)))
 
@@ -45,9 +45,9 @@ def others(w: Values) -> Values:
     return total
 
 
-def partners(u: Values, v: Values, estimator: str) -> tuple[Values, Values]:
+def partners(u: Values, v: Values, pairs: Pairs) -> tuple[Values, Values]:
     """Return, for each row of x and of y, the total weight of the rows it is paired with."""
-    if estimator == "paired":
+    if pairs == "off_diagonal":
         return others(v), others(u)
     return totals(v, u), totals(u, v)
 
@@ -57,12 +57,12 @@ def totals(w: Values, like: Values) -> Values:
     return np.broadcast_to(w.sum(axis=-1, keepdims=True), like.shape)
 
 
-def counts(u: Values, v: Values, estimator: str) -> Values:
+def counts(u: Values, v: Values, pairs: Pairs) -> Values:
     """Sum the products of the weights over all pairs, for XX, YY and XY."""
     u_total, v_total = u.sum(axis=-1), v.sum(axis=-1)
-    if estimator == "biased":
+    if pairs == "all":
         return np.stack([u_total**2, v_total**2, u_total * v_total], axis=-1)
-    x_partners, _ = partners(u, v, estimator)
+    x_partners, _ = partners(u, v, pairs)
     between = (u * x_partners).sum(axis=-1)
     within = ((w * others(w)).sum(axis=-1) for w in (u, v))
     return np.stack([*within, between], axis=-1)

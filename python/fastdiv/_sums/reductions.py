@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine import backend
-from fastdiv._engine.types import Kernels, Progress, Sample, Values, WeightedSumsRequest
+from fastdiv._engine.types import Kernels, Pairs, Progress, Sample, Values, WeightedSumsRequest
 from fastdiv._sums import callback_sums, pair_weights
 from fastdiv._sums.callback_sums import Function
+from fastdiv._sums.pair_means import statistic
 from fastdiv.kernels.lowering import Lowered
 
 
@@ -23,50 +24,49 @@ def pair_sums(
     x: Sample,
     y: Sample,
     kernels: Lowered,
-    skip_matched: bool,
+    pairs: Pairs,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """
-    Sum every kernel within x, within y and between them, (n_outputs, 3).
-
-    With `skip_matched` the last sum leaves out the pairs of row i of x with row i of y.
-    """
+    """Sum every kernel over the pairs within x, within y and between them, (n_outputs, 3)."""
 
     def compiled(groups: Kernels, n: int) -> Values:
-        return backend.current().pair_sums(x, y, groups, n, n_threads, progress, skip_matched)
+        return backend.current().pair_sums(x, y, groups, n, n_threads, progress, pairs)
 
     def add(sums: Values, factor: float, f: Function) -> None:
-        callback_sums.add_pair_sums(sums, factor, f, x, y, skip_matched, progress)
+        callback_sums.add_pair_sums(sums, factor, f, x, y, pairs, progress)
 
     return _total(kernels, (3,), compiled, add)
 
 
-def weighted_pair_sums(
+def weighted_mmd2(
     x: Sample,
     y: Sample,
     x_weights: Values,
     y_weights: Values,
     kernels: Lowered,
-    skip_matched: bool,
+    pairs: Pairs,
+    counts: Values,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Like `pair_sums`, but weight each pair by the product of its row weights."""
+    """Return the MMD² of weighted rows, (n_outputs,), with the counts of their pairs."""
     weights = x_weights, y_weights
 
     def compiled(groups: Kernels, n: int) -> Values:
         a, b = (pair_weights.wide_enough(rows, *weights) for rows in (x, y))
-        request = WeightedSumsRequest(skip_matched=skip_matched)
-        sums: Values = backend.current().weighted_sums(
+        request = WeightedSumsRequest(counts[None], pairs=pairs)
+        *_, values = backend.current().weighted_sums(
             a, b, *weights, request, groups, n, n_threads, progress
-        )[0][0]
-        return sums
+        )
+        return values[0, :, None]
 
-    def add(sums: Values, factor: float, f: Function) -> None:
-        callback_sums.add_pair_sums(sums, factor, f, x, y, skip_matched, progress, *weights)
+    def add(values: Values, factor: float, f: Function) -> None:
+        sums = np.zeros(3)
+        callback_sums.add_pair_sums(sums, factor, f, x, y, pairs, progress, *weights)
+        values += statistic(sums, counts)
 
-    return _total(kernels, (3,), compiled, add)
+    return _total(kernels, (1,), compiled, add)[:, 0]
 
 
 def quad_forms(

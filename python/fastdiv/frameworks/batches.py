@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.types import Matrix, Values
+from fastdiv._engine.types import Matrix, Pairs, Values
 from fastdiv.distributions.estimates.flow import kl_flow_of_calls
 from fastdiv.kernels import RBF, Kernel, Sum
 from fastdiv.mmd import bandwidth, one_pass
@@ -58,7 +58,8 @@ def mmd2(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any]) ->
     kernels = _scaled(options["kernel"], rows["x"].shape[2], medians)
     normalized = {name: _inputs.normalized(w, names[name]) for name, w in weights.items()}
     over = {name: w for name, (w, _) in normalized.items()}
-    values, gradients = _combined(rows, over, kernels, required, estimator, threads)
+    pairs = _inputs.PAIRS_OF[estimator]
+    values, gradients = _combined(rows, over, kernels, required, pairs, threads)
     for name, weight in names.items():
         if weight in required:
             exponents = normalized[name][1][:, None]
@@ -82,7 +83,7 @@ def wae_mmd(stacks: Stacks, required: Sequence[str], options: Mapping[str, Any])
     weights = {name: np.ones(a.shape[:2]) for name, a in rows.items()}
     names = {"z": "x", "z_prior": "y"}
     values, gradients = _combined(
-        rows, weights, kernels, [names[name] for name in required], "unbiased", threads
+        rows, weights, kernels, [names[name] for name in required], "distinct", threads
     )
     return values, _shaped({name: gradients[names[name]] for name in required}, stacks)
 
@@ -156,7 +157,7 @@ def _combined(
     weights: Mapping[str, Values],
     kernels: Sequence[Scaled],
     required: Sequence[str],
-    estimator: str,
+    pairs: Pairs,
     n_threads: int,
 ) -> Results:
     """Add values and gradients of kernels. Weights are relative to the largest."""
@@ -165,14 +166,14 @@ def _combined(
     for kernel, bandwidths in kernels:
         x, y, u, v = rows["x"], rows["y"], weights["x"], weights["y"]
         samples = one_pass.Samples(x, y, u, v, bandwidths)
-        result = one_pass.run(samples, [kernel], required, estimator, n_threads, None)
+        result = one_pass.run(samples, [kernel], required, pairs, n_threads, None)
         values += result.values[:, 0]
         for name in required:
             if name in rows:
                 gradients[name] = gradients[name] + result.row_gradients[name][:, 0]
             else:
                 side = name.removesuffix("_weights")
-                weight_gradient = one_pass.weight_gradient(side, samples, result, estimator)
+                weight_gradient = one_pass.weight_gradient(side, samples, result, pairs)
                 gradients[name] = gradients[name] + weight_gradient[:, 0]
     return values, {name: one_pass.finite_gradient(gradients[name]) for name in required}
 

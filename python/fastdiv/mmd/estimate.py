@@ -11,12 +11,12 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import Sample, Values
-from fastdiv._sums import pair_means, pair_weights, reductions
+from fastdiv._engine.types import Values
+from fastdiv._sums import pair_means, reductions
 from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
-from fastdiv.kernels.lowering import Lowered, lower
+from fastdiv.kernels.lowering import lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd import centre, far_rows
 from fastdiv.mmd.bandwidth import resolve
@@ -117,34 +117,27 @@ def mmd2(
     array([1.337137, 0.814583])
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
+    pairs = _inputs.PAIRS_OF[estimator]
     kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
-    origin = centre.origin(resolved, [a, b], [wx, wy])
-    lowered = lower(resolved, origin)
+    lowered = lower(resolved, centre.origin(resolved, [a, b], [wx, wy]))
     x_rows, y_rows = far_rows.widened(resolved, a, b)
-    linear: Values | float = 0.0
-    paired = estimator == "paired"
     if wx is None and wy is None:
-        sums = reductions.pair_sums(x_rows, y_rows, lowered, paired, threads, report)
-        counts = pair_counts(len(a), len(b), estimator)
+        counts = pair_counts(len(a), len(b), pairs)
+        sums = reductions.pair_sums(x_rows, y_rows, lowered, pairs, threads, report)
+        values = statistic(sums, counts)
     else:
         wx = np.ones(len(a)) if wx is None else wx
         wy = np.ones(len(b)) if wy is None else wy
-        sums = reductions.weighted_pair_sums(
-            x_rows, y_rows, wx, wy, lowered, paired, threads, report
+        counts = pair_means.counts(wx, wy, pairs)
+        values = finite_values(
+            reductions.weighted_mmd2(
+                x_rows, y_rows, wx, wy, lowered, pairs, counts, threads, report
+            )
         )
-        counts = pair_means.counts(wx, wy, estimator)
-        terms = pair_weights.row_terms(resolved, a, b, origin, estimator)
-        if terms is not None:
-            linear = pair_weights.linear_part(terms, wx, wy, estimator, counts)
-    if estimator == "biased":
-        diagonals = self_terms(a, b, lowered, threads, wx, wy)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = sums + diagonals
-    values = finite_values(statistic(sums, counts) + linear)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         moved = bounds(resolved, a, b, estimator, counts, wx, wy)
         if single:
@@ -278,23 +271,6 @@ def witness(
     with np.errstate(over="ignore", invalid="ignore"):
         values = finite_values(from_x / x_total - from_y / y_total)
     return values[0] if single else values
-
-
-def self_terms(
-    x: Sample,
-    y: Sample,
-    kernels: Lowered,
-    n_threads: int,
-    x_weights: Values | None = None,
-    y_weights: Values | None = None,
-) -> Values:
-    """Return what the pairs (i, i) of "biased" add to (XX, YY, XY), (n_outputs, 3)."""
-    terms = np.zeros((kernels.n_outputs, 3))
-    for block, (rows, weights) in enumerate(((x, x_weights), (y, y_weights))):
-        squares = 1.0 if weights is None else weights**2
-        values = reductions.paired_values(rows, rows, kernels, n_threads)
-        terms[:, block] = ordered_sum(values * squares)
-    return terms
 
 
 def ordered_sum(values: Values) -> Values:

@@ -13,7 +13,7 @@ from fastdiv._docs import documented
 from fastdiv._engine import backend
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
-from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._engine.types import Matrix, Pairs, Progress, Values
 from fastdiv._sums import pair_weights
 from fastdiv._sums.pair_means import statistic
 from fastdiv.kernels import Callback, Kernel, Sum
@@ -124,7 +124,8 @@ def mmd2_and_grad(
     resolved = resolve(kernels, counted, threads, report)
 
     samples = _stack(sides)
-    result = one_pass.run(samples, resolved, names, estimator, threads, report)
+    pairs = _inputs.PAIRS_OF[estimator]
+    result = one_pass.run(samples, resolved, names, pairs, threads, report)
 
     def one_or_all(per_kernel: Any) -> Any:
         return per_kernel[0] if single else per_kernel
@@ -133,7 +134,7 @@ def mmd2_and_grad(
     for name in names:
         if name == "bandwidth":
             counts = result.counts[0]
-            per_kernel = _bandwidth_gradients(sides, resolved, counts, estimator, threads, report)
+            per_kernel = _bandwidth_gradients(sides, resolved, counts, pairs, threads, report)
             gradients.append(one_or_all(per_kernel))
         elif name in sides:
             kept = one_pass.finite_gradient(one_or_all(result.row_gradients[name][0]))
@@ -142,7 +143,7 @@ def mmd2_and_grad(
             gradients.append(gradient.reshape(gradient.shape[:-2] + given[name].shape))
         else:
             side = name.removesuffix("_weights")
-            relative = one_pass.weight_gradient(side, samples, result, estimator)[0]
+            relative = one_pass.weight_gradient(side, samples, result, pairs)[0]
             kept = one_or_all(sides[side].by_weights(one_pass.finite_gradient(relative), name))
             gradient = sides[side].scattered(kept, -1)
             gradients.append(_inputs.restored(gradient, rows.get(name), -1))
@@ -237,7 +238,7 @@ def _bandwidth_gradients(
     sides: dict[str, _Side],
     resolved: Sequence[Kernel],
     counts: Values,
-    estimator: str,
+    pairs: Pairs,
     n_threads: int,
     progress: Progress | None,
 ) -> list[Any]:
@@ -251,13 +252,13 @@ def _bandwidth_gradients(
     kernels = lower(scalar)
     sums = backend.current().log_slope_sums(
         *(x, y, u, v, kernels.groups, kernels.n_outputs, n_threads, progress),
-        estimator == "paired",
+        pairs,
     )
     log_slopes = iter(one_pass.finite_gradient(statistic(sums, counts)))
     part_gradients: list[float | Values] = []
     for weight, part, bandwidth in parts:
         if isinstance(bandwidth, tuple):
-            gradient = _feature_bandwidth_gradient(sides, part, estimator, n_threads, progress)
+            gradient = _feature_bandwidth_gradient(sides, part, pairs, n_threads, progress)
             part_gradients.append(weight * gradient)
         else:
             power = 1.0 if part._term().base == "l1" else 2.0
@@ -274,14 +275,14 @@ def _bandwidth_gradients(
 def _feature_bandwidth_gradient(
     sides: dict[str, _Side],
     kernel: Kernel,
-    estimator: str,
+    pairs: Pairs,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
     """Differentiate with respect to one bandwidth per feature: σ ∂/∂σ = −Σ rows · gradients."""
     wide = {name: side._replace(rows=side.rows.astype(np.float64)) for name, side in sides.items()}
     names = ("x", "y")
-    result = one_pass.run(_stack(wide), [kernel], names, estimator, n_threads, progress)
+    result = one_pass.run(_stack(wide), [kernel], names, pairs, n_threads, progress)
     # Gradients add up to 0, so any centre will do. Few rows are far from the median.
     centre = np.median(wide["x"].rows, axis=0)
     products = [

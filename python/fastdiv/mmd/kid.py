@@ -195,5 +195,5 @@ def _in_one_pass(
         within_x, within_y, union = sums[:-1, 0].reshape(-1, 3).T
         triples = np.stack([within_x, within_y, (union - within_x - within_y) / 2], axis=-1)
     size = len(subsets[0][0])
-    values = statistic(triples, pair_counts(size, size, "unbiased"))
-    return values, float(statistic(sums[-1], pair_counts(n, m, "unbiased")))
+    values = statistic(triples, pair_counts(size, size, "distinct"))
+    return values, float(statistic(sums[-1], pair_counts(n, m, "distinct")))

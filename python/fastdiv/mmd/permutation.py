@@ -163,7 +163,7 @@ def mmd_test(
         sums += split.diagonals
     for (output, index), triple in split.exact.items():
         sums[output, index] = triple
-    values = statistic(sums, pair_counts(n, m, estimator))
+    values = statistic(sums, pair_counts(n, m, _inputs.PAIRS_OF[estimator]))
     results = [
         _result(part, null, n, m, estimator) for part, null in zip(resolved, values, strict=True)
     ]
@@ -246,7 +246,7 @@ class _Matched:
             first, second = second, first
         order = np.argsort(first)
         x, y = self.pooled[first[order]], self.pooled[second[order]]
-        return reductions.pair_sums(x, y, self.kernels, True, self.n_threads, None)
+        return reductions.pair_sums(x, y, self.kernels, "off_diagonal", self.n_threads, None)
 
 
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:

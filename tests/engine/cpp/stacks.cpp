@@ -13,9 +13,9 @@ template <class T>
 void stacks() {
   constexpr ptrdiff_t items = 7, n = 30, m = 50, dim = 9;
   const Sample<T> x(items * n, dim, 15), y(items * m, dim, 16);
-  std::vector<double> weights(static_cast<std::size_t>(items * m), 0.5), factors, scales;
+  std::vector<double> weights(static_cast<std::size_t>(items * m), 0.5), counts, scales;
   for (ptrdiff_t item = 0; item < items; ++item) {
-    factors.insert(factors.end(), {1.0, 0.5, -2.0 - static_cast<double>(item)});
+    counts.insert(counts.end(), {1.0, 2.0, 1.0 / (1.0 + static_cast<double>(item))});
     scales.push_back(1.0 + 0.25 * static_cast<double>(item));
     weights[static_cast<std::size_t>(item)] = 0.25;
   }
@@ -31,7 +31,7 @@ void stacks() {
                         double* out) {
     // The output holds the sums, those at the rows of x, and the gradients.
     std::vector<T> x_gradient(values * dim), y_gradient(values * dim);
-    std::vector<double> y_sums(2 * values);
+    std::vector<double> y_sums(2 * values), mmd2(items);
     const auto size = static_cast<std::size_t>(count);
     double* x_sums = out + 3 * size;
     const MatrixView<T> a{rows(x, first, n).data, count * n, dim, dim, 1};
@@ -40,8 +40,9 @@ void stacks() {
                                        x_gradient.data()};
     const fastdiv::WeightedSample<T> v{b, weights.data() + first * m, y_sums.data(),
                                        y_sums.data() + values, y_gradient.data()};
-    const bool finished = fastdiv::weighted_sums<T>(count, u, v, factors.data() + 3 * first,
-                                                    scales.data() + first, groups, 1, out, options);
+    const bool finished =
+        fastdiv::weighted_sums<T>(count, u, v, counts.data() + 3 * first, scales.data() + first,
+                                  groups, 1, out, mmd2.data(), options);
     double* gradients = x_sums + 2 * size * n;
     std::copy_n(x_gradient.data(), size * n * dim, gradients);
     std::copy_n(y_gradient.data(), size * m * dim, gradients + size * n * dim);

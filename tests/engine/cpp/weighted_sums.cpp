@@ -8,16 +8,17 @@
 
 namespace {
 
-// Returns weighted sums, sums of t f'(t), row sums and gradients, one after the other.
+// Returns weighted sums, sums of t f'(t), row sums, gradients and values, one after the other.
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
                                   const std::vector<KernelGroup>& groups, int n_outputs) {
   const auto rows = static_cast<std::size_t>(n_outputs * (x.rows + y.rows));
   const auto sums = static_cast<std::size_t>(3 * n_outputs);
-  const double factors[] = {0.5, -0.25, 1.5};
+  const double counts[] = {2.0, -4.0, -4.0 / 3};
   const ptrdiff_t x_values = n_outputs * x.rows;
-  return with_threads(2 * sums + rows * static_cast<std::size_t>(2 + x.cols),
+  const auto outputs = static_cast<std::size_t>(n_outputs);
+  return with_threads(2 * sums + rows * static_cast<std::size_t>(2 + x.cols) + outputs,
                       [&](const fastdiv::Options& options, double* out) {
                         double* row_sums = out + 2 * sums;
                         std::vector<T> gradient(rows * static_cast<std::size_t>(x.cols));
@@ -30,7 +31,8 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
                         wx.gradient = gradient.data();
                         wy.gradient = gradient.data() + x_values * x.cols;
                         const bool finished = fastdiv::weighted_sums<T>(
-                            wx, wy, factors, groups, n_outputs, out, out + sums, options);
+                            wx, wy, counts, groups, n_outputs, out,
+                            row_sums + 2 * rows + gradient.size(), out + sums, options);
                         std::copy(gradient.begin(), gradient.end(), row_sums + 2 * rows);
                         return finished;
                       });
@@ -129,6 +131,12 @@ void compare_weighted(const Pairs<T>& pairs) {
     const auto first = static_cast<std::size_t>(3 * o);
     return 0.5 * all[first] - 0.25 * all[first + 1] + 1.5 * all[first + 2];
   };
+  const auto end_of_gradient = got.end() - n_outputs;
+  for (int o = 0; o < n_outputs; ++o) {
+    const auto first = static_cast<std::size_t>(3 * o);
+    const double size = sum_bounds[first] + sum_bounds[first + 1] + sum_bounds[first + 2];
+    check(std::abs(*(end_of_gradient + o) - combined(got, o)) <= 1e-14 * size, "the value");
+  }
   if constexpr (sizeof(T) == 8) {
     const ptrdiff_t row = x.rows - 1;
     const ptrdiff_t feature = x.cols / 2;
@@ -158,10 +166,11 @@ void compare_weighted(const Pairs<T>& pairs) {
                                             groups, n_outputs);
     const auto first = static_cast<std::size_t>(at - got.begin());
     double size = 0;
-    for (std::size_t i = first; i < wide.size(); ++i) {
+    const auto end = static_cast<std::size_t>(end_of_gradient - got.begin());
+    for (std::size_t i = first; i < end; ++i) {
       size = std::max(size, std::abs(wide[i]));
     }
-    for (std::size_t i = first; i < wide.size(); ++i) {
+    for (std::size_t i = first; i < end; ++i) {
       check(std::abs(got[i] - wide[i]) <= 1e-4 * size, "the gradient in float");
     }
   }

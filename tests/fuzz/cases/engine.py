@@ -19,6 +19,8 @@ from fuzz.registry import CONTRACT, Outcomes, Rng, case, compare, holds
 LARGEST = 40_000
 """Entries of a sample for which the reference, which stores all pairs, is quick."""
 
+PAIRS = ("distinct", "all", "off_diagonal")
+
 
 def two_samples(rng: Rng, dtype: type, *, matched: bool = False) -> tuple[Any, Any]:
     """Draw samples of one scale that the core takes in any strides."""
@@ -66,7 +68,8 @@ def engine_pairs(rng: Rng, dtype: type) -> Outcomes:
     xx, yy, xy = (sizes_of(a, b, groups, outputs) for a, b in ((x, x), (y, y), (x, y)))
     if not max(part.max() for part in (xx, yy, xy)) < float(np.finfo(dtype).max) * 1e-6:
         return
-    arguments = (x, y, groups, outputs, 1, None, matched)
+    pairs = "off_diagonal" if matched else str(rng.choice(PAIRS[:2]))
+    arguments = (x, y, groups, outputs, 1, None, pairs)
     bound = np.stack([part.sum(axis=(1, 2)) for part in (xx, yy, xy)], axis=-1)
     got, expected = core.pair_sums(*arguments), reference.pair_sums(*arguments)
     yield compare("engine.pair_sums", d, got, expected, bound, allowed, what)
@@ -106,9 +109,8 @@ def engine_weighted_pairs(rng: Rng, dtype: type) -> Outcomes:
     what = str([term[0] for group in groups for term in group[-1]])
     u, v = rng.random(len(x)), rng.random(len(y))
     u[0] = 0.0
-    factors = rng.normal(size=3)
-    skip = bool(matched and rng.random() < 0.5)
-    request = WeightedSumsRequest(factors[None], None, True, True, True, skip)
+    factors, pairs = rng.normal(size=3), str(rng.choice(PAIRS if matched else PAIRS[:2]))
+    request = WeightedSumsRequest([1.0, 1.0, -2.0] / factors[None], None, True, True, True, pairs)
     arguments = (x, y, u, v, request, groups, outputs, 1, None)
     xx, yy, xy = (sizes_of(a, b, groups, outputs) for a, b in ((x, x), (y, y), (x, y)))
     if not max(part.max() for part in (xx, yy, xy)) < float(np.finfo(dtype).max) * 1e-6:
@@ -119,6 +121,8 @@ def engine_weighted_pairs(rng: Rng, dtype: type) -> Outcomes:
     bound = np.stack([np.einsum("oij,i,j->o", k, p, q) for k, p, q in weighted], axis=-1)
     name = "engine.weighted_sums"
     yield compare(name, d, got[0][0], expected[0][0], bound, allowed, what)
+    bound = bound @ np.abs(factors)
+    yield compare(f"{name}: values", d, got[5][0], expected[5][0], bound, allowed, what)
     for part, left, right in (
         (1, xx @ u, xy @ v),
         (2, yy @ v, np.swapaxes(xy, 1, 2) @ u),
@@ -138,7 +142,7 @@ def engine_weighted_pairs(rng: Rng, dtype: type) -> Outcomes:
             label = f"{name}: gradients"
             pair = got[part][0], expected[part][0]
             yield compare(label, d, *pair, bound.max(), 10 * allowed, what)
-    arguments = (x, y, u, v, groups, outputs, 1, None, skip)
+    arguments = (x, y, u, v, groups, outputs, 1, None, pairs)
     if any(term[0] in ("linear", "polynomial", "energy") for g in groups for term in g[-1]):
         return  # without a bandwidth
     with np.errstate(over="ignore"):

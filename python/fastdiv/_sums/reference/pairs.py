@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import in_float64
-from fastdiv._engine.types import Kernels, Matrix, Progress, Sample, Values
+from fastdiv._engine.types import Kernels, Matrix, Pairs, Progress, Sample, Values
 from fastdiv._sums.reference.rows import report
 from fastdiv.kernels.evaluation import kernel_values
 
@@ -18,22 +18,13 @@ def pair_sums(
     n_outputs: int,
     n_threads: int,
     progress: Progress | None,
-    skip_matched: bool = False,
+    pairs: Pairs = "distinct",
 ) -> Values:
-    """
-    Sum every kernel within x, within y and between them, (n_outputs, 3).
-
-    Within a sample, the sum is over ordered pairs i != j. With `skip_matched` it is so between the
-    samples, too.
-    """
+    """Sum every kernel over the ordered pairs within x, y and between them, (n_outputs, 3)."""
     x, y = in_float64(x), in_float64(y)
-    between = kernel_matrix(x, y, kernels, n_outputs)
-    if skip_matched:
-        between = without_diagonal(between)
     sums = [
-        without_diagonal(kernel_matrix(x, x, kernels, n_outputs)).sum(axis=(1, 2)),
-        without_diagonal(kernel_matrix(y, y, kernels, n_outputs)).sum(axis=(1, 2)),
-        between.sum(axis=(1, 2)),
+        counted(kernel_matrix(a, b, kernels, n_outputs), pairs, within).sum(axis=(1, 2))
+        for a, b, within in ((x, x, True), (y, y, True), (x, y, False))
     ]
     report(progress)
     return np.stack(sums, axis=-1)
@@ -99,6 +90,12 @@ def paired_values(x: Sample, y: Sample, kernels: Kernels, n_outputs: int, n_thre
 def kernel_matrix(x: Matrix, y: Matrix, kernels: Kernels, n_outputs: int) -> Values:
     """Return k(x_i, y_j), (n_outputs, n, m)."""
     return kernel_values(x[:, None], y[None], kernels, n_outputs)
+
+
+def counted(k: Values, pairs: Pairs, within: bool) -> Values:
+    """Set the values of pairs that do not count, within a sample or between two, to 0, in place."""
+    leaves_out = pairs != "all" if within else pairs == "off_diagonal"
+    return without_diagonal(k) if leaves_out else k
 
 
 def without_diagonal(k: Values) -> Values:

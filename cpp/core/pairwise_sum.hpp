@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace fastdiv {
+
+// Sums neighbours, then neighbouring sums and so on. The rounding error grows with the logarithm of
+// the number of values.
+inline double pairwise_sum(std::vector<double> values) {
+  for (std::size_t n = values.size(); n > 1; n = (n + 1) / 2) {
+    for (std::size_t i = 0; i < n / 2; ++i) {
+      values[i] = values[2 * i] + values[2 * i + 1];
+    }
+    if (n % 2 == 1) {
+      values[n / 2] = values[n - 1];
+    }
+  }
+  return values.empty() ? 0 : values[0];
+}
+
+}  // namespace fastdiv

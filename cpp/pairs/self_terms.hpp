@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include "core/workers.hpp"
+#include "fastdiv/weighted_sums.hpp"
+
+// The pairs (i, i) of rows with themselves, which no tile has. Pairs::all adds them to the sums
+// over pairs of different rows.
+
+namespace fastdiv {
+
+// Returns the sum of the values from the smallest to the largest, blind to their order.
+double ordered_sum(std::vector<double> values);
+
+// Adds sum_i w_i^2 k_o(x_i, x_i) to sums[3*o], and w_i k_o(x_i, x_i) to `within`, unless that is
+// null. Null weights mean 1. Returns false when the hook stopped it.
+template <class T>
+bool add_self_terms(Workers& workers, const MatrixView<T>& x, const double* weights,
+                    const std::vector<KernelGroup>& groups, int n_outputs, double* sums,
+                    double* within = nullptr);
+
+// Adds the gradient of factor * sum_i w_i^2 k_o(x_i, x_i) to that of the sample, unless this is
+// null, and the sums of w_i^2 t f'(t) to log_slopes[3*o], likewise. Both are 0 for distances.
+template <class T>
+bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor,
+                     const std::vector<KernelGroup>& groups, double* log_slopes);
+
+}  // namespace fastdiv
