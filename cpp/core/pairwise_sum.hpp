@@ -5,10 +5,13 @@
 
 namespace fastdiv {
 
-// Sums neighbours, then neighbouring sums and so on. The rounding error grows with the logarithm of
-// the number of values.
-inline double pairwise_sum(std::vector<double> values) {
-  for (std::size_t n = values.size(); n > 1; n = (n + 1) / 2) {
+// Sums neighbours, then neighbouring sums and so on, in place. The rounding error grows with the
+// logarithm of the number of values.
+inline double pairwise_sum(double* values, std::size_t n) {
+  if (n == 0) {
+    return 0;
+  }
+  for (; n > 1; n = (n + 1) / 2) {
     for (std::size_t i = 0; i < n / 2; ++i) {
       values[i] = values[2 * i] + values[2 * i + 1];
     }
@@ -16,7 +19,11 @@ inline double pairwise_sum(std::vector<double> values) {
       values[n / 2] = values[n - 1];
     }
   }
-  return values.empty() ? 0 : values[0];
+  return values[0];
+}
+
+inline double pairwise_sum(std::vector<double> values) {
+  return pairwise_sum(values.data(), values.size());
 }
 
 }  // namespace fastdiv

@@ -4,9 +4,11 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <stdexcept>
 
 #include "fastdiv/pair_sums.hpp"
 #include "isa/isa.hpp"
+#include "pairs/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 
@@ -577,25 +579,33 @@ bool add_quad_forms(Workers& workers, const MatrixView<T>& z, const KernelGroup&
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                const Options& options, Accurate accurate) {
+                const Options& options, Accurate accurate, Pairs pairs) {
   check<T>({z}, groups, n_outputs);
+  if (pairs == Pairs::off_diagonal) {
+    throw std::invalid_argument("labels do not say which rows match");
+  }
   std::fill(out, out + 3 * n_outputs * n_labellings, 0.0);
   if (n_labellings == 0) {
     return true;
   }
-  const double pairs = 0.5 * static_cast<double>(z.rows) * static_cast<double>(z.rows);
-  Workers workers(options, total_work(groups, z.cols, pairs) +
-                               labelling_work * pairs * static_cast<double>(n_labellings));
+  const double n_pairs = 0.5 * static_cast<double>(z.rows) * static_cast<double>(z.rows);
+  Workers workers(options, total_work(groups, z.cols, n_pairs) +
+                               labelling_work * n_pairs * static_cast<double>(n_labellings));
   const Labellings labellings{pack_labels(workers, labels, n_labellings, z.rows), n_labellings,
                               accurate};
-  return for_each_group(groups, [&](const KernelGroup& group, double share) {
+  const bool finished = for_each_group(groups, [&](const KernelGroup& group, double share) {
     return add_quad_forms(workers, z, group, Formula::automatic, labellings, n_outputs, share, out);
   });
+  return finished &&
+         (pairs != Pairs::all ||
+          add_labelled_self_terms(workers, z, labels, n_labellings, groups, n_outputs, out));
 }
 
 template bool quad_forms(MatrixView<float>, const std::uint8_t*, std::int64_t,
-                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate);
+                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate,
+                         Pairs);
 template bool quad_forms(MatrixView<double>, const std::uint8_t*, std::int64_t,
-                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate);
+                         const std::vector<KernelGroup>&, int, double*, const Options&, Accurate,
+                         Pairs);
 
 }  // namespace fastdiv

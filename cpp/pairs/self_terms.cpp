@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "core/pairwise_sum.hpp"
@@ -97,6 +98,38 @@ bool add_self_terms(Workers& workers, const MatrixView<T>& x, const double* weig
 }
 
 template <class T>
+bool add_labelled_self_terms(Workers& workers, const MatrixView<T>& z, const std::uint8_t* labels,
+                             std::int64_t n_labellings, const std::vector<KernelGroup>& groups,
+                             int n_outputs, double* out) {
+  const std::vector<double> values = self_values(workers, z, groups, n_outputs);
+  const auto memory = buffers<double>(workers.threads(), static_cast<std::size_t>(z.rows));
+  std::vector<ptrdiff_t> order(static_cast<std::size_t>(z.rows));
+  std::iota(order.begin(), order.end(), 0);
+  for (int o = 0; o < n_outputs && !workers.stopped(); ++o) {
+    const double* of_rows = values.data() + o * z.rows;
+    if (std::all_of(of_rows, of_rows + z.rows, [](double v) { return !std::isnan(v); })) {
+      std::sort(order.begin(), order.end(),
+                [&](ptrdiff_t i, ptrdiff_t j) { return of_rows[i] < of_rows[j]; });
+    }
+    const auto add_sums = [&](std::int64_t b, int thread) {
+      double* some = memory[static_cast<std::size_t>(thread)].data();
+      const std::uint8_t* label = labels + b * z.rows;
+      for (int block = 0; block < 2; ++block) {
+        std::size_t n = 0;
+        for (const ptrdiff_t i : order) {
+          some[n] = of_rows[i];
+          n += (label[i] == 0) == (block == 1) ? 1 : 0;
+        }
+        out[3 * (o * n_labellings + b) + block] += pairwise_sum(some, n);
+      }
+    };
+    workers.for_each(n_labellings, 0, add_sums,
+                     4 * static_cast<double>(z.rows) * static_cast<double>(n_labellings));
+  }
+  return !workers.stopped();
+}
+
+template <class T>
 bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor,
                      const std::vector<KernelGroup>& groups, double* log_slopes) {
   if (x.gradient == nullptr && log_slopes == nullptr) {
@@ -149,10 +182,13 @@ bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor
   return true;
 }
 
-#define FASTDIV_INSTANTIATE(T)                                                          \
-  template bool add_self_terms(Workers&, const MatrixView<T>&, const double*,           \
-                               const std::vector<KernelGroup>&, int, double*, double*); \
-  template bool add_self_slopes(Workers&, const WeightedSample<T>&, double,             \
+#define FASTDIV_INSTANTIATE(T)                                                               \
+  template bool add_self_terms(Workers&, const MatrixView<T>&, const double*,                \
+                               const std::vector<KernelGroup>&, int, double*, double*);      \
+  template bool add_labelled_self_terms(Workers&, const MatrixView<T>&, const std::uint8_t*, \
+                                        std::int64_t, const std::vector<KernelGroup>&, int,  \
+                                        double*);                                            \
+  template bool add_self_slopes(Workers&, const WeightedSample<T>&, double,                  \
                                 const std::vector<KernelGroup>&, double*);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)

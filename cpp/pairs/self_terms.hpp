@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "core/workers.hpp"
@@ -19,6 +20,13 @@ template <class T>
 bool add_self_terms(Workers& workers, const MatrixView<T>& x, const double* weights,
                     const std::vector<KernelGroup>& groups, int n_outputs, double* sums,
                     double* within = nullptr);
+
+// Adds sum_i k_o(z_i, z_i) over the rows of label 1 to out[3*(o*n_labellings + b)], and over those
+// of label 0 to the next number, as in quad_forms. Equal values, in any order, give equal bits.
+template <class T>
+bool add_labelled_self_terms(Workers& workers, const MatrixView<T>& z, const std::uint8_t* labels,
+                             std::int64_t n_labellings, const std::vector<KernelGroup>& groups,
+                             int n_outputs, double* out);
 
 // Adds the gradient of factor * sum_i w_i^2 k_o(x_i, x_i) to that of the sample, unless this is
 // null, and the sums of w_i^2 t f'(t) to log_slopes[3*o], likewise. Both are 0 for distances.

@@ -25,7 +25,7 @@ Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int 
 
 Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
                   const PyGroups& kernels, int n_outputs, int n_threads, const Progress& progress,
-                  bool each_sum) {
+                  bool each_sum, const std::string& pairs) {
   return by_dtype(z, [&](auto zero) {
     using T = decltype(zero);
     const auto rows = z.view<T>();
@@ -38,9 +38,10 @@ Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_
     double* out = sums.mutable_data();
     const auto groups = groups_from(kernels);
     const Accurate accurate = each_sum ? Accurate::each_sum : Accurate::largest_mean;
+    const Pairs counted = pairs_from(pairs);
     run(n_threads, progress, pairs_of(rows.rows), [&](const Options& options) {
       fastdiv::quad_forms<T>(rows, label_data, n_labellings, groups, n_outputs, out, options,
-                             accurate);
+                             accurate, counted);
     });
     return sums;
   });
@@ -87,7 +88,8 @@ void bind_pairs(py::module_& m) {
   m.def("pair_sums", &pair_sums, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),
         arg("n_threads"), arg("progress"), arg("pairs") = "distinct", py::pos_only());
   m.def("quad_forms", &quad_forms, arg("z"), arg("labels"), arg("kernels"), arg("n_outputs"),
-        arg("n_threads"), arg("progress"), arg("each_sum") = false, py::pos_only());
+        arg("n_threads"), arg("progress"), arg("each_sum") = false, arg("pairs") = "distinct",
+        py::pos_only());
   m.def("row_sums", &row_sums, arg("at"), arg("x"), arg("weights"), arg("kernels"),
         arg("n_outputs"), arg("n_threads"), arg("progress"), py::pos_only());
   m.def("paired_values", &paired_values, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),

@@ -41,40 +41,43 @@ def test_pair_sums(core, rng, name, d, dtype, pairs):
 
 
 @each_case
-def test_quad_forms(core, rng, name, d, dtype):
+@pytest.mark.parametrize("pairs", ["distinct", "all"])
+def test_quad_forms(core, rng, name, d, dtype, pairs):
     groups = groups_of(name, d)
     for rows, splits in ((1, 1), (2, 3), (19, 7), (97, 65)):
         z = sample(rng, rows, d, dtype)
         labels = (rng.random((splits, rows)) < rng.random((splits, 1))).astype(np.uint8)
         labels[0] = 0
         labels[-1] = 1
-        expected = reference.quad_forms(z, labels, groups, 1, 0, None)
-        got = core.quad_forms(z, labels, groups, 1, 0, None)
-        off_diagonal = absolute(z, z, groups)[0] * (1 - np.eye(rows))
-        close(got, expected, off_diagonal.sum(), dtype)
-        got = core.quad_forms(z, labels, groups, 1, 0, None, True)
+        expected = reference.quad_forms(z, labels, groups, 1, 0, None, False, pairs)
+        got = core.quad_forms(z, labels, groups, 1, 0, None, False, pairs)
+        counted = absolute(z, z, groups)[0] * (1 - (pairs != "all") * np.eye(rows))
+        close(got, expected, counted.sum(), dtype)
+        got = core.quad_forms(z, labels, groups, 1, 0, None, True, pairs)
         x, y = labels.astype(float), 1.0 - labels
-        bounds = [((p @ off_diagonal) * q).sum(axis=1) for p, q in ((x, x), (y, y), (x, y))]
+        bounds = [((p @ counted) * q).sum(axis=1) for p, q in ((x, x), (y, y), (x, y))]
         close(got, expected, np.stack(bounds, axis=-1), dtype)
 
 
 @each_kernel
 @each_dtype
-def test_quad_forms_are_free_of_order(core, rng, name, dtype):
+@pytest.mark.parametrize("pairs", ["distinct", "all"])
+def test_quad_forms_are_free_of_order(core, rng, name, dtype, pairs):
     """Equal rows may trade places, and complements swap, without changing a bit."""
+    options = (1, 0, None, False, pairs)
     groups = groups_of(name, 5)
     z = sample(rng, 149, 5, dtype)
     z[70:90] = z[:20]
     labels = (rng.random((8, 149)) < 0.4).astype(np.uint8)
     swapped = labels.copy()
     swapped[:, :20], swapped[:, 70:90] = labels[:, 70:90], labels[:, :20]
-    got = core.quad_forms(z, np.concatenate([labels, swapped, 1 - labels]), groups, 1, 0, None)[0]
+    got = core.quad_forms(z, np.concatenate([labels, swapped, 1 - labels]), groups, *options)[0]
     np.testing.assert_array_equal(got[8:16], got[:8])
     np.testing.assert_array_equal(got[16:], got[:8][:, [1, 0, 2]])
-    alone = core.quad_forms(z, labels[3:4], groups, 1, 0, None)[0]
+    alone = core.quad_forms(z, labels[3:4], groups, *options)[0]
     np.testing.assert_array_equal(alone[0], got[3])
     order = rng.permutation(149)
-    moved = core.quad_forms(z[order], labels[:, order], groups, 1, 0, None)[0]
+    moved = core.quad_forms(z[order], labels[:, order], groups, *options)[0]
     np.testing.assert_array_equal(moved, got[:8])
 
 
@@ -164,7 +167,9 @@ def test_threads_do_not_change_a_bit(core, rng, name, dtype, threads):
     labels = (rng.random((13, 301)) < 0.5).astype(np.uint8)
     for call in (
         lambda t: core.pair_sums(x, y, groups, 1, t, None),
+        lambda t: core.pair_sums(x, y, groups, 1, t, None, "all"),
         lambda t: core.quad_forms(x, labels, groups, 1, t, None),
+        lambda t: core.quad_forms(x, labels, groups, 1, t, None, False, "all"),
         lambda t: core.row_sums(x, y, None, groups, 1, t, None),
         lambda t: core.median_distances(x, np.array([len(x)]), "euclidean", t, None),
     ):

@@ -263,11 +263,14 @@ def arguments_of_equal(pairs, groups):
     return request, groups, 1, 0, None
 
 
-def test_only_linear_kernels_have_an_origin(core, rng):
+def test_what_the_engine_refuses(core, rng):
     x = sample(rng, 5, 3, np.float64)
     groups = [("dot", None, np.ones(3), [("polynomial", (2.0, 1.0, 0.0), 1.0, 0)])]
     with pytest.raises(ValueError, match="only linear kernels have an origin"):
         core.pair_sums(x, x, groups, 1, 0, None)
+    labels = np.ones((1, 5), dtype=np.uint8)
+    with pytest.raises(ValueError, match="labels do not say which rows match"):
+        core.quad_forms(x, labels, groups_of("rbf", 3), 1, 0, None, False, "off_diagonal")
     with pytest.raises(ValueError, match="pairs must be 'distinct', 'all' or 'off_diagonal'"):
         core.pair_sums(x, x, groups_of("rbf", 3), 1, 0, None, "paired")
 

@@ -26,13 +26,14 @@ enum class Accurate {
 };
 
 // Like pair_sums, but for each labelling b of the rows of z: label 1 puts a row into x, label 0
-// into y. labels: n_labellings x z.rows; out[3*(o*n_labellings + b) + 0, 1, 2].
-// Kernel values are rounded to one quantum, and summed exactly. Labellings that pick equal entries
-// therefore give equal bits.
+// into y. labels: n_labellings x z.rows; out[3*(o*n_labellings + b) + 0, 1, 2]. Labels match no
+// rows, so the pairs must not be off_diagonal. Kernel values are rounded to one quantum, and summed
+// exactly. Labellings that pick equal entries therefore give equal bits.
 template <class T>
 bool quad_forms(MatrixView<T> z, const std::uint8_t* labels, std::int64_t n_labellings,
                 const std::vector<KernelGroup>& groups, int n_outputs, double* out,
-                const Options& options = {}, Accurate accurate = Accurate::largest_mean);
+                const Options& options = {}, Accurate accurate = Accurate::largest_mean,
+                Pairs pairs = Pairs::distinct);
 
 // Sum every output over the rows of x, for each row of `at`:
 // out[o*at.rows + i] = sum_j weights[j] k_o(at_i, x_j). Null weights mean 1.

@@ -49,6 +49,7 @@ class Backend(Protocol):
         n_threads: int,
         progress: Progress | None,
         each_sum: bool = False,
+        pairs: Pairs = "distinct",
         /,
     ) -> Values: ...
 

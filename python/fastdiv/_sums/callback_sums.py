@@ -66,10 +66,11 @@ def add_quad_forms(
     f: Function,
     z: Sample,
     labels: NDArray[np.uint8],
+    pairs: Pairs,
     progress: Progress | None,
 ) -> None:
     """Add the sums of `add_pair_sums` for each labelling of z, (B, 3)."""
-    triples = _quad_forms(f, z, labels, progress)
+    triples = _quad_forms(f, z, labels, pairs, progress)
     with _overflowing():
         sums += factor * triples
 
@@ -105,9 +106,7 @@ def _within(
     """Sum over the ordered pairs of x."""
     total = 0.0
     for i, j in _reported(_upper_tiles(len(x)), progress):
-        tile = _evaluate(f, x[i], x[j])
-        if pairs != "all" and i == j:
-            np.fill_diagonal(tile, 0.0)
+        tile = _within_tile(f, x, i, j, pairs)
         with _overflowing():
             total += _weighted_sum(tile, weights[i], weights[j]) * (1 if i == j else 2)
     return total
@@ -141,6 +140,7 @@ def _quad_forms(
     f: Function,
     z: Sample,
     labels: NDArray[np.uint8],
+    pairs: Pairs,
     progress: Progress | None,
     exponent: int = -1074,
     n_reported: int = 0,
@@ -153,12 +153,12 @@ def _quad_forms(
     """
     q, s, t = (np.zeros(n, dtype=object) for n in (len(labels), len(labels), 1))
     for done, (i, j) in enumerate(_reported(_upper_tiles(len(z)), progress, n_reported)):
-        tile = _off_diagonal(f, z, i, j)
+        tile = _within_tile(f, z, i, j, pairs)
         peak = np.abs(tile).max()
         peak_exponent = int(np.frexp(peak)[1])
         if peak > 0 and peak_exponent > exponent:
             wider = peak_exponent + _HEADROOM
-            return _quad_forms(f, z, labels, progress, wider, max(done, n_reported))
+            return _quad_forms(f, z, labels, pairs, progress, wider, max(done, n_reported))
         times = 1 if i == j else 2
         rows, columns = labels[:, i].astype(np.float64), labels[:, j].astype(np.float64)
         scaled = np.ldexp(tile, _LIMB - exponent)
@@ -211,10 +211,10 @@ def _read_only(rows: Sample) -> Matrix:
     return view
 
 
-def _off_diagonal(f: Function, x: Sample, i: slice, j: slice) -> Values:
-    """Evaluate a tile of pairs within x, with 0 for those of a row with itself."""
+def _within_tile(f: Function, x: Sample, i: slice, j: slice, pairs: Pairs) -> Values:
+    """Evaluate a tile of pairs within x, with 0 for those that do not count."""
     tile = _evaluate(f, x[i], x[j])
-    if i == j:
+    if pairs != "all" and i == j:
         np.fill_diagonal(tile, 0.0)
     return tile
 

@@ -76,6 +76,7 @@ def quad_forms(
     each_sum: bool,
     n_threads: int,
     progress: Progress | None,
+    pairs: Pairs = "distinct",
 ) -> Values:
     """
     Like `pair_sums`, but for each labelling of z, (n_outputs, B, 3), exact in any order.
@@ -85,10 +86,12 @@ def quad_forms(
     """
 
     def compiled(groups: Kernels, n: int) -> Values:
-        return backend.current().quad_forms(z, labels, groups, n, n_threads, progress, each_sum)
+        return backend.current().quad_forms(
+            z, labels, groups, n, n_threads, progress, each_sum, pairs
+        )
 
     def add(sums: Values, factor: float, f: Function) -> None:
-        callback_sums.add_quad_forms(sums, factor, f, z, labels, progress)
+        callback_sums.add_quad_forms(sums, factor, f, z, labels, pairs, progress)
 
     return _total(kernels, (len(labels), 3), compiled, add)
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fastdiv import _inputs
 from fastdiv._engine.types import Matrix
 from fastdiv._sums import reductions
 from fastdiv.kernels import Kernel
@@ -94,6 +95,7 @@ def _calibrate(
         return search(few(_FIRST_ROWS)) or 1.0
 
     lowered = lower([kernel._resolve(x.shape[1], median)])
+    pairs = _inputs.PAIRS_OF[estimator]
 
     def compute(pooled: Matrix) -> None:
         labels = rng.integers(0, 2, (1 + n_resamples, len(pooled)), dtype=np.uint8)
@@ -102,7 +104,7 @@ def _calibrate(
     def draw(pooled: Matrix) -> None:
         half = len(pooled) // 2
         draws = (rng.permutation(2 * half) for _ in range(_FEW_DRAWS))
-        splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, estimator, threads)
+        splittings(pooled[: 2 * half], half, draws, _FEW_DRAWS, lowered, pairs, threads)
 
     seconds = _extend(compute, few, n_rows)
     for search in searches:

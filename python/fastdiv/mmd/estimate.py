@@ -271,10 +271,3 @@ def witness(
     with np.errstate(over="ignore", invalid="ignore"):
         values = finite_values(from_x / x_total - from_y / y_total)
     return values[0] if single else values
-
-
-def ordered_sum(values: Values) -> Values:
-    """Sum along the last axis from the smallest value to the largest, blind to their order."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total: Values = np.sort(values, axis=-1).sum(axis=-1)
-    return total

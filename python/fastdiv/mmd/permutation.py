@@ -14,7 +14,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.results import Result
-from fastdiv._engine.types import Sample, Values
+from fastdiv._engine.types import Pairs, Sample, Values
 from fastdiv._sums import reductions
 from fastdiv._sums.pair_means import pair_counts, statistic
 from fastdiv.kernels import Kernel
@@ -23,7 +23,6 @@ from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.centre import origin
-from fastdiv.mmd.estimate import ordered_sum
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PermutationOptions
@@ -157,13 +156,15 @@ def mmd_test(
     resolved = resolve(kernels, [pooled], threads, report)
     lowered = lower(resolved, origin(resolved, [pooled], [None]))
 
-    split = splittings(pooled, n, orders, n_resamples, lowered, estimator, threads)
-    sums = reductions.quad_forms(pooled, split.labels, lowered, False, threads, report)
+    pairs = _inputs.PAIRS_OF[estimator]
+    split = splittings(pooled, n, orders, n_resamples, lowered, pairs, threads)
+    labelled: Pairs = "all" if pairs == "all" else "distinct"
+    sums = reductions.quad_forms(pooled, split.labels, lowered, False, threads, report, labelled)
     with np.errstate(over="ignore", invalid="ignore"):
-        sums += split.diagonals
+        sums[..., 2] -= split.matched
     for (output, index), triple in split.exact.items():
         sums[output, index] = triple
-    values = statistic(sums, pair_counts(n, m, _inputs.PAIRS_OF[estimator]))
+    values = statistic(sums, pair_counts(n, m, pairs))
     results = [
         _result(part, null, n, m, estimator) for part, null in zip(resolved, values, strict=True)
     ]
@@ -174,7 +175,7 @@ class Splittings(NamedTuple):
     """The observed split of the pooled rows, and its reorderings."""
 
     labels: NDArray[np.uint8]  # (1 + B, N)
-    diagonals: Values  # (n_outputs, 1 + B, 3), to add to the labelled sums
+    matched: Values  # (n_outputs, 1 + B), sums of "off_diagonal" over what the labels take in
     exact: dict[tuple[int, int], Values]  # sums of an output and a split, in place of those
 
 
@@ -184,32 +185,27 @@ def splittings(
     orders: Iterable[NDArray[Any]],
     n_resamples: int,
     kernels: Lowered,
-    estimator: str,
+    pairs: Pairs,
     n_threads: int,
 ) -> Splittings:
     """Split the rows as observed, and in other orders."""
     # Row 0 is the observed split, computed like the others. One ordering is held at a time.
     labels = np.zeros((1 + n_resamples, len(pooled)), dtype=np.uint8)
-    terms = np.zeros((kernels.n_outputs, 1 + n_resamples, 3))
+    left_out = np.zeros((kernels.n_outputs, 1 + n_resamples))
     exact = {}
-    if estimator == "biased":
-        diagonal = reductions.paired_values(pooled, pooled, kernels, n_threads)
-    elif estimator == "paired":
+    if pairs == "off_diagonal":
         matched = _Matched(pooled, kernels, n_threads)
     for index, order in enumerate(itertools.chain([np.arange(len(pooled))], orders)):
         first, second = order[:n], order[n:]
         labels[index, first] = 1
-        if estimator == "biased":
-            terms[:, index, 0] = ordered_sum(diagonal[:, first])
-            terms[:, index, 1] = ordered_sum(diagonal[:, second])
-        elif estimator == "paired":
+        if pairs == "off_diagonal":
             values = matched.values(first, second)
-            terms[:, index, 2] = -ordered_sum(values)
+            left_out[:, index] = _ordered_sum(values)
             outweighed = np.flatnonzero(matched.outweigh(values))
             if len(outweighed):
                 sums = matched.left_out(first, second)
                 exact.update({(int(output), index): sums[output] for output in outweighed})
-    return Splittings(labels, terms, exact)
+    return Splittings(labels, left_out, exact)
 
 
 class _Matched:
@@ -236,7 +232,7 @@ class _Matched:
     def outweigh(self, values: Values) -> NDArray[np.bool_]:
         """Tell for each output whether these matched pairs may leave too little of its sums."""
         few_others: NDArray[np.bool_] = (
-            2.0 * ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
+            2.0 * _ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
         )
         return few_others
 
@@ -247,6 +243,13 @@ class _Matched:
         order = np.argsort(first)
         x, y = self.pooled[first[order]], self.pooled[second[order]]
         return reductions.pair_sums(x, y, self.kernels, "off_diagonal", self.n_threads, None)
+
+
+def _ordered_sum(values: Values) -> Values:
+    """Sum along the last axis from the smallest value to the largest, blind to their order."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total: Values = np.sort(values, axis=-1).sum(axis=-1)
+    return total
 
 
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:

@@ -74,10 +74,11 @@ def engine_pairs(rng: Rng, dtype: type) -> Outcomes:
     got, expected = core.pair_sums(*arguments), reference.pair_sums(*arguments)
     yield compare("engine.pair_sums", d, got, expected, bound, allowed, what)
     labels = (rng.random((5, len(x))) < rng.random((5, 1))).astype(np.uint8)
-    off = xx * (1 - np.eye(len(x)))
     for each in (False, True):
-        arguments = (x, labels, groups, outputs, 1, None, each)
+        counted = str(rng.choice(PAIRS[:2]))
+        arguments = (x, labels, groups, outputs, 1, None, each, counted)
         got, expected = core.quad_forms(*arguments), reference.quad_forms(*arguments)
+        off = xx * (1 - (counted != "all") * np.eye(len(x)))
         bound = off.sum(axis=(1, 2))[:, None, None]
         if each:  # a sum within a group is relative to itself
             p, q = labels.astype(float), 1.0 - labels

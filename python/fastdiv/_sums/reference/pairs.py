@@ -38,6 +38,7 @@ def quad_forms(
     n_threads: int,
     progress: Progress | None,
     each_sum: bool = False,
+    pairs: Pairs = "distinct",
 ) -> Values:
     """
     Like `pair_sums`, but for many ways to split the rows of z, (n_outputs, B, 3).
@@ -45,11 +46,11 @@ def quad_forms(
     A label is 1 where a row belongs to x, and 0 where it belongs to y. Kernel values are cut into
     integers whose sums are exact in int64. Splittings that see equal kernel values thus give equal
     bits, whatever the order. Every sum is accurate by itself, also without `each_sum`. Kernel
-    values that overflow give NaN.
+    values that overflow give NaN. Labels match no rows, so `pairs` must not be "off_diagonal".
     """
     z = in_float64(z)
     members = labels.astype(np.int64)
-    kernel_matrices = without_diagonal(kernel_matrix(z, z, kernels, n_outputs))
+    kernel_matrices = counted(kernel_matrix(z, z, kernels, n_outputs), pairs, True)
     result = np.empty((n_outputs, len(labels), 3))
     for k, out in zip(kernel_matrices, result, strict=True):
         out[:] = 0 if np.isfinite(k).all() else np.nan
