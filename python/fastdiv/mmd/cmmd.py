@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 import numpy as np
 
 from fastdiv import _inputs
+from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Matrix, Sample, Values
 from fastdiv.kernels.radial import RBFLessOne
-from fastdiv.mmd.estimate import mmd2
+from fastdiv.mmd.estimate import checked_mmd2
 from fastdiv.quantized import bounds
 from fastdiv.quantized.bounds import QuantizedEstimate
 from fastdiv.quantized.norms import norms
@@ -88,8 +89,8 @@ def cmmd(
     a, b = _inputs.samples(x, y, nan_policy)
     u, v = (_unit_rows(a, "x"), _unit_rows(b, "y")) if unit else (a, b)
     kernel = RBFLessOne(_CMMD_BANDWIDTH)
-    options: dict[str, Any] = {"estimator": "biased", "n_threads": n_threads, "progress": progress}
-    value = float(mmd2(u, v, kernel, **options))
+    threads, report = _inputs.threads(n_threads), reporter(progress)
+    value = float(checked_mmd2(u, v, [kernel], "all", threads, report)[0][0])
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bound = bounds.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
         return QuantizedEstimate(_CMMD_SCALE * value, _CMMD_SCALE * bound)

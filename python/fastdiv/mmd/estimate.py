@@ -11,7 +11,7 @@ from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
-from fastdiv._engine.types import Values
+from fastdiv._engine.types import Pairs, Progress, Sample, Values
 from fastdiv._sums import pair_means, reductions
 from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
 from fastdiv.kernels import Energy, Kernel
@@ -117,33 +117,43 @@ def mmd2(
     array([1.337137, 0.814583])
     """
     estimator = _inputs.choice(estimator, _inputs.ESTIMATORS, "estimator")
-    pairs = _inputs.PAIRS_OF[estimator]
     kernels, single = as_kernels(kernel, samples={"x": x, "y": y})
     a, b, wx, wy = _inputs.weighted_samples(x, y, x_weights, y_weights, nan_policy, estimator)
     threads, report = _inputs.threads(n_threads), reporter(progress)
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
-    lowered = lower(resolved, centre.origin(resolved, [a, b], [wx, wy]))
-    x_rows, y_rows = far_rows.widened(resolved, a, b)
-    if wx is None and wy is None:
-        counts = pair_counts(len(a), len(b), pairs)
-        sums = reductions.pair_sums(x_rows, y_rows, lowered, pairs, threads, report)
-        values = statistic(sums, counts)
-    else:
-        wx = np.ones(len(a)) if wx is None else wx
-        wy = np.ones(len(b)) if wy is None else wy
-        counts = pair_means.counts(wx, wy, pairs)
-        values = finite_values(
-            reductions.weighted_mmd2(
-                x_rows, y_rows, wx, wy, lowered, pairs, counts, threads, report
-            )
-        )
+    pairs = _inputs.PAIRS_OF[estimator]
+    values, counts = checked_mmd2(a, b, resolved, pairs, threads, report, wx, wy)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
-        moved = bounds(resolved, a, b, estimator, counts, wx, wy)
+        moved = bounds(resolved, a, b, pairs, counts, wx, wy)
         if single:
             return QuantizedEstimate(float(values[0]), float(moved[0]))
         return QuantizedEstimate(values, moved)
     return float(values[0]) if single else values
+
+
+def checked_mmd2(
+    x: Sample,
+    y: Sample,
+    kernels: Sequence[Kernel],
+    pairs: Pairs,
+    n_threads: int,
+    progress: Progress | None,
+    x_weights: Values | None = None,
+    y_weights: Values | None = None,
+) -> tuple[Values, Values]:
+    """Return MMD² of checked samples with resolved kernels, and the counts of their pairs."""
+    lowered = lower(kernels, centre.origin(kernels, [x, y], [x_weights, y_weights]))
+    a, b = far_rows.widened(kernels, x, y)
+    if x_weights is None and y_weights is None:
+        counts = pair_counts(len(x), len(y), pairs)
+        sums = reductions.pair_sums(a, b, lowered, pairs, n_threads, progress)
+        return statistic(sums, counts), counts
+    u = np.ones(len(x)) if x_weights is None else x_weights
+    v = np.ones(len(y)) if y_weights is None else y_weights
+    counts = pair_means.counts(u, v, pairs)
+    values = reductions.weighted_mmd2(a, b, u, v, lowered, pairs, counts, n_threads, progress)
+    return finite_values(values), counts
 
 
 @overload

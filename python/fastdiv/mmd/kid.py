@@ -18,7 +18,7 @@ from fastdiv._sums import reductions
 from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
 from fastdiv.kernels import Polynomial
 from fastdiv.kernels.lowering import lower
-from fastdiv.mmd.estimate import mmd2
+from fastdiv.mmd.estimate import checked_mmd2
 
 _MOST_LABELS = 1 << 26
 """Bytes of labels in one pass over all pairs. More subsets are computed one by one."""
@@ -142,11 +142,11 @@ def kid(
     else:
         values = np.empty(times)
         for index, (i, j) in enumerate(subsets):
-            values[index] = float(mmd2(a[i], b[j], kernel, n_threads=n_threads))
+            values[index] = checked_mmd2(a[i], b[j], [kernel], "distinct", threads, None)[0][0]
             if report is not None:
                 report(index + 1, times)
         if full:
-            value = float(mmd2(a, b, kernel, n_threads=n_threads, progress=progress))
+            value = float(checked_mmd2(a, b, [kernel], "distinct", threads, report)[0][0])
     mean, std = finite_values(np.array(mean_and_deviation(values))).tolist()
     return KID(mean, std, value, values, size)
 

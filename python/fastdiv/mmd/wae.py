@@ -10,12 +10,13 @@ import numpy as np
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine import backend
+from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import Sample, Values
 from fastdiv.kernels import RBF, InverseMultiquadric, Kernel, Sum
 from fastdiv.kernels.parameters import in_range
-from fastdiv.mmd.estimate import mmd2
-from fastdiv.quantized.bounds import QuantizedEstimate
+from fastdiv.mmd.estimate import checked_mmd2
+from fastdiv.quantized.bounds import QuantizedEstimate, bounds
 
 if TYPE_CHECKING:
     from fastdiv.mmd.call_options import PenaltyOptions
@@ -87,11 +88,13 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
-    latents, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
-    chosen = wae_kernel(
-        latents, draws, kernel=kernel, prior=prior, sigma2_p=sigma2_p, n_threads=n_threads
-    )
-    return mmd2(latents, draws, chosen, n_threads=n_threads, progress=progress)
+    latents, draws, chosen, threads = _kernel(z, z_prior, kernel, prior, sigma2_p, n_threads)
+    values, counts = checked_mmd2(latents, draws, [chosen], "distinct", threads, reporter(progress))
+    value = float(values[0])
+    if isinstance(latents, QuantizedRows) and isinstance(draws, QuantizedRows):
+        moved = bounds([chosen], latents, draws, "distinct", counts, None, None)
+        return QuantizedEstimate(value, float(moved[0]))
+    return value
 
 
 @documented
@@ -144,18 +147,32 @@ def wae_kernel(
     >>> wae_kernel([[0.0], [1.0]], [[2.0], [3.0]]).kernels[0]
     InverseMultiquadric(c=0.2)
     """
+    return _kernel(z, z_prior, kernel, prior, sigma2_p, n_threads)[2]
+
+
+def _kernel(
+    z: object,
+    z_prior: object,
+    kernel: object,
+    prior: object,
+    sigma2_p: object,
+    n_threads: int | None,
+) -> tuple[Sample, Sample, Kernel, int]:
+    """Check all arguments. Return the latents, the draws, their kernel and the threads."""
     form = _inputs.choice(kernel, _WAE_KERNELS, "kernel")
     name = _inputs.choice(prior, _PRIORS, "prior")
     variance = _inputs.positive(sigma2_p, "sigma2_p")
     latents, draws = _inputs.samples(z, z_prior, _inputs.ALWAYS_RAISE, "unbiased", ("z", "z_prior"))
     threads = _inputs.threads(n_threads)
     if form == "rbf":
-        return RBF(float(wae_bandwidths(latents, draws, 1, threads)[0]))
+        bandwidth = float(wae_bandwidths(latents, draws, 1, threads)[0])
+        return latents, draws, RBF(bandwidth), threads
     d = latents.shape[1]
     base = {"normal": 2.0 * d * variance, "sphere": 2.0, "uniform": float(d)}[name]
     with np.errstate(over="ignore"):
         constants = in_range(base * np.array(_SCALES), sigma2_p, "sigma2_p")
-    return Sum([InverseMultiquadric(c) for c in constants.tolist()])
+    kernels = Sum([InverseMultiquadric(c) for c in constants.tolist()])
+    return latents, draws, kernels, threads
 
 
 def wae_bandwidths(latents: Sample, draws: Sample, items: int, n_threads: int) -> Values:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.results import Result
-from fastdiv._engine.types import Values
+from fastdiv._engine.types import Pairs, Values
 from fastdiv.kernels import Callback, Kernel
 from fastdiv.kernels.base import STEEPEST, Term
 from fastdiv.quantized.norms import norms
@@ -72,7 +72,7 @@ def bounds(
     kernels: Sequence[Kernel],
     x: QuantizedRows,
     y: QuantizedRows,
-    estimator: str,
+    pairs: Pairs,
     counts: Values,
     x_weights: Values | None,
     y_weights: Values | None,
@@ -89,7 +89,7 @@ def bounds(
                 _row_factors(term, rows) * (1.0 if w is None else w[:, None])
                 for rows, w in ((x, x_weights), (y, y_weights))
             )
-            yield abs(weight * term.factor) * _bound(term, x_factors, y_factors, estimator, counts)
+            yield abs(weight * term.factor) * _bound(term, x_factors, y_factors, pairs, counts)
 
     with np.errstate(over="ignore", invalid="ignore"):
         totals = np.array([sum(part_bounds(kernel)) for kernel in kernels])
@@ -120,16 +120,14 @@ def biased_rbf_bound(
     return _ROUNDING * epsilon * (2.0 * math.sqrt(max(value, 0.0)) + epsilon)
 
 
-def _bound(
-    term: Term, x_factors: Values, y_factors: Values, estimator: str, counts: Values
-) -> float:
+def _bound(term: Term, x_factors: Values, y_factors: Values, pairs: Pairs, counts: Values) -> float:
     """Bound the change of MMD² of one term."""
     form = _form(term)
     most = 1.0 if term.name in STEEPEST else math.inf
     # k(x, x) of a distance does not move.
-    within = _all_pairs if estimator == "biased" and term.base == "dot" else _distinct_pairs
+    within = _all_pairs if pairs == "all" and term.base == "dot" else _distinct_pairs
     sums = [within(a, form, a) for a in (x_factors, y_factors)]
-    among = _distinct_pairs if estimator == "paired" else _all_pairs
+    among = _distinct_pairs if pairs == "off_diagonal" else _all_pairs
     between = among(x_factors, form, y_factors)
     xx, yy, xy = map(float, counts)
     return sum(
