@@ -12,7 +12,8 @@ namespace {
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
-                                  const std::vector<KernelGroup>& groups, int n_outputs) {
+                                  const std::vector<KernelGroup>& groups, int n_outputs,
+                                  fastdiv::Pairs counted) {
   const auto rows = static_cast<std::size_t>(n_outputs * (x.rows + y.rows));
   const auto sums = static_cast<std::size_t>(3 * n_outputs);
   const double counts[] = {2.0, -4.0, -4.0 / 3};
@@ -32,14 +33,14 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
                         wy.gradient = gradient.data() + x_values * x.cols;
                         const bool finished = fastdiv::weighted_sums<T>(
                             wx, wy, counts, groups, n_outputs, out,
-                            row_sums + 2 * rows + gradient.size(), out + sums, options);
+                            row_sums + 2 * rows + gradient.size(), out + sums, options, counted);
                         std::copy(gradient.begin(), gradient.end(), row_sums + 2 * rows);
                         return finished;
                       });
 }
 
 template <class T>
-void compare_weighted(const Pairs<T>& pairs) {
+void compare_weighted(const Pairs<T>& pairs, fastdiv::Pairs counted) {
   const MatrixView<T>& x = pairs.x;
   const MatrixView<T>& y = pairs.y;
   const std::vector<KernelGroup>& groups = pairs.groups;
@@ -71,10 +72,10 @@ void compare_weighted(const Pairs<T>& pairs) {
       const MatrixView<T>& self = first ? x : y;
       const MatrixView<T>& other = first ? y : x;
       const double* self_weights = first ? weights.data() : v;
-      add_rows(first ? pairs.xx : pairs.yy, false, o, self.rows, self.rows, self_weights, false,
-               within, within_bounds);
-      add_rows(pairs.xy, !first, o, self.rows, other.rows, first ? v : weights.data(), true,
-               between, between_bounds);
+      add_rows(first ? pairs.xx : pairs.yy, false, o, self.rows, self.rows, self_weights,
+               counted == fastdiv::Pairs::all, within, within_bounds);
+      add_rows(pairs.xy, !first, o, self.rows, other.rows, first ? v : weights.data(),
+               counted != fastdiv::Pairs::off_diagonal, between, between_bounds);
     }
   }
   const auto dot = [&](const std::vector<double>& rows, ptrdiff_t first, ptrdiff_t n,
@@ -96,7 +97,7 @@ void compare_weighted(const Pairs<T>& pairs) {
       to.push_back(dot(bounds ? between_bounds : between, at_x, x.rows, weights.data()));
     }
   }
-  const std::vector<double> got = weighted_sums(x, y, weights, groups, n_outputs);
+  const std::vector<double> got = weighted_sums(x, y, weights, groups, n_outputs, counted);
   auto at = got.begin();
   const auto compare = [&](const std::vector<double>& expected, const std::vector<double>& bound,
                            const char* what) {
@@ -146,9 +147,9 @@ void compare_weighted(const Pairs<T>& pairs) {
     double& value = moved[static_cast<std::size_t>(row * x.cols + feature)];
     const double before = value;
     value = before + step;
-    const auto up = weighted_sums(moved_x, y, weights, groups, n_outputs);
+    const auto up = weighted_sums(moved_x, y, weights, groups, n_outputs, counted);
     value = before - step;
-    const auto down = weighted_sums(moved_x, y, weights, groups, n_outputs);
+    const auto down = weighted_sums(moved_x, y, weights, groups, n_outputs, counted);
     for (int o = 0; o < n_outputs; ++o) {
       const double expected = (combined(up, o) - combined(down, o)) / (2 * step);
       const double gradient = *(at + (o * x.rows + row) * x.cols + feature);
@@ -163,7 +164,7 @@ void compare_weighted(const Pairs<T>& pairs) {
     std::vector<double> wide_y(y.data, y.data + y.rows * y.cols);
     const auto wide = weighted_sums<double>({wide_x.data(), x.rows, x.cols, x.cols, 1},
                                             {wide_y.data(), y.rows, y.cols, y.cols, 1}, weights,
-                                            groups, n_outputs);
+                                            groups, n_outputs, counted);
     const auto first = static_cast<std::size_t>(at - got.begin());
     double size = 0;
     const auto end = static_cast<std::size_t>(end_of_gradient - got.begin());
@@ -180,14 +181,20 @@ template <class T>
 void everything() {
   for_each_size<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
     for (const bool scaled : {false, true}) {
-      compare_weighted(all_pairs(x, y, scaled));
+      const Pairs<T> pairs = all_pairs(x, y, scaled);
+      compare_weighted(pairs, fastdiv::Pairs::distinct);
+      compare_weighted(pairs, fastdiv::Pairs::all);
+      if (x.rows == y.rows) {
+        compare_weighted(pairs, fastdiv::Pairs::off_diagonal);
+      }
     }
   });
   for_large_samples<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
-    compare_weighted(all_pairs(x, y, false));
+    compare_weighted(all_pairs(x, y, false), fastdiv::Pairs::distinct);
   });
   for_wide_samples<T>([](const MatrixView<T>& x, const MatrixView<T>& y) {
-    compare_weighted(Pairs<T>(x, y, one_kernel("energy", Base::sqdist, {1.0}), 1));
+    compare_weighted(Pairs<T>(x, y, one_kernel("energy", Base::sqdist, {1.0}), 1),
+                     fastdiv::Pairs::all);
   });
 }
 
