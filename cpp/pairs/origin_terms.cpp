@@ -78,16 +78,11 @@ class OriginTerms {
 
   // Computes h of every row.
   bool run(Workers& workers, const Numbers& origin, Pairs pairs) {
-    constexpr ptrdiff_t step = 64;
     for (int s = 0; s < 2; ++s) {
       h_[s].resize(weights_[s].size());
-      const auto fill = [&](std::int64_t part, int) {
-        for (ptrdiff_t i = part * step; i < std::min(rows(s), (part + 1) * step); ++i) {
-          h_[s][static_cast<std::size_t>(i)] = h(samples_[s]->rows, i, origin);
-        }
-      };
-      if (!workers.for_each((rows(s) + step - 1) / step, 0, fill,
-                            static_cast<double>(rows(s) * samples_[s]->rows.cols))) {
+      if (!for_each_row(workers, s, [&](ptrdiff_t i) {
+            h_[s][static_cast<std::size_t>(i)] = h(samples_[s]->rows, i, origin);
+          })) {
         return false;
       }
     }
@@ -107,10 +102,10 @@ class OriginTerms {
   }
 
   // Adds the part of an output to row sums and gradients.
-  void add_to_rows(int output, double weight) const {
+  bool add_to_rows(Workers& workers, int output, double weight) const {
     for (int s = 0; s < 2; ++s) {
       const WeightedSample<T>& sample = *samples_[s];
-      for (ptrdiff_t i = 0; i < rows(s); ++i) {
+      const auto add = [&](ptrdiff_t i) {
         const auto at = static_cast<std::size_t>(i);
         const ptrdiff_t row = output * rows(s) + i;
         if (sample.within != nullptr) {
@@ -123,12 +118,30 @@ class OriginTerms {
             to[k] += static_cast<T>(weight * (factors_[s][at] * slope_[k]));
           }
         }
+      };
+      if ((sample.within != nullptr || sample.gradient != nullptr) &&
+          !for_each_row(workers, s, add)) {
+        return false;
       }
     }
+    return true;
   }
 
  private:
   ptrdiff_t rows(int s) const { return samples_[s]->rows.rows; }
+
+  template <class Visit>
+  bool for_each_row(Workers& workers, int s, const Visit& visit) const {
+    constexpr ptrdiff_t step = 64;
+    return workers.for_each((rows(s) + step - 1) / step, 0,
+                            [&](std::int64_t part, int) {
+                              const ptrdiff_t end = std::min(rows(s), (part + 1) * step);
+                              for (ptrdiff_t i = part * step; i < end; ++i) {
+                                visit(i);
+                              }
+                            },
+                            static_cast<double>(rows(s) * samples_[s]->rows.cols));
+  }
 
   double h(const MatrixView<T>& x, ptrdiff_t i, const Numbers& origin) const {
     double total = 0;
@@ -174,7 +187,9 @@ bool add_origin_terms(Workers& workers, const WeightedSample<T>& x, const Weight
       for (int block = 0; block < 3; ++block) {
         sums[3 * term.output + block] += term.weight * terms.sum_of_block(block);
       }
-      terms.add_to_rows(term.output, term.weight);
+      if (!terms.add_to_rows(workers, term.output, term.weight)) {
+        return false;
+      }
     }
   }
   return true;
