@@ -37,7 +37,8 @@ struct KernelGroup {
   Base base = Base::sqdist;
   std::vector<double> scale;  // factors of the features; empty: 1
   std::vector<Term> terms;
-  // Of dot products, per feature, or per item and feature for a stack; empty: 0.
+  // Of linear kernels, per feature, or per item and feature for a stack; empty: 0. weighted_sums
+  // says what it does to them.
   std::vector<double> origin{};
 };
 

@@ -30,7 +30,8 @@ KernelGroup: TypeAlias = tuple[str, "Values | None", "Values | None", list[Group
 (base, scale, origin, terms): functions of the same base values, so one pass is enough.
 
 The scale (d,) multiplies features. Dot products are those of x − origin and y − origin, an array
-(d,), or one for each item of a stack, flattened. None stands for 1 and for 0.
+(d,), or one for each item of a stack, flattened. None stands for 1 and for 0. Only "linear" kernels
+have an origin. `weighted_sums` also adds what their MMD² lacks there.
 """
 
 Kernels: TypeAlias = Sequence[KernelGroup]

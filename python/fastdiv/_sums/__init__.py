@@ -8,7 +8,7 @@ Files
 callback_sums: the sums over pairs of a Python function, tile by tile
 metrics: distances between rows, as kernel terms
 pair_means: sums over pairs, divided by the numbers of pairs
-pair_weights: per-row weights in sums over pairs
+pair_weights: rows in a precision that holds their weights
 reductions: the reductions, for compiled kernels and `Callback` alike
 reference: the definition of every engine function, in NumPy
 """

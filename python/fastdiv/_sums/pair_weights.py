@@ -1,8 +1,4 @@
-"""
-Apply per-row weights to pairwise kernel sums.
-
-Weights and rows may be stacks. Their leading axes are then those of a batch.
-"""
+"""Choose a precision of rows that holds their weights."""
 
 from __future__ import annotations
 
