@@ -293,3 +293,16 @@ def test_a_matched_pair_that_outweighs_dot_products_of_both_signs(rng, dtype, ke
     size = (np.abs(within).sum() + 2 * np.abs(between).sum()) / (n * (n - 1))
     contract = 1e-5 if dtype == np.float32 else 1e-12
     assert abs(result.statistic - expected) <= contract * size
+
+
+def test_a_far_row_hides_no_products_of_the_others(rng):
+    """Products with the far row, as seen from the middle, are 40 times those of given rows."""
+    x = (1e-3 * rng.normal(size=(2, 20_000))).astype(np.float32)
+    x[1] += rng.normal(size=20_000).astype(np.float32) * 10
+    y = (1e-3 * rng.normal(size=(2, 20_000))).astype(np.float32)
+    for estimator in ESTIMATORS:
+        result = mmd_test(x, y, fd.Linear(), estimator=estimator, permutations=[[3, 1, 0, 2]])
+        wide = mmd_test(
+            x.astype(float), y.astype(float), fd.Linear(), estimator=estimator, n_resamples=0
+        )
+        np.testing.assert_allclose(result.statistic, wide.statistic, rtol=1e-6)

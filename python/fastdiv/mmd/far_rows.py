@@ -1,8 +1,8 @@
 """
 Treat rows that are far from all others, whose distances hide differences of means.
 
-A kernel that decays makes such rows vanish. `Energy` grows with the distance: the means of it that
-a statistic subtracts are all about the distance of the far row, and what is left is rounding.
+A kernel that decays makes such rows vanish. `Energy` and `Linear` grow with the distance: the means
+that a statistic subtracts are all about the far row, and what is left is rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from fastdiv._engine.blocks import COMPUTED, row_blocks
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Sample, Values
-from fastdiv.kernels import Energy, Kernel
+from fastdiv.kernels import Energy, Kernel, Linear
 from fastdiv.mmd.centre import centre
 
 _FAR_IN_FLOAT32 = 100.0
@@ -25,8 +25,8 @@ _FAR = 1e10
 
 
 def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sample]:
-    """Return both samples, in float64 if `Energy` needs it to see past far rows."""
-    if not _grows(kernels) or _has_all_digits(x):
+    """Return both samples, in float64 if a kernel needs it to see past far rows."""
+    if not _has(kernels, (Energy, Linear)) or _has_all_digits(x):
         return x, y
     middle = centre([x, y])
     distances = np.concatenate([_distances(x, middle), _distances(y, middle)])
@@ -37,7 +37,7 @@ def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sa
 
 def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample) -> bool:
     """Tell whether points need float64 for `Energy`. Refuse them where even that is not enough."""
-    if not _grows(kernels):
+    if not _has(kernels, (Energy,)):
         return False
     middle = centre([x, y])
     scale = max(np.median(_distances(x, middle)), np.median(_distances(y, middle)))
@@ -51,8 +51,8 @@ def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample
     return distances.max(initial=0.0) / _FAR_IN_FLOAT32 > scale and not _has_all_digits(points)
 
 
-def _grows(kernels: Sequence[Kernel]) -> bool:
-    return any(isinstance(part, Energy) for kernel in kernels for _, part in kernel._parts())
+def _has(kernels: Sequence[Kernel], kinds: tuple[type[Kernel], ...]) -> bool:
+    return any(isinstance(part, kinds) for kernel in kernels for _, part in kernel._parts())
 
 
 def _has_all_digits(rows: Sample) -> bool:

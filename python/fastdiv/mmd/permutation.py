@@ -21,6 +21,7 @@ from fastdiv.kernels import Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import Lowered, lower
 from fastdiv.kernels.radial import DEFAULT_KERNEL
+from fastdiv.mmd import far_rows
 from fastdiv.mmd.bandwidth import resolve
 from fastdiv.mmd.centre import origin
 
@@ -155,6 +156,9 @@ def mmd_test(
     pooled = _inputs.pool([a, b])
     resolved = resolve(kernels, [pooled], threads, report)
     lowered = lower(resolved, origin(resolved, [pooled], [None]))
+    wide_a, wide_b = far_rows.widened(resolved, a, b)
+    if wide_a is not a:
+        pooled = _inputs.pool([wide_a, wide_b])
 
     pairs = _inputs.PAIRS_OF[estimator]
     split = splittings(pooled, n, orders, n_resamples, lowered, pairs, threads)
