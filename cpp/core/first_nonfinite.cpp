@@ -14,7 +14,7 @@ ptrdiff_t first_outside(const T* values, ptrdiff_t stride, ptrdiff_t n, T least)
   const auto outside = [least](T v) {
     return !(v > least && v < std::numeric_limits<T>::infinity());
   };
-  // Most rows hold none. A loop without a way out is one of vectors.
+  // Look at all values first. A loop without an early exit is vectorised.
   int any = 0;
   if (stride == 1) {
     for (ptrdiff_t k = 0; k < n; ++k) {

@@ -65,7 +65,7 @@ void add_gradient(const KernelGroup& group, const MatrixView<T>& x, ptrdiff_t i,
 }  // namespace
 
 double ordered_sum(std::vector<double> values) {
-  // Infinite values have one sum in any order, but no order if one of them is NaN.
+  // NaN has no order, and makes a sum of NaN in any.
   if (std::all_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); })) {
     std::sort(values.begin(), values.end());
   }

@@ -221,8 +221,8 @@ void map(const double* constants, const T* tile, T* out, int rows, int cols, T c
 // empty.
 template <class T, class Before>
 T first_of(const T* tile, Extent e, T last, const Before& before) {
-  // One chain of comparisons would wait for each of them.
-  constexpr int chains = 9;
+  // One chain of comparisons would wait for each of them. 9 divides the vectors of a row.
+  constexpr int chains = sum_group;
   Vec<T> best[chains];
   for (Vec<T>& b : best) {
     b = splat(last);
