@@ -167,8 +167,8 @@ __all__ = [
 
 # Let pickles and `repr` name the public path. Evaluate the annotations of classes first, because
 # that needs the module they were written in. Functions remember theirs.
-for _name in __all__:
-    _public = globals().get(_name)
+for _name in set(__all__) - {"__version__"}:
+    _public = globals()[_name]
     if isinstance(_public, type):
         _public.__annotations__ |= get_type_hints(_public)
     if callable(_public):

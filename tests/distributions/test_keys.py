@@ -197,6 +197,9 @@ def test_logits_bring_keys():
 def test_a_batch_of_two_axes_has_no_keys():
     wide = Gaussian(FRAME, cov=np.broadcast_to(np.eye(2), (4, 3, 2, 2)))
     assert kl(wide, gaussian(REVERSED)).shape == (4, 3)
+    where = pd.Series([True, True, False], index=FRAME.index)
+    masked = Gaussian(FRAME, std=np.ones((4, 3, 2)), where=where.iloc[::-1])
+    np.testing.assert_array_equal(masked.where, np.broadcast_to(where, (4, 3)))
 
 
 def test_keys_of_several_levels_and_of_times():
@@ -219,6 +222,9 @@ def test_missing_keys_are_keys():
             kl(gaussian(frame), gaussian(frame.iloc[::-1]))
         with refused("p", "q", f"got {missing!r} and 'v'"):
             kl(gaussian(frame), gaussian(FRAME))
+    numbers = FRAME.set_axis(pd.Index([np.nan, 1.0, 2.0]))
+    with refused("p", "q", r"got 1.0 and 2.0 at batch index \(1,\)"):
+        kl(gaussian(numbers), gaussian(numbers.iloc[[0, 2, 1]]))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.blocks import BATCHED, blockwise, row_blocks
+from fastdiv._engine.blocks import BATCHED, READ, blockwise, boxes, row_blocks
 from fastdiv._engine.types import Matrix, Values
 
 _Kind = TypeVar("_Kind")
@@ -85,7 +85,10 @@ def check_range(
 ) -> None:
     """Refuse values that are not finite, or not positive if they have to be, except for padding."""
     values = distinct(a)
-    if _inputs.first_nonfinite(values.reshape(-1, values.shape[-1]), positive) < 0:
+    if all(
+        _inputs.first_nonfinite(values[box].reshape(-1, values.shape[-1]), positive) < 0
+        for box in boxes(values.shape[:-1], max(1, READ // values.shape[-1]))
+    ):
         return
     bad = ~np.isfinite(a)
     if positive:
@@ -146,11 +149,17 @@ class Named:
 
     def _name(
         self, values: Mapping[str, object], batch_shape: tuple[int, ...], square: str = ""
-    ) -> None:
-        """Keep the names of parameters. The rows of the frame `square` are features."""
+    ) -> Any:
+        """
+        Keep the names of parameters. Return the index along the last axis of the batch, or None.
+
+        The rows of the frame `square` are features.
+        """
         self.columns = features(values, square)
         rows = {name: value for name, value in values.items() if name != square}
-        self._keys = batch_keys(rows, batch_shape)
+        index = last_batch_index(rows, batch_shape)
+        self._keys = index if len(batch_shape) == 1 else None
+        return index
 
     def _points(
         self,
@@ -193,18 +202,20 @@ def same_keys(keys: Mapping[str, Any]) -> None:
     is_default = _inputs.is_default_index(one) or _inputs.is_default_index(other)
     if is_default and set(one) != set(other):
         return
-    for row, (a, b) in enumerate(zip(one, other, strict=True)):
-        if {a} != {b}:  # sets, as pandas.NA is neither equal to a key nor different
+    for row in range(len(one)):
+        a, b = (index[row : row + 1] for index in (one, other))
+        if not a.equals(b):
             raise ValueError(
                 f"{first} and {second} must have the same keys in the same order; got "
-                f"{_inputs.shown(a)} and {_inputs.shown(b)}{at((row,))}: put the rows of one frame "
-                "in the order of the other first, or pass arrays to go by position"
+                f"{_inputs.shown(a.tolist()[0])} and {_inputs.shown(b.tolist()[0])}{at((row,))}: "
+                "put the rows of one frame in the order of the other, or pass arrays to go by "
+                "position"
             )
 
 
-def batch_keys(values: Mapping[str, object], batch_shape: tuple[int, ...]) -> Any:
+def last_batch_index(values: Mapping[str, object], batch_shape: tuple[int, ...]) -> Any:
     """
-    Return the index that frames of one call have along a batch of one axis, or None.
+    Return the index that frames of one call have along the last axis of the batch, or None.
 
     Refuse indices with other keys, or in another order.
     """
@@ -216,7 +227,7 @@ def batch_keys(values: Mapping[str, object], batch_shape: tuple[int, ...]) -> An
             f"pass {name}.loc[{first}.index]"
         )
     indices = map(_inputs.row_index, frames.values())
-    return next((index for index in indices if (len(index),) == batch_shape), None)
+    return next((index for index in indices if (len(index),) == batch_shape[-1:]), None)
 
 
 def keys_at(keys: Any, index: tuple[Any, ...]) -> Any:

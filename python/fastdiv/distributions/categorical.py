@@ -128,8 +128,8 @@ class Categorical(ReadOnly, Named):
         self.parametrisation, self.parameter = name, a
         self._sum_tolerance = _inputs.root_epsilon(value, a.dtype)
         self._given_dtype = _inputs.half_type(value) or a.dtype.name
-        self._name({name: value}, self.batch_shape)
-        self.where = None if where is None else mask(where, self._keys, self.batch_shape)
+        index = self._name({name: value}, self.batch_shape)
+        self.where = None if where is None else mask(where, index, self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
         self._normalisers = np.broadcast_to(normalisers, (*self.batch_shape, 2))

@@ -172,9 +172,9 @@ class Gaussian(ReadOnly, Named):
         m, value = _inputs.from_arrow(mean, "mean"), _inputs.from_arrow(parameters[name], name)
         self._set(m, name, value)
         square = "" if name in DIAGONAL else name
-        self._name({"mean": m, name: value}, self.batch_shape, square)
+        index = self._name({"mean": m, name: value}, self.batch_shape, square)
         if where is not None:
-            self.where = mask(where, self._keys, self.batch_shape)
+            self.where = mask(where, index, self.batch_shape)
         self._check()
 
     def _set(self, mean: object, name: str, value: object) -> None:

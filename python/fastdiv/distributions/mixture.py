@@ -20,10 +20,10 @@ from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     Named,
     at,
-    batch_keys,
     checked,
     first_index,
     item,
+    last_batch_index,
     require,
     rounded,
     same_keys,
@@ -120,7 +120,8 @@ class GaussianMixture(ReadOnly, Named):
         self.components = components
         same_keys({"weights": _inputs.last_axis_index(weights), "components": components._keys})
         self.columns = components.columns
-        self._keys = batch_keys({"weights": weights}, self._batch_shape)
+        index = last_batch_index({"weights": weights}, self._batch_shape)
+        self._keys = index if len(self._batch_shape) == 1 else None
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

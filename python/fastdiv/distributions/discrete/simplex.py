@@ -11,7 +11,7 @@ from fastdiv._docs import documented
 from fastdiv._engine.blocks import CACHED, row_blocks
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.types import Matrix, Values
-from fastdiv.distributions.arrays import batch_keys, features, item
+from fastdiv.distributions.arrays import features, item, last_batch_index
 
 
 @documented
@@ -88,7 +88,7 @@ def quadratic_energy_and_grad(r: object, p: object, c: object = None) -> tuple[V
             f"c must broadcast to the shape of p, {points.shape}; got shape {linear.shape}"
         ) from None
     features({"r": r, "p": p, "c": c}, square="r")
-    batch_keys({"p": p, "c": c}, points.shape[:-1])
+    last_batch_index({"p": p, "c": c}, points.shape[:-1])
     with np.errstate(over="ignore", invalid="ignore"):
         energy, q = patiently(partial(_energy_and_grad, points, matrix, linear), points.size * d)
     if not (np.isfinite(energy).all() and np.isfinite(q).all()):

@@ -34,6 +34,7 @@ Place: TypeAlias = Callable[[int, tuple[int, ...]], str]
 
 LogProb: TypeAlias = Callable[[NDArray[Any]], Matrix]
 
+# As text, because naming numpy.random would import it.
 Sampler: TypeAlias = "Callable[[int, np.random.Generator], NDArray[Any]]"
 
 
