@@ -18,7 +18,7 @@ _COINCIDING = 64 * np.finfo(np.float64).eps
 """Distance of two means, relative to the sizes of their clusters, that may be rounding of 0."""
 
 _FEW_FREE = 1e-3
-"""Share of n in n − k, the degrees of freedom, below which the rounding of n would matter."""
+"""Ratio of n − k, the degrees of freedom, to n below which the rounding of n would matter."""
 
 
 @documented
