@@ -7,7 +7,8 @@ import pytest
 from cases import ESTIMATORS, each_dtype, each_estimator
 
 import fastdiv as fd
-from fastdiv import RBF, Energy, Sum, TwoSampleResult, mmd2, mmd_test
+from fastdiv import RBF, Energy, Sum, TwoSampleResult, mmd2, mmd2_and_grad, mmd_test
+from fastdiv.mmd.permutation import _Matched
 
 KERNELS = [
     RBF(1.2),
@@ -295,6 +296,44 @@ def test_a_matched_pair_that_outweighs_dot_products_of_both_signs(rng, dtype, ke
     assert abs(result.statistic - expected) <= contract * size
 
 
+@each_dtype
+def test_matched_pairs_beside_values_that_vanish_in_float32(rng, dtype):
+    x = 2 * rng.normal(size=(60, 50)).astype(dtype)
+    offset = rng.normal(size=x.shape)
+    y = (x + 9 * offset / np.linalg.norm(offset, axis=1, keepdims=True)).astype(dtype)
+    result = mmd_test(x, y, RBF(1.0), estimator="paired", n_resamples=9, rng=0)
+    expected = mmd2(x, y, RBF(1.0), estimator="paired")
+    a, b = x.astype(float), y.astype(float)
+    others = ~np.eye(len(x), dtype=bool)
+    values = [np.exp(-((p[:, None] - q) ** 2).sum(-1) / 2)[others] for p in (a, b) for q in (a, b)]
+    size = np.mean(values, axis=1).sum()
+    assert abs(result.statistic - expected) <= (1e-5 if dtype == np.float32 else 1e-12) * size
+
+
+@pytest.mark.parametrize(
+    ("kernel", "signs"),
+    [
+        (fd.Polynomial(1, gamma=1.0, coef0=0.0), True),
+        (fd.Callback(np.inner), True),
+        (fd.Linear(), True),
+        (RBF(1.0), False),
+    ],
+    ids=["Polynomial", "Callback", "Linear", "RBF"],
+)
+def test_few_orderings_are_summed_without_their_matched_pairs(monkeypatch, rng, kernel, signs):
+    """That takes a pass over all pairs for each. Sums of products of both signs may cancel."""
+    x, y = rng.normal(size=(2, 100, 100)).astype(np.float32)
+    if signs:
+        x, y = np.sign(x), np.sign(y)
+    sums_without = _Matched.sums_without
+    calls = []
+    monkeypatch.setattr(
+        _Matched, "sums_without", lambda *args: calls.append(1) or sums_without(*args)
+    )
+    mmd_test(x, y, kernel, estimator="paired", n_resamples=49, rng=0)
+    assert len(calls) <= 1 + 50 // 5
+
+
 def test_a_far_row_hides_no_products_of_the_others(rng):
     """Products with the far row, as seen from the middle, are 40 times those of given rows."""
     x = (1e-3 * rng.normal(size=(2, 20_000))).astype(np.float32)
@@ -306,3 +345,5 @@ def test_a_far_row_hides_no_products_of_the_others(rng):
             x.astype(float), y.astype(float), fd.Linear(), estimator=estimator, n_resamples=0
         )
         np.testing.assert_allclose(result.statistic, wide.statistic, rtol=1e-6)
+        value, *_ = mmd2_and_grad(x, y, fd.Linear(), estimator=estimator)
+        np.testing.assert_allclose(value, wide.statistic, rtol=1e-6)

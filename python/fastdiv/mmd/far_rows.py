@@ -26,13 +26,16 @@ _FAR = 1e10
 
 def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sample]:
     """Return both samples, in float64 if a kernel needs it to see past far rows."""
+    return (in_float64(x), in_float64(y)) if hide_others(kernels, x, y) else (x, y)
+
+
+def hide_others(kernels: Sequence[Kernel], x: Sample, y: Sample) -> bool:
+    """Tell whether a kernel needs float64 to see past far rows."""
     if not _has(kernels, (Energy, Linear)) or _has_all_digits(x):
-        return x, y
+        return False
     middle = centre([x, y])
     distances = np.concatenate([_distances(x, middle), _distances(y, middle)])
-    if distances.max() / _FAR_IN_FLOAT32 <= np.median(distances):
-        return x, y
-    return in_float64(x), in_float64(y)
+    return bool(distances.max() / _FAR_IN_FLOAT32 > np.median(distances))
 
 
 def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample) -> bool:

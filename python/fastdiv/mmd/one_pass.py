@@ -17,6 +17,7 @@ from fastdiv._sums import pair_means, pair_weights
 from fastdiv._sums.pair_means import finite_values
 from fastdiv.kernels import Kernel
 from fastdiv.kernels.lowering import lower
+from fastdiv.mmd import far_rows
 from fastdiv.mmd.centre import centre, has_any_origin
 
 
@@ -61,7 +62,8 @@ def run(
             y_gradient="y" in names,
             pairs=pairs,
         )
-        a, b = (pair_weights.wide_enough(_rows(rows), u, v) for rows in (x, y))
+        a, b = far_rows.widened(outputs, _rows(x), _rows(y))
+        a, b = (pair_weights.wide_enough(rows, u, v) for rows in (a, b))
         sums, x_sums, y_sums, x_grad, y_grad, values = backend.current().weighted_sums(
             *(a, b, u.ravel(), v.ravel(), request),
             *(kernels.groups, kernels.n_outputs, n_threads, progress),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
+from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Pairs, Sample, Values
 from fastdiv._sums import reductions
@@ -156,9 +157,8 @@ def mmd_test(
     pooled = _inputs.pool([a, b])
     resolved = resolve(kernels, [pooled], threads, report)
     lowered = lower(resolved, origin(resolved, [pooled], [None]))
-    wide_a, wide_b = far_rows.widened(resolved, a, b)
-    if wide_a is not a:
-        pooled = _inputs.pool([wide_a, wide_b])
+    if far_rows.hide_others(resolved, a, b):
+        pooled = in_float64(pooled)
 
     pairs = _inputs.PAIRS_OF[estimator]
     split = splittings(pooled, n, orders, n_resamples, lowered, pairs, threads)
@@ -179,7 +179,7 @@ class Splittings(NamedTuple):
     """The observed split of the pooled rows, and its reorderings."""
 
     labels: NDArray[np.uint8]  # (1 + B, N)
-    matched: Values  # (n_outputs, 1 + B), sums of "off_diagonal" over what the labels take in
+    matched: Values  # (n_outputs, 1 + B), sums over the matched pairs, or 0 if they count
     exact: dict[tuple[int, int], Values]  # sums of an output and a split, in place of those
 
 
@@ -195,21 +195,21 @@ def splittings(
     """Split the rows as observed, and in other orders."""
     # Row 0 is the observed split, computed like the others. One ordering is held at a time.
     labels = np.zeros((1 + n_resamples, len(pooled)), dtype=np.uint8)
-    left_out = np.zeros((kernels.n_outputs, 1 + n_resamples))
+    matched = np.zeros((kernels.n_outputs, 1 + n_resamples))
     exact = {}
     if pairs == "off_diagonal":
-        matched = _Matched(pooled, kernels, n_threads)
+        pairing = _Matched(pooled, kernels, n_threads)
     for index, order in enumerate(itertools.chain([np.arange(len(pooled))], orders)):
         first, second = order[:n], order[n:]
         labels[index, first] = 1
         if pairs == "off_diagonal":
-            values = matched.values(first, second)
-            left_out[:, index] = _ordered_sum(values)
-            outweighed = np.flatnonzero(matched.outweigh(values))
+            values = pairing.values(first, second)
+            matched[:, index] = _ordered_sum(values)
+            outweighed = np.flatnonzero(pairing.outweigh(values))
             if len(outweighed):
-                sums = matched.left_out(first, second)
+                sums = pairing.sums_without(first, second)
                 exact.update({(int(output), index): sums[output] for output in outweighed})
-    return Splittings(labels, left_out, exact)
+    return Splittings(labels, matched, exact)
 
 
 class _Matched:
@@ -222,25 +222,34 @@ class _Matched:
 
     def __init__(self, pooled: Sample, kernels: Lowered, n_threads: int) -> None:
         self.pooled, self.kernels, self.n_threads = pooled, kernels, n_threads
-        rows = reductions.row_sums(pooled, pooled, None, kernels, n_threads, None)
+        first, second = np.array_split(np.arange(len(pooled)), 2)
+        sums = np.abs(self.sums_without(first, second)) @ [1.0, 1.0, 2.0]
         with np.errstate(over="ignore", invalid="ignore"):
-            others = rows - reductions.paired_values(pooled, pooled, kernels, n_threads)
-            # The sizes of all pairs sum to at least this, whichever of them are matched.
-            self._all_pairs = np.abs(others).sum(axis=-1)
+            # The sizes of all pairs sum to at least this, whichever of them are matched: it is
+            # their sum if all have one sign. Some of the pairs are enough for values of both.
+            self._all_pairs = np.maximum(
+                sums + 2.0 * np.abs(self.values(first, second)).sum(axis=-1), self._sizes_of_some()
+            )
 
     def values(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
         """Evaluate every kernel at the matched pairs, (n_outputs, n)."""
         x, y = self.pooled[first], self.pooled[second]
         return reductions.paired_values(x, y, self.kernels, self.n_threads)
 
+    def _sizes_of_some(self) -> Values:
+        """Sum the sizes of the pairs of rows that are few places apart, in a circle."""
+        rows = np.arange(len(self.pooled))
+        shifts = range(1, min(_SHIFTS, (len(rows) - 1) // 2) + 1)
+        values = (self.values(rows, np.roll(rows, shift)) for shift in shifts)
+        return 2.0 * sum((np.abs(v).sum(axis=-1) for v in values), np.zeros(self.kernels.n_outputs))
+
     def outweigh(self, values: Values) -> NDArray[np.bool_]:
         """Tell for each output whether these matched pairs may leave too little of its sums."""
-        few_others: NDArray[np.bool_] = (
-            2.0 * _ordered_sum(np.abs(values)) > _MOST_MATCHED * self._all_pairs
-        )
+        sizes = _ordered_sum(np.abs(values))
+        few_others: NDArray[np.bool_] = 2.0 * sizes > _MOST_MATCHED * self._all_pairs
         return few_others
 
-    def left_out(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
+    def sums_without(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
         """Sum all other pairs. Equal pairs, in any order, give equal bits."""
         if first.min() > second.min():
             first, second = second, first
@@ -254,6 +263,10 @@ def _ordered_sum(values: Values) -> Values:
     with np.errstate(over="ignore", invalid="ignore"):
         total: Values = np.sort(values, axis=-1).sum(axis=-1)
     return total
+
+
+_SHIFTS = 8
+"""Distances along the rows at which pairs are looked at, some 16 for each matched pair."""
 
 
 def _result(kernel: Kernel, values: Values, n: int, m: int, estimator: str) -> TwoSampleResult:

@@ -88,8 +88,9 @@ def wae_mmd(
     >>> round(wae_mmd(z, z_prior), 3), round(wae_mmd(z + 1.0, z_prior), 3)
     (-0.012, 0.899)
     """
+    report = reporter(progress)
     latents, draws, chosen, threads = _kernel(z, z_prior, kernel, prior, sigma2_p, n_threads)
-    values, counts = checked_mmd2(latents, draws, [chosen], "distinct", threads, reporter(progress))
+    values, counts = checked_mmd2(latents, draws, [chosen], "distinct", threads, report)
     value = float(values[0])
     if isinstance(latents, QuantizedRows) and isinstance(draws, QuantizedRows):
         moved = bounds([chosen], latents, draws, "distinct", counts, None, None)
