@@ -77,7 +77,9 @@ struct Laplacian {
     c[1] = -length / p[0] * log2_e;
     return problem_if_steep<T>(-c[1], ParameterProblem::narrow_l1_bandwidth);
   }
-  static double sensitivity(const double*, double) { return 0; }
+  static double sensitivity(const double* c, double smallest) {
+    return smallest * -c[1] > Simd<T>::smallest_exponent ? 0 : -c[1] * ln_2;
+  }
   T rate;
   explicit Laplacian(const double* c) : rate(static_cast<T>(c[1])) {}
   Vec<T> operator()(Vec<T> t) const { return exp2_scaled(t, rate); }
@@ -338,7 +340,7 @@ struct CityBlock {
     c[2] = p[0];
     return ParameterProblem::none;
   }
-  static double sensitivity(const double*, double) { return 0; }
+  static double sensitivity(const double* c, double smallest) { return c[2] / smallest; }
   T rate, power;
   explicit CityBlock(const double* c) : rate(static_cast<T>(c[1])), power(static_cast<T>(c[2])) {}
   Vec<T> operator()(Vec<T> t) const {
