@@ -24,6 +24,13 @@ constexpr std::ptrdiff_t feature_block = 512;
 template <class T>
 constexpr std::ptrdiff_t chain_features = sizeof(T) == 4 ? 128 : 256;
 
+// Most features of a chain that begins with the norms of an expanded squared distance. Each of its
+// partial sums is as large as the norms and rounds like them, so in float32 a chain of 32 is off by
+// up to 1.0e-6 of itself. Longer chains begin at 0, and the norms come last: 1.1e-6 for 128. For
+// few features that is dearer: 12 % of the time of a tile at d = 8, 1 % at d = 64.
+template <class T>
+constexpr std::ptrdiff_t short_chain = sizeof(T) == 4 ? 32 : chain_features<T>;
+
 // Returns the features of a block, if blocks are to be as equal as can be. The function is static,
 // because levels must not share an inline one.
 static inline std::ptrdiff_t block_features(std::ptrdiff_t dim) {

@@ -63,6 +63,21 @@ def test_distances(d, offset, dtype):
     assert cross_sum(x, y, RBF(bandwidth)) == pytest.approx(expected, rel=RTOL[dtype])
 
 
+@pytest.mark.parametrize("d", [1, 16, 32, 33, 100, 128, 256, 512, 768, 4096])
+@pytest.mark.parametrize("offset", [0.0, 1e4], ids=["here", "far"])
+def test_small_values_of_kernels(d, offset):
+    """An exponential multiplies the error of a distance by its exponent."""
+    for first, second in [(1.0, 1.1), (1.0, 2.64), (0.131, -0.118), (-1.014, -0.532), (1.0, 4.9)]:
+        x, a = equal_features([first + offset], d, np.float32)
+        y, b = equal_features([second + offset], d, np.float32)
+        length = abs(a[0] - b[0]) * d
+        bandwidth = abs(a[0] - b[0]) * math.sqrt(d / 2)
+        for exponent in [2.0, 4.9, 5.1, 8.9, 9.2, 12.0, 40.0]:
+            near = pytest.approx(math.exp(-exponent), rel=1e-5)
+            assert cross_sum(x, y, RBF(bandwidth / math.sqrt(exponent))) == near
+            assert cross_sum(x, y, Laplacian(length / exponent)) == near
+
+
 @each_dtype
 @each_width
 def test_dot_products(d, dtype):

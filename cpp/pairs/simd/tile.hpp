@@ -21,7 +21,6 @@ static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
 // large. Rounding may leave values just below 0.
 template <class T>
 struct ExpandedSqDist {
-  static Vec<T> start(T x_bias, Vec<T> y_bias) { return y_bias + x_bias; }
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum - x * y; }
   static Vec<T> finish(Vec<T> sum, T) { return sum; }
   static constexpr bool biased = true, scaled = false;
@@ -82,8 +81,9 @@ struct TileSums {
   T* lost;   // what the additions of blocks to `tile` have rounded away
 };
 
-// Fills one register block: rows x[0..block_rows), columns of one panel y.
-template <class T, class Op, bool OneChain>
+// Fills one register block: rows x[0..block_rows), columns of one panel y. With Short there is one
+// chain, of at most `short_chain` features.
+template <class T, class Op, bool Short>
 [[gnu::always_inline]] inline void fill_block(const TileOperands<T>& t, const T* x, const T* y,
                                               const T* scale, const FeaturePass& pass,
                                               const T* x_bias, const T* y_bias,
@@ -100,18 +100,14 @@ template <class T, class Op, bool OneChain>
       }
     }
   };
-  const auto start = [&](int i, int at) {
+  const auto bias = [&](int i, int at) {
     if constexpr (Op::biased) {
-      return Op::start(x_bias[i], load(y_bias + at));
+      return load(y_bias + at) + x_bias[i];
     } else {
       return Vec<T>{};
     }
   };
-  if (OneChain || (pass.first_chain && to.lost == nullptr)) {
-    for_each_vector([&](Vec<T>& s, int i, int at) { s = start(i, at); });
-  } else {
-    for_each_vector([&](Vec<T>& s, int, int) { s = Vec<T>{}; });
-  }
+  for_each_vector([&](Vec<T>& s, int i, int at) { s = Short ? bias(i, at) : Vec<T>{}; });
   for (std::ptrdiff_t k = 0; k < pass.dim; ++k, x += panel, y += panel) {
     const T scale_k = Op::scaled ? scale[k] : T{1};
     Vec<T> column[block_vectors];
@@ -128,22 +124,22 @@ template <class T, class Op, bool OneChain>
       }
     }
   }
-  if (!OneChain && !pass.first_chain) {
+  if (!Short && !pass.first_chain) {
     for_each_vector([&](Vec<T>& s, int i, int at) { s += load(to.block + i * tile_cols + at); });
   }
-  if (!OneChain && !pass.last_chain) {
+  if (!Short && !pass.last_chain) {
     for_each_vector([&](Vec<T>& s, int i, int at) { store(to.block + i * tile_cols + at, s); });
     return;
   }
-  if (OneChain || to.lost == nullptr) {
+  if (Short || to.lost == nullptr) {
     for_each_vector([&](Vec<T>& s, int i, int at) {
-      store(to.tile + i * tile_cols + at, Op::finish(s, t.factor));
+      store(to.tile + i * tile_cols + at, Op::finish(Short ? s : s + bias(i, at), t.factor));
     });
     return;
   }
   for_each_vector([&](Vec<T>& s, int i, int at) {
     const int entry = i * tile_cols + at;
-    Vec<T> total = pass.first_block ? start(i, at) : load(to.tile + entry);
+    Vec<T> total = pass.first_block ? bias(i, at) : load(to.tile + entry);
     Vec<T> error = pass.first_block ? Vec<T>{} : load(to.lost + entry);
     add_compensated<T>(total, error, s);
     store(to.tile + entry, pass.last_block ? Op::finish(total + error, t.factor) : total);
@@ -152,7 +148,7 @@ template <class T, class Op, bool OneChain>
 }
 
 // Adds the features [k, k + pass.dim) to a tile.
-template <class T, class Op, bool OneChain>
+template <class T, class Op, bool Short>
 void add_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass& pass,
                   const TileSums<T>& to) {
   constexpr int panel = panel_rows<T>;
@@ -163,7 +159,7 @@ void add_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass&
       const T* x = t.x + p * t.stride + k * panel;
       for (int i = p; i < p + panel && i < t.rows; i += block_rows) {
         const int entry = i * tile_cols + j;
-        fill_block<T, Op, OneChain>(
+        fill_block<T, Op, Short>(
             t, x + (i - p), y, scale, pass, Op::biased ? t.x_bias + i : nullptr,
             Op::biased ? t.y_bias + j : nullptr,
             {to.tile + entry, to.block + entry, to.lost == nullptr ? nullptr : to.lost + entry});
@@ -176,7 +172,7 @@ void add_features(const TileOperands<T>& t, std::ptrdiff_t k, const FeaturePass&
 // to n/8 units of eps. So the sums of short chains are added up, and those of blocks compensated.
 template <class T, class Op>
 void fill(const TileOperands<T>& t, T* tile) {
-  if (t.dim <= chain_features<T>) {
+  if (t.dim <= short_chain<T>) {
     add_features<T, Op, true>(t, 0, {t.dim, true, true, true, true}, {tile, tile, nullptr});
     return;
   }

@@ -95,11 +95,11 @@ double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptr
       remaining[r] = 2 * static_cast<double>(half_norm[first + r]);
     }
     for (std::ptrdiff_t k = 0; k < dim; k += block_features(dim)) {
-      // A single block starts from the norms. Several ones are added to them without rounding.
-      const bool one = dim <= feature_block;
+      // A short chain begins with the norms. Others are added to them, here without rounding.
+      const bool is_short = dim <= short_chain<T>;
       T chain[tile_rows];
       std::transform(remaining, remaining + panel, chain,
-                     [&](double value) { return one ? static_cast<T>(value) : T{0}; });
+                     [&](double value) { return is_short ? static_cast<T>(value) : T{0}; });
       T total[tile_rows] = {};
       const std::ptrdiff_t end = std::min(dim, k + block_features(dim));
       for (std::ptrdiff_t i = k; i < end; ++i, strip += panel) {
@@ -115,7 +115,7 @@ double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptr
       }
       for (int r = 0; r < panel; ++r) {
         const double sum = static_cast<double>(total[r]);
-        remaining[r] = one ? sum : remaining[r] + sum;
+        remaining[r] = is_short ? sum : remaining[r] + sum;
       }
     }
     for (int r = 0; r < panel; ++r) {

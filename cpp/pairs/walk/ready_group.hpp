@@ -96,9 +96,13 @@ class ReadyGroup {
   }
 
   // Tells whether float holds too few digits of base values for kernel values whose largest mean is
-  // this small. exp(-t) magnifies the rounding of t, some 3e-7, by t.
+  // this small. exp(-t) magnifies the rounding of t by t. The roundings of equal features all go
+  // one way. Then t is off by up to 1.1e-6 of itself, from the differences of many features by
+  // 2e-6.
   bool is_deep(const ReadyTerm<T>& term, double largest_mean) const {
-    constexpr double most = 10;
+    const bool from_differences = may_cancel_ || direct_;
+    const double error = from_differences && dim_ > short_chain<T> ? 2e-6 : 1.1e-6;
+    const double most = tolerance<T> / error;
     if (sizeof(T) > sizeof(float) || base_ == Base::dot || -std::log(largest_mean) <= most) {
       return false;
     }
