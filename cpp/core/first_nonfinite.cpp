@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <limits>
+#include <vector>
 
+#include "core/workers.hpp"
 #include "fastdiv/matrix_view.hpp"
 
 namespace fastdiv {
@@ -7,6 +10,9 @@ namespace fastdiv {
 using std::ptrdiff_t;
 
 namespace {
+
+// Values in a unit of work.
+constexpr ptrdiff_t unit_values = 1 << 16;
 
 // Returns the first of n values that is not between `least` and infinity, or n.
 template <class T>
@@ -32,24 +38,83 @@ ptrdiff_t first_outside(const T* values, ptrdiff_t stride, ptrdiff_t n, T least)
   return k;
 }
 
+// An axis of an array: steps in memory, and in the row-major index.
+struct Axis {
+  ptrdiff_t size, stride, index_step;
+};
+
+// Returns the axes of an array, as few as there can be. An axis that repeats its entries is left
+// out. There is at least one axis.
+std::vector<Axis> merged_axes(const std::vector<ptrdiff_t>& shape,
+                              const std::vector<ptrdiff_t>& strides) {
+  std::vector<Axis> axes = {{1, 1, 1}};  // from the last to the first
+  ptrdiff_t index_step = 1;
+  for (std::size_t a = shape.size(); a-- > 0; index_step *= shape[a]) {
+    const Axis next{shape[a], strides[a], index_step};
+    Axis& last = axes.back();
+    if (next.size == 0) {
+      return {next};
+    }
+    if (next.size == 1 || next.stride == 0) {
+      continue;
+    }
+    if (last.size == 1) {
+      last = next;
+    } else if (next.stride == last.size * last.stride &&
+               next.index_step == last.size * last.index_step) {
+      last.size *= next.size;
+    } else {
+      axes.push_back(next);
+    }
+  }
+  return axes;
+}
+
 }  // namespace
 
 template <class T>
-std::int64_t first_nonfinite(MatrixView<T> x, bool positive) {
+std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
+                             const std::vector<ptrdiff_t>& strides, bool positive,
+                             const Options& options) {
   const T least = positive ? T{0} : -std::numeric_limits<T>::infinity();
-  const bool is_flat = x.col_stride == 1 && x.row_stride == x.cols;
-  const ptrdiff_t rows = is_flat && x.rows > 0 ? 1 : x.rows;
-  const ptrdiff_t cols = is_flat ? x.rows * x.cols : x.cols;
-  for (ptrdiff_t i = 0; i < rows; ++i) {
-    const ptrdiff_t k = first_outside(x.data + i * x.row_stride, x.col_stride, cols, least);
-    if (k < cols) {
-      return i * cols + k;
-    }
+  const std::vector<Axis> axes = merged_axes(shape, strides);
+  ptrdiff_t runs = 1;
+  for (std::size_t a = 1; a < axes.size(); ++a) {
+    runs *= axes[a].size;
   }
-  return -1;
+  // A unit is a piece of a long run, or several short runs.
+  const Axis& inner = axes[0];
+  const ptrdiff_t pieces = (inner.size + unit_values - 1) / unit_values;
+  const ptrdiff_t runs_per_unit =
+      std::max<ptrdiff_t>(1, unit_values / std::max<ptrdiff_t>(1, inner.size));
+  const ptrdiff_t units = (runs + runs_per_unit - 1) / runs_per_unit * pieces;
+  std::int64_t first = -1;
+  const auto look = [&](std::int64_t unit, int) {
+    const ptrdiff_t begin = unit % pieces * unit_values;
+    const ptrdiff_t n = std::min(unit_values, inner.size - begin);
+    const ptrdiff_t start = unit / pieces * runs_per_unit;
+    for (ptrdiff_t run = start; first < 0 && run < std::min(runs, start + runs_per_unit); ++run) {
+      ptrdiff_t at = begin * inner.stride;
+      ptrdiff_t index = begin * inner.index_step;
+      for (ptrdiff_t a = 1, rest = run; a < static_cast<ptrdiff_t>(axes.size()); ++a) {
+        const Axis& axis = axes[static_cast<std::size_t>(a)];
+        at += rest % axis.size * axis.stride;
+        index += rest % axis.size * axis.index_step;
+        rest /= axis.size;
+      }
+      const ptrdiff_t k = first_outside(data + at, inner.stride, n, least);
+      if (k < n) {
+        first = index + k * inner.index_step;
+      }
+    }
+  };
+  Workers(options, 0).for_each(units, 1, look);
+  return first;
 }
 
-template std::int64_t first_nonfinite(MatrixView<float>, bool);
-template std::int64_t first_nonfinite(MatrixView<double>, bool);
+template std::int64_t first_nonfinite(const float*, const std::vector<ptrdiff_t>&,
+                                      const std::vector<ptrdiff_t>&, bool, const Options&);
+template std::int64_t first_nonfinite(const double*, const std::vector<ptrdiff_t>&,
+                                      const std::vector<ptrdiff_t>&, bool, const Options&);
 
 }  // namespace fastdiv

@@ -1,4 +1,5 @@
 #include "arguments.hpp"
+#include "batches.hpp"
 #include "module.hpp"
 #include "run.hpp"
 
@@ -7,9 +8,15 @@ namespace {
 
 std::int64_t first_nonfinite(const py::array& x, bool positive) {
   return by_dtype(x, [&](auto zero) {
-    const auto values = view_of<decltype(zero)>(x);
-    const py::gil_scoped_release released;
-    return fastdiv::first_nonfinite(values, positive);
+    using T = decltype(zero);
+    const auto* data = static_cast<const T*>(x.data());
+    const std::vector<std::ptrdiff_t> shape(x.shape(), x.shape() + x.ndim());
+    const auto steps = strides<T>(x);
+    std::int64_t first = -1;
+    run(1, [&](const Options& options) {
+      first = fastdiv::first_nonfinite(data, shape, steps, positive, options);
+    });
+    return first;
   });
 }
 

@@ -66,6 +66,28 @@ def test_first_nonfinite(core, rng, dtype):
             assert backend.first_nonfinite(np.zeros_like(a), True) == 0
 
 
+@each_dtype
+def test_first_nonfinite_of_any_shape(core, rng, dtype):
+    a = np.zeros((3, 5, 7, 1000), dtype)
+    layouts = [
+        (a, lambda b: b),
+        (a, lambda b: b[:, ::2, ::-1]),
+        (a, lambda b: b.transpose(2, 0, 3, 1)),
+        (a[:, :1, :, :1], lambda b: np.broadcast_to(b, (3, 4, 7, 6))),
+        (a[:1, 0, 0, :1], lambda b: np.broadcast_to(b, (2, 5, 70))),
+        (np.zeros((), dtype), lambda b: b),
+        (a[:, :0], lambda b: b),
+        (a[0, 0, 0], lambda b: b[::3]),
+    ]
+    for values, layout in layouts:
+        for _ in range(5):
+            b = values.copy()
+            if b.size:
+                b.flat[rng.integers(b.size, size=2)] = np.nan
+            given = layout(b)
+            assert core.first_nonfinite(given) == reference.first_nonfinite(given)
+
+
 def test_config_keys(core):
     assert set(core.config()) == set(reference.config())
     assert core.config()["isa"] in core.config()["isa_available"]

@@ -2,6 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "fastdiv/threads.hpp"
 
 namespace fastdiv {
 
@@ -36,9 +39,12 @@ struct MatrixView {
   }
 };
 
-// Return the row-major index of the first NaN or infinity, or -1. With `positive`, values that are
-// not above 0 are looked for too.
+// Return the row-major index of the first NaN or infinity in an array of any shape, or -1. With
+// `positive`, values that are not above 0 are looked for too. Entries that a stride of 0 repeats
+// are looked at once. Also returns -1 when the hook stopped the call.
 template <class T>
-std::int64_t first_nonfinite(MatrixView<T> x, bool positive = false);
+std::int64_t first_nonfinite(const T* data, const std::vector<std::ptrdiff_t>& shape,
+                             const std::vector<std::ptrdiff_t>& strides, bool positive,
+                             const Options& options);
 
 }  // namespace fastdiv

@@ -201,7 +201,7 @@ def finite(
     """Return `a` if all values are finite. Otherwise drop the rows that are not, or raise."""
     if isinstance(a, QuantizedRows):
         return a
-    first = first_nonfinite(a)
+    first = backend.current().first_nonfinite(a)
     if first < 0:
         return a
     if omit:
@@ -221,7 +221,7 @@ def nonfinite(name: str, count: int, row: int, column: int, advice: str) -> Valu
 
 def finite_rows(a: Sample) -> NDArray[np.bool_] | None:
     """Tell which rows are finite, or return None if all are."""
-    if isinstance(a, QuantizedRows) or first_nonfinite(a) < 0:
+    if isinstance(a, QuantizedRows) or backend.current().first_nonfinite(a) < 0:
         return None
     return finite_mask(a)
 
@@ -232,16 +232,6 @@ def finite_mask(a: Sample) -> NDArray[np.bool_]:
         return np.ones(len(a), dtype=np.bool_)
     parts = (np.isfinite(a[rows]).all(axis=1) for rows in row_parts(a))
     return filled((len(a),), np.dtype(np.bool_), parts)
-
-
-def first_nonfinite(a: Matrix, positive: bool = False) -> int:
-    """Return the flat index of the first value that is not finite, or not above 0, or −1."""
-    for rows in row_parts(a):
-        first = backend.current().first_nonfinite(a[rows], positive)
-        if first >= 0:
-            index: int = rows.start * a.shape[1] + first
-            return index
-    return -1
 
 
 @overload

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastdiv import _inputs
-from fastdiv._engine.blocks import BATCHED, READ, blockwise, boxes, row_blocks
+from fastdiv._engine import backend
+from fastdiv._engine.blocks import BATCHED, blockwise, row_blocks
 from fastdiv._engine.types import Matrix, Values
 
 _Kind = TypeVar("_Kind")
@@ -84,11 +85,7 @@ def check_range(
     name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
 ) -> None:
     """Refuse values that are not finite, or not positive if they have to be, except for padding."""
-    values = distinct(a)
-    if all(
-        _inputs.first_nonfinite(values[box].reshape(-1, values.shape[-1]), positive) < 0
-        for box in boxes(values.shape[:-1], max(1, READ // values.shape[-1]))
-    ):
+    if backend.current().first_nonfinite(a, positive) < 0:
         return
     bad = ~np.isfinite(a)
     if positive:

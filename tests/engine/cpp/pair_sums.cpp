@@ -129,11 +129,18 @@ void layouts() {
   compare_sums(Pairs<T>(thinned, some, groups, 1));
   compare_sums(Pairs<T>(repeated, y.view, groups, 1));
 
-  check(fastdiv::first_nonfinite<T>(x.view) == -1, "all finite");
+  const auto first = [](const std::vector<T>& values, const std::vector<std::ptrdiff_t>& shape,
+                        const std::vector<std::ptrdiff_t>& strides) {
+    return fastdiv::first_nonfinite(values.data(), shape, strides, false, {});
+  };
+  check(first(x.values, {100, 7}, {7, 1}) == -1, "all finite");
   Sample<T> bad(9, 5, 9);
   bad.values[17] = std::numeric_limits<T>::quiet_NaN();
   bad.values[31] = std::numeric_limits<T>::infinity();
-  check(fastdiv::first_nonfinite<T>(bad.view) == 17, "the first of two that are not finite");
+  check(first(bad.values, {9, 5}, {5, 1}) == 17, "the first of two that are not finite");
+  check(first(bad.values, {5, 9}, {1, 5}) == 15, "the first of two across the rows");
+  check(first(bad.values, {3, 3, 4, 5}, {15, 5, 0, 1}) == 62, "the first of those repeated");
+  check(first(bad.values, {9, 0}, {5, 1}) == -1, "nothing to look at");
 }
 
 template <class T>

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-from fastdiv._engine.types import Matrix, Progress
+from fastdiv._engine.types import Progress
 
 
-def first_nonfinite(x: Matrix, positive: bool = False) -> int:
+def first_nonfinite(x: NDArray[Any], positive: bool = False) -> int:
     """
-    Return the index of the first NaN or infinity in the flattened rows, or −1.
+    Return the index of the first NaN or infinity in the flattened array, or −1.
 
     With `positive`, values that are not above 0 are looked for too.
     """
