@@ -10,7 +10,14 @@ from fastdiv._engine.types import Sample, Values
 from fastdiv._inputs.arrays import array, converted, refuse_without_values
 from fastdiv._inputs.frames import aligned, only_column
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
-from fastdiv._inputs.samples import alike, checked_samples, chosen, finite_mask, same_length
+from fastdiv._inputs.samples import (
+    alike,
+    checked_samples,
+    chosen,
+    finite_mask,
+    same_length,
+    samples,
+)
 
 
 def weighted_samples(
@@ -21,12 +28,12 @@ def weighted_samples(
 
     Rows of weight 0 are left out. Equal weights become None.
     """
+    if x_weights is None and y_weights is None:
+        return *samples(x, y, nan_policy, estimator), None, None
     x, y, x_weights, y_weights = aligned_weights(x, y, x_weights, y_weights, estimator)
     a, b = alike({"x": x, "y": y})
     u = weights(x_weights, "x_weights", len(a), estimator)
     v = weights(y_weights, "y_weights", len(b), estimator)
-    if u is None and v is None:
-        return *checked_samples(a, b, nan_policy, estimator), None, None
     keep_x, keep_y = rows_kept(a, b, u, v, nan_policy, estimator)
     a, u = kept(a, u, keep_x)
     b, v = kept(b, v, keep_y)

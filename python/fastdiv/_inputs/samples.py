@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import GATHERED, row_blocks
-from fastdiv._engine.quantized_rows import QuantizedRows
+from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Matrix, Sample
-from fastdiv._inputs.arrays import any_array, array, converted, filled, row_parts
+from fastdiv._inputs.arrays import any_array, array, filled, row_parts
 from fastdiv._inputs.frames import Order, aligned, column_orders, from_arrow
 from fastdiv._inputs.options import ALWAYS_RAISE, least_rows, omits
 
@@ -33,16 +33,16 @@ def alike(values: dict[str, object]) -> list[Sample]:
     The columns of frames are put in the order of the first frame. If one sample is complex, all
     become real, with a last axis of real and imaginary parts.
     """
-    plain = all(type(value) is np.ndarray for value in values.values())
-    given = values if plain else _from_frames(values)
+    if all(type(value) is np.ndarray and value.dtype.kind != "c" for value in values.values()):
+        return [matrix(value, name) for name, value in values.items()]
+    given = _from_frames(values)
     arrays = {name: any_array(value, name) for name, value in given.items()}
     if any(a.dtype.kind == "c" for a in arrays.values()):
         arrays = {name: _parts(a, name) for name, a in arrays.items()}
     rows = {name: matrix(a, name) for name, a in arrays.items()}
     checked = {name: rows.get(name, cast(Sample, value)) for name, value in values.items()}
-    if not plain:
-        for name, order in column_orders(values | given).items():
-            checked[name] = in_order(checked[name], order)
+    for name, order in column_orders(values | given).items():
+        checked[name] = in_order(checked[name], order)
     return list(checked.values())
 
 
@@ -82,12 +82,14 @@ def _parts(a: NDArray[Any], name: str) -> NDArray[Any]:
 def matrix(value: object, name: str) -> Matrix:
     """Return `value` as a 2-D float32 or float64 array, without a copy where possible."""
     a = array(value, name)
+    if a.ndim == 2 and a.size > 0:
+        return a
     _require_rows(a, name)
     if a.shape[0] == 0:
         raise ValueError(f"{name} has no rows: shape {a.shape}")
     if a.size == 0:
         raise ValueError(f"{name} has 0 features: shape {a.shape}")
-    return a if a.ndim == 2 else a.reshape(a.shape[0], -1)
+    return a.reshape(a.shape[0], -1)
 
 
 def _require_rows(a: NDArray[Any], name: str) -> None:
@@ -133,9 +135,8 @@ def checked_samples(
         if omit and not isinstance(a, QuantizedRows) and not isinstance(b, QuantizedRows):
             keep = finite_mask(a) & finite_mask(b)
             a, b = chosen(a, keep), chosen(b, keep)
-    a, b = (
-        finite(rows, name, omit=omit, advice=advice) for rows, name in ((a, x_name), (b, y_name))
-    )
+    a = finite(a, x_name, omit=omit, advice=advice)
+    b = finite(b, y_name, omit=omit, advice=advice)
     least = least_rows(estimator)
     if len(a) < least or len(b) < least:
         name, rows = (x_name, a) if len(a) < least else (y_name, b)
@@ -183,8 +184,7 @@ def same_space(arrays: dict[str, Sample]) -> list[Sample]:
     plain = [rows for rows in arrays.values() if not isinstance(rows, QuantizedRows)]
     if all(rows.dtype == plain[0].dtype for rows in plain):
         return list(arrays.values())
-    double = np.dtype(np.float64)
-    return [rows if rows.dtype == double else converted(rows, double) for rows in plain]
+    return [in_float64(rows) for rows in plain]
 
 
 @overload
