@@ -119,8 +119,6 @@ def features(values: Mapping[str, object], square: str = "") -> tuple[Hashable, 
 
     Refuse other names, or another order. The rows of the frame `square` are features too.
     """
-    if all(type(value) in (np.ndarray, float, int) for value in values.values()):
-        return None
     names = {name: _inputs.last_axis_names(value, name) for name, value in values.items()}
     if square and names[square] is not None:
         names[f"the index of {square}"] = _inputs.row_names(values[square])
@@ -152,8 +150,14 @@ class Named:
 
         The rows of the frame `square` are features.
         """
+        if all(type(value) in (np.ndarray, float, int) for value in values.values()):
+            return None
         self.columns = features(values, square)
         rows = {name: value for name, value in values.items() if name != square}
+        return self._name_batch(rows, batch_shape)
+
+    def _name_batch(self, rows: Mapping[str, object], batch_shape: tuple[int, ...]) -> Any:
+        """Like `_name`, but of arguments whose last axis is that of the batch."""
         index = last_batch_index(rows, batch_shape)
         self._keys = index if len(batch_shape) == 1 else None
         return index

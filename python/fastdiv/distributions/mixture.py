@@ -23,7 +23,6 @@ from fastdiv.distributions.arrays import (
     checked,
     first_index,
     item,
-    last_batch_index,
     require,
     rounded,
     same_keys,
@@ -120,8 +119,7 @@ class GaussianMixture(ReadOnly, Named):
         self.components = components
         same_keys({"weights": _inputs.last_axis_index(weights), "components": components._keys})
         self.columns = components.columns
-        index = last_batch_index({"weights": weights}, self._batch_shape)
-        self._keys = index if len(self._batch_shape) == 1 else None
+        self._name_batch({"weights": weights}, self._batch_shape)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
