@@ -146,7 +146,10 @@ class Gaussian(ReadOnly, Named):
     mean: Matrix
     parametrisation: str
     parameter: Matrix
-    where: NDArray[np.bool_] | None
+    where: NDArray[np.bool_] | None = None
+
+    _is_standard = False
+    _singular: NDArray[np.bool_] | None = None
 
     def __init__(
         self, mean: object, *, std: object = None, var: object = None, logstd: object = None,
@@ -206,9 +209,6 @@ class Gaussian(ReadOnly, Named):
         self.mean = broadcast(m, (*batch, d))
         self.parametrisation = name
         self.parameter = broadcast(parameter, (*batch, *event))
-        self._is_standard = False
-        self._singular: NDArray[np.bool_] | None = None
-        self.where = None
 
     def _check(self) -> None:
         name, parameter = self.parametrisation, self.parameter
