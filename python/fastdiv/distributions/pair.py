@@ -83,19 +83,19 @@ class Pair(SideBySide[Gaussian]):
         names: tuple[str, str] = ("p", "q"),
     ) -> Pair:
         """Check that p and q fit, and their batch shapes if they go `together`."""
-        a, b = (
-            require(Gaussian, value, name, getattr(value, "_no_closed_form", ""))
-            for name, value in zip(names, (p, q), strict=True)
-        )
+        one, other = names
+        a = require(Gaussian, p, one, getattr(p, "_no_closed_form", ""))
+        b = require(Gaussian, q, other, getattr(q, "_no_closed_form", ""))
         if a.dim != b.dim:
             raise ValueError(
-                f"{names[0]} and {names[1]} must have the same dimension; got {a.dim} and {b.dim}"
+                f"{one} and {other} must have the same dimension; got {a.dim} and {b.dim}"
             )
-        same_columns(dict(zip(names, (a.columns, b.columns), strict=True)))
-        if together:
-            same_keys(dict(zip(names, (a._keys, b._keys), strict=True)))
-        shapes = dict(zip(names, (a.batch_shape, b.batch_shape), strict=True))
-        return cls(a, b, _inputs.broadcast_batches(shapes) if together else ())
+        same_columns({one: a.columns, other: b.columns})
+        if not together:
+            return cls(a, b, ())
+        same_keys({one: a._keys, other: b._keys})
+        shapes = {one: a.batch_shape, other: b.batch_shape}
+        return cls(a, b, _inputs.broadcast_batches(shapes))
 
     def kl(
         self,
@@ -114,18 +114,19 @@ class Pair(SideBySide[Gaussian]):
         def compute(pair: Pair) -> Values:
             return backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
 
-        with np.errstate(all="ignore"):  # padding may hold anything
-            # Convert block by block where there is something to convert.
-            values = self.map(compute) if self.common_dtype is None else compute(self)
-            values = zero_unselected(values, chosen)
-            bad = ~np.isfinite(values)
-            if not bad.any():
-                return values
-            if self.common_dtype == np.float32:
-                items = np.flatnonzero(bad)
-                for some in row_blocks(len(items), self._size, BATCHED):
-                    wide = self._in_double(items[some]).lowered()
-                    values.flat[items[some]] = backend.current().gaussian_kl(*wide, n_threads, None)
+        if self.common_dtype is None:  # convert block by block
+            with np.errstate(all="ignore"):  # padding may hold anything
+                values = self.map(compute)
+        else:
+            values = compute(self)
+        values = zero_unselected(values, chosen)
+        if backend.current().first_nonfinite(values) < 0:
+            return values
+        if self.common_dtype == np.float32:
+            items = np.flatnonzero(~np.isfinite(values))
+            for some in row_blocks(len(items), self._size, BATCHED):
+                wide = self._in_double(items[some]).lowered()
+                values.flat[items[some]] = backend.current().gaussian_kl(*wide, n_threads, None)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -191,21 +192,23 @@ class Pair(SideBySide[Gaussian]):
             parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
         common = self.common_dtype
         dtype = np.dtype(np.float64) if common is None else common
+        event = (p.dim,)
+        of_p = event if p.is_diagonal else event * 2
+        of_q = event if name in DIAGONAL else event * 2
         return (
-            *self._broadcast(p.mean, p.parametrisation, p.parameter, dtype),
-            *self._broadcast(q.mean, name, parameter, dtype),
+            self._broadcast(p.mean, event, dtype),
+            p.parametrisation,
+            self._broadcast(p.parameter, of_p, dtype),
+            self._broadcast(q.mean, event, dtype),
+            name,
+            self._broadcast(parameter, of_q, dtype),
         )
 
-    def _broadcast(
-        self, mean: Matrix, name: str, parameter: Matrix, dtype: np.dtype[Any]
-    ) -> tuple[Matrix, str, Matrix]:
-        d = mean.shape[-1]
-        event = (d,) if name in DIAGONAL else (d, d)
-        return (
-            broadcast(_typed(mean, dtype), (*self.batch_shape, d)),
-            name,
-            broadcast(_typed(parameter, dtype), (*self.batch_shape, *event)),
-        )
+    def _broadcast(self, a: Matrix, event: tuple[int, ...], dtype: np.dtype[Any]) -> Matrix:
+        """Convert and broadcast an array, without repeating what a stride of 0 repeats."""
+        if a.dtype != dtype:
+            a = np.broadcast_to(_inputs.converted(distinct(a), dtype), a.shape)
+        return broadcast(a, self.batch_shape + event)
 
 
 def side_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:
@@ -215,10 +218,3 @@ def side_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any
         axis if size > 1 else np.zeros(1, np.intp)
         for axis, size in zip(last, side.batch_shape, strict=True)
     )
-
-
-def _typed(a: Matrix, dtype: np.dtype[Any]) -> Matrix:
-    """Convert without repeating what a stride of 0 repeats."""
-    if a.dtype == dtype:
-        return a
-    return np.broadcast_to(_inputs.converted(distinct(a), dtype), a.shape)
