@@ -143,8 +143,9 @@ def checked_mmd2(
     y_weights: Values | None = None,
 ) -> tuple[Values, Values]:
     """Return MMD² of checked samples with resolved kernels, and the counts of their pairs."""
-    lowered = lower(kernels, centre.origin(kernels, [x, y], [x_weights, y_weights]))
-    a, b = far_rows.widened(kernels, x, y)
+    middle = centre.origin(kernels, [x, y], [x_weights, y_weights])
+    lowered = lower(kernels, middle)
+    a, b = far_rows.widened(kernels, x, y, middle)
     if x_weights is None and y_weights is None:
         counts = pair_counts(len(x), len(y), pairs)
         sums = reductions.pair_sums(a, b, lowered, pairs, n_threads, progress)

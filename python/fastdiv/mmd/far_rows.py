@@ -24,16 +24,21 @@ _FAR = 1e10
 """Like `_FAR_IN_FLOAT32`, but for float64."""
 
 
-def widened(kernels: Sequence[Kernel], x: Sample, y: Sample) -> tuple[Sample, Sample]:
+def widened(
+    kernels: Sequence[Kernel], x: Sample, y: Sample, middle: Values | None = None
+) -> tuple[Sample, Sample]:
     """Return both samples, in float64 if a kernel needs it to see past far rows."""
-    return (in_float64(x), in_float64(y)) if hide_others(kernels, x, y) else (x, y)
+    return (in_float64(x), in_float64(y)) if hide_others(kernels, x, y, middle) else (x, y)
 
 
-def hide_others(kernels: Sequence[Kernel], x: Sample, y: Sample) -> bool:
-    """Tell whether a kernel needs float64 to see past far rows."""
-    if not _has(kernels, (Energy, Linear)) or _has_all_digits(x):
+def hide_others(
+    kernels: Sequence[Kernel], x: Sample, y: Sample, middle: Values | None = None
+) -> bool:
+    """Tell whether a kernel needs float64 to see past rows far from the middle, found if None."""
+    if _has_all_digits(x) or not _has(kernels, (Energy, Linear)):
         return False
-    middle = centre([x, y])
+    if middle is None:
+        middle = centre([x, y])
     distances = np.concatenate([_distances(x, middle), _distances(y, middle)])
     return bool(distances.max() / _FAR_IN_FLOAT32 > np.median(distances))
 

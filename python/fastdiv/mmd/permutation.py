@@ -156,8 +156,9 @@ def mmd_test(
 
     pooled = _inputs.pool([a, b])
     resolved = resolve(kernels, [pooled], threads, report)
-    lowered = lower(resolved, origin(resolved, [pooled], [None]))
-    if far_rows.hide_others(resolved, a, b):
+    middle = origin(resolved, [pooled], [None])
+    lowered = lower(resolved, middle)
+    if far_rows.hide_others(resolved, a, b, middle):
         pooled = in_float64(pooled)
 
     pairs = _inputs.PAIRS_OF[estimator]
