@@ -204,8 +204,9 @@ def splittings(
         first, second = order[:n], order[n:]
         labels[index, first] = 1
         if pairs == "off_diagonal":
-            values = pairing.values(first, second)
-            matched[:, index] = _ordered_sum(values)
+            values = np.sort(pairing.values(first, second), axis=-1)  # blind to their order
+            with np.errstate(over="ignore", invalid="ignore"):
+                matched[:, index] = values.sum(axis=-1)
             outweighed = np.flatnonzero(pairing.outweigh(values))
             if len(outweighed):
                 sums = pairing.sums_without(first, second)
@@ -246,8 +247,9 @@ class _Matched:
 
     def outweigh(self, values: Values) -> NDArray[np.bool_]:
         """Tell for each output whether these matched pairs may leave too little of its sums."""
-        sizes = _ordered_sum(np.abs(values))
-        few_others: NDArray[np.bool_] = 2.0 * sizes > _MOST_MATCHED * self._all_pairs
+        with np.errstate(over="ignore"):
+            sizes = np.abs(values).sum(axis=-1)
+            few_others: NDArray[np.bool_] = 2.0 * sizes > _MOST_MATCHED * self._all_pairs
         return few_others
 
     def sums_without(self, first: NDArray[Any], second: NDArray[Any]) -> Values:
@@ -257,13 +259,6 @@ class _Matched:
         order = np.argsort(first)
         x, y = self.pooled[first[order]], self.pooled[second[order]]
         return reductions.pair_sums(x, y, self.kernels, "off_diagonal", self.n_threads, None)
-
-
-def _ordered_sum(values: Values) -> Values:
-    """Sum along the last axis from the smallest value to the largest, blind to their order."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total: Values = np.sort(values, axis=-1).sum(axis=-1)
-    return total
 
 
 _SHIFTS = 8
