@@ -83,9 +83,33 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>&
                                   add_self_terms(workers, y, nullptr, groups, n_outputs, out + 1)));
 }
 
+template <class T>
+bool mmd2(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups, int n_outputs,
+          double* out, const Options& options, Pairs pairs) {
+  std::vector<double> sums(3 * static_cast<std::size_t>(n_outputs));
+  if (!pair_sums(x, y, groups, n_outputs, sums.data(), options, pairs)) {
+    return false;
+  }
+  const double left_out = pairs == Pairs::all ? 0 : 1;
+  const auto n = static_cast<double>(x.rows);
+  const auto m = static_cast<double>(y.rows);
+  const double within_x = n * (n - left_out);
+  const double within_y = m * (m - left_out);
+  const double between = pairs == Pairs::off_diagonal ? within_x : n * m;
+  for (int o = 0; o < n_outputs; ++o) {
+    const double* of_output = sums.data() + 3 * o;
+    out[o] = of_output[0] / within_x + of_output[1] / within_y - 2 * (of_output[2] / between);
+  }
+  return true;
+}
+
 template bool pair_sums(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&, int,
                         double*, const Options&, Pairs);
 template bool pair_sums(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&,
                         int, double*, const Options&, Pairs);
+template bool mmd2(MatrixView<float>, MatrixView<float>, const std::vector<KernelGroup>&, int,
+                   double*, const Options&, Pairs);
+template bool mmd2(MatrixView<double>, MatrixView<double>, const std::vector<KernelGroup>&, int,
+                   double*, const Options&, Pairs);
 
 }  // namespace fastdiv

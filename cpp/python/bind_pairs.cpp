@@ -5,22 +5,42 @@
 namespace fastdiv::python {
 namespace {
 
-Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
-                 int n_threads, const Progress& progress, const std::string& pairs) {
+// Return call(x, y, groups, out, options, pairs), where out has the shape (n_outputs, ...).
+template <class Call>
+Values over_pairs(const Sample& x, const Sample& y, const PyGroups& kernels,
+                  const std::vector<py::ssize_t>& shape, int n_threads, const Progress& progress,
+                  const std::string& pairs, const Call& call) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
-    Values sums({py::ssize_t{n_outputs}, py::ssize_t{3}});
-    double* out = sums.mutable_data();
+    Values values(shape);
+    double* out = values.mutable_data();
     const auto groups = groups_from(kernels);
     const Pairs counted = pairs_from(pairs);
     const auto x_rows = x.view<T>();
     const auto y_rows = y.view<T>();
     const double total = pairs_of(x_rows.rows + y_rows.rows);
-    run(n_threads, progress, total, [&](const Options& options) {
-      fastdiv::pair_sums<T>(x_rows, y_rows, groups, n_outputs, out, options, counted);
-    });
-    return sums;
+    run(n_threads, progress, total,
+        [&](const Options& options) { call(x_rows, y_rows, groups, out, options, counted); });
+    return values;
   });
+}
+
+Values pair_sums(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs,
+                 int n_threads, const Progress& progress, const std::string& pairs) {
+  const auto call = [&](const auto& a, const auto& b, const auto& groups, double* out,
+                        const Options& options, Pairs counted) {
+    fastdiv::pair_sums(a, b, groups, n_outputs, out, options, counted);
+  };
+  return over_pairs(x, y, kernels, {n_outputs, 3}, n_threads, progress, pairs, call);
+}
+
+Values mmd2(const Sample& x, const Sample& y, const PyGroups& kernels, int n_outputs, int n_threads,
+            const Progress& progress, const std::string& pairs) {
+  const auto call = [&](const auto& a, const auto& b, const auto& groups, double* out,
+                        const Options& options, Pairs counted) {
+    fastdiv::mmd2(a, b, groups, n_outputs, out, options, counted);
+  };
+  return over_pairs(x, y, kernels, {n_outputs}, n_threads, progress, pairs, call);
 }
 
 Values quad_forms(const Sample& z, const py::array_t<std::uint8_t, py::array::c_style>& labels,
@@ -87,6 +107,8 @@ void bind_pairs(py::module_& m) {
   using py::arg;
   m.def("pair_sums", &pair_sums, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"),
         arg("n_threads"), arg("progress"), arg("pairs") = "distinct", py::pos_only());
+  m.def("mmd2", &mmd2, arg("x"), arg("y"), arg("kernels"), arg("n_outputs"), arg("n_threads"),
+        arg("progress"), arg("pairs") = "distinct", py::pos_only());
   m.def("quad_forms", &quad_forms, arg("z"), arg("labels"), arg("kernels"), arg("n_outputs"),
         arg("n_threads"), arg("progress"), arg("each_sum") = false, arg("pairs") = "distinct",
         py::pos_only());

@@ -26,6 +26,7 @@ from fastdiv import (
 )
 from fastdiv._engine import backend as _backend
 from fastdiv._sums import reference
+from fastdiv._sums.pair_means import pair_counts, statistic
 from fastdiv.kernels.lowering import lower
 
 
@@ -38,6 +39,10 @@ def test_pair_sums(core, rng, name, d, dtype, pairs):
         arguments = (x, y, groups, 1, 0, None, pairs)
         bound = [absolute(a, b, groups).sum() for a, b in ((x, x), (y, y), (x, y))]
         close(core.pair_sums(*arguments), reference.pair_sums(*arguments), np.array(bound), dtype)
+        if min(len(x), len(y)) > 1 or pairs == "all":
+            for engine in (core, reference):
+                sums, counts = engine.pair_sums(*arguments), pair_counts(len(x), len(y), pairs)
+                np.testing.assert_array_equal(engine.mmd2(*arguments), statistic(sums, counts))
 
 
 @each_case

@@ -19,6 +19,12 @@ bool pair_sums(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>&
                int n_outputs, double* out, const Options& options = {},
                Pairs pairs = Pairs::distinct);
 
+// Estimate MMD^2 for every output: from the sums of pair_sums and the numbers of their pairs,
+//   out[o] = xx / n_xx + yy / n_yy - 2 xy / n_xy.
+template <class T>
+bool mmd2(MatrixView<T> x, MatrixView<T> y, const std::vector<KernelGroup>& groups, int n_outputs,
+          double* out, const Options& options = {}, Pairs pairs = Pairs::distinct);
+
 // Means that a sum of quad_forms is accurate relative to.
 enum class Accurate {
   largest_mean,  // of the three of its labelling, which is enough for their differences

@@ -40,6 +40,18 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
+    def mmd2(
+        self,
+        x: Sample,
+        y: Sample,
+        kernels: Kernels,
+        n_outputs: int,
+        n_threads: int,
+        progress: Progress | None,
+        pairs: Pairs = "distinct",
+        /,
+    ) -> Values: ...
+
     def quad_forms(
         self,
         z: Sample,

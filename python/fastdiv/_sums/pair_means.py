@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastdiv._engine import backend
 from fastdiv._engine.types import Pairs, Values
 
 
@@ -29,7 +30,7 @@ def statistic(sums: Values, counts: Values) -> Values:
 
 def finite_values(values: Values) -> Values:
     """Return values, or raise OverflowError if one is not finite."""
-    if np.isfinite(values).all():
+    if backend.current().first_nonfinite(np.asarray(values)) < 0:
         return values
     raise OverflowError(
         "kernel values overflow; scale the data, or choose another kernel or bandwidth"

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fastdiv._engine import backend
 from fastdiv._engine.types import Kernels, Pairs, Progress, Sample, Values, WeightedSumsRequest
-from fastdiv._sums import callback_sums, pair_weights
+from fastdiv._sums import callback_sums, pair_means, pair_weights
 from fastdiv._sums.callback_sums import Function
-from fastdiv._sums.pair_means import statistic
+from fastdiv._sums.pair_means import pair_counts, statistic
 from fastdiv.kernels.lowering import Lowered
 
 
@@ -39,6 +39,27 @@ def pair_sums(
     return _total(kernels, (3,), compiled, add)
 
 
+def mmd2(
+    x: Sample,
+    y: Sample,
+    kernels: Lowered,
+    pairs: Pairs,
+    n_threads: int,
+    progress: Progress | None,
+) -> Values:
+    """Return MMD², (n_outputs,)."""
+
+    def compiled(groups: Kernels, n: int) -> Values:
+        return backend.current().mmd2(x, y, groups, n, n_threads, progress, pairs)
+
+    def add(value: Values, factor: float, f: Function) -> None:
+        sums = np.zeros(3)
+        callback_sums.add_pair_sums(sums, factor, f, x, y, pairs, progress)
+        value += statistic(sums, pair_counts(len(x), len(y), pairs))
+
+    return _total(kernels, (), compiled, add)
+
+
 def weighted_mmd2(
     x: Sample,
     y: Sample,
@@ -46,27 +67,28 @@ def weighted_mmd2(
     y_weights: Values,
     kernels: Lowered,
     pairs: Pairs,
-    counts: Values,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
-    """Return the MMD² of weighted rows, (n_outputs,), with the counts of their pairs."""
+    """Return the MMD² of weighted rows, (n_outputs,)."""
     weights = x_weights, y_weights
+    counts = pair_means.counts(*weights, pairs)
 
     def compiled(groups: Kernels, n: int) -> Values:
         a, b = (pair_weights.wide_enough(rows, *weights) for rows in (x, y))
         request = WeightedSumsRequest(counts[None], pairs=pairs)
-        *_, values = backend.current().weighted_sums(
+        *_, items = backend.current().weighted_sums(
             a, b, *weights, request, groups, n, n_threads, progress
         )
-        return values[0, :, None]
+        values: Values = items[0]
+        return values
 
-    def add(values: Values, factor: float, f: Function) -> None:
+    def add(value: Values, factor: float, f: Function) -> None:
         sums = np.zeros(3)
         callback_sums.add_pair_sums(sums, factor, f, x, y, pairs, progress, *weights)
-        values += statistic(sums, counts)
+        value += statistic(sums, counts)
 
-    return _total(kernels, (1,), compiled, add)[:, 0]
+    return _total(kernels, (), compiled, add)
 
 
 def quad_forms(
@@ -139,5 +161,5 @@ def _total(
     groups, callbacks, n_outputs = kernels
     sums = compiled(groups, n_outputs) if groups else np.zeros((n_outputs, *shape))
     for f, factor, output in callbacks:
-        add(sums[output], factor, f)
+        add(sums[output, ...], factor, f)
     return sums

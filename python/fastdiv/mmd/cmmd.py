@@ -90,7 +90,7 @@ def cmmd(
     u, v = (_unit_rows(a, "x"), _unit_rows(b, "y")) if unit else (a, b)
     kernel = RBFLessOne(_CMMD_BANDWIDTH)
     threads, report = _inputs.threads(n_threads), reporter(progress)
-    value = float(checked_mmd2(u, v, [kernel], "all", threads, report)[0][0])
+    value = float(checked_mmd2(u, v, [kernel], "all", threads, report)[0])
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
         bound = bounds.biased_rbf_bound(value, (a, b), _CMMD_BANDWIDTH, unit)
         return QuantizedEstimate(_CMMD_SCALE * value, _CMMD_SCALE * bound)

@@ -12,8 +12,8 @@ from fastdiv._docs import documented
 from fastdiv._engine.progress import reporter
 from fastdiv._engine.quantized_rows import QuantizedRows, in_float64
 from fastdiv._engine.types import Pairs, Progress, Sample, Values
-from fastdiv._sums import pair_means, reductions
-from fastdiv._sums.pair_means import finite_values, pair_counts, statistic
+from fastdiv._sums import reductions
+from fastdiv._sums.pair_means import finite_values
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.arguments import as_kernels
 from fastdiv.kernels.lowering import lower
@@ -123,9 +123,9 @@ def mmd2(
     counted = [_inputs.positive_rows(a, wx), _inputs.positive_rows(b, wy)]
     resolved = resolve(kernels, counted, threads, report)
     pairs = _inputs.PAIRS_OF[estimator]
-    values, counts = checked_mmd2(a, b, resolved, pairs, threads, report, wx, wy)
+    values = checked_mmd2(a, b, resolved, pairs, threads, report, wx, wy)
     if isinstance(a, QuantizedRows) and isinstance(b, QuantizedRows):
-        moved = bounds(resolved, a, b, pairs, counts, wx, wy)
+        moved = bounds(resolved, a, b, pairs, wx, wy)
         if single:
             return QuantizedEstimate(float(values[0]), float(moved[0]))
         return QuantizedEstimate(values, moved)
@@ -141,20 +141,17 @@ def checked_mmd2(
     progress: Progress | None,
     x_weights: Values | None = None,
     y_weights: Values | None = None,
-) -> tuple[Values, Values]:
-    """Return MMD² of checked samples with resolved kernels, and the counts of their pairs."""
+) -> Values:
+    """Return MMD² of checked samples with resolved kernels."""
     middle = centre.origin(kernels, [x, y], [x_weights, y_weights])
     lowered = lower(kernels, middle)
     a, b = far_rows.widened(kernels, x, y, middle)
     if x_weights is None and y_weights is None:
-        counts = pair_counts(len(x), len(y), pairs)
-        sums = reductions.pair_sums(a, b, lowered, pairs, n_threads, progress)
-        return statistic(sums, counts), counts
+        return finite_values(reductions.mmd2(a, b, lowered, pairs, n_threads, progress))
     u = np.ones(len(x)) if x_weights is None else x_weights
     v = np.ones(len(y)) if y_weights is None else y_weights
-    counts = pair_means.counts(u, v, pairs)
-    values = reductions.weighted_mmd2(a, b, u, v, lowered, pairs, counts, n_threads, progress)
-    return finite_values(values), counts
+    values = reductions.weighted_mmd2(a, b, u, v, lowered, pairs, n_threads, progress)
+    return finite_values(values)
 
 
 @overload

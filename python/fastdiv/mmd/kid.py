@@ -142,11 +142,11 @@ def kid(
     else:
         values = np.empty(times)
         for index, (i, j) in enumerate(subsets):
-            values[index] = checked_mmd2(a[i], b[j], [kernel], "distinct", threads, None)[0][0]
+            values[index] = checked_mmd2(a[i], b[j], [kernel], "distinct", threads, None)[0]
             if report is not None:
                 report(index + 1, times)
         if full:
-            value = float(checked_mmd2(a, b, [kernel], "distinct", threads, report)[0][0])
+            value = float(checked_mmd2(a, b, [kernel], "distinct", threads, report)[0])
     mean, std = finite_values(np.array(mean_and_deviation(values))).tolist()
     return KID(mean, std, value, values, size)
 

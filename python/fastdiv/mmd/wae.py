@@ -90,10 +90,9 @@ def wae_mmd(
     """
     report = reporter(progress)
     latents, draws, chosen, threads = _kernel(z, z_prior, kernel, prior, sigma2_p, n_threads)
-    values, counts = checked_mmd2(latents, draws, [chosen], "distinct", threads, report)
-    value = float(values[0])
+    value = float(checked_mmd2(latents, draws, [chosen], "distinct", threads, report)[0])
     if isinstance(latents, QuantizedRows) and isinstance(draws, QuantizedRows):
-        moved = bounds([chosen], latents, draws, "distinct", counts, None, None)
+        moved = bounds([chosen], latents, draws, "distinct", None, None)
         return QuantizedEstimate(value, float(moved[0]))
     return value
 

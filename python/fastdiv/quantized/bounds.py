@@ -17,6 +17,7 @@ import numpy as np
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.results import Result
 from fastdiv._engine.types import Pairs, Values
+from fastdiv._sums import pair_means
 from fastdiv.kernels import Callback, Kernel
 from fastdiv.kernels.base import STEEPEST, Term
 from fastdiv.quantized.norms import norms
@@ -73,11 +74,13 @@ def bounds(
     x: QuantizedRows,
     y: QuantizedRows,
     pairs: Pairs,
-    counts: Values,
     x_weights: Values | None,
     y_weights: Values | None,
 ) -> Values:
     """Bound the change of MMD² by quantisation, for each kernel."""
+    u = np.ones(len(x)) if x_weights is None else x_weights
+    v = np.ones(len(y)) if y_weights is None else y_weights
+    counts = pair_means.counts(u, v, pairs)
 
     def part_bounds(kernel: Kernel) -> Iterator[float]:
         for weight, part in kernel._parts():
@@ -85,10 +88,8 @@ def bounds(
                 yield math.inf
                 continue
             term = part._term()
-            x_factors, y_factors = (
-                _row_factors(term, rows) * (1.0 if w is None else w[:, None])
-                for rows, w in ((x, x_weights), (y, y_weights))
-            )
+            x_factors = _row_factors(term, x) * u[:, None]
+            y_factors = _row_factors(term, y) * v[:, None]
             yield abs(weight * term.factor) * _bound(term, x_factors, y_factors, pairs, counts)
 
     with np.errstate(over="ignore", invalid="ignore"):

@@ -10,6 +10,7 @@ import fastdiv as fd
 from fastdiv import _core as core
 from fastdiv._engine.types import WeightedSumsRequest
 from fastdiv._sums import reference
+from fastdiv._sums.pair_means import pair_counts, statistic
 from fastdiv.kernels.evaluation import kernel_gradients, kernel_log_slopes, kernel_values
 from fastdiv.kernels.lowering import lower
 from fuzz import draw
@@ -66,7 +67,10 @@ def sizes_of(x: Any, y: Any, groups: Any, outputs: int) -> Any:
     return total
 
 
-@case("engine.pair_sums", "engine.quad_forms", "engine.row_sums", "engine.paired_values")
+@case(
+    *("engine.pair_sums", "engine.mmd2", "engine.quad_forms"),
+    *("engine.row_sums", "engine.paired_values"),
+)
 def engine_pairs(rng: Rng, dtype: type) -> Outcomes:
     matched = rng.random() < 0.5
     x, y = two_samples(rng, dtype, matched=matched)
@@ -81,6 +85,10 @@ def engine_pairs(rng: Rng, dtype: type) -> Outcomes:
     bound = beside_the_largest(np.stack([part.sum(axis=(1, 2)) for part in (xx, yy, xy)], axis=-1))
     got, expected = core.pair_sums(*arguments), reference.pair_sums(*arguments)
     yield compare("engine.pair_sums", d, got, expected, bound, allowed, what)
+    if min(len(x), len(y)) > 1:
+        counts = pair_counts(len(x), len(y), pairs)
+        value, expected = core.mmd2(*arguments), statistic(got, counts)
+        yield holds("engine.mmd2", d, np.array_equal(value, expected))
     labels = (rng.random((5, len(x))) < rng.random((5, 1))).astype(np.uint8)
     for each in (False, True):
         counted = str(rng.choice(PAIRS[:2]))

@@ -48,7 +48,7 @@ from fastdiv._sums.reference.gaussian import (
 )
 from fastdiv._sums.reference.labels import label_extremes, label_sums
 from fastdiv._sums.reference.log_ratios import log_ratio_moments
-from fastdiv._sums.reference.pairs import pair_sums, paired_values, quad_forms, row_sums
+from fastdiv._sums.reference.pairs import mmd2, pair_sums, paired_values, quad_forms, row_sums
 from fastdiv._sums.reference.quantized import quantized_products
 from fastdiv._sums.reference.rows import first_nonfinite
 from fastdiv._sums.reference.weighted import log_slope_sums, weighted_sums
@@ -74,6 +74,7 @@ __all__ = [
     "log_slope_sums",
     "matrix_status",
     "median_distances",
+    "mmd2",
     "pair_sums",
     "paired_values",
     "quad_forms",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastdiv._engine.quantized_rows import in_float64
 from fastdiv._engine.types import Kernels, Matrix, Pairs, Progress, Sample, Values
+from fastdiv._sums.pair_means import pair_counts
 from fastdiv._sums.reference.rows import report
 from fastdiv.kernels.evaluation import kernel_values
 
@@ -28,6 +29,23 @@ def pair_sums(
     ]
     report(progress)
     return np.stack(sums, axis=-1)
+
+
+def mmd2(
+    x: Sample,
+    y: Sample,
+    kernels: Kernels,
+    n_outputs: int,
+    n_threads: int,
+    progress: Progress | None,
+    pairs: Pairs = "distinct",
+) -> Values:
+    """Estimate MMD² for every kernel, (n_outputs,)."""
+    xx, yy, xy = pair_sums(x, y, kernels, n_outputs, n_threads, progress, pairs).T
+    of_x, of_y, of_both = pair_counts(len(x), len(y), pairs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: Values = xx / of_x + yy / of_y - 2.0 * (xy / of_both)
+    return values
 
 
 def quad_forms(
