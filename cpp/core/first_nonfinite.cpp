@@ -14,25 +14,37 @@ namespace {
 // Values in a unit of work.
 constexpr ptrdiff_t unit_values = 1 << 16;
 
+// Tells whether all of n values are between `least` and infinity. There are several chains and no
+// early exit, so that the loop is vectorised. A value less itself is NaN unless it is finite.
+template <class T>
+bool all_inside(const T* values, ptrdiff_t stride, ptrdiff_t n, T least) {
+  constexpr ptrdiff_t chains = 8;
+  T excess[chains] = {};
+  T smallest[chains];
+  std::fill(smallest, smallest + chains, std::numeric_limits<T>::infinity());
+  const auto look_at = [&](ptrdiff_t chain, T v) {
+    excess[chain] += v - v;
+    smallest[chain] = v < smallest[chain] ? v : smallest[chain];
+  };
+  ptrdiff_t k = 0;
+  for (; stride == 1 && k + chains <= n; k += chains) {
+    for (ptrdiff_t chain = 0; chain < chains; ++chain) {
+      look_at(chain, values[k + chain]);
+    }
+  }
+  for (; k < n; ++k) {
+    look_at(k % chains, values[k * stride]);
+  }
+  return std::all_of(excess, excess + chains, [](T e) { return e == 0; }) &&
+         std::all_of(smallest, smallest + chains, [least](T s) { return s > least; });
+}
+
 // Returns the first of n values that is not between `least` and infinity, or n.
 template <class T>
 ptrdiff_t first_outside(const T* values, ptrdiff_t stride, ptrdiff_t n, T least) {
-  const auto outside = [least](T v) {
-    return !(v > least && v < std::numeric_limits<T>::infinity());
-  };
-  // Look at all values first. A loop without an early exit is vectorised.
-  int any = 0;
-  if (stride == 1) {
-    for (ptrdiff_t k = 0; k < n; ++k) {
-      any |= static_cast<int>(outside(values[k]));
-    }
-  } else {
-    for (ptrdiff_t k = 0; k < n; ++k) {
-      any |= static_cast<int>(outside(values[k * stride]));
-    }
-  }
-  ptrdiff_t k = any != 0 ? 0 : n;
-  while (k < n && !outside(values[k * stride])) {
+  ptrdiff_t k = all_inside(values, stride, n, least) ? n : 0;
+  while (k < n && values[k * stride] > least &&
+         values[k * stride] < std::numeric_limits<T>::infinity()) {
     ++k;
   }
   return k;
