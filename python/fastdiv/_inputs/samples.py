@@ -111,10 +111,10 @@ def samples(
     Pairs are rows of the same key where both samples have an index. `nan_policy` is ALWAYS_RAISE
     where the caller offers no other.
     """
-    given = dict(zip(names, (x, y), strict=True))
+    x_name, y_name = names
     if estimator == "paired":
-        given = dict(zip(names, aligned(given), strict=True))
-    a, b = alike(given)
+        x, y = aligned({x_name: x, y_name: y})
+    a, b = alike({x_name: x, y_name: y})
     return checked_samples(a, b, nan_policy, estimator, names)
 
 
@@ -182,7 +182,7 @@ def same_space(arrays: dict[str, Sample]) -> list[Sample]:
                 f"got {a.shape[1]} and {b.shape[1]}"
             )
     plain = [rows for rows in arrays.values() if not isinstance(rows, QuantizedRows)]
-    if all(rows.dtype == plain[0].dtype for rows in plain):
+    if len({rows.dtype for rows in plain}) <= 1:
         return list(arrays.values())
     return [in_float64(rows) for rows in plain]
 
