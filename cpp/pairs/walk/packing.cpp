@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <type_traits>
 
@@ -47,30 +46,50 @@ std::ptrdiff_t feature_steps(std::ptrdiff_t dim) {
   return (dim + feature_step - 1) / feature_step;
 }
 
+// Measures the ranges of `n` features from k on over rows [begin, end). A feature alone waits for
+// its sum from row to row.
+template <int n, class T>
+void measure_features(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end,
+                      std::ptrdiff_t k, Range* ranges) {
+  Range r[n];
+  std::copy(ranges + k, ranges + k + n, r);
+  for (std::ptrdiff_t i = begin; i < end; ++i) {
+    for (int j = 0; j < n; ++j) {
+      const double value = static_cast<double>(x(i, k + j));
+      r[j].least = std::min(r[j].least, value);
+      r[j].most = std::max(r[j].most, value);
+      r[j].sum += value;
+    }
+  }
+  std::copy(r, r + n, ranges + k);
+}
+
 // Measures the ranges of some features over rows [begin, end).
 template <class T>
 void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
              Range* ranges) {
+  constexpr int together = 4;
+  const std::ptrdiff_t last = std::min(x.cols, first + feature_step);
   for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
     const std::ptrdiff_t stop = std::min(end, strip + tile_rows);
-    for (std::ptrdiff_t k = first; k < std::min(x.cols, first + feature_step); ++k) {
-      Range r = ranges[k];
-      for (std::ptrdiff_t i = strip; i < stop; ++i) {
-        const double value = static_cast<double>(x(i, k));
-        r.least = std::min(r.least, value);
-        r.most = std::max(r.most, value);
-        r.sum += value;
-      }
-      ranges[k] = r;
+    std::ptrdiff_t k = first;
+    for (; k + together <= last; k += together) {
+      measure_features<together>(x, strip, stop, k, ranges);
+    }
+    for (; k < last; ++k) {
+      measure_features<1>(x, strip, stop, k, ranges);
     }
   }
 }
 
-// Stores one feature of a strip in the panels of the strip, which lie panel * dim apart.
-template <class T>
-void store_column(const T* column, int panel, std::ptrdiff_t dim, T* out) {
+// Stores one feature of a strip, value(r) of row r, in the panels of the strip, which lie
+// panel * dim apart.
+template <class T, class Value>
+void store_column(const Value& value, int panel, std::ptrdiff_t dim, T* out) {
   for (int first = 0; first < tile_rows; first += panel, out += panel * dim) {
-    std::copy(column + first, column + first + panel, out);
+    for (int r = 0; r < panel; ++r) {
+      out[r] = value(first + r);
+    }
   }
 }
 
@@ -87,38 +106,41 @@ double typical_error(std::ptrdiff_t dim) {
 // products in chains as in a tile. It should be 0. Rows of repeating values have roundings that all
 // go one way, and show here how large the error is.
 template <class T>
-double error_with_itself(const T* strip, const T* half_norm, int panel, std::ptrdiff_t dim) {
+double error_with_itself(const T* strip, const T* half_norm, int rows, int panel,
+                         std::ptrdiff_t dim) {
+  constexpr int together = 48 / sizeof(T);  // rows, of which every panel has a multiple
   double largest = 0;
-  for (int first = 0; first < tile_rows; first += panel) {
-    double remaining[tile_rows];
-    for (int r = 0; r < panel; ++r) {
+  for (int first = 0; first < rows; first += together) {
+    const T* column = strip + first / panel * panel * dim + first % panel;
+    double remaining[together];
+    for (int r = 0; r < together; ++r) {
       remaining[r] = 2 * static_cast<double>(half_norm[first + r]);
     }
     for (std::ptrdiff_t k = 0; k < dim; k += block_features(dim)) {
       // A short chain begins with the norms. Others are added to them, here without rounding.
       const bool is_short = dim <= short_chain<T>;
-      T chain[tile_rows];
-      std::transform(remaining, remaining + panel, chain,
+      T chain[together];
+      std::transform(remaining, remaining + together, chain,
                      [&](double value) { return is_short ? static_cast<T>(value) : T{0}; });
-      T total[tile_rows] = {};
+      T total[together] = {};
       const std::ptrdiff_t end = std::min(dim, k + block_features(dim));
-      for (std::ptrdiff_t i = k; i < end; ++i, strip += panel) {
-        for (int r = 0; r < panel; ++r) {
-          chain[r] -= strip[r] * strip[r];
+      for (std::ptrdiff_t i = k; i < end; ++i, column += panel) {
+        for (int r = 0; r < together; ++r) {
+          chain[r] -= column[r] * column[r];
         }
         if ((i - k) % chain_features<T> == chain_features<T> - 1 || i == end - 1) {
-          for (int r = 0; r < panel; ++r) {
+          for (int r = 0; r < together; ++r) {
             total[r] += chain[r];
             chain[r] = 0;
           }
         }
       }
-      for (int r = 0; r < panel; ++r) {
+      for (int r = 0; r < together; ++r) {
         const double sum = static_cast<double>(total[r]);
         remaining[r] = is_short ? sum : remaining[r] + sum;
       }
     }
-    for (int r = 0; r < panel; ++r) {
+    for (int r = 0; r < together; ++r) {
       largest = std::max(largest, std::abs(remaining[r]));
     }
   }
@@ -157,11 +179,14 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples,
               unit % steps * feature_step, ranges.data() + part * dim);
     };
     workers.for_each(parts * steps, 0, measure_part, cost(x));
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-      Range& r = total[i % total.size()];
-      r.least = std::min(r.least, ranges[i].least);
-      r.most = std::max(r.most, ranges[i].most);
-      r.sum += ranges[i].sum;
+    const Range* of_part = ranges.data();
+    for (std::ptrdiff_t part = 0; part < parts; ++part) {
+      for (Range& r : total) {
+        r.least = std::min(r.least, of_part->least);
+        r.most = std::max(r.most, of_part->most);
+        r.sum += of_part->sum;
+        ++of_part;
+      }
     }
     n += static_cast<double>(x.rows);
   }
@@ -169,6 +194,11 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples,
   Frame frame;
   frame.centre = group.origin;
   frame.feature_scale = group.scale;
+  frame.raw_scale.reserve(total.size());
+  frame.constant.reserve(total.size());
+  if (centred) {
+    frame.centre.reserve(total.size());
+  }
   double largest = 0;
   for (std::size_t k = 0; k < total.size(); ++k) {
     if (centred) {
@@ -209,20 +239,21 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
     const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.centred.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
-    T column[tile_rows];
     double norm[tile_rows] = {};
     for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const auto at = static_cast<std::size_t>(k);
       const double centre = frame.centre.empty() ? 0 : frame.centre[at];
       const double scale =
           frame.feature_scale.empty() ? frame.scale : frame.feature_scale[at] * frame.scale;
-      for (int r = 0; r < tile_rows; ++r) {
-        column[r] = r < rows
-                        ? static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale)
-                        : T{0};
-        norm[r] += static_cast<double>(column[r]) * static_cast<double>(column[r]);
-      }
-      store_column(column, panel, x.cols, out + k * panel);
+      const auto value = [&](int r) {
+        if (r >= rows) {
+          return T{0};
+        }
+        const auto v = static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale);
+        norm[r] += static_cast<double>(v) * static_cast<double>(v);
+        return v;
+      };
+      store_column(value, panel, x.cols, out + k * panel);
     }
     std::copy(norm, norm + tile_rows, norms.data() + unit * tile_rows);
   };
@@ -236,15 +267,22 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
       norm[i % tile_rows] += norms[static_cast<std::size_t>(strip * steps * tile_rows + i)];
     }
     T* half_norm = packed.half_norm.data() + strip * tile_rows;
+    const auto rows =
+        static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, x.rows - strip * tile_rows));
     std::transform(norm, norm + tile_rows, half_norm,
                    [](double value) { return static_cast<T>(value / 2); });
     const auto at = static_cast<std::size_t>(strip);
-    std::nth_element(norm, norm + 1, norm + tile_rows, std::greater<>());
-    strip_norm[at] = norm[0] / 2;
-    strip_next[at] = norm[1] / 2;
+    double largest = 0;
+    double next = 0;
+    for (const double value : norm) {
+      next = std::max(next, std::min(largest, value));
+      largest = std::max(largest, value);
+    }
+    strip_norm[at] = largest / 2;
+    strip_next[at] = next / 2;
     packed.strip_error[at] = typical_error<T>(x.cols) * strip_norm[at] +
                              error_with_itself(packed.centred.data() + strip * tile_rows * x.cols,
-                                               half_norm, panel, x.cols);
+                                               half_norm, rows, panel, x.cols);
   };
   workers.for_each(strips, 0, finish_strip, cost(x));
   const auto largest = std::max_element(strip_norm.begin(), strip_norm.end());
@@ -267,13 +305,12 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
     const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.raw.data() + first * x.cols;
     const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
-    T column[tile_rows];
     for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const double scale = frame.raw_scale[static_cast<std::size_t>(k)];
-      for (int r = 0; r < tile_rows; ++r) {
-        column[r] = r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
-      }
-      store_column(column, panel, x.cols, out + k * panel);
+      const auto value = [&](int r) {
+        return r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
+      };
+      store_column(value, panel, x.cols, out + k * panel);
     }
   };
   workers.for_each(strips * steps, 0, pack, cost(x));
