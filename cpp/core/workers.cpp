@@ -93,13 +93,15 @@ void Workers::call_hook(double done) {
   deadline_ = Clock::now() + slice;
 }
 
-bool Workers::for_each(std::int64_t n, double share,
-                       const std::function<void(std::int64_t unit, int thread)>& work,
-                       double cost) {
-  std::atomic<std::int64_t> next{0};
+bool Workers::run(std::int64_t n, double share, const UnitWork& work, double cost) {
   if (!stopped_ && Clock::now() >= deadline_) {
     call_hook(done_);  // after many loops shorter than a slice
   }
+  const bool small = cost < serial_work;
+  for (std::int64_t unit = 0; small && !stopped_ && unit < n; ++unit) {
+    work(unit, 0);
+  }
+  std::atomic<std::int64_t> next{small ? n : 0};
   while (!stopped_) {
     const auto work_until_deadline = [&](int thread) {
       do {  // at least one unit, however long the threads take to start
@@ -110,7 +112,7 @@ bool Workers::for_each(std::int64_t n, double share,
         work(unit, thread);
       } while (Clock::now() < deadline_);
     };
-    if (threads_ == 1 || n == 1 || cost < serial_work) {
+    if (threads_ == 1 || n == 1) {
       work_until_deadline(0);
     } else {
 #pragma omp parallel num_threads(threads_)

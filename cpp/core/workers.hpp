@@ -22,11 +22,14 @@ class Workers {
 
   // Calls work(unit, thread) for units [0, n), handed out in order. `work` must not throw. `share`
   // is the part of the whole call that this loop makes up, for progress. `cost` is its number of
-  // multiply-adds, for loops that may be too small for a parallel region. Returns false when the
-  // hook stopped the call.
-  bool for_each(std::int64_t n, double share,
-                const std::function<void(std::int64_t unit, int thread)>& work,
-                double cost = HUGE_VAL);
+  // multiply-adds, for loops that may be too small for a parallel region or a look at the clock.
+  // Returns false when the hook stopped the call.
+  template <class Work>
+  bool for_each(std::int64_t n, double share, const Work& work, double cost = HUGE_VAL) {
+    return run(n, share, std::cref(work), cost);  // by reference, which needs no memory
+  }
+  // Ends a part of the call that ran on its own.
+  bool finish_part(double share) { return run(0, share, nullptr, 0); }
 
   // Sets values to 0. The first touch of large results takes longer than the patience of the hook.
   template <class T>
@@ -46,6 +49,8 @@ class Workers {
 
  private:
   using Clock = std::chrono::steady_clock;
+  using UnitWork = std::function<void(std::int64_t unit, int thread)>;
+  bool run(std::int64_t n, double share, const UnitWork& work, double cost);
   void call_hook(double done);
 
   const Options& options_;

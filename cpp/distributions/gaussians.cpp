@@ -61,7 +61,7 @@ bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& v
     return workers.for_each(units, 0, [&](std::int64_t unit, int) { work(unit); });
   };
   for (ptrdiff_t i = 0; i < n; ++i) {
-    if (!visit(i, parallel) || !workers.for_each(0, 1.0 / static_cast<double>(n), nullptr)) {
+    if (!visit(i, parallel) || !workers.finish_part(1.0 / static_cast<double>(n))) {
       return false;
     }
   }
