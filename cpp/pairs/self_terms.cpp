@@ -130,9 +130,9 @@ bool add_labelled_self_terms(Workers& workers, const MatrixView<T>& z, const std
 }
 
 template <class T>
-bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor,
-                     const std::vector<KernelGroup>& groups, double* log_slopes) {
-  if (x.gradient == nullptr && log_slopes == nullptr) {
+bool add_self_gradients(Workers& workers, const WeightedSample<T>& x, double factor,
+                        const std::vector<KernelGroup>& groups) {
+  if (x.gradient == nullptr) {
     return true;
   }
   const ptrdiff_t n = x.rows.rows;
@@ -144,7 +144,6 @@ bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor
     for (const Term& term : group.terms) {
       terms.push_back(make_ready<double>(term, 1, HUGE_VAL));
     }
-    std::vector<double> weighted(log_slopes == nullptr ? 0 : terms.size() * std::size_t(n));
     const auto memory = buffers<double>(workers.threads(), tile_size);
     const auto add_part = [&](std::int64_t part, int thread) {
       double* slopes = memory[static_cast<std::size_t>(thread)].data();
@@ -159,24 +158,13 @@ bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor
         for (int i = 0; i < rows; ++i) {
           const ptrdiff_t row = first + i;
           const double w = x.weights[row];
-          const double slope = w * w * slopes[i];
-          if (log_slopes != nullptr) {
-            weighted[t * std::size_t(n) + std::size_t(row)] = values[i] * slope;
-          }
-          if (x.gradient != nullptr) {
-            add_gradient(group, x.rows, row, 2 * factor * slope,
-                         x.gradient + (terms[t].output * n + row) * x.rows.cols);
-          }
+          add_gradient(group, x.rows, row, 2 * factor * (w * w * slopes[i]),
+                       x.gradient + (terms[t].output * n + row) * x.rows.cols);
         }
       }
     };
-    const bool finished = workers.for_each((n + tile_cols - 1) / tile_cols, 0, add_part);
-    if (!finished) {
+    if (!workers.for_each((n + tile_cols - 1) / tile_cols, 0, add_part)) {
       return false;
-    }
-    for (std::size_t t = 0; t < terms.size() && log_slopes != nullptr; ++t) {
-      const auto begin = weighted.begin() + static_cast<ptrdiff_t>(t) * n;
-      log_slopes[3 * terms[t].output] += ordered_sum({begin, begin + n});
     }
   }
   return true;
@@ -188,8 +176,8 @@ bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor
   template bool add_labelled_self_terms(Workers&, const MatrixView<T>&, const std::uint8_t*, \
                                         std::int64_t, const std::vector<KernelGroup>&, int,  \
                                         double*);                                            \
-  template bool add_self_slopes(Workers&, const WeightedSample<T>&, double,                  \
-                                const std::vector<KernelGroup>&, double*);
+  template bool add_self_gradients(Workers&, const WeightedSample<T>&, double,               \
+                                   const std::vector<KernelGroup>&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
 

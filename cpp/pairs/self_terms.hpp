@@ -29,9 +29,9 @@ bool add_labelled_self_terms(Workers& workers, const MatrixView<T>& z, const std
                              int n_outputs, double* out);
 
 // Adds the gradient of factor * sum_i w_i^2 k_o(x_i, x_i) to that of the sample, unless this is
-// null, and the sums of w_i^2 t f'(t) to log_slopes[3*o], likewise. Both are 0 for distances.
+// null. It is 0 for distances.
 template <class T>
-bool add_self_slopes(Workers& workers, const WeightedSample<T>& x, double factor,
-                     const std::vector<KernelGroup>& groups, double* log_slopes);
+bool add_self_gradients(Workers& workers, const WeightedSample<T>& x, double factor,
+                        const std::vector<KernelGroup>& groups);
 
 }  // namespace fastdiv

@@ -398,6 +398,10 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   std::fill(out, out + 3 * n_outputs, 0.0);
   if (log_slopes != nullptr) {
     std::fill(log_slopes, log_slopes + 3 * n_outputs, 0.0);
+    if (std::any_of(groups.begin(), groups.end(),
+                    [](const KernelGroup& group) { return group.base == Base::dot; })) {
+      throw std::invalid_argument("kernels of dot products have no log-slopes");
+    }
   }
   for (const WeightedSample<T>* sample : {&x, &y}) {
     const ptrdiff_t values = n_outputs * sample->rows.rows;
@@ -430,14 +434,16 @@ bool weighted_sums(const WeightedSample<T>& x, const WeightedSample<T>& y, const
   if (pairs == Pairs::all) {
     int block = 0;
     for (const WeightedSample<T>* sample : {&x, &y}) {
-      double* slopes = log_slopes == nullptr ? nullptr : log_slopes + block;
       if (!add_self_terms(workers, sample->rows, sample->weights, groups, n_outputs, out + block,
                           sample->within) ||
-          !add_self_slopes(workers, *sample, factors[block], groups, slopes)) {
+          !add_self_gradients(workers, *sample, factors[block], groups)) {
         return false;
       }
       ++block;
     }
+  }
+  if (values == nullptr) {
+    return true;
   }
   for (int o = 0; o < n_outputs; ++o) {
     const double* sums = out + 3 * o;

@@ -104,12 +104,11 @@ Values log_slope_sums(const Sample& x, const Sample& y, const ContiguousValues& 
     const auto groups = groups_from(kernels);
     const Pairs counted = pairs_from(pairs);
     std::vector<double> sums(static_cast<std::size_t>(3 * n_outputs));
-    std::vector<double> values(static_cast<std::size_t>(n_outputs));
     const double counts[3] = {1, 1, 1};
     const double total = pairs_of(x_rows.sample.rows.rows + y_rows.sample.rows.rows);
     run(n_threads, progress, total, [&](const Options& options) {
       fastdiv::weighted_sums<T>(x_rows.sample, y_rows.sample, counts, groups, n_outputs,
-                                sums.data(), values.data(), out, options, counted);
+                                sums.data(), nullptr, out, options, counted);
     });
     return slopes;
   });

@@ -103,6 +103,11 @@ def test_weighted_sums(core, rng, name, d, dtype, pairs):
 @each_pairs
 def test_log_slope_sums(core, rng, name, d, dtype, pairs):
     groups = groups_of(name, d)
+    if groups[0][0] == "dot":
+        x, w = sample(rng, 3, d, dtype), np.ones(3)
+        with pytest.raises(ValueError, match="no log-slopes"):
+            core.log_slope_sums(x, x, w, w, groups, 1, 0, None, pairs)
+        return
     for x, y, u, v in pairs_and_samples(rng, pairs, d, dtype):
         expected = reference.log_slope_sums(x, y, u, v, groups, 1, 0, None, pairs)
         magnitudes = [

@@ -27,8 +27,9 @@ struct WeightedSample {
 // Like pair_sums, but weight each pair by the product of its row weights, and fill the results that
 // the samples require. All results have the same pairs. With the three counts, the values are
 //   values[o] = out[3*o] / counts[0] + out[3*o + 1] / counts[1] - 2 out[3*o + 2] / counts[2],
-// which is MMD^2 if the counts are the sums of 1 over the weighted pairs. log_slopes, unless null,
-// gets the sums of t f'(t) as `out` has those of the kernel f(t) of the base value t.
+// which is MMD^2 if the counts are the sums of 1 over the weighted pairs. They may be null.
+// log_slopes, unless null, gets the sums of t f'(t) as `out` has those of the kernel f(t) of the
+// squared or L1 distance t. Kernels of dot products have no log-slopes.
 //
 // A linear kernel with an origin o is x.y - |o|^2, and for Pairs::all (x - o).(y - o). Its MMD^2 is
 // that of x.y. The values do not lose digits far from 0, as the sums may.

@@ -171,7 +171,11 @@ def log_slope_sums(
     progress: Progress | None,
     pairs: Pairs = "distinct",
 ) -> Values:
-    """Like `weighted_sums`, but return the sums of `kernel_log_slopes` alone, (n_outputs, 3)."""
+    """
+    Like `weighted_sums`, but return the sums of `kernel_log_slopes` alone, (n_outputs, 3).
+
+    Kernels must be those of distances.
+    """
     x, y = in_float64(x), in_float64(y)
     report(progress)
     u, v = x_weights, y_weights
