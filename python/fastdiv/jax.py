@@ -19,12 +19,12 @@ Needs JAX: ``pip install 'fastdiv[jax]'``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastdiv.frameworks import calls, docs, evaluation, functions
+from fastdiv.frameworks import arguments, calls, docs, evaluation, functions
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 
@@ -252,11 +252,16 @@ class _Jax(functions.Framework[jax.Array]):
         return jnp.stack([a.real, a.imag], axis=-1)
 
     def call(
-        self, function: str, arrays: dict[str, jax.Array], options: Mapping[str, object]
+        self,
+        function: str,
+        arrays: dict[str, jax.Array],
+        options: Mapping[str, object],
+        reduce: str = "none",
     ) -> jax.Array:
-        """Evaluate a call, or record it where JAX traces one."""
-        text, numbers = calls.described(function, arrays, options)
-        value: jax.Array = _evaluate(text, tuple(numbers), *arrays.values())
+        """Evaluate a call, or record it where JAX traces one, and reduce its values."""
+        call = calls.call_of(function, arrays, options)
+        values = _evaluate(call, *arrays.values())
+        value: jax.Array = arguments.reduced(values, arrays.get("where"), reduce)
         return value
 
 
@@ -266,19 +271,19 @@ _JAX = _Jax()
 # --- the operation ---------------------------------------------------------------------
 
 
-def _value(text: str, numbers: tuple[float, ...], *arrays: jax.Array) -> Any:
+def _value(call: calls.Call, *arrays: jax.Array) -> Any:
     """Evaluate a call without gradients."""
-    return _on_host(text, numbers, (False,) * len(arrays), *arrays)[0]
+    return _on_host(call, (False,) * len(arrays), *arrays)[0]
 
 
-def _forward(text: str, numbers: tuple[float, ...], *primals: Any) -> Any:
+def _forward(call: calls.Call, *primals: Any) -> Any:
     """Evaluate a call with the gradients that JAX asks for."""
     wrt = tuple(primal.perturbed for primal in primals)
-    value, *gradients = _on_host(text, numbers, wrt, *[primal.value for primal in primals])
+    value, *gradients = _on_host(call, wrt, *[primal.value for primal in primals])
     return value, evaluation.placed(gradients, wrt)
 
 
-def _backward(text: str, numbers: tuple[float, ...], gradients: list[Any], upstream: Any) -> Any:
+def _backward(call: calls.Call, gradients: list[Any], upstream: Any) -> Any:
     """Multiply the gradients by that of the value."""
     if isinstance(upstream, jax.custom_derivatives.SymbolicZero):
         return (None,) * len(gradients)
@@ -288,26 +293,39 @@ def _backward(text: str, numbers: tuple[float, ...], gradients: list[Any], upstr
     )
 
 
-_evaluate: Any = jax.custom_vjp(_value, nondiff_argnums=(0, 1))
-_evaluate.defvjp(_forward, _backward, symbolic_zeros=True)
+_differentiated: Any = jax.custom_vjp(_value, nondiff_argnums=(0,))
+_differentiated.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
-def _callback(
-    text: str, numbers: tuple[float, ...], wrt: tuple[bool, ...], *arrays: jax.Array
-) -> Any:
-    """Evaluate a call now, or record that the host has to when there are values."""
+def _evaluate(call: calls.Call, *arrays: jax.Array) -> Any:
+    """Evaluate a call, now if there are values."""
+    return (_differentiated if _are_traced(arrays) else _value)(call, *arrays)
+
+
+def _on_host(call: calls.Call, wrt: tuple[bool, ...], *arrays: jax.Array) -> Any:
+    """Evaluate a call with some gradients, now if there are values."""
+    if _are_traced(arrays):
+        return _recorded(call, wrt, *arrays)
+    # Errors reach the caller as they are.
+    results = evaluation.evaluate(call, [np.asarray(a) for a in arrays], wrt)
+    return [jnp.asarray(result) for result in results]
+
+
+def _are_traced(arrays: Sequence[jax.Array]) -> bool:
+    """Tell whether JAX traces an array, which has no values then."""
+    return any([isinstance(a, jax.core.Tracer) for a in arrays])
+
+
+def _record(call: calls.Call, wrt: tuple[bool, ...], *arrays: jax.Array) -> Any:
+    """Record that the host has to evaluate a call when there are values."""
     ndims = [a.ndim for a in arrays]
 
     def host(*batched: Any) -> list[Any]:
-        values = [np.asarray(a) for a in batched]
-        return evaluation.evaluate(text, numbers, values, wrt, ndims)
+        return evaluation.evaluate(call, [np.asarray(a) for a in batched], wrt, ndims)
 
-    if not any(isinstance(a, jax.core.Tracer) for a in arrays):
-        # Errors reach the caller as they are.
-        return [jnp.asarray(result) for result in host(*arrays)]
-    calls.rehearse(text, numbers, [a.shape for a in arrays], [a.dtype for a in arrays])
+    calls.rehearse(call, [a.shape for a in arrays], [a.dtype for a in arrays])
     floats = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
-    value_shape = calls.value_shape(text, numbers, [a.shape for a in arrays])
+    value_shape = calls.value_shape(call, [a.shape for a in arrays])
     described: Any = jax.ShapeDtypeStruct
     results = [
         described(value_shape, jnp.result_type(*floats)),
@@ -321,5 +339,5 @@ def _no_derivative(*_: object) -> Any:
     raise NotImplementedError("functions of fastdiv.jax have no second derivatives")
 
 
-_on_host: Any = jax.custom_jvp(_callback, nondiff_argnums=(0, 1, 2))
-_on_host.defjvp(_no_derivative)
+_recorded: Any = jax.custom_jvp(_record, nondiff_argnums=(0, 1))
+_recorded.defjvp(_no_derivative)

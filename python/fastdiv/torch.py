@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastdiv.frameworks import calls, docs, evaluation, functions
+from fastdiv.frameworks import arguments, calls, docs, evaluation, functions
 from fastdiv.kernels import Energy, Kernel
 from fastdiv.kernels.radial import DEFAULT_KERNEL
 
@@ -275,17 +275,23 @@ class _Torch(functions.Framework[Tensor]):
         return torch.view_as_real(a.resolve_conj())
 
     def call(
-        self, function: str, arrays: dict[str, Tensor], options: Mapping[str, object]
+        self,
+        function: str,
+        arrays: dict[str, Tensor],
+        options: Mapping[str, object],
+        reduce: str = "none",
     ) -> Tensor:
-        """Evaluate a call, or record it inside `torch.compile`."""
-        text, numbers = calls.described(function, arrays, options)
+        """Evaluate a call, or record it inside `torch.compile`, and reduce its values."""
         tensors = arrays.values()
         wrt = [torch.is_grad_enabled() and tensor.requires_grad for tensor in tensors]
         if torch.compiler.is_compiling():
-            traced: Tensor = _evaluate(text, numbers, list(tensors), wrt)[0]
-            return traced
+            text, numbers = calls.described(function, arrays, options)
+            traced = _evaluate(text, numbers, list(tensors), wrt)[0]
+            recorded: Tensor = arguments.reduced(traced, arrays.get("where"), reduce)
+            return recorded
+        call = calls.call_of(function, arrays, options)
         try:
-            value: Tensor = _apply(text, numbers, wrt, *tensors)
+            value: Tensor = _apply(call, wrt, arrays.get("where"), reduce, *tensors)
         except RuntimeError as error:
             if "functorch" not in str(error):
                 raise
@@ -303,12 +309,10 @@ _TORCH = _Torch()
 # --- the operation ---------------------------------------------------------------------
 
 
-def _on_arrays(
-    text: str, numbers: list[float], tensors: Sequence[Tensor], wrt: list[bool]
-) -> list[Tensor]:
+def _evaluated(call: calls.Call, tensors: Sequence[Tensor], wrt: Sequence[bool]) -> list[Tensor]:
     """Evaluate a call on the memory of tensors."""
-    arrays = [tensor.detach().resolve_neg().numpy() for tensor in tensors]
-    return [torch.from_numpy(a) for a in evaluation.evaluate(text, numbers, arrays, wrt)]
+    arrays = [tensor.numpy(force=True) for tensor in tensors]
+    return [torch.from_numpy(a) for a in evaluation.evaluate(call, arrays, wrt)]
 
 
 def _times(upstream: Tensor, gradient: Tensor) -> Tensor:
@@ -318,35 +322,49 @@ def _times(upstream: Tensor, gradient: Tensor) -> Tensor:
 
 
 class _Function(torch.autograd.Function):
-    """A call outside torch.compile, where it costs less than the operation below."""
+    """A call outside torch.compile. Its values are reduced here, which saves a step backwards."""
 
     @staticmethod
     def forward(
-        ctx: Any, text: str, numbers: list[float], wrt: list[bool], *tensors: Tensor
+        ctx: Any,
+        call: calls.Call,
+        wrt: list[bool],
+        where: Tensor | None,
+        reduce: str,
+        *tensors: Tensor,
     ) -> Tensor:
-        value, *gradients = _on_arrays(text, numbers, tensors, wrt)
+        values, *gradients = _evaluated(call, tensors, wrt)
         ctx.save_for_backward(*gradients, *evaluation.only_required(tensors, wrt))
-        ctx.wrt = wrt
+        ctx.wrt, ctx.items = wrt, arguments.items_per_value(values, where, reduce)
+        value: Tensor = arguments.reduced(values, where, reduce)
         return value
 
     @staticmethod
     def backward(ctx: Any, *upstreams: Tensor) -> Any:
-        (upstream,), saved = upstreams, ctx.saved_tensors  # which may be read once only
+        upstream, saved = upstreams[0] / ctx.items, ctx.saved_tensors  # which may be read only once
         gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
         if torch.is_grad_enabled():  # the gradient is to be differentiated
             products = [_multiply(upstream, gradient, tensors) for gradient in gradients]
         else:
             products = [_times(upstream, gradient) for gradient in gradients]
-        return (None, None, None, *evaluation.placed(products, ctx.wrt))
+        return (None, None, None, None, *evaluation.placed(products, ctx.wrt))
 
 
 _apply: Any = _Function.apply
 _NO_SECOND = "functions of fastdiv.torch have no second derivatives"
 
-# The same as one operation of torch.compile: the value, and the required gradients.
+
+def _of_text(
+    text: str, numbers: list[float], tensors: Sequence[Tensor], wrt: list[bool]
+) -> list[Tensor]:
+    """Evaluate a call that is described."""
+    return _evaluated(calls.decode(text, tuple(numbers)), tensors, wrt)
+
+
+# A call as one operation of torch.compile: the values, and the required gradients.
 _evaluate = torch.library.custom_op(
     "fastdiv::evaluate",
-    _on_arrays,
+    _of_text,
     mutates_args=(),
     schema="(str text, float[] numbers, Tensor[] tensors, bool[] wrt) -> Tensor[]",
 )
@@ -354,7 +372,8 @@ _evaluate = torch.library.custom_op(
 
 def _shapes(text: str, numbers: list[float], tensors: list[Tensor], wrt: list[bool]) -> Any:
     """Return empty results of a call."""
-    shape = calls.value_shape(text, numbers, [tensor.shape for tensor in tensors])
+    call = calls.decode(text, tuple(numbers))
+    shape = calls.value_shape(call, [tensor.shape for tensor in tensors])
     floats = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
     dtype = torch.float64 if torch.float64 in floats else torch.float32
     return [

@@ -24,11 +24,10 @@ NDIMS = {"x": 2, "y": 2, "x_weights": 1, "y_weights": 1}
 
 
 def evaluate(function, arrays, ndims, options, required):
-    numbers = []
-    text = calls.encode((function, tuple(arrays), options), numbers)
+    call = calls.call_of(function, arrays, options)
     wrt = [name in required for name in arrays]
     axes = [ndims[name] for name in arrays]
-    return evaluation.evaluate(text, tuple(numbers), list(arrays.values()), wrt, axes)
+    return evaluation.evaluate(call, list(arrays.values()), wrt, axes)
 
 
 def check(function, arrays, ndims, options, required, batch, *, tolerance):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastdiv import RBF, Energy, InverseMultiquadric, Kernel, Linear, Matern, Polynomial, Sum
-from fastdiv.frameworks.calls import decode, encode
+from fastdiv.frameworks.calls import Call, call_of, decode, encode
 
 KERNELS = [
     RBF(0.1),
@@ -24,13 +24,15 @@ def test_kernels_come_back_as_they_were(kernel: Kernel) -> None:
     options = {"kernel": kernel, "estimator": "it's 100 %d", "n_threads": None, "exponent": 1}
     numbers: list[float] = []
     text = encode(("f", ("x", "y"), options), numbers)
-    assert decode(text, tuple(numbers)) == ("f", ("x", "y"), options)
+    assert decode(text, tuple(numbers)) == Call("f", ("x", "y"), options)
 
 
 @pytest.mark.parametrize("value", [object(), [1j], {"a": b"1"}])
 def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(TypeError, match="must be made of plain Python numbers and words"):
         encode(value, [])
+    with pytest.raises(TypeError, match="must be made of plain Python numbers and words"):
+        call_of("f", (), {"option": value})
 
 
 def test_numbers_are_numbers() -> None:
@@ -38,14 +40,46 @@ def test_numbers_are_numbers() -> None:
     text = encode(
         ("f", (), {"a": np.float64(0.1), "b": 3, "c": np.int64(5), "d": np.float32(2)}), numbers
     )
-    function, _, options = decode(
-        text, tuple(map(float, numbers))
-    )  # torch makes all of them floats
-    assert (function, options) == ("f", {"a": 0.1, "b": 3, "c": 5, "d": 2.0})
-    assert [type(value) for value in options.values()] == [float, int, int, float]
+    call = decode(text, tuple(map(float, numbers)))  # torch makes all of them floats
+    assert call == Call("f", (), {"a": 0.1, "b": 3, "c": 5, "d": 2.0})
+    assert [type(value) for value in call.options.values()] == [float, int, int, float]
     for value in (float("nan"), -float("inf")):
         with pytest.raises(ValueError, match=f"a must be finite; got {value}"):
             encode({"a": value}, [])
+        with pytest.raises(ValueError, match=f"a must be finite; got {value}"):
+            call_of("f", (), {"a": value})
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_no_text_where_there_are_values(run_python, name: str) -> None:
+    pytest.importorskip(name)
+    code = f"""
+        import numpy as np
+        import {name}
+        import fastdiv
+        import fastdiv.{name} as ff
+        from fastdiv.frameworks import calls, evaluation
+
+        calls.encode = calls.decode = None
+        kernel, seen, function = fastdiv.RBF(1.0), [], evaluation.FUNCTIONS["mmd2"]
+
+        def recorded(arrays, required, options):
+            seen.append((required, options["kernel"] is kernel))
+            return function(arrays, required, options)
+
+        evaluation.FUNCTIONS["mmd2"] = recorded
+        x, y = np.random.default_rng(0).normal(size=(2, 5, 3))
+        if {name!r} == "torch":
+            x, y = torch.tensor(x, requires_grad=True), torch.tensor(y)
+            ff.mmd2(x, y, kernel).backward()
+            ff.kl(x, logvar=y, reduce="mean").backward()
+        else:
+            jax.grad(ff.mmd2)(x, y, kernel)
+            jax.grad(lambda x: ff.kl(x, logvar=y, reduce="mean"))(x)
+        ff.mmd2(y, y, kernel)
+        print(seen)
+    """
+    assert run_python(code).stdout == "[(('x',), True), ((), True)]\n"
 
 
 def test_neither_is_imported_with_the_package(run_python) -> None:

@@ -389,8 +389,8 @@ def test_errors_on_the_host_keep_their_message_in_compiled_code():
         (lambda x: fj.kl(x, std=1.0, q_mean=x, q_cov=-jnp.eye(3)), "^q_cov must be positive def"),
         (lambda x: fj.kl(x, std=-1.0, q_mean=x, q_std=1.0), "^std must be finite and > 0"),
         (lambda x: fj.categorical_kl(logits=x, q_probs=x), "^q_probs must be finite and >= 0"),
-        (lambda x: fj.wae_mmd(x * np.nan, x), r"^z holds 15 NaN.*clean the data\n"),
-        (lambda x: fj.mmd2(x, x * np.nan), r"^y holds 15 NaN.*clean the data\n"),
+        (lambda x: fj.wae_mmd(x * np.nan, x), r"^z holds 15 NaN.*clean the data$"),
+        (lambda x: fj.mmd2(x, x * np.nan), r"^y holds 15 NaN.*clean the data$"),
     ],
 )
 def test_errors_name_the_arguments_of_the_call(call, message):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastdiv.distributions.gaussian import DIAGONAL, FULL
 
 GRAD_CONVENTIONS = ("torch", "jax")
 SCALES = (*DIAGONAL, *FULL)
+_Q_SCALES = tuple(f"q_{name}" for name in SCALES)
 NUMBERS = (int, float, np.integer, np.floating)
 
 
@@ -18,14 +20,12 @@ def gaussian_arguments(
     mean: object, scales: Sequence[object], q_mean: object, q_scales: Sequence[object]
 ) -> dict[str, object]:
     """Return the arguments of `kl` that were given, by name. Scales are in the order of SCALES."""
-    named = dict(zip(SCALES, scales, strict=True))
-    q_named = dict(zip([f"q_{name}" for name in SCALES], q_scales, strict=True))
-    given = {"mean": mean, **_given(named)}
+    given = {"mean": mean, **_given(SCALES, scales)}
     if len(given) != 2:
-        raise TypeError(_exactly_one(named, given))
-    q_given = _given({"q_mean": q_mean, **q_named})
-    if q_given and ("q_mean" not in q_given or len(q_given) != 2):
-        raise TypeError("with q_mean, " + _exactly_one(q_named, q_given))
+        raise TypeError(_exactly_one(SCALES, given))
+    q_given = _given(("q_mean", *_Q_SCALES), (q_mean, *q_scales))
+    if q_given and (q_mean is None or len(q_given) != 2):
+        raise TypeError("with q_mean, " + _exactly_one(_Q_SCALES, q_given))
     return given | q_given
 
 
@@ -33,17 +33,18 @@ def categorical_arguments(
     parameters: Mapping[str, object], q_parameters: Mapping[str, object]
 ) -> dict[str, object]:
     """Return the arguments of `categorical_kl` that were given, by name."""
-    for side in (parameters, q_parameters):
-        if len(_given(side)) != 1:
-            raise TypeError(_exactly_one(side, _given(side)))
-    return _given(parameters) | _given(q_parameters)
+    sides = [_given(side, side.values()) for side in (parameters, q_parameters)]
+    for names, given in zip((parameters, q_parameters), sides, strict=True):
+        if len(given) != 1:
+            raise TypeError(_exactly_one(names, given))
+    return sides[0] | sides[1]
 
 
-def _given(arguments: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in arguments.items() if value is not None}
+def _given(names: Iterable[str], values: Iterable[object]) -> dict[str, object]:
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _exactly_one(names: Mapping[str, object], given: Mapping[str, object]) -> str:
+def _exactly_one(names: Iterable[str], given: Mapping[str, object]) -> str:
     return (
         f"exactly one of {', '.join(names)} must be given; "
         f"got {' and '.join([name for name in given if name != 'mean']) or 'none'}"
@@ -109,6 +110,13 @@ def reduced(values: Any, mask: Any, reduce: str) -> Any:
     if reduce == "sum":
         return values.sum()
     return values.mean() if mask is None else values.sum() / mask.sum()
+
+
+def items_per_value(values: Any, mask: Any, reduce: str) -> Any:
+    """Return by what `reduced` divides a sum: the number of items that a mean is taken of."""
+    if reduce != "mean":
+        return 1
+    return math.prod(values.shape) if mask is None else mask.sum()
 
 
 def _broadcast(batches: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

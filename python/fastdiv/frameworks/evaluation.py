@@ -18,7 +18,7 @@ from fastdiv.distributions.estimates.flow import kl_flow, kl_flow_and_grad
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.gradients import kl_and_grad
 from fastdiv.frameworks import batches
-from fastdiv.frameworks.calls import Options, decode
+from fastdiv.frameworks.calls import Call, Options
 from fastdiv.mmd.estimate import mmd2
 from fastdiv.mmd.gradients import mmd2_and_grad
 from fastdiv.mmd.wae import wae_kernel, wae_mmd
@@ -40,8 +40,7 @@ def placed(gradients: Iterable[Any], wrt: Sequence[bool]) -> list[Any]:
 
 
 def evaluate(
-    text: str,
-    numbers: Sequence[float],
+    call: Call,
     arrays: Sequence[NDArray[Any]],
     wrt: Sequence[bool],
     ndims: Sequence[int] | None = None,
@@ -53,16 +52,16 @@ def evaluate(
     theirs. `ndims` says how many axes each array has by itself; what it has more, in front, is a
     batch of calls, whose results are stacked.
     """
-    function, names, options = decode(text, tuple(numbers))
-    by_name = dict(zip(names, arrays, strict=True))
-    required = tuple(name for name, flag in zip(names, wrt, strict=True) if flag)
-    call_ndims = {name: a.ndim for name, a in by_name.items()}
-    call_ndims.update(zip(names, ndims or (), strict=False))
-    value, gradients = _batched(function, by_name, call_ndims, required, options)
-    dtype = np.result_type(*[a.dtype for a in arrays if a.dtype.kind == "f"])
+    by_name = dict(zip(call.names, arrays, strict=True))
+    required = tuple(only_required(call.names, wrt))
+    if ndims is None:
+        value, gradients = FUNCTIONS[call.function](by_name, required, call.options)
+    else:
+        value, gradients = _batched(call, by_name, ndims, required)
+    dtype = max([a.dtype for a in arrays if a.dtype.kind == "f"])
     return [
         _typed(np.asarray(value), dtype, "the value"),
-        *(_typed(gradients[name], by_name[name].dtype, "a gradient") for name in required),
+        *[_typed(gradients[name], by_name[name].dtype, "a gradient") for name in required],
     ]
 
 
@@ -72,15 +71,13 @@ def _renamed(error: ValueError, names: Mapping[str, str]) -> ValueError:
     return ValueError(names.get(name, name) + space + remaining)
 
 
-def _batched(
-    function: str,
-    arrays: Arrays,
-    ndims: dict[str, int],
-    required: tuple[str, ...],
-    options: Options,
-) -> Result:
+def _batched(call: Call, arrays: Arrays, ndims: Sequence[int], required: tuple[str, ...]) -> Result:
     """Evaluate a batch of calls, whose axes stand before those of a call."""
-    leading = {name: a.shape[: a.ndim - ndims[name]] for name, a in arrays.items()}
+    function, options = call.function, call.options
+    leading = {
+        name: a.shape[: a.ndim - ndim]
+        for (name, a), ndim in zip(arrays.items(), ndims, strict=True)
+    }
     batch = np.broadcast_shapes(*leading.values())
     if not batch:
         return FUNCTIONS[function](arrays, required, options)
@@ -133,9 +130,11 @@ def _stacked(
 
 def _typed(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> Matrix:
     """Return values in a dtype, unless they overflow in it."""
+    if values.dtype == dtype and values.flags.c_contiguous:
+        return values
     with np.errstate(over="ignore"):
         typed: Matrix = np.ascontiguousarray(values, dtype).reshape(values.shape)
-    if (np.isinf(typed) & np.isfinite(values)).any():
+    if not np.isfinite(typed).all() and (np.isinf(typed) & np.isfinite(values)).any():
         raise OverflowError(f"{name} is too large for {dtype}; rescale, or pass float64")
     return typed
 

@@ -57,8 +57,14 @@ class Framework(ABC, Generic[Array]):
         """Put real and imaginary parts of any array along a new last axis."""
 
     @abstractmethod
-    def call(self, function: str, arrays: dict[str, Array], options: Mapping[str, object]) -> Array:
-        """Record or evaluate a call of one of `evaluation.FUNCTIONS`."""
+    def call(
+        self,
+        function: str,
+        arrays: dict[str, Array],
+        options: Mapping[str, object],
+        reduce: str = "none",
+    ) -> Array:
+        """Evaluate or record a call of one of `evaluation.FUNCTIONS`, and reduce its values."""
 
     # --- samples -----------------------------------------------------------------------
 
@@ -143,9 +149,9 @@ class Framework(ABC, Generic[Array]):
         for name, value in given.items():
             if isinstance(value, arguments.NUMBERS) and arrays:
                 value = self.constant(value, next(iter(arrays.values())))
-            elif half := _inputs.half_type(value):
-                halves[name] = half
             arrays[name] = self.checked(value, name)
+            if arrays[name] is not value and (half := _inputs.half_type(value)):
+                halves[name] = half
         batch, shapes = arguments.expanded({name: a.shape for name, a in arrays.items()})
         for name, shape in shapes.items():  # no view where none is needed: see `torch._multiply`
             if arrays[name].shape != shape:
@@ -155,9 +161,7 @@ class Framework(ABC, Generic[Array]):
             arguments.require_batch(mask.shape, batch)
             arrays["where"] = self.expanded(mask, batch)
         known = {"halves": halves} if halves else {}  # for tolerances of sums
-        values = self.call("kl", arrays, {"n_threads": n_threads, **known})
-        result: Array = arguments.reduced(values, arrays.get("where"), reduce)
-        return result
+        return self.call("kl", arrays, {"n_threads": n_threads, **known}, reduce)
 
     def kl_flow(
         self,
@@ -184,5 +188,7 @@ class Framework(ABC, Generic[Array]):
 
 def times(upstream: Any, gradient: Any) -> Any:
     """Multiply a gradient by that of the value, whose axes are the first of the array."""
+    if upstream.ndim == 0 and upstream.dtype == gradient.dtype:
+        return upstream * gradient
     trailing = (1,) * (gradient.ndim - upstream.ndim)
     return upstream.reshape(upstream.shape + trailing) * gradient
