@@ -36,7 +36,7 @@ bool kl_from_products(MatrixView<double> a, MatrixView<double> b, const double* 
   check<double>({a, b}, {group}, 0);
   Workers workers(options, total_work({group}, a.cols, block.pairs()));
   const ReadyGroup<double> ready(workers, {a, b}, group);
-  const TileList tiles({block}, ready.pair_work());
+  const TileList tiles({block}, ready.pair_work(), ready.row_bytes());
   const double unit = ready.length() * ready.length();
   const std::vector<double> a_norms = norms(a), b_norms = norms(b);
   // Bounds the relative error of a value. It counts the rounding errors of the features, of the

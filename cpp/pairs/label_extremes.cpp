@@ -22,7 +22,7 @@ bool label_extremes(MatrixView<T> x, Base metric, const std::vector<ptrdiff_t>& 
   KernelGroup group;
   group.base = metric;
   const ReadyGroup<T> ready(workers, {x}, group, Formula::direct);
-  const TileList tiles(blocks, ready.pair_work());
+  const TileList tiles(blocks, ready.pair_work(), ready.row_bytes());
   constexpr double infinity = std::numeric_limits<double>::infinity();
 
   // The slot holds the largest value within labels and the negated smallest between them, so that

@@ -20,7 +20,7 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
                    double share, double* out) {
   const ReadyGroup<T> ready(workers, samples, group, formula);
   const auto& terms = ready.terms();
-  const TileList tiles(blocks, ready.pair_work());
+  const TileList tiles(blocks, ready.pair_work(), ready.row_bytes());
   const auto reduce = [&](const Tile<T>& tile) {
     for (std::size_t t = 0; t < terms.size(); ++t) {
       terms[t].ops->sum(terms[t].constants, tile.values, tile.extent, tile.slot + t);

@@ -336,7 +336,8 @@ class FixedPoint {
   // Cuts all pairs into units of tiles.
   TileList tile_list(ptrdiff_t labellings) const {
     return {{{0, n_, 0, n_, true}},
-            ready_.pair_work() + labelling_work * static_cast<double>(labellings) + 10};
+            ready_.pair_work() + labelling_work * static_cast<double>(labellings) + 10,
+            ready_.row_bytes()};
   }
 
   // Returns the bits that entries of this mean magnitude, in units of the scale, need. The rounding

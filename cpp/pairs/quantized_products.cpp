@@ -19,7 +19,7 @@ bool quantized_products(MatrixView<double> x, MatrixView<double> w, float* out,
   const std::vector<Block> blocks = {{0, x.rows, 1, w.rows, false}};
   Workers workers(options, blocks[0].pairs() * static_cast<double>(x.cols + 20));
   const QuantizedTiles<double> packed(workers, {x, w}, Base::dot, {}, true);
-  const TileList tiles(blocks, static_cast<double>(x.cols + 20));
+  const TileList tiles(blocks, static_cast<double>(x.cols + 20), static_cast<double>(x.cols));
   const auto reduce = [&](const Tile<double>& tile) {
     for (int r = 0; r < tile.extent.rows; ++r) {
       const double* row = tile.values + r * tile_cols;

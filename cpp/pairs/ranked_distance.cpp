@@ -143,7 +143,7 @@ bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_
   KernelGroup group;
   group.base = metric;
   const ReadyGroup<T> ready(workers, samples, group, Formula::direct);
-  const TileList tiles({block}, ready.pair_work());
+  const TileList tiles({block}, ready.pair_work(), ready.row_bytes());
   T low{};
   T high{};
   Selection<T> selection(workers, ready, tiles);

@@ -23,7 +23,7 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   const auto& terms = ready.terms();
   const std::vector<T> ones(tile_rows, T{1});
   const std::vector<T> col_weights = weights == nullptr ? std::vector<T>() : padded<T>(weights, n);
-  const TileList tiles({{0, n_at, 1, n, false}}, ready.pair_work());
+  const TileList tiles({{0, n_at, 1, n, false}}, ready.pair_work(), ready.row_bytes());
   const auto reduce = [&](const Tile<T>& tile) {
     for (std::size_t t = 0; t < terms.size(); ++t) {
       double* strip_sums = tile.slot + t * tile_rows;

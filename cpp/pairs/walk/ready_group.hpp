@@ -85,6 +85,10 @@ class ReadyGroup {
   }
   // Returns the multiply-adds per pair.
   double pair_work() const;
+  // Returns the size of a packed row.
+  double row_bytes() const {
+    return static_cast<double>(dim_) * (quantized_ ? 1 : static_cast<double>(sizeof(T)));
+  }
 
   // Returns the error of a mapped value that is too small for T. Kernels of dot products take
   // powers in units of a bound, and one far row can make that bound much too large. A sum in which

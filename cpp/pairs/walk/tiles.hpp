@@ -35,6 +35,12 @@ inline int matched_gap(std::ptrdiff_t row, std::ptrdiff_t col) {
   return -tile_rows < gap && gap < tile_cols ? static_cast<int>(gap) : no_diagonal;
 }
 
+// Orders of units.
+enum class Order {
+  segments,  // All strips of a segment follow each other, so that its columns stay in the cache.
+  strips     // All segments of a strip follow each other, for reductions that finish row by row.
+};
+
 // The tiles of all blocks cut into units of about equal work: strips of rows by segments of
 // columns, numbered in a fixed order.
 class TileList {
@@ -47,18 +53,36 @@ class TileList {
     std::ptrdiff_t end_col;
   };
 
-  TileList(const std::vector<Block>& blocks, double pair_work) : blocks_(blocks) {
+  // `pair_work` is the multiply-adds per pair, `row_bytes` the size of a packed row.
+  TileList(const std::vector<Block>& blocks, double pair_work, double row_bytes,
+           Order order = Order::segments)
+      : blocks_(blocks) {
     // A unit of 2e7 multiply-adds takes a millisecond or less. That is short against the stop
     // hook's 50 ms, and long against handing out a unit. With a hundred thousand features and more
     // it needs narrow tiles.
     constexpr double unit_work = 2e7;
     const double tiles = unit_work / (pair_work * tile_rows * tile_cols);
     step_ = tiles < 0.02 ? tile_rows : tile_cols;
-    segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, 64.0)) * step_;
+    // Columns of half a mebibyte stay in the second cache. With fewer than three tiles the strips
+    // would come from memory too often. Measured with 512 KiB against 8 MiB of columns, AVX2 and
+    // float32, the fraction of the peak is 0.91 against 0.80 at d = 16, and 0.88 against 0.73
+    // at 64.
+    constexpr double cached = 0x1p19;
+    const double most = std::max(3.0, cached / (row_bytes * static_cast<double>(step_)));
+    segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, most)) * step_;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      for (std::ptrdiff_t row = 0; row < blocks[b].rows; row += tile_rows) {
-        strips_.push_back({static_cast<int>(b), row, units_});
-        units_ += (blocks[b].cols - first_col(blocks[b], row) + segment_ - 1) / segment_;
+      const Block& block = blocks[b];
+      const std::ptrdiff_t band = order == Order::strips ? tile_rows : block.rows;
+      for (std::ptrdiff_t row = 0; row < block.rows; row += band) {
+        for (std::ptrdiff_t col = 0; col < block.cols; col += segment_) {
+          // Rows beyond the columns of a segment have no pairs i < j there.
+          const std::ptrdiff_t end_row = std::min(block.rows, row + band);
+          const std::ptrdiff_t end = block.symmetric ? std::min(end_row, col + segment_) : end_row;
+          if (row < end) {
+            pieces_.push_back({static_cast<int>(b), row, col, units_});
+            units_ += (end - row + tile_rows - 1) / tile_rows;
+          }
+        }
       }
     }
   }
@@ -67,14 +91,15 @@ class TileList {
 
   Unit operator[](std::int64_t unit) const {
     const auto after =
-        std::upper_bound(strips_.begin(), strips_.end(), unit,
-                         [](std::int64_t u, const Strip& strip) { return u < strip.first_unit; });
-    const Strip& strip = *(after - 1);
-    const Block& block = blocks_[static_cast<std::size_t>(strip.block)];
-    const std::ptrdiff_t col = first_col(block, strip.row) + (unit - strip.first_unit) * segment_;
-    return {strip.block, strip.row,
-            static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, block.rows - strip.row)), col,
-            std::min(block.cols, col + segment_)};
+        std::upper_bound(pieces_.begin(), pieces_.end(), unit,
+                         [](std::int64_t u, const Piece& piece) { return u < piece.first_unit; });
+    const Piece& piece = *(after - 1);
+    const Block& block = blocks_[static_cast<std::size_t>(piece.block)];
+    const std::ptrdiff_t row = piece.row + (unit - piece.first_unit) * tile_rows;
+    return {piece.block, row,
+            static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, block.rows - row)),
+            block.symmetric ? std::max(row, piece.col) : piece.col,
+            std::min(block.cols, piece.col + segment_)};
   }
 
   const Block& block(const Unit& unit) const {
@@ -96,17 +121,16 @@ class TileList {
   }
 
  private:
-  struct Strip {
+  // Strips below each other at the columns of one segment.
+  struct Piece {
     int block;
     std::ptrdiff_t row;
+    std::ptrdiff_t col;
     std::int64_t first_unit;
   };
-  static std::ptrdiff_t first_col(const Block& block, std::ptrdiff_t row) {
-    return block.symmetric ? row : 0;
-  }
 
   std::vector<Block> blocks_;
-  std::vector<Strip> strips_;
+  std::vector<Piece> pieces_;
   std::ptrdiff_t step_;     // columns in a tile
   std::ptrdiff_t segment_;  // columns in a unit
   std::int64_t units_ = 0;
