@@ -35,6 +35,15 @@ std::vector<double> self_values(Workers& workers, const MatrixView<T>& x,
   return values;
 }
 
+// Returns the sum of the values from the smallest to the largest, blind to their order.
+double ordered_sum(std::vector<double> values) {
+  // NaN has no order, and makes a sum of NaN in any.
+  if (std::all_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); })) {
+    std::sort(values.begin(), values.end());
+  }
+  return pairwise_sum(std::move(values));
+}
+
 // Fills a tile whose first row is the slopes of a term at n base values.
 void fill_slopes(const ReadyTerm<double>& term, const double* values, int n, double* slopes) {
   double ones[tile_cols];
@@ -63,14 +72,6 @@ void add_gradient(const KernelGroup& group, const MatrixView<T>& x, ptrdiff_t i,
 }
 
 }  // namespace
-
-double ordered_sum(std::vector<double> values) {
-  // NaN has no order, and makes a sum of NaN in any.
-  if (std::all_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); })) {
-    std::sort(values.begin(), values.end());
-  }
-  return pairwise_sum(std::move(values));
-}
 
 template <class T>
 bool add_self_terms(Workers& workers, const MatrixView<T>& x, const double* weights,

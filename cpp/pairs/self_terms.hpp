@@ -11,9 +11,6 @@
 
 namespace fastdiv {
 
-// Returns the sum of the values from the smallest to the largest, blind to their order.
-double ordered_sum(std::vector<double> values);
-
 // Adds sum_i w_i^2 k_o(x_i, x_i) to sums[3*o], and w_i k_o(x_i, x_i) to `within`, unless that is
 // null. Null weights mean 1. Returns false when the hook stopped it.
 template <class T>
