@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include "samples.hpp"
 
 namespace {
 
-// Returns weighted sums, sums of t f'(t), row sums, gradients and values, one after the other.
+// Returns weighted sums, sums of t f'(t) for distances, row sums, gradients and values, one after
+// the other.
 template <class T>
 std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y,
                                   const std::vector<double>& weights,
@@ -19,6 +21,9 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
   const double counts[] = {2.0, -4.0, -4.0 / 3};
   const ptrdiff_t x_values = n_outputs * x.rows;
   const auto outputs = static_cast<std::size_t>(n_outputs);
+  std::vector<KernelGroup> distances;
+  std::copy_if(groups.begin(), groups.end(), std::back_inserter(distances),
+               [](const KernelGroup& group) { return group.base != Base::dot; });
   return with_threads(2 * sums + rows * static_cast<std::size_t>(2 + x.cols) + outputs,
                       [&](const fastdiv::Options& options, double* out) {
                         double* row_sums = out + 2 * sums;
@@ -31,9 +36,14 @@ std::vector<double> weighted_sums(const MatrixView<T>& x, const MatrixView<T>& y
                         wy.between = row_sums + static_cast<ptrdiff_t>(rows) + x_values;
                         wx.gradient = gradient.data();
                         wy.gradient = gradient.data() + x_values * x.cols;
-                        const bool finished = fastdiv::weighted_sums<T>(
-                            wx, wy, counts, groups, n_outputs, out,
-                            row_sums + 2 * rows + gradient.size(), out + sums, options, counted);
+                        // The second call replaces the sums by those of all groups.
+                        const bool finished =
+                            fastdiv::weighted_sums<T>({x, wx.weights}, {y, wy.weights}, counts,
+                                                      distances, n_outputs, out, nullptr,
+                                                      out + sums, options, counted) &&
+                            fastdiv::weighted_sums<T>(wx, wy, counts, groups, n_outputs, out,
+                                                      row_sums + 2 * rows + gradient.size(),
+                                                      nullptr, options, counted);
                         std::copy(gradient.begin(), gradient.end(), row_sums + 2 * rows);
                         return finished;
                       });
@@ -111,7 +121,6 @@ void compare_weighted(const Pairs<T>& pairs, fastdiv::Pairs counted) {
     for (const auto& term : group.terms) {
       const double exponent = term.kernel == "energy"      ? term.params[0] / 2
                               : term.kernel == "cityblock" ? term.params[0]
-                              : term.kernel == "linear"    ? 1
                                                            : 0;
       if (exponent > 0) {
         const ptrdiff_t first = 3 * term.output;
