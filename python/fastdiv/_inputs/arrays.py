@@ -40,7 +40,7 @@ def any_array(value: object, name: str) -> NDArray[Any]:
 
 def array(value: object, name: str) -> Matrix:
     """Return `value` as a float32 or float64 array of any shape, without a copy where possible."""
-    a = any_array(value, name)
+    a = value if type(value) is np.ndarray else _to_array(value, name)
     return a if a.dtype in _FLOATS and a.flags.aligned else _to_float(a, name)
 
 

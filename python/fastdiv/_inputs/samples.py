@@ -33,7 +33,10 @@ def alike(values: dict[str, object]) -> list[Sample]:
     The columns of frames are put in the order of the first frame. If one sample is complex, all
     become real, with a last axis of real and imaginary parts.
     """
-    if all(type(value) is np.ndarray and value.dtype.kind != "c" for value in values.values()):
+    for value in values.values():
+        if type(value) is not np.ndarray or value.dtype.kind == "c":
+            break
+    else:
         return [matrix(value, name) for name, value in values.items()]
     given = _from_frames(values)
     arrays = {name: any_array(value, name) for name, value in given.items()}
@@ -181,10 +184,8 @@ def same_space(arrays: dict[str, Sample]) -> list[Sample]:
                 f"{first} and {name} must have the same number of features; "
                 f"got {a.shape[1]} and {b.shape[1]}"
             )
-    plain = [rows for rows in arrays.values() if not isinstance(rows, QuantizedRows)]
-    if len({rows.dtype for rows in plain}) <= 1:
-        return list(arrays.values())
-    return [in_float64(rows) for rows in plain]
+    dtypes = {getattr(rows, "dtype", None) for rows in arrays.values()}
+    return list(arrays.values() if len(dtypes) == 1 else map(in_float64, arrays.values()))
 
 
 @overload
