@@ -82,14 +82,16 @@ void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, s
   }
 }
 
-// Stores one feature of a strip, value(r) of row r, in the panels of the strip, which lie
-// panel * dim apart.
+// Stores one feature of the rows of a strip, value(r) of row r, in the panels of the strip, which
+// lie panel * dim apart, and 0 for the rows that it lacks.
 template <class T, class Value>
-void store_column(const Value& value, int panel, std::ptrdiff_t dim, T* out) {
+void store_column(const Value& value, int rows, int panel, std::ptrdiff_t dim, T* out) {
   for (int first = 0; first < tile_rows; first += panel, out += panel * dim) {
-    for (int r = 0; r < panel; ++r) {
+    const int end = std::clamp(rows - first, 0, panel);
+    for (int r = 0; r < end; ++r) {
       out[r] = value(first + r);
     }
+    std::fill(out + end, out + panel, T{0});
   }
 }
 
@@ -238,22 +240,20 @@ void pack_centred(Workers& workers, const MatrixView<T>& x, const Frame& frame, 
     const std::ptrdiff_t first = unit / steps * tile_rows;
     const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.centred.data() + first * x.cols;
-    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    const auto rows = static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, x.rows - first));
     double norm[tile_rows] = {};
     for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const auto at = static_cast<std::size_t>(k);
       const double centre = frame.centre.empty() ? 0 : frame.centre[at];
       const double scale =
           frame.feature_scale.empty() ? frame.scale : frame.feature_scale[at] * frame.scale;
-      const auto value = [&](int r) {
-        if (r >= rows) {
-          return T{0};
-        }
-        const auto v = static_cast<T>((static_cast<double>(x(first + r, k)) - centre) * scale);
+      const T* column = x.data + first * x.row_stride + k * x.col_stride;
+      const auto value = [&, stride = x.row_stride](int r) {
+        const auto v = static_cast<T>((static_cast<double>(column[r * stride]) - centre) * scale);
         norm[r] += static_cast<double>(v) * static_cast<double>(v);
         return v;
       };
-      store_column(value, panel, x.cols, out + k * panel);
+      store_column(value, rows, panel, x.cols, out + k * panel);
     }
     std::copy(norm, norm + tile_rows, norms.data() + unit * tile_rows);
   };
@@ -304,13 +304,14 @@ void pack_raw(Workers& workers, const MatrixView<T>& x, const Frame& frame, Pack
     const std::ptrdiff_t first = unit / steps * tile_rows;
     const std::ptrdiff_t begin = unit % steps * feature_step;
     T* out = packed.raw.data() + first * x.cols;
-    const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(tile_rows, x.rows - first);
+    const auto rows = static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, x.rows - first));
     for (std::ptrdiff_t k = begin; k < std::min(x.cols, begin + feature_step); ++k) {
       const double scale = frame.raw_scale[static_cast<std::size_t>(k)];
-      const auto value = [&](int r) {
-        return r < rows ? static_cast<T>(static_cast<double>(x(first + r, k)) * scale) : T{0};
+      const T* column = x.data + first * x.row_stride + k * x.col_stride;
+      const auto value = [&, stride = x.row_stride](int r) {
+        return static_cast<T>(static_cast<double>(column[r * stride]) * scale);
       };
-      store_column(value, panel, x.cols, out + k * panel);
+      store_column(value, rows, panel, x.cols, out + k * panel);
     }
   };
   workers.for_each(strips * steps, 0, pack, cost(x));
