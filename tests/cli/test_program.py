@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextvars import ContextVar
 
 import pytest
 from table_files import COMMAND, write
@@ -67,7 +68,7 @@ def test_a_broken_installation_is_one_line(core, pair, fault, command):
 
 def test_a_missing_core_is_one_line(capsys, monkeypatch):
     missing = ImportError("the compiled part cannot be imported")
-    monkeypatch.setattr(backend, "_default", missing)
+    monkeypatch.setattr(backend, "_current", ContextVar("missing", default=missing))
     assert main.main(["info"]) == 2
     assert capsys.readouterr().err == "fastdiv: the compiled part cannot be imported\n"
 

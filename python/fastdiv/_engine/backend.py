@@ -309,9 +309,6 @@ def _load(name: str) -> Backend:
         ) from error
 
 
-_override: ContextVar[Backend | None] = ContextVar("fastdiv_backend", default=None)
-
-
 def _load_default() -> Backend | ImportError | ValueError:
     """
     Load the backend that the environment asks for, or return the error.
@@ -325,12 +322,14 @@ def _load_default() -> Backend | ImportError | ValueError:
         return error
 
 
-_default = _load_default()
+_current: ContextVar[Backend | ImportError | ValueError] = ContextVar(
+    "fastdiv_backend", default=_load_default()
+)
 
 
 def current() -> Backend:
     """Return the backend in use, or raise the error of loading it."""
-    backend = _override.get() or _default
+    backend = _current.get()
     if isinstance(backend, Exception):
         raise backend
     return backend
@@ -346,8 +345,8 @@ def current_name() -> str:
 def use(name: str) -> Iterator[Backend]:
     """Compute with the named backend inside the block."""
     backend = _load(name)
-    token = _override.set(backend)
+    token = _current.set(backend)
     try:
         yield backend
     finally:
-        _override.reset(token)
+        _current.reset(token)
