@@ -171,14 +171,14 @@ def same_length(a: Sample, b: Sample) -> None:
 def same_space(arrays: dict[str, Sample]) -> list[Sample]:
     """Check that all samples have the same number of features, and give them one dtype."""
     (first, a), *others = arrays.items()
+    is_quantized = isinstance(a, QuantizedRows)
     for name, b in others:
-        if isinstance(a, QuantizedRows) != isinstance(b, QuantizedRows):
-            one, other = (first, name) if isinstance(a, QuantizedRows) else (name, first)
+        if isinstance(b, QuantizedRows) != is_quantized:
+            one, other = (first, name) if is_quantized else (name, first)
             raise TypeError(
                 f"{one} is quantised and {other} is not; quantise both, with "
                 f"fastdiv.quantize_rows({other}), or pass {one}.dequantize()"
             )
-    for name, b in others:
         if a.shape[1] != b.shape[1]:
             raise ValueError(
                 f"{first} and {name} must have the same number of features; "
