@@ -322,9 +322,9 @@ def _load_default() -> Backend | ImportError | ValueError:
         return error
 
 
-_current: ContextVar[Backend | ImportError | ValueError] = ContextVar(
-    "fastdiv_backend", default=_load_default()
-)
+_default = _load_default()
+_current: ContextVar[Backend | ImportError | ValueError]
+_current = ContextVar("fastdiv_backend", default=_default)
 
 
 def current() -> Backend:
