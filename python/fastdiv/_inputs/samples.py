@@ -151,14 +151,6 @@ def checked_samples(
     return a, b
 
 
-def plain_samples(
-    x: object, y: object, nan_policy: object, estimator: str
-) -> tuple[Matrix, Matrix]:
-    """Like `samples`, but refuse quantised rows."""
-    a, b = samples(matrix(x, "x"), matrix(y, "y"), nan_policy, estimator)
-    return cast(Matrix, a), cast(Matrix, b)
-
-
 def same_length(a: Sample, b: Sample) -> None:
     """Refuse paired samples of different length."""
     if a.shape[-2] != b.shape[-2]:

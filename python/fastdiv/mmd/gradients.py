@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +155,11 @@ def _moved_rows(
     given: dict[str, object], aligned: dict[str, object]
 ) -> dict[str, NDArray[np.intp]]:
     """Return the order of rows for each argument that was not aligned as given."""
-    pairs = ({"aligned": aligned[name], name: value} for name, value in given.items())
+    pairs = (
+        {"aligned": aligned[name], name: value}
+        for name, value in given.items()
+        if aligned[name] is not value
+    )
     return {name: order for pair in pairs for name, order in _inputs.row_orders(pair).items()}
 
 
@@ -217,7 +221,8 @@ def _sides(
     keep_x, keep_y = _inputs.rows_kept(rows["x"], rows["y"], u, v, nan_policy, estimator)
     x_kept, u = _inputs.kept(rows["x"], u, keep_x)
     y_kept, v = _inputs.kept(rows["y"], v, keep_y)
-    a, b = _inputs.plain_samples(x_kept, y_kept, nan_policy, estimator)
+    checked = _inputs.checked_samples(x_kept, y_kept, nan_policy, estimator)
+    a, b = cast("tuple[Matrix, Matrix]", checked)
     sides = {}
     for name, sample, keep in (("x", a, keep_x), ("y", b, keep_y)):
         w, exponent, argument = np.ones(len(sample)), None, f"{name}_weights"
