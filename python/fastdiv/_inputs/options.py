@@ -146,10 +146,6 @@ def _are_integers(value: object) -> bool:
 
 def generator(rng: object) -> np.random.Generator:
     """Return the generator that `rng` stands for: whatever `numpy.random.default_rng` takes."""
-    required = (
-        "rng must be what numpy.random.default_rng takes: None, integers >= 0, or a SeedSequence, "
-        f"BitGenerator or Generator; got {shown(rng)}"
-    )
     sources = (  # NumPy imports them when they are named first
         np.random.Generator,
         np.random.BitGenerator,
@@ -158,9 +154,18 @@ def generator(rng: object) -> np.random.Generator:
     )
     # NumPy takes text and booleans for integers, and does not survive what holds itself.
     if not (rng is None or isinstance(rng, sources) or _is_integer(rng) or _are_integers(rng)):
-        raise TypeError(required)
+        raise TypeError(_not_a_source(rng))
     try:
         return np.random.default_rng(cast(Any, rng))
     except (TypeError, ValueError) as error:
+        required = _not_a_source(rng)
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{required} ({error})" if kind is ValueError else required) from error
+
+
+def _not_a_source(rng: object) -> str:
+    """Say what `generator` takes."""
+    return (
+        "rng must be what numpy.random.default_rng takes: None, integers >= 0, or a SeedSequence, "
+        f"BitGenerator or Generator; got {shown(rng)}"
+    )
