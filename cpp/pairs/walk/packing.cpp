@@ -46,11 +46,11 @@ std::ptrdiff_t feature_steps(std::ptrdiff_t dim) {
   return (dim + feature_step - 1) / feature_step;
 }
 
-// Measures the ranges of `n` features from k on over rows [begin, end). A feature alone waits for
-// its sum from row to row.
-template <int n, class T>
-void measure_features(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end,
-                      std::ptrdiff_t k, Range* ranges) {
+// Measures the ranges of `n` features from k on over rows [begin, end), of values x(i, k). A
+// feature alone waits for its sum from row to row.
+template <int n, class Value>
+void measure_features(const Value& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t k,
+                      Range* ranges) {
   Range r[n];
   std::copy(ranges + k, ranges + k + n, r);
   for (std::ptrdiff_t i = begin; i < end; ++i) {
@@ -64,12 +64,11 @@ void measure_features(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff
   std::copy(r, r + n, ranges + k);
 }
 
-// Measures the ranges of some features over rows [begin, end).
-template <class T>
-void measure(const MatrixView<T>& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
-             Range* ranges) {
+// Measures the ranges of features [first, last) over rows [begin, end), of values x(i, k).
+template <class Value>
+void measure(const Value& x, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first,
+             std::ptrdiff_t last, Range* ranges) {
   constexpr int together = 4;
-  const std::ptrdiff_t last = std::min(x.cols, first + feature_step);
   for (std::ptrdiff_t strip = begin; strip < end; strip += tile_rows) {
     const std::ptrdiff_t stop = std::min(end, strip + tile_rows);
     std::ptrdiff_t k = first;
@@ -177,8 +176,18 @@ Frame make_frame(Workers& workers, const std::vector<MatrixView<T>>& samples,
     const std::ptrdiff_t steps = feature_steps(dim);
     const auto measure_part = [&](std::int64_t unit, int) {
       const std::ptrdiff_t part = unit / steps;
-      measure(x, part * part_rows, std::min(x.rows, (part + 1) * part_rows),
-              unit % steps * feature_step, ranges.data() + part * dim);
+      const std::ptrdiff_t first = unit % steps * feature_step;
+      const auto measure_values = [&](const auto& values) {
+        measure(values, part * part_rows, std::min(x.rows, (part + 1) * part_rows), first,
+                std::min(dim, first + feature_step), ranges.data() + part * dim);
+      };
+      if (x.quantized == nullptr) {  // asked once, not for every value
+        measure_values(
+            [data = x.data, rows = x.row_stride, cols = x.col_stride](
+                std::ptrdiff_t i, std::ptrdiff_t k) { return data[i * rows + k * cols]; });
+      } else {
+        measure_values(x);
+      }
     };
     workers.for_each(parts * steps, 0, measure_part, cost(x));
     const Range* of_part = ranges.data();
