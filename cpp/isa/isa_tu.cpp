@@ -63,6 +63,7 @@ constexpr TileOps<T> tile_ops() {
   using Kernels = KernelTable<T, AllKernels<T>>;
   TileOps<T> ops{};
   ops.panel = panel_rows<T>;
+  static_assert(panel_rows<T> % rows_together<T> == 0);
   ops.sqdist = fill<T, ExpandedSqDist<T>>;
   ops.sqdist_direct = fill_maybe_scaled<T, DirectSqDist>;
   ops.l1 = fill_maybe_scaled<T, L1>;

@@ -14,6 +14,10 @@ namespace fastdiv {
 constexpr int tile_rows = 48;
 constexpr int tile_cols = 144;
 
+// Rows that packing looks at together. Every panel has a multiple of them.
+template <class T>
+constexpr int rows_together = 32 / sizeof(T);
+
 // Most features of a block, whose sum is added to a tile compensated.
 constexpr std::ptrdiff_t feature_block = 512;
 

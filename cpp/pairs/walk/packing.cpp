@@ -109,7 +109,7 @@ double typical_error(std::ptrdiff_t dim) {
 template <class T>
 double error_with_itself(const T* strip, const T* half_norm, int rows, int panel,
                          std::ptrdiff_t dim) {
-  constexpr int together = 48 / sizeof(T);  // rows, of which every panel has a multiple
+  constexpr int together = rows_together<T>;
   double largest = 0;
   for (int first = 0; first < rows; first += together) {
     const T* column = strip + first / panel * panel * dim + first % panel;
