@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
 
 #include "core/buffer.hpp"
@@ -74,6 +75,41 @@ double matrix_work(ptrdiff_t dim) {
   return d * d * (d / 2 + 10);
 }
 
+// Calls visit(p items, q items, first, count, scratch) on groups of small matrices. Each item takes
+// `work` multiply-adds.
+template <class T, class Visit>
+bool for_each_small(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, ptrdiff_t most_dim,
+                    const Gaussians<T>& p, const Gaussians<T>& q, double work,
+                    const Options& options, const Visit& visit) {
+  if (dim > most_dim || (is_diagonal(p.scale) && is_diagonal(q.scale))) {
+    throw std::invalid_argument("the covariances must be full and small");
+  }
+  const GaussianOps<T>& ops = isa().gaussian<T>();
+  const ptrdiff_t n = count(batch_shape);
+  Workers workers(options, work * static_cast<double>(n));
+  const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(static_cast<int>(dim)));
+  return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
+    GaussianItem<T> p_items[max_items], q_items[max_items];
+    for (int i = 0; i < items; ++i) {
+      p_items[i] = item_at(p, batch_shape, first + i);
+      q_items[i] = item_at(q, batch_shape, first + i);
+    }
+    visit(p_items, q_items, first, items, scratch[static_cast<std::size_t>(thread)].data());
+  });
+}
+
+// Returns the multiply-adds of Jacobi rotations of `length` numbers in some 8 sweeps.
+double jacobi_work(ptrdiff_t dim, ptrdiff_t length) {
+  const double d = static_cast<double>(dim);
+  return 8 * d * d * (3 * static_cast<double>(length) + 10);
+}
+
+void require_convergence(bool converged) {
+  if (!converged) {
+    throw std::runtime_error("the singular values of a matrix did not converge");
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -127,6 +163,62 @@ bool diagonal_gradients(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim
 }
 
 template <class T>
+bool gaussian_renyi(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const Gaussians<T>& p,
+                    const Gaussians<T>& q, double alpha, double above_one, double* out,
+                    const Options& options) {
+  const auto op = isa().gaussian<T>().full_renyi;
+  return for_each_small(batch_shape, dim, most_factored_dim, p, q, 3 * matrix_work(dim), options,
+                        [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
+                          op(a, b, n, static_cast<int>(dim), alpha, above_one, scratch,
+                             out + first);
+                        });
+}
+
+template <class T>
+bool gaussian_coupling(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                       const Gaussians<T>& p, const Gaussians<T>& q, double share, double rest,
+                       double* out, const Options& options) {
+  const auto op = isa().gaussian<T>().full_coupling;
+  return for_each_small(batch_shape, dim, most_factored_dim, p, q, matrix_work(dim), options,
+                        [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
+                          op(a, b, n, static_cast<int>(dim), share, rest, scratch, out + first);
+                        });
+}
+
+template <class T>
+bool gaussian_wasserstein2(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                           const Gaussians<T>& p, const Gaussians<T>& q, double* out,
+                           const Options& options) {
+  const auto op = isa().gaussian<T>().full_wasserstein2;
+  std::atomic<bool> converged{true};
+  const bool finished =
+      for_each_small(batch_shape, dim, most_turned_dim, p, q, jacobi_work(dim, 2 * dim), options,
+                     [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
+                       if (!op(a, b, n, static_cast<int>(dim), scratch, out + first)) {
+                         converged = false;
+                       }
+                     });
+  require_convergence(converged);
+  return finished;
+}
+
+template <class T>
+bool covariance_roots(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                      const Gaussians<T>& p, double* out, const Options& options) {
+  const auto op = isa().gaussian<T>().covariance_roots;
+  std::atomic<bool> converged{true};
+  const bool finished =
+      for_each_small(batch_shape, dim, most_turned_dim, p, p, jacobi_work(dim, dim), options,
+                     [&](const auto* a, const auto*, ptrdiff_t first, int n, double* scratch) {
+                       if (!op(a, n, static_cast<int>(dim), scratch, out + first * dim * dim)) {
+                         converged = false;
+                       }
+                     });
+  require_convergence(converged);
+  return finished;
+}
+
+template <class T>
 bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const Gaussians<T>& p,
                    std::uint8_t* status, const Options& options) {
   const GaussianOps<T>& ops = isa().gaussian<T>();
@@ -156,6 +248,15 @@ bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, con
   template bool diagonal_gradients(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
                                    const Gaussians<T>&, double*, double*, double*,                \
                                    const Options&);                                               \
+  template bool gaussian_renyi(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,     \
+                               const Gaussians<T>&, double, double, double*, const Options&);     \
+  template bool gaussian_coupling(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,  \
+                                  const Gaussians<T>&, double, double, double*, const Options&);  \
+  template bool gaussian_wasserstein2(const std::vector<ptrdiff_t>&, ptrdiff_t,                   \
+                                      const Gaussians<T>&, const Gaussians<T>&, double*,          \
+                                      const Options&);                                            \
+  template bool covariance_roots(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,   \
+                                 double*, const Options&);                                        \
   template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,      \
                               std::uint8_t*, const Options&);
 FASTDIV_INSTANTIATE(float)

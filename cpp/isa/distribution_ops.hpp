@@ -31,6 +31,19 @@ struct GaussianOps {
   // definite. `scratch` holds scratch_size(dim) doubles. All p share one scale, and so do all q.
   void (*full_kl)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
                   double* scratch, double* out);
+  // Sets out[i] to the Renyi divergence of p[i] from q[i], like full_kl. See gaussian_renyi.
+  void (*full_renyi)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
+                     double alpha, double above_one, double* scratch, double* out);
+  // Sets out[i] like full_kl. See gaussian_coupling.
+  void (*full_coupling)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
+                        double share, double rest, double* scratch, double* out);
+  // Sets out[i] like full_kl. See gaussian_wasserstein2. Returns whether all iterations converged.
+  bool (*full_wasserstein2)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
+                            double* scratch, double* out);
+  // Sets the `count` matrices of `out`. See covariance_roots. Returns whether all iterations
+  // converged.
+  bool (*covariance_roots)(const GaussianItem<T>* p, int count, int dim, double* scratch,
+                           double* out);
   // Sets status[i] to the status of p[i].parameter. `scratch` is as above.
   void (*matrix_status)(const GaussianItem<T>* p, int count, int dim, double* scratch,
                         std::uint8_t* status);

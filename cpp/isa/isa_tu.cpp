@@ -6,6 +6,8 @@
 #include "distributions/simd/categorical.hpp"
 #include "distributions/simd/diagonal_gaussian.hpp"
 #include "distributions/simd/full_gaussian.hpp"
+#include "distributions/simd/gaussian_overlaps.hpp"
+#include "distributions/simd/gaussian_transport.hpp"
 #include "distributions/simd/log_ratios.hpp"
 #include "isa/isa.hpp"
 #include "pairs/simd/kernels.hpp"
@@ -108,6 +110,10 @@ constexpr GaussianOps<T> gaussian_ops() {
   ops.diagonal_kl = diagonal_kl<T>;
   ops.diagonal_gradients = diagonal_gradients<T>;
   ops.full_kl = full_kl<T>;
+  ops.full_renyi = full_renyi<T>;
+  ops.full_coupling = full_coupling<T>;
+  ops.full_wasserstein2 = full_wasserstein2<T>;
+  ops.covariance_roots = covariance_roots<T>;
   ops.matrix_status = matrix_status<T>;
   ops.scratch_size = gaussian_scratch_size;
   return ops;

@@ -13,7 +13,8 @@ Scale scale_from(const std::string& name) {
                         {"logvar", Scale::logvar},
                         {"cov", Scale::cov},
                         {"scale_tril", Scale::scale_tril},
-                        {"precision", Scale::precision}},
+                        {"precision", Scale::precision},
+                        {"root", Scale::root}},
                        "unknown parametrisation '" + name + "'");
 }
 
@@ -31,9 +32,12 @@ Gaussians<T> gaussians(const py::array& mean, const std::string& name, const py:
           static_cast<const T*>(parameter.data()), strides<T>(parameter), scale};
 }
 
-Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
-                   const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
-                   int n_threads, const Progress& progress) {
+// Return one value per pair, by compute(batch shape, dim, p, q, out, options).
+template <class Compute>
+Values values_of_gaussians(const py::array& p_mean, const std::string& p_name,
+                           const py::array& p_parameter, const py::array& q_mean,
+                           const std::string& q_name, const py::array& q_parameter, int n_threads,
+                           const Progress& progress, const Compute& compute) {
   return by_dtype(p_mean, [&](auto zero) {
     using T = decltype(zero);
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
@@ -41,9 +45,50 @@ Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py:
     return values_of_pairs(
         p_mean, q_mean, 1, n_threads, progress,
         [&](const auto& shape, std::ptrdiff_t dim, double* out, const Options& options) {
-          fastdiv::gaussian_kl<T>(shape, dim, p, q, out, options);
+          compute(shape, dim, p, q, out, options);
         });
   });
+}
+
+Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
+                   const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
+                   int n_threads, const Progress& progress) {
+  return values_of_gaussians(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads,
+                             progress,
+                             [](const auto&... of_call) { fastdiv::gaussian_kl(of_call...); });
+}
+
+Values gaussian_renyi(const py::array& p_mean, const std::string& p_name,
+                      const py::array& p_parameter, const py::array& q_mean,
+                      const std::string& q_name, const py::array& q_parameter, double alpha,
+                      double above_one, int n_threads) {
+  return values_of_gaussians(
+      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
+      [&](const auto& shape, std::ptrdiff_t dim, const auto& p, const auto& q, double* out,
+          const Options& options) {
+        fastdiv::gaussian_renyi(shape, dim, p, q, alpha, above_one, out, options);
+      });
+}
+
+Values gaussian_coupling(const py::array& p_mean, const std::string& p_name,
+                         const py::array& p_parameter, const py::array& q_mean,
+                         const std::string& q_name, const py::array& q_parameter, double share,
+                         double rest, int n_threads) {
+  return values_of_gaussians(
+      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
+      [&](const auto& shape, std::ptrdiff_t dim, const auto& p, const auto& q, double* out,
+          const Options& options) {
+        fastdiv::gaussian_coupling(shape, dim, p, q, share, rest, out, options);
+      });
+}
+
+Values gaussian_wasserstein2(const py::array& p_mean, const std::string& p_name,
+                             const py::array& p_parameter, const py::array& q_mean,
+                             const std::string& q_name, const py::array& q_parameter,
+                             int n_threads) {
+  return values_of_gaussians(
+      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
+      [](const auto&... of_call) { fastdiv::gaussian_wasserstein2(of_call...); });
 }
 
 std::tuple<Values, Values, Values> diagonal_gradients(
@@ -90,8 +135,9 @@ Values kl_from_products(const py::array& a, const py::array& b, const Values& a_
   return divergences;
 }
 
-py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::string& name,
-                                        int n_threads) {
+// Return call(p, batch shape, dim) for matrices (*batch, d, d), without means.
+template <class Call>
+auto with_matrices(const py::array& matrices, const std::string& name, const Call& call) {
   return by_dtype(matrices, [&](auto zero) {
     using T = decltype(zero);
     if (matrices.ndim() < 2) {
@@ -100,14 +146,54 @@ py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::st
     const auto mean_shape = batch_shape(matrices);
     const py::array_t<T> mean(mean_shape, std::vector<py::ssize_t>(mean_shape.size(), 0),
                               static_cast<const T*>(matrices.data()), matrices);
-    const auto p = gaussians<T>(mean, name, matrices);
-    const auto shape = batch_shape(mean);
-    const std::ptrdiff_t dim = last_size(matrices);
+    return call(gaussians<T>(mean, name, matrices), batch_shape(mean), last_size(matrices));
+  });
+}
+
+py::array_t<std::uint8_t> matrix_status(const py::array& matrices, const std::string& name,
+                                        int n_threads) {
+  return with_matrices(matrices, name, [&](const auto& p, const auto& shape, std::ptrdiff_t dim) {
     py::array_t<std::uint8_t> status(shape);
     std::uint8_t* out = status.mutable_data();
     run(n_threads,
-        [&](const Options& options) { fastdiv::matrix_status<T>(shape, dim, p, out, options); });
+        [&](const Options& options) { fastdiv::matrix_status(shape, dim, p, out, options); });
     return status;
+  });
+}
+
+Values covariance_roots(const py::array& matrices, int n_threads) {
+  return with_matrices(matrices, "cov", [&](const auto& p, const auto& shape, std::ptrdiff_t dim) {
+    Values roots(std::vector<py::ssize_t>(matrices.shape(), matrices.shape() + matrices.ndim()));
+    double* out = roots.mutable_data();
+    run(n_threads,
+        [&](const Options& options) { fastdiv::covariance_roots(shape, dim, p, out, options); });
+    return roots;
+  });
+}
+
+Values mixture_covariances(const Values& weights, const ContiguousValues& means,
+                           const py::array& component_means, const std::string& name,
+                           const py::array& parameters, int n_threads) {
+  return by_dtype(component_means, [&](auto zero) {
+    using T = decltype(zero);
+    const auto components = gaussians<T>(component_means, name, parameters);
+    const auto items = batch_shape(component_means);
+    const std::ptrdiff_t dim = last_size(component_means);
+    const auto rows = view_of<double>(weights);
+    std::vector<py::ssize_t> shape(means.shape(), means.shape() + means.ndim());
+    const bool fits = !items.empty() && items.back() == rows.cols && last_size(means) == dim &&
+                      means.size() == rows.rows * dim &&
+                      component_means.size() == means.size() * rows.cols;
+    if (!fits) {
+      throw std::invalid_argument("weights, means and components do not fit");
+    }
+    shape.push_back(dim);
+    Values covariances(shape);
+    double* out = covariances.mutable_data();
+    run(n_threads, [&](const Options& options) {
+      fastdiv::mixture_covariances<T>(items, dim, components, rows, means.data(), out, options);
+    });
+    return covariances;
   });
 }
 
@@ -138,6 +224,18 @@ void bind_gaussians(py::module_& m) {
   m.def("diagonal_gradients", &diagonal_gradients, arg("p_mean"), arg("p_name"), arg("p_parameter"),
         arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("q_gradient"), arg("n_threads"),
         py::pos_only());
+  m.def("gaussian_renyi", &gaussian_renyi, arg("p_mean"), arg("p_name"), arg("p_parameter"),
+        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("alpha"), arg("above_one"),
+        arg("n_threads"), py::pos_only());
+  m.def("gaussian_coupling", &gaussian_coupling, arg("p_mean"), arg("p_name"), arg("p_parameter"),
+        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("share"), arg("rest"),
+        arg("n_threads"), py::pos_only());
+  m.def("gaussian_wasserstein2", &gaussian_wasserstein2, arg("p_mean"), arg("p_name"),
+        arg("p_parameter"), arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("n_threads"),
+        py::pos_only());
+  m.def("covariance_roots", &covariance_roots, arg("matrices"), arg("n_threads"), py::pos_only());
+  m.def("mixture_covariances", &mixture_covariances, arg("weights"), arg("means"),
+        arg("component_means"), arg("name"), arg("parameters"), arg("n_threads"), py::pos_only());
   m.def("kl_from_products", &kl_from_products, arg("a"), arg("b"), arg("a_offset"), arg("b_offset"),
         arg("tolerance"), arg("n_threads"), arg("progress"), py::pos_only());
   m.def("matrix_status", &matrix_status, arg("matrices"), arg("name"), arg("n_threads"),

@@ -151,9 +151,35 @@ void load_factor(const GaussianItem<T>* items, int count, const Matrices& l, dou
   }
 }
 
-// Returns the doubles in three matrices and two vectors.
+// Returns the doubles in four matrices and five vectors.
 inline std::size_t gaussian_scratch_size(int dim) {
-  return (3 * static_cast<std::size_t>(dim) + 2) * static_cast<std::size_t>(dim) * items_at_once;
+  return (4 * static_cast<std::size_t>(dim) + 5) * static_cast<std::size_t>(dim) * items_at_once;
+}
+
+// Sets z to l^-1 z.
+inline void solve_vector(const Matrices& l, const double* reciprocals, double* z) {
+  for (int i = 0; i < l.dim; ++i) {
+    Lane v = load(z + i * items_at_once);
+    for (int k = 0; k < i; ++k) {
+      v -= l.get(i, k) * load(z + k * items_at_once);
+    }
+    store(z + i * items_at_once, v * load(reciprocals + i * items_at_once));
+  }
+}
+
+// Sets z to mean_p - mean_q.
+template <class T>
+void subtract_means(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,
+                    double* z) {
+  for (int i = 0; i < dim; ++i) {
+    Lane v = {};
+    for (int lane = 0; lane < items_at_once; ++lane) {
+      const int item = lane < count ? lane : 0;
+      v[lane] = static_cast<double>(p[item].mean[i * p[item].mean_stride]) -
+                static_cast<double>(q[item].mean[i * q[item].mean_stride]);
+    }
+    store(z + i * items_at_once, v);
+  }
 }
 
 // See GaussianOps::full_kl.
@@ -177,18 +203,10 @@ void full_kl(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int 
       twice_kl += below * below;
     }
   }
+  subtract_means(p, q, count, dim, z);
+  solve_vector(l_q, reciprocals, z);
   for (int i = 0; i < dim; ++i) {
-    Lane v = {};
-    for (int lane = 0; lane < items_at_once; ++lane) {
-      const int item = lane < count ? lane : 0;
-      v[lane] = static_cast<double>(p[item].mean[i * p[item].mean_stride]) -
-                static_cast<double>(q[item].mean[i * q[item].mean_stride]);
-    }
-    for (int k = 0; k < i; ++k) {
-      v -= l_q.get(i, k) * load(z + k * items_at_once);
-    }
-    v *= load(reciprocals + i * items_at_once);
-    store(z + i * items_at_once, v);
+    const Lane v = load(z + i * items_at_once);
     twice_kl += v * v;
   }
   for (int lane = 0; lane < count; ++lane) {

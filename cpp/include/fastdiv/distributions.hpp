@@ -11,8 +11,9 @@
 
 namespace fastdiv {
 
-// The form in which a Gaussian's covariance is given.
-enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision };
+// The form in which a Gaussian's covariance is given. `root` is any matrix R with covariance R R^T,
+// for gaussian_wasserstein2 alone.
+enum class Scale { std, var, logstd, logvar, cov, scale_tril, precision, root };
 constexpr bool is_diagonal(Scale scale) {
   return scale < Scale::cov;
 }
@@ -41,6 +42,48 @@ template <class T>
 bool diagonal_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                         const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
                         double* by_q, const Options& options = {});
+
+// Largest dimensions of the functions below. They take several items at once per thread, which fill
+// its memory, or take Ctrl-C's patience to turn to their singular vectors.
+constexpr std::ptrdiff_t most_factored_dim = 256;
+constexpr std::ptrdiff_t most_turned_dim = 64;
+
+// Compute the Renyi divergences of order alpha = 1 + above_one. They are infinite where the
+// integral diverges, and NaN where a matrix is not positive definite or a product overflows. Not
+// both Gaussians are diagonal.
+template <class T>
+bool gaussian_renyi(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                    const Gaussians<T>& p, const Gaussians<T>& q, double alpha, double above_one,
+                    double* out, const Options& options = {});
+
+// Compute log(1 + c (tr(A - I) + |z|^2)) - c log|A| with A = Sigma_q^-1 Sigma_p, |z|^2 the squared
+// distance of the means in units of q, and c = `share` = (1 - rest) / dim. NaN and arguments as
+// above.
+template <class T>
+bool gaussian_coupling(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                       const Gaussians<T>& p, const Gaussians<T>& q, double share, double rest,
+                       double* out, const Options& options = {});
+
+// Compute the squared Wasserstein distances. They are NaN where a matrix is not positive definite
+// or a product overflows. Arguments as above. Throws if an iteration does not converge.
+template <class T>
+bool gaussian_wasserstein2(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                           const Gaussians<T>& p, const Gaussians<T>& q, double* out,
+                           const Options& options = {});
+
+// Compute roots R, dim x dim, of semidefinite covariances R R^T. Eigenvalues within rounding of 0
+// count as 0. Throws if an iteration does not converge.
+template <class T>
+bool covariance_roots(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                      const Gaussians<T>& p, double* out, const Options& options = {});
+
+// Compute the covariances of mixtures, dim x dim, about their means. The last axis of the batch are
+// the components, with weights(mixture, component). Their parameters are
+// diagonal or covariances.
+template <class T>
+bool mixture_covariances(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                         const Gaussians<T>& components, MatrixView<double> weights,
+                         const double* means, double* out, const Options& options = {});
 
 // Reasons why a matrix is no valid parameter.
 enum MatrixStatus : std::uint8_t {

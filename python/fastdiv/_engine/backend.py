@@ -194,6 +194,59 @@ class Backend(Protocol):
         /,
     ) -> tuple[Values, Values, Values]: ...
 
+    def gaussian_renyi(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        alpha: float,
+        above_one: float,
+        n_threads: int,
+        /,
+    ) -> Values: ...
+
+    def gaussian_coupling(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        share: float,
+        rest: float,
+        n_threads: int,
+        /,
+    ) -> Values: ...
+
+    def gaussian_wasserstein2(
+        self,
+        p_mean: Matrix,
+        p_name: str,
+        p_parameter: Matrix,
+        q_mean: Matrix,
+        q_name: str,
+        q_parameter: Matrix,
+        n_threads: int,
+        /,
+    ) -> Values: ...
+
+    def covariance_roots(self, matrices: Matrix, n_threads: int, /) -> Values: ...
+
+    def mixture_covariances(
+        self,
+        weights: Values,
+        means: Values,
+        component_means: Matrix,
+        name: str,
+        parameters: Matrix,
+        n_threads: int,
+        /,
+    ) -> Values: ...
+
     def kl_from_products(
         self,
         a: Matrix,

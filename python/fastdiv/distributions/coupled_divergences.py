@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdiv._docs import documented
+from fastdiv._engine import backend
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.coupled import CoupledNormal, coupling, exponent, scaled_expm1
@@ -189,7 +190,7 @@ def _terms(p: object, q: object, kappa: object, alpha: object) -> tuple[Order, V
         excess = np.asarray(renyi_from_one(pair.p, pair.q, 1 + order.r, order.r))
     elif order.kappa > 0 and order.alpha == 2 and all(map(order.belongs_to, sides)):
         self_term = _self_term(sides[0], order)
-        excess = pair.map(lambda block: _same_coupling(block, order))
+        excess = _same_coupling(pair, order)
     else:
         raise ValueError(
             "there is a closed form for two Gaussians, and for two coupled distributions whose "
@@ -227,6 +228,15 @@ def _self_term(p: CoupledNormal, order: Order) -> Values:
 def _same_coupling(pair: Pair, order: Order) -> Values:
     """Return R of coupled distributions: a mean's logarithm less the mean of logarithms."""
     c, remaining = 0.5 * order.r, 1 / (1 + order.dim * order.kappa)  # c d + remaining = 1
+
+    def compute(block: Pair) -> Values:
+        return backend.current().gaussian_coupling(*block.lowered(), c, remaining, 0)
+
+    return pair.factored(compute, lambda block: _spread(block, c, remaining)) / order.r
+
+
+def _spread(pair: Pair, c: float, remaining: float) -> Values:
+    """Return that difference from eigenvalues, with NaN for what overflows."""
     with np.errstate(all="ignore"):
         e, log, z, _ = whitened(pair)
         excess = c * e.sum(axis=-1, keepdims=True)
@@ -238,7 +248,7 @@ def _same_coupling(pair: Pair, order: Order) -> Values:
         spread = c * less_log(beyond, log - log_mean).sum(axis=-1, keepdims=True)
         spread += remaining * less_log(-excess / mean, -log_mean)
         spread += np.log1p(c * (z * z).sum(axis=-1, keepdims=True) / mean)
-    return np.where(np.isfinite(spread), spread / order.r, np.nan)[..., 0]  # NaN: overflow
+    return np.where(np.isfinite(spread), spread, np.nan)[..., 0]
 
 
 def _coupled_expm1(value: Values, order: Order, shift: Values | float, name: str) -> Values:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine import backend
 from fastdiv._engine.blocks import blockwise, drawn_in_pieces
 from fastdiv._engine.patience import PASSES, patiently
 from fastdiv._engine.quantized_rows import in_float64
@@ -255,12 +256,19 @@ class GaussianMixture(ReadOnly, Named):
         return np.asarray(rounded(total, total.dtype, "a covariance"), dtype=np.float64)
 
     def _cov(self) -> Values:
-        components, weights = self._counted().components, self.weights[..., None, None]
-        within = covariance(components)
-        between = components.mean - self.mean()[..., None, :]
-        outer = between[..., :, None] * between[..., None, :]
-        total: Values = (weights * (within + outer)).sum(axis=-3)
-        return total
+        c = self._counted().components
+        mean, name, parameter = c.mean, c.parametrisation, c.parameter
+        if name in ("scale_tril", "precision"):
+            mean, name, parameter = in_float64(mean), "cov", covariance(c)
+        batch, event = (*self.batch_shape, self.n_components), parameter.shape[len(c.batch_shape) :]
+        return backend.current().mixture_covariances(
+            np.broadcast_to(self.weights, batch).reshape(-1, self.n_components),
+            np.broadcast_to(self.mean(), (*self.batch_shape, self.dim)),
+            np.broadcast_to(mean, (*batch, self.dim)),
+            name,
+            np.broadcast_to(parameter, (*batch, *event)),
+            0,
+        )
 
     def _counted(self) -> GaussianMixture:
         """Return the same mixtures, with the heaviest component in place of those of weight 0."""

@@ -6,12 +6,16 @@ import numpy as np
 
 from fastdiv import _inputs
 from fastdiv._docs import documented
+from fastdiv._engine import backend
 from fastdiv._engine.blocks import blockwise
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.linear_algebra import less_log, whitened
 from fastdiv.distributions.pair import Pair
+
+_SMALL_ORDER = 1e-3
+"""Order α below which p and q change roles. Rounding errors ε of S add some ε² to α times a sum."""
 
 _HUGE = 600.0
 """Logarithm of an eigenvalue above which only its logarithm is used. exp(709) is the largest."""
@@ -34,7 +38,8 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
         ½ Σ (ψ(λ/s − 1) + ψ(1/s − 1) α/(1−α))   for α < 1.
 
     These terms are never negative. Nothing cancels as α → 1, where D_α becomes `kl`, as p → q, or
-    if λ is very small or large.
+    if λ is very small or large. With a triangular factor F F^T of the matrix whose eigenvalues are
+    1 + t, Σ ψ(t) is Σᵢ (Fᵢᵢ² − 1 − 2 log Fᵢᵢ) + Σ_{i>j} Fᵢⱼ², and takes no eigenvalues.
 
     Parameters
     ----------
@@ -42,8 +47,7 @@ def renyi(p: object, q: object, alpha: float, *, n_threads: int | None = None) -
         As in `kl`.
     alpha : float
         Order α > 0. 1 is the Kullback-Leibler divergence.
-    n_threads : int, optional
-        Number of threads for α = 1. See `set_num_threads`.
+    {n_threads}
 
     Returns
     -------
@@ -74,7 +78,7 @@ def renyi_from_one(
     """Return the divergence of an order near 1, which its distance from 1 tells exactly."""
     if above_one == 0:
         return kl(p, q, n_threads=n_threads)
-    values = _by_blocks(p, q, order, above_one)
+    values = _values(p, q, order, above_one, _inputs.threads(n_threads))
     return item(checked(values, np.isinf(values), "the divergence"))
 
 
@@ -138,13 +142,23 @@ def hellinger2(p: object, q: object) -> Values:
 
 
 def _half_renyi(p: object, q: object) -> Values:
-    return _by_blocks(p, q, 0.5, -0.5) / 2
+    return _values(p, q, 0.5, -0.5) / 2
 
 
-def _by_blocks(p: object, q: object, alpha: float, above_one: float) -> Values:
+def _values(p: object, q: object, alpha: float, above_one: float, n_threads: int = 0) -> Values:
+    """Return divergences of order alpha = 1 + above_one, with NaN for what overflows."""
     pair = Pair.of(p, q)
     pair.require_definite()
-    return pair.map(lambda block: _renyi(block, alpha, above_one))
+    times = 1.0
+    if alpha < _SMALL_ORDER:  # D_α(p ‖ q) = α/(1−α) D_{1−α}(q ‖ p)
+        pair, times = Pair(pair.q, pair.p, pair.batch_shape), alpha / -above_one
+        alpha, above_one = -above_one, -alpha
+
+    def compute(block: Pair) -> Values:
+        return backend.current().gaussian_renyi(*block.lowered(), alpha, above_one, n_threads)
+
+    values = pair.factored(compute, lambda block: _renyi(block, alpha, above_one))
+    return times * values
 
 
 def _renyi(pair: Pair, alpha: float, above_one: float) -> Values:

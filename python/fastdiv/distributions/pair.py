@@ -31,6 +31,9 @@ from fastdiv.distributions.arrays import (
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 
+MOST_FACTORED_DIM, MOST_TURNED_DIM = 256, 64
+"""Largest dimensions of which the engine takes several items at once, or finds singular vectors."""
+
 _Distribution = TypeVar("_Distribution", Gaussian, Categorical)
 
 
@@ -114,12 +117,7 @@ class Pair(SideBySide[Gaussian]):
         def compute(pair: Pair) -> Values:
             return backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
 
-        if self.common_dtype is None:  # convert block by block
-            with np.errstate(all="ignore"):  # padding may hold anything
-                values = self.map(compute)
-        else:
-            values = compute(self)
-        values = zero_unselected(values, chosen)
+        values = self.computed(compute, chosen)
         if backend.current().first_nonfinite(values) < 0:
             return values
         if self.common_dtype == np.float32:
@@ -162,6 +160,34 @@ class Pair(SideBySide[Gaussian]):
         self.p._require_definite()
         self.q._require_definite()
 
+    def computed(
+        self, compute: Callable[[Pair], Values], chosen: NDArray[np.bool_] | None
+    ) -> Values:
+        """Return what the engine computes of the chosen items, and 0 elsewhere."""
+        if self.common_dtype is None:  # convert block by block
+            with np.errstate(all="ignore"):  # padding may hold anything
+                values = self.map(compute)
+        else:
+            values = compute(self)
+        return zero_unselected(values, chosen)
+
+    def factored(
+        self, compute: Callable[[Pair], Values], function: Callable[[Pair], Values]
+    ) -> Values:
+        """
+        Return what the engine computes from small triangular factors, without eigenvalues.
+
+        A function of the eigenvalues of blocks of pairs computes the others: diagonal Gaussians,
+        large matrices, and items of which the engine makes NaN because products overflow.
+        """
+        if self.is_diagonal or self.p.dim > MOST_FACTORED_DIM:
+            return self.map(function)
+        values = self.computed(compute, self.mask(None))
+        items = np.flatnonzero(np.isnan(values))
+        for some in row_blocks(len(items), self._size, BATCHED):
+            values.flat[items[some]] = _patiently(function, self._in_double(items[some]))
+        return values
+
     def map(self, function: Callable[[Pair], Values]) -> Values:
         """
         Apply a function to flat blocks of pairs, so that its temporaries stay small.
@@ -173,9 +199,7 @@ class Pair(SideBySide[Gaussian]):
         size = self._size
         for rows, index in blocks(self.batch_shape, size):
             p, q = (side._at(side_index(side, index))._filled() for side in (self.p, self.q))
-            block = Pair(p, q, (rows.stop - rows.start,))
-            products = 0 if self.is_diagonal else block.batch_shape[0] * size * self.p.dim
-            flat[rows] = patiently(partial(function, block), products)
+            flat[rows] = _patiently(function, Pair(p, q, (rows.stop - rows.start,)))
         return zero_unselected(flat.reshape(self.batch_shape), chosen)
 
     def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
@@ -209,6 +233,11 @@ class Pair(SideBySide[Gaussian]):
         if a.dtype != dtype:
             a = np.broadcast_to(_inputs.converted(distinct(a), dtype), a.shape)
         return broadcast(a, self.batch_shape + event)
+
+
+def _patiently(function: Callable[[Pair], Values], block: Pair) -> Values:
+    products = 0 if block.is_diagonal else block.batch_shape[0] * block.p.dim**3
+    return patiently(partial(function, block), products)
 
 
 def side_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from fastdiv._docs import documented
+from fastdiv._engine import backend
 from fastdiv._engine.types import Values
 from fastdiv.distributions.arrays import checked, item
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor, std_difference
-from fastdiv.distributions.pair import Pair
+from fastdiv.distributions.pair import MOST_TURNED_DIM, Pair
 
 
 @documented
@@ -45,8 +48,36 @@ def wasserstein2(p: object, q: object) -> Values:
     >>> float(wasserstein2(p, q))
     10.0
     """
-    values = Pair.of(p, q).map(_wasserstein2)
+    pair = Pair.of(p, q)
+    if pair.is_diagonal or pair.p.dim > MOST_TURNED_DIM:
+        values = pair.map(_wasserstein2)
+    elif any(map(_is_singular, (pair.p, pair.q))):
+        values = pair.map(_from_roots)
+    else:
+        values = pair.computed(_from_factors, pair.mask(None))
     return item(checked(values, False, "the squared distance"))
+
+
+def _from_factors(pair: Pair) -> Values:
+    return backend.current().gaussian_wasserstein2(*pair.lowered(), 0)
+
+
+def _from_roots(pair: Pair) -> Values:
+    return _from_factors(Pair(_by_root(pair.p), _by_root(pair.q), pair.batch_shape))
+
+
+def _by_root(p: Gaussian) -> Gaussian:
+    """Give semidefinite covariances by other roots than Cholesky factors."""
+    if not _is_singular(p):
+        return p
+    given = copy.copy(p)
+    given.parametrisation = "root"
+    given.parameter = backend.current().covariance_roots(p.parameter, 0)
+    return given
+
+
+def _is_singular(p: Gaussian) -> bool:
+    return p._singular is not None and bool(p._singular.any())
 
 
 def _wasserstein2(pair: Pair) -> Values:
@@ -71,7 +102,7 @@ def _wasserstein2(pair: Pair) -> Values:
 
 
 def _semidefinite_factor(p: Gaussian) -> Values:
-    if p._singular is None or not p._singular.any():
+    if not _is_singular(p):
         return factor(p)
     # Instead of a Cholesky factor take V √w from the eigenvalues w. Those within rounding of 0
     # are set to 0, for their roots would be far from it.

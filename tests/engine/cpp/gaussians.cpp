@@ -161,6 +161,116 @@ void gaussians(int n, int d, Scale scale_p, Scale scale_q) {
   }
 }
 
+// Checks the Renyi divergence, the coupling and the transport of pairs of which one is full: by
+// those of equal distributions, the symmetry of order 1/2 and one dimension.
+template <class T>
+void overlaps(int n, int d, Scale scale_p, Scale scale_q) {
+  const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
+  const auto size = static_cast<std::size_t>(n);
+  const double share = 0.5 / d;
+  const auto renyi = [&](const auto& a, const auto& b, double above_one) {
+    return with_threads(size, [&](const fastdiv::Options& options, double* out) {
+      return fastdiv::gaussian_renyi<T>({n}, d, a, b, 1 + above_one, above_one, out, options);
+    });
+  };
+  const auto transport = [&](const auto& a, const auto& b) {
+    return with_threads(size, [&](const fastdiv::Options& options, double* out) {
+      return fastdiv::gaussian_wasserstein2<T>({n}, d, a, b, out, options);
+    });
+  };
+  const auto coupling = [&](const auto& a, const auto& b) {
+    return with_threads(size, [&](const fastdiv::Options& options, double* out) {
+      return fastdiv::gaussian_coupling<T>({n}, d, a, b, share, 0.5, out, options);
+    });
+  };
+  if (!fastdiv::is_diagonal(scale_p)) {
+    for (const auto& values : {renyi(p.view, p.view, -0.3), renyi(p.view, p.view, 0.3),
+                               coupling(p.view, p.view), transport(p.view, p.view)}) {
+      for (const double value : values) {
+        check(value == 0, "equal distributions are at 0");
+      }
+    }
+  }
+  const auto there = renyi(p.view, q.view, -0.5), back = renyi(q.view, p.view, -0.5);
+  const auto distance = transport(p.view, q.view), other = transport(q.view, p.view);
+  const auto spread = coupling(p.view, q.view);
+  for (int item = 0; item < n; ++item) {
+    const auto at = static_cast<std::size_t>(item);
+    check(there[at] > 0 && std::abs(there[at] - back[at]) <= 1e-9 * there[at], "order one half");
+    check(distance[at] > 0 && std::abs(distance[at] - other[at]) <= 1e-9 * distance[at],
+          "transport is symmetric");
+    check(spread[at] > 0, "a spread is positive");
+    if (d == 1) {
+      const double a = p.factors[at](0, 0), b = q.factors[at](0, 0);
+      const double shift = static_cast<double>(p.means[at]) - static_cast<double>(q.means[at]);
+      const double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-12;
+      const double squared = shift * shift + (a - b) * (a - b);
+      check(std::abs(distance[at] - squared) <= tolerance * (squared + a * a + b * b),
+            "transport in one dimension");
+      const double half = shift * shift / (a * a + b * b) / 2 + std::log((a / b + b / a) / 2);
+      check(std::abs(there[at] - half) <= tolerance * (half + 1), "overlap in one dimension");
+    }
+  }
+}
+
+// Checks that roots of covariances of deficient rank multiply to them.
+template <class T>
+void roots(int n, int d, int rank) {
+  std::vector<T> covariances;
+  for (int item = 0; item < n; ++item) {
+    std::vector<double> columns;
+    for (int k = 0; k < d * rank; ++k) {
+      columns.push_back(std::round(8 * normal()) / 8);  // so that products are exact
+    }
+    for (int i = 0; i < d; ++i) {
+      for (int j = 0; j < d; ++j) {
+        double sum = 0;
+        for (int k = 0; k < rank; ++k) {
+          sum += columns[static_cast<std::size_t>(i * rank + k)] *
+                 columns[static_cast<std::size_t>(j * rank + k)];
+        }
+        covariances.push_back(static_cast<T>(sum));
+      }
+    }
+  }
+  const fastdiv::Gaussians<T> view{
+      covariances.data(), {0, 0}, covariances.data(), {ptrdiff_t{d} * d, d, 1}, Scale::cov};
+  const auto found = with_threads(
+      covariances.size(), [&](const fastdiv::Options& options, double* out) {
+        return fastdiv::covariance_roots<T>({n}, d, view, out, options);
+      });
+  for (int item = 0; item < n; ++item) {
+    const auto at = [&](int i, int j) {
+      return found[static_cast<std::size_t>((item * d + i) * d + j)];
+    };
+    for (int i = 0; i < d; ++i) {
+      for (int j = 0; j < d; ++j) {
+        double sum = 0;
+        for (int k = 0; k < d; ++k) {
+          sum += at(i, k) * at(j, k);
+        }
+        const auto entry = static_cast<std::size_t>((item * d + i) * d + j);
+        check(std::abs(sum - static_cast<double>(covariances[entry])) < 1e-11, "a root");
+      }
+    }
+  }
+}
+
+void mixtures() {
+  const std::vector<double> means{1, 2, 5, 6}, weights{0.25, 0.75}, center{4, 5};
+  const std::vector<double> covariances{1, 9, 0.5, 2, 3, 9, -1, 4};  // only lower triangles count
+  const fastdiv::Gaussians<double> components{
+      means.data(), {2, 1}, covariances.data(), {4, 2, 1}, Scale::cov};
+  std::vector<double> out(4);
+  check(fastdiv::mixture_covariances<double>({2}, 2, components, {weights.data(), 1, 2, 2, 1},
+                                             center.data(), out.data()),
+        "moments finish");
+  const double expected[] = {2.5 + 3, -0.625 + 3, -0.625 + 3, 3.5 + 3};
+  for (int k = 0; k < 4; ++k) {
+    check(std::abs(out[static_cast<std::size_t>(k)] - expected[k]) < 1e-14, "a covariance");
+  }
+}
+
 // Returns d log(sigma) / d parameter.
 double chain(double sigma, Scale scale) {
   return scale == Scale::std      ? 1 / sigma
@@ -325,6 +435,19 @@ void everything() {
       }
     }
   }
+  for (const int d : {1, 3, 4, 9}) {
+    for (const Scale p : scales) {
+      for (const Scale q : scales) {
+        if (!fastdiv::is_diagonal(p) || !fastdiv::is_diagonal(q)) {
+          overlaps<T>(few_sizes ? 3 : 9, d, p, q);
+        }
+      }
+    }
+  }
+  overlaps<T>(2, 33, Scale::cov, Scale::precision);
+  roots<T>(9, 1, 1);
+  roots<T>(9, 6, 3);
+  roots<T>(3, 20, 20);
   gaussians<T>(2, 300, Scale::logvar, Scale::logvar);
   gaussians<T>(2, 300, Scale::logvar, Scale::std);
   // Blocks: of one item on all threads, and of many items.
@@ -346,6 +469,7 @@ int main(int argc, char** argv) {
   return run(argc, argv, [] {
     for_each_dtype([](auto zero) { everything<decltype(zero)>(); });
     strides();
+    mixtures();
     products();
     stop();
   });

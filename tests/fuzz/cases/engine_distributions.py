@@ -82,6 +82,43 @@ def engine_gaussians(rng: Rng, dtype: type) -> Outcomes:
 
 
 @case(
+    *("engine.gaussian_renyi", "engine.gaussian_coupling", "engine.gaussian_wasserstein2"),
+    *("engine.covariance_roots", "engine.mixture_covariances"),
+)
+def engine_full_gaussians(rng: Rng, dtype: type) -> Outcomes:
+    n, d = int(rng.integers(1, 20)), int(rng.integers(1, 20))
+    a, b = str(rng.choice(normals.FULL)), str(rng.choice((*normals.DIAGONAL, *normals.FULL)))
+    p_mean, p, p_condition = batch(rng, dtype, n, d, a)
+    q_mean, q, q_condition = batch(rng, dtype, n, d, b)
+    if not max(p_condition, q_condition) < 1e4:
+        return  # the public functions meet these
+    allowed, what = CONTRACT[dtype], f"{a}, {b}"
+    pair = p_mean, a, p, q_mean, b, q
+    lost = 1 + 1000 * d * p_condition * q_condition * EPS / allowed
+    above_one = -float(rng.choice([0.5, rng.uniform(0.002, 0.99)]))
+    rest = float(rng.uniform(0.01, 0.99))
+    for name, *more in (
+        ("gaussian_renyi", 1 + above_one, above_one),
+        ("gaussian_coupling", (1 - rest) / d, rest),
+        ("gaussian_wasserstein2",),
+    ):
+        got, expected = both(name, *pair, *more, 1)
+        known = np.isfinite(got) & np.isfinite(expected)
+        yield compare(f"engine.{name}", d, got[known], expected[known], expected[known] * lost,
+                      allowed, what)  # fmt: skip
+    if a == "cov":
+        roots, other = both("covariance_roots", p, 1)
+        squares = (r @ r.swapaxes(-1, -2) for r in (roots, other))
+        size = np.trace(p.astype(np.float64), axis1=-2, axis2=-1)[:, None, None]
+        yield compare("engine.covariance_roots", d, *squares, size, 1e-14 * d)
+        weights = rng.dirichlet(np.ones(n))
+        mean = weights @ p_mean.astype(np.float64)
+        got, expected = both("mixture_covariances", weights[None], mean, p_mean, a, p, 1)
+        size = np.trace(expected)
+        yield compare("engine.mixture_covariances", d, got, expected, size, 1e-14)
+
+
+@case(
     *("engine.categorical_normalisers", "engine.categorical_entropy", "engine.categorical_kl"),
     *("engine.categorical_jensen_shannon", "engine.log_ratio_moments"),
 )

@@ -22,7 +22,7 @@ categorical: divergences between categorical distributions
 clusters: sums over the rows of clusters
 configuration: the number of threads, and the description of the backend
 distances: ranked, median and k-th distances
-gaussian: divergences between Gaussians, and the checks of their matrices
+gaussian: divergences between Gaussians, roots of their matrices and checks of them
 labels: sums and extremes over pairs of rows, by label
 log_ratios: moments of log ratios of densities
 pairs: sums of kernels over pairs of rows
@@ -41,10 +41,15 @@ from fastdiv._sums.reference.clusters import center_squares, cluster_sums, first
 from fastdiv._sums.reference.configuration import config, get_num_threads, set_num_threads
 from fastdiv._sums.reference.distances import kth_distances, median_distances, ranked_distances
 from fastdiv._sums.reference.gaussian import (
+    covariance_roots,
     diagonal_gradients,
+    gaussian_coupling,
     gaussian_kl,
+    gaussian_renyi,
+    gaussian_wasserstein2,
     kl_from_products,
     matrix_status,
+    mixture_covariances,
 )
 from fastdiv._sums.reference.labels import label_extremes, label_sums
 from fastdiv._sums.reference.log_ratios import log_ratio_moments
@@ -61,10 +66,14 @@ __all__ = [
     "center_squares",
     "cluster_sums",
     "config",
+    "covariance_roots",
     "diagonal_gradients",
     "first_nonfinite",
     "first_rows",
+    "gaussian_coupling",
     "gaussian_kl",
+    "gaussian_renyi",
+    "gaussian_wasserstein2",
     "get_num_threads",
     "kl_from_products",
     "kth_distances",
@@ -74,6 +83,7 @@ __all__ = [
     "log_slope_sums",
     "matrix_status",
     "median_distances",
+    "mixture_covariances",
     "mmd2",
     "pair_sums",
     "paired_values",

@@ -46,6 +46,157 @@ def gaussian_kl(
     return np.asarray(twice / 2)
 
 
+def gaussian_renyi(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    alpha: float,
+    above_one: float,
+    n_threads: int,
+) -> Values:
+    """
+    Return the Rényi divergences of order alpha = 1 + above_one, (...).
+
+    One side is full. With the eigenvalues λ of Σ_q⁻¹ Σ_p, s = α − above_one λ,
+    ψ(log t) = t − 1 − log t and the means z of p in units of q along the eigenvectors, twice the
+    divergence is Σ α z²/s and Σ ψ(log λ) + ψ(log s)/above_one for α > 1, or
+    Σ ψ(log λ/s) + ψ(log 1/s) α/(1 − α) for α < 1. It is infinite for s ≤ 0, and NaN where a matrix
+    is not positive definite or a product overflows.
+    """
+    e, log, z = _whitened(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter)
+    with np.errstate(all="ignore"):
+        mixed = -above_one * e
+        near = mixed > -0.5
+        s = np.where(near, 1 + mixed, alpha - above_one * np.exp(log))
+        log_s = np.where(near, np.log1p(mixed), np.log(s))
+        if above_one > 0:
+            twice = exp_less_1(log) + exp_less_1(log_s) / above_one
+        else:
+            twice = exp_less_1(log - log_s) + exp_less_1(-log_s) * (alpha / -above_one)
+        value = (twice + alpha * z * z / s).sum(axis=-1) / 2
+        infinite = np.isfinite(e).all(axis=-1) & (s <= 0).any(axis=-1)
+        return np.where(infinite, np.inf, np.where(np.isfinite(value), value, np.nan))
+
+
+def gaussian_coupling(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    share: float,
+    rest: float,
+    n_threads: int,
+) -> Values:
+    """
+    Return log(1 + c (Σ (λ − 1) + |z|²)) − c Σ log λ with the share c = (1 − rest)/d, (...).
+
+    λ, z and NaN are as in `gaussian_renyi`. With the mean m = 1 + c Σ (λ − 1) it is a sum of terms
+    that are never negative.
+    """
+    e, log, z = _whitened(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter)
+    with np.errstate(all="ignore"):
+        excess = share * e.sum(axis=-1)
+        mean = np.where(excess > -0.5, 1 + excess, share * np.exp(log).sum(axis=-1) + rest)
+        log_mean = np.where(excess > -0.5, np.log1p(excess), np.log(mean))
+        spread = share * exp_less_1(log - log_mean[..., None]).sum(axis=-1)
+        spread += rest * exp_less_1(-log_mean) + np.log1p(share * (z * z).sum(axis=-1) / mean)
+        return np.where(np.isfinite(spread), spread, np.nan)
+
+
+def _whitened(
+    p_mean: Matrix, p_name: str, p_parameter: Matrix, q_mean: Matrix, q_name: str,
+    q_parameter: Matrix,
+) -> tuple[Values, Values, Values]:  # fmt: skip
+    """Return λ − 1, log λ and z, three times (..., d), or NaN where something is not finite."""
+    difference = p_mean.astype(np.float64) - q_mean
+    with np.errstate(all="ignore"):
+        l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
+        known = np.asarray(np.isfinite(l_q).all(axis=(-2, -1), keepdims=True))
+        inverse = np.linalg.inv(np.where(known, l_q, np.eye(l_q.shape[-1])))
+        n = inverse @ (l_p - l_q)
+        excess = n + n.swapaxes(-1, -2) + n @ n.swapaxes(-1, -2)
+        known &= np.isfinite(excess).all(axis=(-2, -1), keepdims=True)
+        e, vectors = np.linalg.eigh(np.where(known, excess, 0.0))
+        left, singular, _ = np.linalg.svd(np.where(known, inverse @ l_p, 0.0))
+        far = np.abs(e).max(axis=-1, keepdims=True) > 0.5
+        log = np.where(far, 2 * np.log(singular), np.log1p(np.maximum(e, -0.5)))
+        e = np.where(far, (singular - 1) * (singular + 1), e)
+        vectors = np.where(far[..., None], left, vectors)
+        z = (vectors.swapaxes(-1, -2) @ (inverse @ difference[..., None]))[..., 0]
+        e, log, z = (np.where(known[..., 0], a, np.nan) for a in (e, log, z))
+    return e, log, z
+
+
+def gaussian_wasserstein2(
+    p_mean: Matrix,
+    p_name: str,
+    p_parameter: Matrix,
+    q_mean: Matrix,
+    q_name: str,
+    q_parameter: Matrix,
+    n_threads: int,
+) -> Values:
+    """
+    Return the squared Wasserstein distances |mean_p − mean_q|² + min |A − B U|², (...).
+
+    One side is full. A and B are roots of the covariances, and U is a rotation. It comes from the
+    singular vectors of BᵀA. The distance is NaN where a matrix is not positive definite or BᵀA
+    overflows.
+    """
+    difference = p_mean.astype(np.float64) - q_mean
+    with np.errstate(all="ignore"):
+        a, b = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
+        product = b.swapaxes(-1, -2) @ a
+        known = np.asarray(np.isfinite(product).all(axis=(-2, -1), keepdims=True))
+        left, _, right = np.linalg.svd(np.where(known, product, 0.0))
+        shape = ((a - b @ (left @ right)) ** 2).sum(axis=(-2, -1))
+        # U is the best rotation within rounding. Without it equal factors are at exactly 0.
+        shape = np.minimum(shape, ((a - b) ** 2).sum(axis=(-2, -1)))
+        values = (difference**2).sum(axis=-1) + np.where(known[..., 0, 0], shape, np.nan)
+    return np.asarray(values)
+
+
+def covariance_roots(matrices: Matrix, n_threads: int) -> Values:
+    """
+    Return roots V √w of semidefinite covariances from eigenvalues w, (..., d, d).
+
+    Those within rounding of 0 count as 0, for their roots would be far from it.
+    """
+    w, v = np.linalg.eigh(matrices.astype(np.float64))
+    noise = matrices.shape[-1] * np.finfo(np.float64).eps * w[..., -1:]
+    return np.asarray(v * np.sqrt(np.where(w > noise, w, 0.0))[..., None, :])
+
+
+def mixture_covariances(
+    weights: Values,
+    means: Values,
+    component_means: Matrix,
+    name: str,
+    parameters: Matrix,
+    n_threads: int,
+) -> Values:
+    """
+    Return the covariances of mixtures about their means, (..., d, d).
+
+    weights (mixtures, k), means (..., d), component_means (..., k, d), parameters (..., k, d) or
+    (..., k, d, d) with the lower triangles of covariances
+    """
+    if name in DIAGONAL:
+        within = np.exp(2 * _log_std(name, parameters))[..., None] * np.eye(means.shape[-1])
+    else:
+        lower = np.tril(parameters.astype(np.float64))
+        within = lower + np.tril(lower, -1).swapaxes(-1, -2)
+    between = component_means - means[..., None, :]
+    outer = between[..., :, None] * between[..., None, :]
+    each = weights.reshape(*component_means.shape[:-1], 1, 1)
+    return np.asarray((each * (within + outer)).sum(axis=-3))
+
+
 def diagonal_gradients(
     p_mean: Matrix,
     p_name: str,
@@ -131,6 +282,8 @@ def _factors(name: str, parameter: Matrix) -> Values:
         reversed_ = a[..., ::-1, ::-1]
         upper = _factors("cov", reversed_)[..., ::-1, ::-1]
         return np.asarray(np.linalg.inv(upper.swapaxes(-1, -2)))
+    if name == "root":  # any root, not a triangular one
+        return a
     if name == "scale_tril":
         return np.asarray(a * np.sign(np.diagonal(a, axis1=-2, axis2=-1))[..., None, :])
     std = {"std": a, "var": np.sqrt(a)}.get(name)
