@@ -1,4 +1,4 @@
-"""KL divergences between batches of distributions against torch and NumPy."""
+"""Divergences between batches of distributions against torch and NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tables import peers_table
 
 import fastdiv
-from fastdiv import Categorical, Gaussian
+from fastdiv import Categorical, Gaussian, GaussianMixture
 
 Calls = dict[str, Callable[[], Any]]
 Rows = list[tuple[str, dict[str, measure.Samples]]]
@@ -50,6 +50,40 @@ def full(rounds: int, threads: int) -> Rows:
             }
             measure.agree("torch", calls["torch"]() / ours(), 1.0, 1e-9)
             rows.append((f"{name}, {n} × {d} × {d}", measure.interleaved(calls, rounds)))
+    return rows
+
+
+def relatives(rounds: int, threads: int) -> Rows:
+    """Compare other divergences between full covariances, and moments of mixtures of four."""
+    rng = np.random.default_rng(0)
+    rows: Rows = []
+    fastdiv.set_num_threads(threads)
+    for n, d in FULL_SIZES[:3]:
+        mean_p, mean_q = rng.standard_normal((2, n, d))
+        a = rng.standard_normal((n, d, 2 * d))
+        cov_p = a @ a.swapaxes(1, 2) / d
+        cov_q = cov_p[::-1].copy()
+        p, q = Gaussian(mean_p, cov=cov_p), Gaussian(mean_q, cov=cov_q)
+        groups = Gaussian(mean_p.reshape(-1, 4, d), cov=cov_p.reshape(-1, 4, d, d))
+        weights = rng.dirichlet(np.ones(4), size=n // 4)
+        mixtures = GaussianMixture(weights, groups)
+        of_torch = other.torch_mixture_cov(weights, groups.mean, groups.parameter)
+        cases: dict[str, Calls] = {
+            "bhattacharyya": {
+                "fastdiv": lambda p=p, q=q: fastdiv.bhattacharyya(p, q),
+                "torch": other.torch_bhattacharyya(mean_p, cov_p, mean_q, cov_q),
+            },
+            "wasserstein2": {
+                "fastdiv": lambda p=p, q=q: fastdiv.wasserstein2(p, q),
+                "torch": other.torch_wasserstein2(mean_p, cov_p, mean_q, cov_q),
+            },
+            "GaussianMixture.cov": {"fastdiv": mixtures.cov, "torch": of_torch},
+        }
+        for name, calls in cases.items():
+            ours = calls["fastdiv"]()
+            measure.agree("torch", (calls["torch"]() - ours) / np.abs(ours).max() + 1, 1.0, 1e-9)
+            label = f"`{name}`, {n} × {d} × {d}"
+            rows.append((label, measure.interleaved(calls, rounds)))
     return rows
 
 
@@ -137,6 +171,7 @@ def tables(rounds: int, threads: int) -> tuple[str, Rows]:
     alone = "fastdiv, divergence alone"
     parts: list[tuple[str, list[str], Rows]] = [
         ("float64", [alone, "torch"], full(rounds, threads)),
+        ("full covariances, float64", ["torch"], relatives(rounds, threads)),
         ("float32", [alone, "torch"], diagonal(rounds, threads) + categorical(rounds, threads)),
         ("`kl_matrix`, float64", ["torch", "NumPy, one product"], all_pairs(rounds, threads)),
     ]

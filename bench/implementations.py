@@ -219,6 +219,51 @@ def torch_full_kl(name: str, mean_p: Array, p: Array, mean_q: Array, q: Array) -
     return call
 
 
+def torch_bhattacharyya(mean_p: Array, p: Array, mean_q: Array, q: Array) -> Any:
+    """Factor both covariances and their mean."""
+    import torch
+
+    tensors = [torch.from_numpy(a) for a in (mean_p, p, mean_q, q)]
+
+    def call() -> Any:
+        one, cov_p, two, cov_q = tensors
+        factors = [torch.linalg.cholesky(c) for c in ((cov_p + cov_q) / 2, cov_p, cov_q)]
+        mixed, *logs = (f.diagonal(dim1=-2, dim2=-1).log().sum(-1) for f in factors)
+        z = torch.linalg.solve_triangular(factors[0], (one - two)[..., None], upper=False)
+        return ((z * z).sum((-2, -1)) / 8 + mixed - (logs[0] + logs[1]) / 2).numpy()
+
+    return call
+
+
+def torch_wasserstein2(mean_p: Array, p: Array, mean_q: Array, q: Array) -> Any:
+    """Take the singular values of L_pᵀ L_q, whatever cancels in the difference of traces."""
+    import torch
+
+    tensors = [torch.from_numpy(a) for a in (mean_p, p, mean_q, q)]
+
+    def call() -> Any:
+        one, cov_p, two, cov_q = tensors
+        l_p, l_q = torch.linalg.cholesky(cov_p), torch.linalg.cholesky(cov_q)
+        nuclear = torch.linalg.svdvals(l_p.mT @ l_q).sum(-1)
+        traces = (c.diagonal(dim1=-2, dim2=-1).sum(-1) for c in (cov_p, cov_q))
+        return (((one - two) ** 2).sum(-1) + sum(traces) - 2 * nuclear).numpy()
+
+    return call
+
+
+def torch_mixture_cov(weights: Array, means: Array, cov: Array) -> Any:
+    import torch
+
+    w, m, c = (torch.from_numpy(a) for a in (weights, means, cov))
+
+    def call() -> Any:
+        between = m - (w[..., None] * m).sum(-2, keepdim=True)
+        within = (w[..., None, None] * c).sum(-3)
+        return (within + between.mT @ (w[..., None] * between)).numpy()
+
+    return call
+
+
 def torch_diagonal_kl(mean_p: Array, std_p: Array, mean_q: Array, std_q: Array) -> Any:
     import torch
     from torch.distributions import Normal, kl_divergence
