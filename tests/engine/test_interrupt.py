@@ -63,6 +63,9 @@ LONG_CALLS = {
     "CoupledNormal.sample": "CoupledNormal(centre, std=1.0, kappa=0.1).sample(2_000_000, rng=0)",
     "project_simplex": "project_simplex(many)",
     "wasserstein2": "wasserstein2(full, full)",
+    "wasserstein2, small matrices": "wasserstein2(small[:, None], small)",
+    "hellinger, small matrices": "hellinger(small[:, None], small)",
+    "renyi, middling matrices": "renyi(middling[:, None], middling, 0.9)",
     "fit_gaussian": "fit_gaussian(wide)",
 }
 SETUP = """
@@ -79,6 +82,7 @@ SETUP = """
     remainders = lambda x, k: np.arange(len(x)) % k
     diagonal = Gaussian(big[:8000], std=1.5)
     small = Gaussian(big[:5000, :16], cov=np.eye(16, dtype=np.float32) * np.ones((5000, 1, 1)))
+    middling = Gaussian(rng.normal(size=(400, 256)), scale_tril=np.diag(rng.random(256) + 1))
     large = Gaussian(rng.normal(size=(20, 1100)), precision=np.eye(1100))
     logits = rng.normal(size=(6000, 500)).astype(np.float32)
     categories = lambda values: Categorical(logits=values)
