@@ -163,7 +163,7 @@ def gaussian_wasserstein2(
 
 def covariance_roots(matrices: Matrix, n_threads: int) -> Values:
     """
-    Return roots V √w of semidefinite covariances from eigenvalues w, (..., d, d).
+    Return roots V √w of symmetric semidefinite matrices from eigenvalues w, (..., d, d).
 
     Those within rounding of 0 count as 0, for their roots would be far from it.
     """
