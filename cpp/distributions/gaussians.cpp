@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <stdexcept>
+#include <type_traits>
 
 #include "core/buffer.hpp"
 #include "core/workers.hpp"
@@ -144,22 +146,38 @@ bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const
   });
 }
 
-template <class T>
-bool diagonal_gradients(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
-                        const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
-                        double* by_q, const Options& options) {
+template <class T, class Out>
+bool diagonal_kl_and_gradients(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
+                               const Gaussians<T>& p, const Gaussians<T>& q,
+                               const DiagonalGradients<Out>& out, bool& sound,
+                               const Options& options) {
   if (!is_diagonal(p.scale) || !is_diagonal(q.scale)) {
     throw std::invalid_argument("the parameters must be those of diagonal Gaussians");
   }
   const GaussianOps<T>& ops = isa().gaussian<T>();
+  const auto gradients = [&] {
+    if constexpr (std::is_same_v<Out, double>) {
+      return ops.diagonal_gradients;
+    } else {
+      return ops.rounded_gradients;
+    }
+  }();
   const ptrdiff_t n = count(batch_shape);
   const double work = 30 * static_cast<double>(dim);
   Workers workers(options, work * static_cast<double>(n));
-  return for_each_group(workers, n, 1, work, [&](ptrdiff_t i, int, int) {
-    ops.diagonal_gradients(item_at(p, batch_shape, i), item_at(q, batch_shape, i), dim,
-                           means + i * dim, by_p + i * dim,
-                           by_q == nullptr ? nullptr : by_q + i * dim);
+  std::atomic<bool> all_sound{true};
+  const bool finished = for_each_group(workers, n, 1, work, [&](ptrdiff_t i, int, int) {
+    bool item_sound = true;
+    const Out value = static_cast<Out>(gradients(
+        item_at(p, batch_shape, i), item_at(q, batch_shape, i), dim, out.means + i * dim,
+        out.by_p + i * dim, out.by_q == nullptr ? nullptr : out.by_q + i * dim, item_sound));
+    out.values[i] = value;
+    if (!item_sound || !std::isfinite(value)) {
+      all_sound = false;
+    }
   });
+  sound = all_sound;
+  return finished;
 }
 
 template <class T>
@@ -242,24 +260,29 @@ bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, con
   });
 }
 
-#define FASTDIV_INSTANTIATE(T)                                                                    \
-  template bool gaussian_kl(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,        \
-                            const Gaussians<T>&, double*, const Options&);                        \
-  template bool diagonal_gradients(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
-                                   const Gaussians<T>&, double*, double*, double*,                \
-                                   const Options&);                                               \
-  template bool gaussian_renyi(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,     \
-                               const Gaussians<T>&, double, double, double*, const Options&);     \
-  template bool gaussian_coupling(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,  \
-                                  const Gaussians<T>&, double, double, double*, const Options&);  \
-  template bool gaussian_wasserstein2(const std::vector<ptrdiff_t>&, ptrdiff_t,                   \
-                                      const Gaussians<T>&, const Gaussians<T>&, double*,          \
-                                      const Options&);                                            \
-  template bool covariance_roots(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,   \
-                                 double*, const Options&);                                        \
-  template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,      \
+#define FASTDIV_INSTANTIATE(T)                                                                   \
+  template bool gaussian_kl(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,       \
+                            const Gaussians<T>&, double*, const Options&);                       \
+  template bool gaussian_renyi(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,    \
+                               const Gaussians<T>&, double, double, double*, const Options&);    \
+  template bool gaussian_coupling(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&, \
+                                  const Gaussians<T>&, double, double, double*, const Options&); \
+  template bool gaussian_wasserstein2(const std::vector<ptrdiff_t>&, ptrdiff_t,                  \
+                                      const Gaussians<T>&, const Gaussians<T>&, double*,         \
+                                      const Options&);                                           \
+  template bool covariance_roots(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,  \
+                                 double*, const Options&);                                       \
+  template bool matrix_status(const std::vector<ptrdiff_t>&, ptrdiff_t, const Gaussians<T>&,     \
                               std::uint8_t*, const Options&);
 FASTDIV_INSTANTIATE(float)
 FASTDIV_INSTANTIATE(double)
+
+#define FASTDIV_INSTANTIATE_GRADIENTS(T, Out)                                       \
+  template bool diagonal_kl_and_gradients(const std::vector<ptrdiff_t>&, ptrdiff_t, \
+                                          const Gaussians<T>&, const Gaussians<T>&, \
+                                          const DiagonalGradients<Out>&, bool&, const Options&);
+FASTDIV_INSTANTIATE_GRADIENTS(float, float)
+FASTDIV_INSTANTIATE_GRADIENTS(float, double)
+FASTDIV_INSTANTIATE_GRADIENTS(double, double)
 
 }  // namespace fastdiv

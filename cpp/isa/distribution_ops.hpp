@@ -23,10 +23,14 @@ struct GaussianOps {
   int items;  // number of items that the functions for matrices process side by side
   // Returns KL(p || q) of two diagonal Gaussians.
   double (*diagonal_kl)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim);
-  // Computes its gradients with respect to p.mean and both parameters, `dim` numbers each. `by_q`
-  // may be null.
-  void (*diagonal_gradients)(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
-                             double* means, double* by_p, double* by_q);
+  // Return KL(p || q) and compute its gradients with respect to p.mean and both parameters, `dim`
+  // numbers each, all in double precision. `by_q` may be null. `sound` tells whether all parameters
+  // are valid and all gradients finite.
+  double (*diagonal_gradients)(const GaussianItem<T>& p, const GaussianItem<T>& q,
+                               std::ptrdiff_t dim, double* means, double* by_p, double* by_q,
+                               bool& sound);
+  double (*rounded_gradients)(const GaussianItem<T>& p, const GaussianItem<T>& q,
+                              std::ptrdiff_t dim, T* means, T* by_p, T* by_q, bool& sound);
   // Sets out[i] to KL(p[i] || q[i]) for i < count <= items, or to NaN if a matrix is not positive
   // definite. `scratch` holds scratch_size(dim) doubles. All p share one scale, and so do all q.
   void (*full_kl)(const GaussianItem<T>* p, const GaussianItem<T>* q, int count, int dim,

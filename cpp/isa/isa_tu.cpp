@@ -108,7 +108,8 @@ constexpr GaussianOps<T> gaussian_ops() {
   GaussianOps<T> ops{};
   ops.items = items_at_once;
   ops.diagonal_kl = diagonal_kl<T>;
-  ops.diagonal_gradients = diagonal_gradients<T>;
+  ops.diagonal_gradients = diagonal_gradients<T, double>;
+  ops.rounded_gradients = diagonal_gradients<T, T>;
   ops.full_kl = full_kl<T>;
   ops.full_renyi = full_renyi<T>;
   ops.full_coupling = full_coupling<T>;

@@ -91,27 +91,38 @@ Values gaussian_wasserstein2(const py::array& p_mean, const std::string& p_name,
       [](const auto&... of_call) { fastdiv::gaussian_wasserstein2(of_call...); });
 }
 
-std::tuple<Values, Values, Values> diagonal_gradients(
-    const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
-    const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
-    bool q_gradient, int n_threads) {
+using DiagonalResults = std::tuple<py::array, py::array, py::array, py::array, bool>;
+
+template <class Out, class T>
+DiagonalResults diagonal_results(const std::vector<py::ssize_t>& shape, const Gaussians<T>& p,
+                                 const Gaussians<T>& q, bool q_gradient, int n_threads) {
+  const std::vector<std::ptrdiff_t> items(shape.begin(), shape.end() - 1);
+  py::array_t<Out> values(items);
+  py::array_t<Out> mean_grad(shape);
+  py::array_t<Out> p_grad(shape);
+  py::array_t<Out> q_grad(q_gradient ? shape : std::vector<py::ssize_t>{0});
+  const DiagonalGradients<Out> out{values.mutable_data(), mean_grad.mutable_data(),
+                                   p_grad.mutable_data(),
+                                   q_gradient ? q_grad.mutable_data() : nullptr};
+  bool sound = false;
+  run(n_threads, [&](const Options& options) {
+    fastdiv::diagonal_kl_and_gradients<T, Out>(items, shape.back(), p, q, out, sound, options);
+  });
+  return {values, mean_grad, p_grad, q_grad, sound};
+}
+
+DiagonalResults diagonal_kl_and_gradients(const py::array& p_mean, const std::string& p_name,
+                                          const py::array& p_parameter, const py::array& q_mean,
+                                          const std::string& q_name, const py::array& q_parameter,
+                                          bool q_gradient, bool as_given, int n_threads) {
   return by_dtype(p_mean, [&](auto zero) {
     using T = decltype(zero);
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
     const auto q = gaussians<T>(q_mean, q_name, q_parameter);
     require_one_shape(p_mean, q_mean);
-    const auto items = batch_shape(p_mean);
     const std::vector<py::ssize_t> shape(p_mean.shape(), p_mean.shape() + p_mean.ndim());
-    Values mean_grad(shape);
-    Values p_grad(shape);
-    Values q_grad(q_gradient ? shape : std::vector<py::ssize_t>{0});
-    double* mean_out = mean_grad.mutable_data();
-    double* p_out = p_grad.mutable_data();
-    double* q_out = q_gradient ? q_grad.mutable_data() : nullptr;
-    run(n_threads, [&](const Options& options) {
-      fastdiv::diagonal_gradients<T>(items, shape.back(), p, q, mean_out, p_out, q_out, options);
-    });
-    return std::make_tuple(mean_grad, p_grad, q_grad);
+    return as_given ? diagonal_results<T>(shape, p, q, q_gradient, n_threads)
+                    : diagonal_results<double>(shape, p, q, q_gradient, n_threads);
   });
 }
 
@@ -221,9 +232,9 @@ void bind_gaussians(py::module_& m) {
   m.def("gaussian_kl", &gaussian_kl, arg("p_mean"), arg("p_name"), arg("p_parameter"),
         arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("n_threads"), arg("progress"),
         py::pos_only());
-  m.def("diagonal_gradients", &diagonal_gradients, arg("p_mean"), arg("p_name"), arg("p_parameter"),
-        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("q_gradient"), arg("n_threads"),
-        py::pos_only());
+  m.def("diagonal_kl_and_gradients", &diagonal_kl_and_gradients, arg("p_mean"), arg("p_name"),
+        arg("p_parameter"), arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("q_gradient"),
+        arg("as_given"), arg("n_threads"), py::pos_only());
   m.def("gaussian_renyi", &gaussian_renyi, arg("p_mean"), arg("p_name"), arg("p_parameter"),
         arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("alpha"), arg("above_one"),
         arg("n_threads"), py::pos_only());

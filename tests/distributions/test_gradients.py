@@ -164,17 +164,48 @@ def test_parity_of_diagonal_gradients(core, rng, p_name, q_name, dtype):
     for batch, d in (((3,), 1), ((2, 5), 7), ((), 64), ((4,), 131)):
         p, q = (gaussian(name, rng, batch, d, dtype) for name in (p_name, q_name))
         arguments = (p.mean, p_name, p.parameter, q.mean, q_name, q.parameter)
-        got = core.diagonal_gradients(*arguments, True, 0)
-        for a, b in zip(got, reference.diagonal_gradients(*arguments, True, 1), strict=True):
+        *got, sound = core.diagonal_kl_and_gradients(*arguments, True, False, 0)
+        *expected, _ = reference.diagonal_kl_and_gradients(*arguments, True, False, 1)
+        assert sound
+        for a, b in zip(got, expected, strict=True):
             assert a.shape == b.shape
             assert np.allclose(a, b, rtol=1e-12, atol=1e-14)
-        without_q = core.diagonal_gradients(*arguments, False, 0)
-        assert np.array_equal(without_q[0], got[0])
-        assert np.array_equal(without_q[1], got[1])
-        assert without_q[2].size == 0
+        *without_q, sound = core.diagonal_kl_and_gradients(*arguments, False, False, 0)
+        assert sound
+        assert all(np.array_equal(a, b) for a, b in zip(without_q[:3], got[:3], strict=True))
+        assert without_q[3].size == 0
+        *rounded, sound = core.diagonal_kl_and_gradients(*arguments, True, True, 0)
+        assert sound
+        for a, b in zip(rounded, got, strict=True):
+            assert a.dtype == dtype
+            assert np.array_equal(a, b.astype(dtype))
         for n in (1, 3):
-            for a, b in zip(core.diagonal_gradients(*arguments, True, n), got, strict=True):
-                assert np.array_equal(a, b)
+            *again, _ = core.diagonal_kl_and_gradients(*arguments, True, False, n)
+            assert all(np.array_equal(a, b) for a, b in zip(again, got, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
+@pytest.mark.parametrize("name", DIAGONAL)
+def test_parameters_that_are_not_sound(core, rng, name, dtype):
+    """Also where q is one Gaussian for all items, and where both are equally wrong."""
+    for d in (3, 100):
+        mean, value = np.zeros((2, d), dtype), np.full((2, d), 0.5, dtype)
+        one = np.broadcast_to(value[:1, :1], value.shape)
+        for place in (0, d - 1):
+            for bad in (np.nan, np.inf, -np.inf, 0.0, -1.0):
+                wrong = value.copy()
+                wrong[1, place] = bad
+                for p, q in ((wrong, value), (value, wrong), (wrong, wrong), (wrong, one)):
+                    arguments = (mean, name, p, mean, name, q, False, False, 1)
+                    for engine in (core, reference):
+                        *_, sound = engine.diagonal_kl_and_gradients(*arguments)
+                        assert sound == (name.startswith("log") and np.isfinite(bad))
+        other = mean.copy()
+        other[1, 0] = np.inf
+        for means in ((other, mean), (mean, other), (other, other)):
+            arguments = (means[0], name, value, means[1], name, value, False, False, 1)
+            for engine in (core, reference):
+                assert not engine.diagonal_kl_and_gradients(*arguments)[-1]
 
 
 @pytest.mark.parametrize("name", DIAGONAL)

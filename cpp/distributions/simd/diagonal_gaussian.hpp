@@ -143,6 +143,46 @@ double diagonal_kl(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrd
 // Features whose gradients are computed at a time.
 constexpr int gradient_chunk = 64;
 
+// Converts n numbers to doubles, and repeats the last one up to `padded` of them.
+template <class T>
+void widen(const T* from, std::ptrdiff_t stride, int n, int padded, double* out) {
+  if (stride == 1) {
+    for (int k = 0; k < n; ++k) {
+      out[k] = static_cast<double>(from[k]);
+    }
+  } else {
+    for (int k = 0; k < n; ++k) {
+      out[k] = static_cast<double>(from[k * stride]);
+    }
+  }
+  for (int k = n; k < padded; ++k) {
+    out[k] = out[n - 1];
+  }
+}
+
+// Tells whether n parameters are finite, and positive unless they are logarithms.
+inline bool are_valid(Scale scale, const double* parameters, int n) {
+  const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
+  const double least = is_log ? -__builtin_inf() : 0;
+  int invalid = 0;
+  for (int k = 0; k < n; ++k) {
+    invalid |= static_cast<int>(!(parameters[k] > least && parameters[k] < __builtin_inf()));
+  }
+  return invalid == 0;
+}
+
+// Stores n results, and tells whether they are finite.
+template <class Out>
+bool store_finite(const double* from, int n, Out* out) {
+  int infinite = 0;
+  for (int k = 0; k < n; ++k) {
+    const Out rounded = static_cast<Out>(from[k]);
+    out[k] = rounded;
+    infinite |= static_cast<int>(!(rounded - rounded == 0));
+  }
+  return infinite == 0;
+}
+
 // Sets less_1 to sigma_p^2 / sigma_q^2 - 1 and unit to 1 / sigma_q.
 template <Scale scale>
 inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Vec<double>& unit) {
@@ -162,69 +202,99 @@ inline void ratio_and_unit(Vec<double> p, Vec<double> q, Vec<double>& less_1, Ve
   }
 }
 
-// Computes gradients with respect to mean_p, log(sigma_p) and log(sigma_q).
-template <Scale scale>
-void gradient_terms(const double* difference, const double* p, const double* q, double* means,
-                    double* by_p, double* by_q) {
-  for (int k = 0; k < gradient_chunk; k += lanes<double>) {
+// Computes gradients with respect to mean_p, log(sigma_p) and log(sigma_q) of n features, in whole
+// vectors. Returns the sum of 2 KL. `uniform` says that all features of q are as the first.
+template <Scale scale, bool uniform>
+double gradient_terms(const double* difference, const double* p, const double* q, int n,
+                      double* means, double* by_p, double* by_q) {
+  const Vec<double> first = splat(q[0]);
+  Vec<double> sum = {};
+  for (int k = 0; k < n; k += lanes<double>) {
+    const Vec<double> p_k = load(p + k), q_k = uniform ? first : load(q + k);
     Vec<double> less_1, unit;
-    ratio_and_unit<scale>(load(p + k), load(q + k), less_1, unit);
+    ratio_and_unit<scale>(p_k, q_k, less_1, unit);
     const Vec<double> z = load(difference + k) * unit;
     store(means + k, z * unit);
     store(by_p + k, less_1);
     store(by_q + k, -(less_1 + z * z));
+    sum += twice_kl<double, scale>(load(difference + k), p_k, q_k);
   }
+  return total<double>(sum);
+}
+
+template <bool uniform>
+double gradient_terms(Scale scale, const double* difference, const double* p, const double* q,
+                      int n, double* means, double* by_p, double* by_q) {
+  constexpr decltype(&gradient_terms<Scale::std, uniform>) terms[] = {
+      gradient_terms<Scale::std, uniform>, gradient_terms<Scale::var, uniform>,
+      gradient_terms<Scale::logstd, uniform>, gradient_terms<Scale::logvar, uniform>};
+  return terms[static_cast<int>(scale)](difference, p, q, n, means, by_p, by_q);
 }
 
 // Turns derivatives with respect to log(sigma) into those with respect to the parameter.
-inline void chain(Scale scale, const double* parameter, double* derivative) {
+inline void chain(Scale scale, const double* parameter, int n, double* derivative) {
   const double half = scale == Scale::var || scale == Scale::logvar ? 0.5 : 1;
-  const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
-  for (int k = 0; k < gradient_chunk; ++k) {
-    derivative[k] *= is_log ? half : half / parameter[k];
+  if (scale == Scale::logstd || scale == Scale::logvar) {
+    for (int k = 0; k < n; ++k) {
+      derivative[k] *= half;
+    }
+  } else {
+    for (int k = 0; k < n; ++k) {
+      derivative[k] *= half / parameter[k];
+    }
   }
 }
 
 // See GaussianOps::diagonal_gradients. The gradients with respect to mean_p, p and q are
 //   z / sigma_q,  r d log(sigma_p)/dp  and  -(r + z^2) d log(sigma_q)/dq,
 // with r = sigma_p^2 / sigma_q^2 - 1 and z = (mean_p - mean_q) / sigma_q. r does not cancel for p
-// near q. `by_q` may be null.
-template <class T>
-void diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
-                        double* means, double* by_p, double* by_q) {
-  constexpr decltype(&gradient_terms<Scale::std>) terms[] = {
-      gradient_terms<Scale::std>, gradient_terms<Scale::var>, gradient_terms<Scale::logstd>,
-      gradient_terms<Scale::logvar>};
+// near q.
+template <class T, class Out>
+double diagonal_gradients(const GaussianItem<T>& p, const GaussianItem<T>& q, std::ptrdiff_t dim,
+                          Out* means, Out* by_p, Out* by_q, bool& sound) {
+  const bool uniform = q.mean_stride == 0 && q.row_stride == 0 && by_q == nullptr;
+  double twice = 0;
+  sound = true;
   for (std::ptrdiff_t first = 0; first < dim; first += gradient_chunk) {
     const int n = static_cast<int>(dim - first < gradient_chunk ? dim - first : gradient_chunk);
-    double difference[gradient_chunk], p_values[gradient_chunk], q_values[gradient_chunk];
+    const int padded = (n + lanes<double> - 1) / lanes<double> * lanes<double>;
+    const int n_q = uniform ? 1 : n, padded_q = uniform ? 1 : padded;
+    double difference[gradient_chunk], mean_q[gradient_chunk];
+    double p_values[gradient_chunk], q_values[gradient_chunk];
     double results[3][gradient_chunk];
-    for (int k = 0; k < gradient_chunk; ++k) {
-      // Repeats the last feature beyond the end.
-      const std::ptrdiff_t at = first + (k < n ? k : n - 1);
-      difference[k] = static_cast<double>(p.mean[at * p.mean_stride]) -
-                      static_cast<double>(q.mean[at * q.mean_stride]);
-      p_values[k] = static_cast<double>(p.parameter[at * p.row_stride]);
-      q_values[k] = static_cast<double>(q.parameter[at * q.row_stride]);
+    widen(p.mean + first * p.mean_stride, p.mean_stride, n, padded, difference);
+    widen(q.mean + first * q.mean_stride, q.mean_stride, n_q, padded_q, mean_q);
+    widen(p.parameter + first * p.row_stride, p.row_stride, n, padded, p_values);
+    widen(q.parameter + first * q.row_stride, q.row_stride, n_q, padded_q, q_values);
+    for (int k = 0; k < padded; ++k) {
+      difference[k] -= uniform ? mean_q[0] : mean_q[k];
     }
+    sound &= are_valid(p.scale, p_values, n) && are_valid(q.scale, q_values, n_q);
+    const auto compute = [&](Scale scale, double* scale_p, const double* scale_q) {
+      for (int k = n; k < padded; ++k) {  // equal distributions, whose divergence is 0
+        difference[k] = 0;
+        scale_p[k] = scale_q[uniform ? 0 : k];
+      }
+      const auto terms = uniform ? gradient_terms<true> : gradient_terms<false>;
+      return terms(scale, difference, scale_p, scale_q, padded, results[0], results[1], results[2]);
+    };
     if (p.scale == q.scale) {
-      terms[static_cast<int>(p.scale)](difference, p_values, q_values, results[0], results[1],
-                                       results[2]);
+      twice += compute(p.scale, p_values, q_values);
     } else {
       double log_p[gradient_chunk], log_q[gradient_chunk];
-      log_variances(p_values, 1, p.scale, gradient_chunk, log_p);
-      log_variances(q_values, 1, q.scale, gradient_chunk, log_q);
-      gradient_terms<Scale::logvar>(difference, log_p, log_q, results[0], results[1], results[2]);
+      log_variances(p_values, 1, p.scale, padded, log_p);
+      log_variances(q_values, 1, q.scale, padded_q, log_q);
+      twice += compute(Scale::logvar, log_p, log_q);
     }
-    chain(p.scale, p_values, results[1]);
-    chain(q.scale, q_values, results[2]);
-    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(double);
-    __builtin_memcpy(means + first, results[0], bytes);
-    __builtin_memcpy(by_p + first, results[1], bytes);
+    chain(p.scale, p_values, n, results[1]);
+    sound &=
+        store_finite(results[0], n, means + first) && store_finite(results[1], n, by_p + first);
     if (by_q != nullptr) {
-      __builtin_memcpy(by_q + first, results[2], bytes);
+      chain(q.scale, q_values, n, results[2]);
+      sound &= store_finite(results[2], n, by_q + first);
     }
   }
+  return twice / 2;
 }
 
 }  // namespace fastdiv::FASTDIV_ISA_NAMESPACE

@@ -36,12 +36,25 @@ bool gaussian_kl(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t 
                  const Gaussians<T>& p, const Gaussians<T>& q, double* out,
                  const Options& options = {});
 
-// Compute the gradients of gaussian_kl of diagonal Gaussians with respect to the means of p and to
-// both parameters, `dim` numbers per item. by_q may be null.
-template <class T>
-bool diagonal_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
-                        const Gaussians<T>& p, const Gaussians<T>& q, double* means, double* by_p,
-                        double* by_q, const Options& options = {});
+// Results of diagonal_kl_and_gradients: one divergence per item, and `dim` numbers per item for the
+// gradients with respect to the means of p and to both parameters. by_q may be null.
+template <class Out>
+struct DiagonalGradients {
+  Out* values;
+  Out* means;
+  Out* by_p;
+  Out* by_q;
+};
+
+// Compute KL(p_i || q_i) of diagonal Gaussians and its gradients in double precision, and round
+// them to Out. `sound` tells whether all parameters are finite, all std and var > 0, and all
+// results finite. Where it is false, divergences of extreme ratios may be NaN here but not in
+// gaussian_kl.
+template <class T, class Out>
+bool diagonal_kl_and_gradients(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
+                               const Gaussians<T>& p, const Gaussians<T>& q,
+                               const DiagonalGradients<Out>& out, bool& sound,
+                               const Options& options = {});
 
 // Largest dimensions of the functions below. They take several items at once per thread, which fill
 // its memory, or take Ctrl-C's patience to turn to their singular vectors.

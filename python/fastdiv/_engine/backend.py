@@ -181,7 +181,7 @@ class Backend(Protocol):
         /,
     ) -> Values: ...
 
-    def diagonal_gradients(
+    def diagonal_kl_and_gradients(
         self,
         p_mean: Matrix,
         p_name: str,
@@ -190,9 +190,10 @@ class Backend(Protocol):
         q_name: str,
         q_parameter: Matrix,
         q_gradient: bool,
+        as_given: bool,
         n_threads: int,
         /,
-    ) -> tuple[Values, Values, Values]: ...
+    ) -> tuple[Matrix, Matrix, Matrix, Matrix, bool]: ...
 
     def gaussian_renyi(
         self,

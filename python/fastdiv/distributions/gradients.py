@@ -16,11 +16,10 @@ from fastdiv._engine import backend
 from fastdiv._engine.patience import patiently
 from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import blocks, item, rounded
-from fastdiv.distributions.categorical_pair import CategoricalPair
 from fastdiv.distributions.divergences import pair_of
 from fastdiv.distributions.gaussian import Gaussian
 from fastdiv.distributions.linear_algebra import factor_and_whitener, log_std, matvec
-from fastdiv.distributions.pair import Pair, side_index
+from fastdiv.distributions.pair import Lowered, Pair, side_index
 
 Gradient: TypeAlias = dict[str, Matrix]
 """Arrays by name, "mean" and the parametrisation, in the shapes that were given."""
@@ -57,7 +56,7 @@ def kl_and_grad(
     Returns
     -------
     values : ndarray of float64, shape ``np.broadcast_shapes(p.batch_shape, q.batch_shape)``
-        As `kl`.
+        As `kl`, up to rounding.
     *gradients : dict of str to ndarray
         One for each name in `wrt`, in its order. Keys are "mean" and the name of the
         parametrisation, values are float64. Those of categorical distributions have no "mean",
@@ -86,15 +85,66 @@ def kl_and_grad(
     >>> grad_q
     {'mean': array([-0.25]), 'std': array(0.25)}
     """
-    sides = _inputs.choices(wrt, ("p", "q"), "wrt")
+    sides, threads = _inputs.choices(wrt, ("p", "q"), "wrt"), _inputs.threads(n_threads)
     pair = pair_of(p, q)
     chosen = pair.mask(where)
-    values = pair.kl(_inputs.threads(n_threads), None, chosen)
-    if isinstance(pair, CategoricalPair):
-        gradients = pair.gradients(values, chosen, sides)
+    if isinstance(pair, Pair) and (whole := _at_once(pair, chosen, sides, threads)) is not None:
+        values, gradients = whole
     else:
-        gradients = _gradients(pair, chosen, sides, _inputs.threads(n_threads))
+        values = pair.kl(threads, None, chosen)
+        if isinstance(pair, Pair):
+            gradients = _gradients(pair, chosen, sides, threads)
+        else:
+            gradients = pair.gradients(values, chosen, sides)
     return item(values), *(gradients[side] for side in sides)
+
+
+def diagonal_kl_and_grad(
+    lowered: Lowered, *, q_gradient: bool, as_given: bool, n_threads: int
+) -> tuple[Matrix, dict[str, Matrix]] | None:
+    """
+    Compute divergences of diagonal Gaussians and their gradients in one pass over the parameters.
+
+    Parameters need not be checked. None says that one is invalid, or that a result is not finite.
+    Gradients have the names of `fastdiv.torch.kl`. They and the values have the dtype of the
+    parameters if `as_given`, else float64.
+    """
+    values, means, by_p, by_q, sound = backend.current().diagonal_kl_and_gradients(
+        *lowered, q_gradient, as_given, n_threads
+    )
+    if not sound:
+        return None
+    gradients = {"mean": means, lowered[1]: by_p}
+    if q_gradient:
+        gradients |= {"q_mean": -means, f"q_{lowered[4]}": by_q}
+    return values, gradients
+
+
+def _at_once(
+    pair: Pair, chosen: NDArray[np.bool_] | None, sides: tuple[str, ...], n_threads: int
+) -> tuple[Values, dict[str, Gradient]] | None:
+    """Return values and gradients if parameters of one dtype serve one item each."""
+    both, q_gradient = {"p": pair.p, "q": pair.q}, "q" in sides
+    shape = (*pair.batch_shape, pair.p.dim)
+    if (
+        chosen is not None
+        or not pair.is_diagonal
+        or pair.common_dtype is None
+        or (q_gradient and pair.q._is_standard)  # whose values come from the parametrisation of p
+        or any([given != shape for side in sides for given in both[side]._given_shapes])
+    ):
+        return None
+    whole = diagonal_kl_and_grad(
+        pair.lowered(), q_gradient=q_gradient, as_given=False, n_threads=n_threads
+    )
+    if whole is None:
+        return None
+    values, named = whole
+    gradients = {"p": {name: named[name] for name in ("mean", pair.p.parametrisation)}}
+    if q_gradient:
+        name = pair.q.parametrisation
+        gradients["q"] = {"mean": named["q_mean"], name: named[f"q_{name}"]}
+    return values, gradients
 
 
 def _gradients(
@@ -109,18 +159,11 @@ def _gradients(
                 products = math.prod(part.batch_shape) * part.p.dim**3
                 means, scales_p, scales_q = patiently(partial(_full, part), products)
             else:
-                means, scales_p, scales_q = backend.current().diagonal_gradients(
-                    *part.lowered(as_given="q" in sides), "q" in sides, n_threads
+                _, means, scales_p, scales_q, _ = backend.current().diagonal_kl_and_gradients(
+                    *part.lowered(as_given="q" in sides), "q" in sides, False, n_threads
                 )
             p_part = {"p": (means, scales_p)}
             return p_part | {"q": (-means, scales_q)} if "q" in sides else p_part
-
-    unshared = all(
-        given == (*batch, pair.p.dim) for side in sides for given in both[side]._given_shapes
-    )
-    if unshared and pair.is_diagonal and pair.common_dtype is not None and chosen is None:
-        whole = compute(pair)
-        return {side: _as_given(both[side], *whole[side]) for side in sides}
 
     sums = {
         side: [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,10 @@ from fastdiv.distributions.arrays import (
     zero_unselected,
 )
 from fastdiv.distributions.categorical import Categorical
-from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
+from fastdiv.distributions.gaussian import Gaussian
+
+Lowered: TypeAlias = tuple[Matrix, str, Matrix, Matrix, str, Matrix]
+"""Means, parametrisation and parameters of p and q, of one dtype and batch shape."""
 
 MOST_FACTORED_DIM, MOST_TURNED_DIM = 256, 64
 """Largest dimensions of which the engine takes several items at once, or finds singular vectors."""
@@ -202,30 +205,29 @@ class Pair(SideBySide[Gaussian]):
             flat[rows] = _patiently(function, Pair(p, q, (rows.stop - rows.start,)))
         return zero_unselected(flat.reshape(self.batch_shape), chosen)
 
-    def lowered(self, *, as_given: bool = False) -> tuple[Matrix, str, Matrix, Matrix, str, Matrix]:
+    def lowered(self, *, as_given: bool = False) -> Lowered:
         """
         Return the arguments of the backends: arrays of one dtype and batch shape.
 
         A standard normal q gets the parametrisation of p, unless its own parameters matter.
         """
         p, q = self.p, self.q
-        name, parameter = q.parametrisation, q.parameter
-        if q._is_standard and p.is_diagonal and not as_given:
-            # A small divergence keeps its digits, and none is converted.
-            name = p.parametrisation
-            parameter = np.broadcast_to(0.0 if name.startswith("log") else 1.0, (q.dim,))
         common = self.common_dtype
         dtype = np.dtype(np.float64) if common is None else common
-        event = (p.dim,)
-        of_p = event if p.is_diagonal else event * 2
-        of_q = event if name in DIAGONAL else event * 2
+        of_p = self._lowered(p, dtype)
+        if q._is_standard and p.is_diagonal and not as_given:
+            # A small divergence keeps its digits, and none is converted.
+            return *of_p, *standard_like(*of_p)
+        return *of_p, *self._lowered(q, dtype)
+
+    def _lowered(self, side: Gaussian, dtype: np.dtype[Any]) -> tuple[Matrix, str, Matrix]:
+        """Return the mean, the parametrisation and the parameter of one side."""
+        event = (side.dim,)
+        square = event if side.is_diagonal else event * 2
         return (
-            self._broadcast(p.mean, event, dtype),
-            p.parametrisation,
-            self._broadcast(p.parameter, of_p, dtype),
-            self._broadcast(q.mean, event, dtype),
-            name,
-            self._broadcast(parameter, of_q, dtype),
+            self._broadcast(side.mean, event, dtype),
+            side.parametrisation,
+            self._broadcast(side.parameter, square, dtype),
         )
 
     def _broadcast(self, a: Matrix, event: tuple[int, ...], dtype: np.dtype[Any]) -> Matrix:
@@ -238,6 +240,18 @@ class Pair(SideBySide[Gaussian]):
 def _patiently(function: Callable[[Pair], Values], block: Pair) -> Values:
     products = 0 if block.is_diagonal else block.batch_shape[0] * block.p.dim**3
     return patiently(partial(function, block), products)
+
+
+def standard_like(mean: Matrix, name: str, parameter: Matrix) -> tuple[Matrix, str, Matrix]:
+    """Return N(0, I) in shape, dtype and parametrisation of diagonal Gaussians, in no memory."""
+    means = _repeated(np.zeros(1, mean.dtype), mean.shape)
+    ones = means if name.startswith("log") else _repeated(np.ones(1, mean.dtype), mean.shape)
+    return means, name, ones
+
+
+def _repeated(number: Matrix, shape: tuple[int, ...]) -> Matrix:
+    """Like `np.broadcast_to`, in a tenth of its time."""
+    return np.ndarray(shape, number.dtype, number, strides=(0,) * len(shape))
 
 
 def side_index(side: Gaussian, index: tuple[NDArray[np.intp], ...]) -> tuple[Any, ...]:

@@ -235,8 +235,8 @@ void roots(int n, int d, int rank) {
   }
   const fastdiv::Gaussians<T> view{
       covariances.data(), {0, 0}, covariances.data(), {ptrdiff_t{d} * d, d, 1}, Scale::cov};
-  const auto found = with_threads(
-      covariances.size(), [&](const fastdiv::Options& options, double* out) {
+  const auto found =
+      with_threads(covariances.size(), [&](const fastdiv::Options& options, double* out) {
         return fastdiv::covariance_roots<T>({n}, d, view, out, options);
       });
   for (int item = 0; item < n; ++item) {
@@ -279,21 +279,45 @@ double chain(double sigma, Scale scale) {
                                   : 0.5;
 }
 
+// Returns places for three gradients of `size` numbers and for the values.
+template <class Out>
+fastdiv::DiagonalGradients<Out> results_in(Out* out, std::size_t size) {
+  return {out + 3 * size, out, out + size, out + 2 * size};
+}
+
 template <class T>
 void gradients(int n, int d, Scale scale_p, Scale scale_q) {
   const Batch<T> p(n, d, scale_p), q(n, d, scale_q);
   const auto size = static_cast<std::size_t>(n * d);
+  const auto values = static_cast<std::size_t>(n);
+  bool sound = false;
   const std::vector<double> all =
-      with_threads(3 * size, [&](const fastdiv::Options& options, double* out) {
-        return fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, out, out + size,
-                                              out + 2 * size, options);
+      with_threads(3 * size + values, [&](const fastdiv::Options& options, double* out) {
+        return fastdiv::diagonal_kl_and_gradients<T, double>({n}, d, p.view, q.view,
+                                                             results_in(out, size), sound, options);
       });
-  std::vector<double> without_q(2 * size);
-  check(fastdiv::diagonal_gradients<T>({n}, d, p.view, q.view, without_q.data(),
-                                       without_q.data() + size, nullptr),
+  check(sound, "valid parameters");
+  std::vector<double> kl(values);
+  check(fastdiv::gaussian_kl<T>({n}, d, p.view, q.view, kl.data()), "kl finishes");
+  for (std::size_t item = 0; item < values; ++item) {
+    const double error = std::abs(all[3 * size + item] - kl[item]);
+    check(error <= (sizeof(T) == 4 ? 1e-5 : 1e-12) * kl[item], "values are those of gaussian_kl");
+  }
+  std::vector<T> rounded(3 * size + values);
+  check(fastdiv::diagonal_kl_and_gradients<T, T>({n}, d, p.view, q.view,
+                                                 results_in(rounded.data(), size), sound),
         "gradients finish");
-  check(same_bits(without_q, {all.begin(), all.begin() + static_cast<ptrdiff_t>(2 * size)}),
-        "gradients do not depend on what is wanted");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    check(rounded[at] == static_cast<T>(all[at]), "rounded results");
+  }
+  std::vector<double> without_q(3 * size + values);
+  auto out = results_in(without_q.data(), size);
+  out.by_q = nullptr;
+  check(fastdiv::diagonal_kl_and_gradients<T, double>({n}, d, p.view, q.view, out, sound),
+        "gradients finish");
+  std::copy_n(all.begin() + static_cast<ptrdiff_t>(2 * size), size,
+              without_q.begin() + static_cast<ptrdiff_t>(2 * size));
+  check(same_bits(without_q, all), "gradients do not depend on what is wanted");
   const double tolerance = sizeof(T) == 4 ? 2e-4 : 1e-9;
   for (std::size_t at = 0; at < size; ++at) {
     const auto item = at / static_cast<std::size_t>(d);
@@ -308,6 +332,35 @@ void gradients(int n, int d, Scale scale_p, Scale scale_q) {
     for (std::size_t which = 0; which < 3; ++which) {
       const double error = std::abs(all[which * size + at] - expected[which]);
       check(error <= tolerance * (1 + std::abs(expected[which])), "the gradient of a pair");
+    }
+  }
+}
+
+// Tells whether the last parameter of p makes a batch sound, if q is one Gaussian for all items.
+template <class T>
+bool sound_with(T last, int n, int d, Scale scale) {
+  Batch<T> p(n, d, scale);
+  Batch<T> q(1, d, scale);
+  q.view.mean_strides[0] = q.view.parameter_strides[0] = 0;
+  p.parameters.back() = last;
+  std::vector<T> out(static_cast<std::size_t>(3 * n * d + n));
+  bool sound = false;
+  check(fastdiv::diagonal_kl_and_gradients<T, T>(
+            {n}, d, p.view, q.view, results_in(out.data(), static_cast<std::size_t>(n * d)), sound),
+        "gradients finish");
+  return sound;
+}
+
+template <class T>
+void soundness(int n, int d) {
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  for (const Scale scale : {Scale::std, Scale::var, Scale::logstd, Scale::logvar}) {
+    const bool is_log = scale == Scale::logstd || scale == Scale::logvar;
+    check(sound_with(T{1}, n, d, scale), "valid parameters");
+    check(sound_with(T{-1}, n, d, scale) == is_log, "negative parameters");
+    check(sound_with(T{0}, n, d, scale) == is_log, "parameters of 0");
+    for (const T bad : {infinity, -infinity, std::numeric_limits<T>::quiet_NaN()}) {
+      check(!sound_with(bad, n, d, scale), "parameters that are not finite");
     }
   }
 }
@@ -448,6 +501,8 @@ void everything() {
   roots<T>(9, 1, 1);
   roots<T>(9, 6, 3);
   roots<T>(3, 20, 20);
+  soundness<T>(3, 5);
+  soundness<T>(1, 70);
   gaussians<T>(2, 300, Scale::logvar, Scale::logvar);
   gaussians<T>(2, 300, Scale::logvar, Scale::std);
   // Blocks: of one item on all threads, and of many items.

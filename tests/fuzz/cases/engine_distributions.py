@@ -29,8 +29,8 @@ def batch(rng: Rng, dtype: type, n: int, d: int, name: str) -> tuple[Any, Any, f
 
 
 @case(
-    *("engine.gaussian_kl", "engine.diagonal_gradients", "engine.matrix_status"),
-    "engine.kl_from_products",
+    *("engine.gaussian_kl", "engine.diagonal_kl_and_gradients"),
+    *("engine.matrix_status", "engine.kl_from_products"),
 )
 def engine_gaussians(rng: Rng, dtype: type) -> Outcomes:
     n, d = int(rng.integers(1, 30)), int(rng.integers(1, 20))
@@ -51,16 +51,19 @@ def engine_gaussians(rng: Rng, dtype: type) -> Outcomes:
     bound = expected[same] * lost
     yield compare("engine.gaussian_kl", d, got[same], expected[same], bound, allowed, what)
     if names is normals.DIAGONAL:
-        arguments = (p_mean, a, p, q_mean, b, q, True, 1)
+        arguments = (p_mean, a, p, q_mean, b, q, True, False, 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            parts = both("diagonal_gradients", *arguments)
+            results = both("diagonal_kl_and_gradients", *arguments)
+            parts = [(means, by_p, by_q) for _, means, by_p, by_q, _ in results]
             # Near 0, ratios of variances are as exact as their logarithms.
             scales = [0.0, *(_chain(name, _log_std(name, side)) for name, side in ((a, p), (b, q)))]
             sizes = [np.abs(e) + np.abs(s) for e, s in zip(parts[1], scales, strict=True)]
         for got, expected, size in zip(*parts, sizes, strict=True):
             fine = size < 1e300
             pair = got[fine], expected[fine]
-            yield compare("engine.diagonal_gradients", d, *pair, size[fine], 10 * allowed, what)
+            yield compare(
+                "engine.diagonal_kl_and_gradients", d, *pair, size[fine], 10 * allowed, what
+            )
     else:
         bad = np.array(p)
         index = tuple(rng.integers(size) for size in bad.shape)

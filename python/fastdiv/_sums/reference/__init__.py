@@ -42,7 +42,7 @@ from fastdiv._sums.reference.configuration import config, get_num_threads, set_n
 from fastdiv._sums.reference.distances import kth_distances, median_distances, ranked_distances
 from fastdiv._sums.reference.gaussian import (
     covariance_roots,
-    diagonal_gradients,
+    diagonal_kl_and_gradients,
     gaussian_coupling,
     gaussian_kl,
     gaussian_renyi,
@@ -67,7 +67,7 @@ __all__ = [
     "cluster_sums",
     "config",
     "covariance_roots",
-    "diagonal_gradients",
+    "diagonal_kl_and_gradients",
     "first_nonfinite",
     "first_rows",
     "gaussian_coupling",

@@ -197,7 +197,7 @@ def mixture_covariances(
     return np.asarray((each * (within + outer)).sum(axis=-3))
 
 
-def diagonal_gradients(
+def diagonal_kl_and_gradients(
     p_mean: Matrix,
     p_name: str,
     p_parameter: Matrix,
@@ -205,22 +205,34 @@ def diagonal_gradients(
     q_name: str,
     q_parameter: Matrix,
     q_gradient: bool,
+    as_given: bool,
     n_threads: int,
-) -> tuple[Values, Values, Values]:
+) -> tuple[Matrix, Matrix, Matrix, Matrix, bool]:
     """
-    Differentiate `gaussian_kl` of diagonal Gaussians, three times (..., d).
+    Differentiate `gaussian_kl` of diagonal Gaussians: values, and three gradients (..., d).
 
     Let z = (mean_p − mean_q)/σ_q. The gradients are z/σ_q with respect to the means of p, and
     (σ_p²/σ_q² − 1) d log σ_p/dp with respect to the parameters of p. With respect to those of q
-    the gradient is −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq, or empty unless `q_gradient`.
+    the gradient is −(σ_p²/σ_q² − 1 + z²) d log σ_q/dq, or empty unless `q_gradient`. Results have
+    the dtype of the parameters if `as_given`, else float64. The last one tells whether all
+    parameters are finite, all std and var > 0, and all other results finite.
     """
-    log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
-    inverse = np.exp(-log_q)
-    z = (p_mean.astype(np.float64) - q_mean) * inverse
-    ratio_less_1 = np.expm1(2 * (log_p - log_q))
-    p_grad = ratio_less_1 * _chain(p_name, log_p)
-    q_grad = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
-    return z * inverse, p_grad, q_grad if q_gradient else np.empty(0)
+    p, q = (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter)
+    with np.errstate(all="ignore"):  # padding may hold anything
+        log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
+        inverse = np.exp(-log_q)
+        z = (p_mean.astype(np.float64) - q_mean) * inverse
+        ratio_less_1 = np.expm1(2 * (log_p - log_q))
+        p_grad = ratio_less_1 * _chain(p_name, log_p)
+        q_grad = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
+        exact = gaussian_kl(*p, *q, 1, None), z * inverse, p_grad
+        results = [*exact, q_grad if q_gradient else np.empty(0)]
+        if as_given:
+            results = [a.astype(p_mean.dtype) for a in results]
+    positive = all([(a > 0).all() for _, name, a in (p, q) if not name.startswith("log")])
+    finite = all([np.isfinite(a).all() for a in (p_parameter, q_parameter, *results)])
+    values, means, by_p, by_q = results
+    return values, means, by_p, by_q, bool(positive and finite)
 
 
 def kl_from_products(
