@@ -291,7 +291,7 @@ class _Torch(functions.Framework[Tensor]):
             return recorded
         call = calls.call_of(function, arrays, options)
         try:
-            value: Tensor = _apply(call, wrt, arrays.get("where"), reduce, *tensors)
+            value: Tensor = _apply((call, wrt, arrays.get("where"), reduce), *tensors)
         except RuntimeError as error:
             if "functorch" not in str(error):
                 raise
@@ -325,14 +325,8 @@ class _Function(torch.autograd.Function):
     """A call outside torch.compile. Its values are reduced here, which saves a step backwards."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        call: calls.Call,
-        wrt: list[bool],
-        where: Tensor | None,
-        reduce: str,
-        *tensors: Tensor,
-    ) -> Tensor:
+    def forward(ctx: Any, request: tuple[Any, ...], *tensors: Tensor) -> Tensor:
+        call, wrt, where, reduce = request
         values, *gradients = _evaluated(call, tensors, wrt)
         ctx.save_for_backward(*gradients, *evaluation.only_required(tensors, wrt))
         ctx.wrt, ctx.items = wrt, arguments.items_per_value(values, where, reduce)
@@ -341,13 +335,15 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstreams: Tensor) -> Any:
-        upstream, saved = upstreams[0] / ctx.items, ctx.saved_tensors  # which may be read only once
+        (upstream,), saved = upstreams, ctx.saved_tensors  # which may be read only once
+        if ctx.items is not None:
+            upstream = upstream / ctx.items
         gradients, tensors = saved[: len(saved) // 2], saved[len(saved) // 2 :]
         if torch.is_grad_enabled():  # the gradient is to be differentiated
             products = [_multiply(upstream, gradient, tensors) for gradient in gradients]
         else:
             products = [_times(upstream, gradient) for gradient in gradients]
-        return (None, None, None, None, *evaluation.placed(products, ctx.wrt))
+        return None, *evaluation.placed(products, ctx.wrt)
 
 
 _apply: Any = _Function.apply

@@ -151,14 +151,15 @@ def test_kl_flow(rng, reduce, items, calls):
 
 
 class Counting:
-    """A backend that counts the calls of every function."""
+    """A backend that counts the calls of every function but the check of values."""
 
     def __init__(self, backend):
         self._backend, self.calls = backend, {}
 
     def __getattr__(self, name):
         def call(*args):
-            self.calls[name] = self.calls.get(name, 0) + 1
+            if name != "first_nonfinite":
+                self.calls[name] = self.calls.get(name, 0) + 1
             return getattr(self._backend, name)(*args)
 
         return call

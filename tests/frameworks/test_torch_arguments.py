@@ -110,6 +110,35 @@ def test_wrong_arguments(call, error, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"std": -1.0}, "^std must be finite and > 0; got -1.0 at batch index"),
+        ({"var": 0.0}, "^var must be finite and > 0"),
+        ({"logvar": X * float("nan")}, "^logvar must be finite"),
+        ({"std": 1.0, "q_mean": X / 0, "q_std": 1.0}, "^q_mean must be finite"),
+        ({"std": -1.0, "q_mean": X, "q_std": -1.0}, "^std must be finite and > 0"),
+        ({"logstd": 0.0, "q_mean": X, "q_var": -1.0}, "^q_var must be finite and > 0"),
+    ],
+)
+def test_wrong_parameters_of_what_has_a_gradient(arguments, message):
+    for dtype in (torch.float32, torch.float64):
+        typed = {name: a.to(dtype) if a is X else a for name, a in arguments.items()}
+        with pytest.raises(ValueError, match=message):
+            ft.kl(X.to(dtype, copy=True).requires_grad_(), **typed)
+
+
+def test_gradients_too_large_for_their_type():
+    """A float32 divergence that fits, by a mean whose gradient does not."""
+    mean = torch.full((2, 3), 1e-20, requires_grad=True)
+    scale = torch.full((2, 3), -140.0)
+    q = {"q_mean": torch.zeros(2, 3), "q_logvar": scale}
+    assert torch.isfinite(ft.kl(mean.detach(), logvar=scale, **q)).all()
+    with pytest.raises(OverflowError, match=r"^a gradient is too large for float32; rescale, or"):
+        ft.kl(mean, logvar=scale, **q)
+    ft.kl(mean.double(), logvar=scale.double(), **{k: a.double() for k, a in q.items()})
+
+
 def test_an_infinite_divergence_has_a_value_and_no_gradient():
     p, q = torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])
     assert ft.categorical_kl(probs=p, q_probs=q) == float("inf")

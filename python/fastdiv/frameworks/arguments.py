@@ -61,7 +61,7 @@ def expanded(
     sizes = []
     for name, given in shapes.items():
         shape, parametrisation = tuple(given), name.removeprefix("q_")
-        if parametrisation in (*DIAGONAL, *FULL):
+        if parametrisation in SCALES:
             event = leading[1][-1:] * (2 if parametrisation in FULL else 1)
             if parametrisation in DIAGONAL and not shape:
                 shape = event
@@ -113,9 +113,9 @@ def reduced(values: Any, mask: Any, reduce: str) -> Any:
 
 
 def items_per_value(values: Any, mask: Any, reduce: str) -> Any:
-    """Return by what `reduced` divides a sum: the number of items that a mean is taken of."""
+    """Return the number of items that `reduced` takes the mean of, or None if it takes none."""
     if reduce != "mean":
-        return 1
+        return None
     return math.prod(values.shape) if mask is None else mask.sum()
 
 
