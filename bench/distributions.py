@@ -64,10 +64,9 @@ def relatives(rounds: int, threads: int) -> Rows:
         cov_p = a @ a.swapaxes(1, 2) / d
         cov_q = cov_p[::-1].copy()
         p, q = Gaussian(mean_p, cov=cov_p), Gaussian(mean_q, cov=cov_q)
-        groups = Gaussian(mean_p.reshape(-1, 4, d), cov=cov_p.reshape(-1, 4, d, d))
+        means, cov = mean_p.reshape(-1, 4, d), cov_p.reshape(-1, 4, d, d)
         weights = rng.dirichlet(np.ones(4), size=n // 4)
-        mixtures = GaussianMixture(weights, groups)
-        of_torch = other.torch_mixture_cov(weights, groups.mean, groups.parameter)
+        mixtures = GaussianMixture(weights, Gaussian(means, cov=cov))
         cases: dict[str, Calls] = {
             "bhattacharyya": {
                 "fastdiv": lambda p=p, q=q: fastdiv.bhattacharyya(p, q),
@@ -77,7 +76,10 @@ def relatives(rounds: int, threads: int) -> Rows:
                 "fastdiv": lambda p=p, q=q: fastdiv.wasserstein2(p, q),
                 "torch": other.torch_wasserstein2(mean_p, cov_p, mean_q, cov_q),
             },
-            "GaussianMixture.cov": {"fastdiv": mixtures.cov, "torch": of_torch},
+            "GaussianMixture.cov": {
+                "fastdiv": mixtures.cov,
+                "torch": other.torch_mixture_cov(weights, means, cov),
+            },
         }
         for name, calls in cases.items():
             ours = calls["fastdiv"]()
