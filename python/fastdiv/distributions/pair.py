@@ -242,6 +242,23 @@ def _patiently(function: Callable[[Pair], Values], block: Pair) -> Values:
     return patiently(partial(function, block), products)
 
 
+def diagonal_kl(lowered: Lowered, n_threads: int) -> Values | None:
+    """
+    Return divergences of diagonal Gaussians whose parameters nobody has checked.
+
+    None says that a parameter is invalid, or a divergence not finite.
+    """
+    engine = backend.current()
+    for mean, name, parameter in (lowered[:3], lowered[3:]):
+        if engine.first_nonfinite(mean) >= 0:
+            return None
+        if engine.first_nonfinite(parameter, name in ("std", "var")) >= 0:
+            return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = engine.gaussian_kl(*lowered, n_threads, None)
+    return values if engine.first_nonfinite(values) < 0 else None
+
+
 def standard_like(mean: Matrix, name: str, parameter: Matrix) -> tuple[Matrix, str, Matrix]:
     """Return N(0, I) in shape, dtype and parametrisation of diagonal Gaussians, in no memory."""
     means = _repeated(np.zeros(1, mean.dtype), mean.shape)

@@ -17,7 +17,7 @@ from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.estimates.flow import kl_flow, kl_flow_and_grad
 from fastdiv.distributions.gaussian import DIAGONAL, Gaussian
 from fastdiv.distributions.gradients import diagonal_kl_and_grad, kl_and_grad
-from fastdiv.distributions.pair import standard_like
+from fastdiv.distributions.pair import diagonal_kl, standard_like
 from fastdiv.frameworks import batches
 from fastdiv.frameworks.calls import Call, Options
 from fastdiv.mmd.estimate import mmd2
@@ -159,8 +159,7 @@ def _wae_mmd(arrays: Arrays, required: tuple[str, ...], options: Options) -> Res
 
 
 def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
-    at_once = _diagonal_kl(arrays, required, options) if required else None
-    if at_once is not None:
+    if (at_once := _diagonal_kl(arrays, required, options)) is not None:
         return at_once
     parts: tuple[dict[str, object], dict[str, object]] = ({}, {})
     options = dict(options)
@@ -189,7 +188,7 @@ def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
 
 
 def _diagonal_kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result | None:
-    """Compute divergences of diagonal Gaussians in one pass, or None if that does not do."""
+    """Compute divergences of diagonal Gaussians of one dtype, or return None to look closer."""
     _, name, *of_q = arrays
     q_name = of_q[-1][2:] if of_q else name
     if "where" in arrays or name not in DIAGONAL or q_name not in DIAGONAL:
@@ -198,12 +197,15 @@ def _diagonal_kl(arrays: Arrays, required: tuple[str, ...], options: Options) ->
     if any([a.dtype != mean.dtype for a in (parameter, *q)]):
         return None
     p = mean, name, parameter
-    return diagonal_kl_and_grad(
-        (*p, q[0], q_name, q[1]) if q else (*p, *standard_like(*p)),
-        q_gradient=any([wanted.startswith("q_") for wanted in required]),
-        as_given=True,
-        n_threads=_inputs.threads(options["n_threads"]),
-    )
+    lowered = (*p, q[0], q_name, q[1]) if q else (*p, *standard_like(*p))
+    threads = _inputs.threads(options["n_threads"])
+    if required:
+        q_gradient = any([wanted.startswith("q_") for wanted in required])
+        return diagonal_kl_and_grad(
+            lowered, q_gradient=q_gradient, as_given=True, n_threads=threads
+        )
+    values = diagonal_kl(lowered, threads)
+    return None if values is None else (values, {})
 
 
 def _kl_flow(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
