@@ -55,41 +55,52 @@ struct Axis {
   ptrdiff_t size, stride, index_step;
 };
 
-// Returns the axes of an array, as few as there can be. An axis that repeats its entries is left
-// out. There is at least one axis.
-std::vector<Axis> merged_axes(const std::vector<ptrdiff_t>& shape,
-                              const std::vector<ptrdiff_t>& strides) {
-  std::vector<Axis> axes = {{1, 1, 1}};  // from the last to the first
-  ptrdiff_t index_step = 1;
-  for (std::size_t a = shape.size(); a-- > 0; index_step *= shape[a]) {
-    const Axis next{shape[a], strides[a], index_step};
-    Axis& last = axes.back();
-    if (next.size == 0) {
-      return {next};
-    }
-    if (next.size == 1 || next.stride == 0) {
-      continue;
-    }
+// Merges neighbours that go on where the one before ends, in memory and in the index. There is at
+// least one axis.
+std::vector<Axis> merged(const std::vector<Axis>& axes) {
+  std::vector<Axis> result = {{1, 1, 1}};
+  for (const Axis& next : axes) {
+    Axis& last = result.back();
     if (last.size == 1) {
       last = next;
     } else if (next.stride == last.size * last.stride &&
                next.index_step == last.size * last.index_step) {
       last.size *= next.size;
     } else {
-      axes.push_back(next);
+      result.push_back(next);
     }
+  }
+  return result;
+}
+
+// Returns the axes in an order that is quick in memory, with their index there. The fastest is
+// first, unless it is too short for a loop of its own. `data` becomes the lowest address.
+template <class T>
+std::vector<Axis> in_memory(std::vector<Axis> axes, const T*& data) {
+  constexpr ptrdiff_t shortest = 32;
+  for (Axis& axis : axes) {
+    if (axis.stride < 0) {
+      data += (axis.size - 1) * axis.stride;
+      axis.stride = -axis.stride;
+    }
+    axis.index_step = axis.stride;
+  }
+  std::sort(axes.begin(), axes.end(),
+            [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
+  axes = merged(axes);
+  if (axes[0].size < shortest) {
+    std::iter_swap(axes.begin(),
+                   std::max_element(axes.begin(), axes.end(),
+                                    [](const Axis& a, const Axis& b) { return a.size < b.size; }));
   }
   return axes;
 }
 
-}  // namespace
-
+// Returns the index of the first value that is not between `least` and infinity, or -1. The first
+// axis varies fastest.
 template <class T>
-std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
-                             const std::vector<ptrdiff_t>& strides, bool positive,
-                             const Options& options) {
-  const T least = positive ? T{0} : -std::numeric_limits<T>::infinity();
-  const std::vector<Axis> axes = merged_axes(shape, strides);
+std::int64_t find_outside(const T* data, const std::vector<Axis>& axes, T least,
+                          const Options& options) {
   ptrdiff_t runs = 1;
   for (std::size_t a = 1; a < axes.size(); ++a) {
     runs *= axes[a].size;
@@ -97,8 +108,7 @@ std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
   // A unit is a piece of a long run, or several short runs.
   const Axis& inner = axes[0];
   const ptrdiff_t pieces = (inner.size + unit_values - 1) / unit_values;
-  const ptrdiff_t runs_per_unit =
-      std::max<ptrdiff_t>(1, unit_values / std::max<ptrdiff_t>(1, inner.size));
+  const ptrdiff_t runs_per_unit = std::max<ptrdiff_t>(1, unit_values / inner.size);
   const ptrdiff_t units = (runs + runs_per_unit - 1) / runs_per_unit * pieces;
   std::int64_t first = -1;
   const auto look = [&](std::int64_t unit, int) {
@@ -122,6 +132,31 @@ std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
   };
   Workers(options, 0).for_each(units, 1, look);
   return first;
+}
+
+}  // namespace
+
+template <class T>
+std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
+                             const std::vector<ptrdiff_t>& strides, bool positive,
+                             const Options& options) {
+  const T least = positive ? T{0} : -std::numeric_limits<T>::infinity();
+  std::vector<Axis> axes;  // from the last to the first, without those that repeat their entries
+  ptrdiff_t index_step = 1;
+  for (std::size_t a = shape.size(); a-- > 0; index_step *= shape[a]) {
+    if (shape[a] == 0) {
+      return -1;
+    }
+    if (shape[a] > 1 && strides[a] != 0) {
+      axes.push_back({shape[a], strides[a], index_step});
+    }
+  }
+  const T* lowest = data;
+  const std::vector<Axis> quick = in_memory(axes, lowest);
+  // Only what is outside has to be found in the order of the index.
+  return find_outside(lowest, quick, least, options) < 0
+             ? -1
+             : find_outside(data, merged(axes), least, options);
 }
 
 template std::int64_t first_nonfinite(const float*, const std::vector<ptrdiff_t>&,
