@@ -56,7 +56,7 @@ class TileList {
   // `pair_work` is the multiply-adds per pair, `row_bytes` the size of a packed row.
   TileList(const std::vector<Block>& blocks, double pair_work, double row_bytes,
            Order order = Order::segments)
-      : blocks_(blocks) {
+      : blocks_(blocks), by_strips_(order == Order::strips) {
     // A unit of 2e7 multiply-adds takes a millisecond or less. That is short against the stop
     // hook's 50 ms, and long against handing out a unit. With a hundred thousand features and more
     // it needs narrow tiles.
@@ -71,19 +71,7 @@ class TileList {
     const double most = std::max(3.0, cached / (row_bytes * static_cast<double>(step_)));
     segment_ = static_cast<std::ptrdiff_t>(std::clamp(tiles, 1.0, most)) * step_;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const Block& block = blocks[b];
-      const std::ptrdiff_t band = order == Order::strips ? tile_rows : block.rows;
-      for (std::ptrdiff_t row = 0; row < block.rows; row += band) {
-        for (std::ptrdiff_t col = 0; col < block.cols; col += segment_) {
-          // Rows beyond the columns of a segment have no pairs i < j there.
-          const std::ptrdiff_t end_row = std::min(block.rows, row + band);
-          const std::ptrdiff_t end = block.symmetric ? std::min(end_row, col + segment_) : end_row;
-          if (row < end) {
-            pieces_.push_back({static_cast<int>(b), row, col, units_});
-            units_ += (end - row + tile_rows - 1) / tile_rows;
-          }
-        }
-      }
+      add_pieces(static_cast<int>(b));
     }
   }
 
@@ -95,11 +83,12 @@ class TileList {
                          [](std::int64_t u, const Piece& piece) { return u < piece.first_unit; });
     const Piece& piece = *(after - 1);
     const Block& block = blocks_[static_cast<std::size_t>(piece.block)];
-    const std::ptrdiff_t row = piece.row + (unit - piece.first_unit) * tile_rows;
+    const std::ptrdiff_t place = unit - piece.first_unit;
+    const std::ptrdiff_t row = piece.row + (by_strips_ ? 0 : place * tile_rows);
+    const std::ptrdiff_t col = piece.col + (by_strips_ ? place * segment_ : 0);
     return {piece.block, row,
             static_cast<int>(std::min<std::ptrdiff_t>(tile_rows, block.rows - row)),
-            block.symmetric ? std::max(row, piece.col) : piece.col,
-            std::min(block.cols, piece.col + segment_)};
+            block.symmetric ? std::max(row, col) : col, std::min(block.cols, col + segment_)};
   }
 
   const Block& block(const Unit& unit) const {
@@ -121,7 +110,7 @@ class TileList {
   }
 
  private:
-  // Strips below each other at the columns of one segment.
+  // All units at the columns of a segment, or of a strip.
   struct Piece {
     int block;
     std::ptrdiff_t row;
@@ -129,7 +118,25 @@ class TileList {
     std::int64_t first_unit;
   };
 
+  // A symmetric block has no pairs i < j where rows lie beyond the columns of a segment.
+  void add_pieces(int b) {
+    const Block& block = blocks_[static_cast<std::size_t>(b)];
+    const auto add = [&](std::ptrdiff_t row, std::ptrdiff_t col, std::ptrdiff_t size,
+                         std::ptrdiff_t step) {
+      pieces_.push_back({b, row, col, units_});
+      units_ += (size + step - 1) / step;
+    };
+    for (std::ptrdiff_t row = 0; by_strips_ && row < block.rows; row += tile_rows) {
+      const std::ptrdiff_t col = block.symmetric ? row / segment_ * segment_ : 0;
+      add(row, col, block.cols - col, segment_);
+    }
+    for (std::ptrdiff_t col = 0; !by_strips_ && col < block.cols; col += segment_) {
+      add(0, col, block.symmetric ? std::min(block.rows, col + segment_) : block.rows, tile_rows);
+    }
+  }
+
   std::vector<Block> blocks_;
+  bool by_strips_;
   std::vector<Piece> pieces_;
   std::ptrdiff_t step_;     // columns in a tile
   std::ptrdiff_t segment_;  // columns in a unit
