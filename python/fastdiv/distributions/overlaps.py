@@ -152,7 +152,8 @@ def _values(p: object, q: object, alpha: float, above_one: float, n_threads: int
     times = 1.0
     if alpha < _SMALL_ORDER:  # D_α(p ‖ q) = α/(1−α) D_{1−α}(q ‖ p)
         pair, times = Pair(pair.q, pair.p, pair.batch_shape), alpha / -above_one
-        alpha, above_one = -above_one, -alpha
+        # Above the subnormal numbers, for their reciprocals are infinite.
+        alpha, above_one = -above_one, -max(alpha, float(np.finfo(np.float64).tiny))
 
     def compute(block: Pair) -> Values:
         return backend.current().gaussian_renyi(*block.lowered(), alpha, above_one, n_threads)
