@@ -66,6 +66,21 @@ def test_renyi_is_the_integral(alpha):
     np.testing.assert_allclose(renyi(p, q, alpha), np.log(power) / (alpha - 1), rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["std", "cov"])
+@pytest.mark.parametrize("alpha", [5e-324, 4e-309, 1e-300, 1e-17])
+def test_orders_near_0(rng, name, alpha):
+    p, q = gaussian(name, rng, (4,), 3), gaussian(name, rng, (4,), 3)
+    np.testing.assert_allclose(renyi(p, q, alpha), alpha * kl(q, p), rtol=1e-12, atol=1e-323)
+
+
+@pytest.mark.parametrize("d", [16, 24, 25, 48, 49])
+@pytest.mark.parametrize("n_rows", [10, 100])
+def test_wasserstein2_of_a_batch_is_that_of_its_items(rng, d, n_rows):
+    p, q = (fit_gaussian(rng.normal(size=(n, n_rows, d))) for n in (9, 1))
+    values = wasserstein2(p, q)
+    np.testing.assert_allclose([wasserstein2(p[i], q[0]) for i in range(9)], values, rtol=1e-11)
+
+
 @pytest.mark.parametrize("name", ["logvar", "cov"])
 def test_renyi_becomes_kl(rng, name):
     p, q = gaussian(name, rng, (5,), 4), gaussian(name, rng, (5,), 4)

@@ -34,8 +34,8 @@ from fastdiv.distributions.gaussian import Gaussian
 Lowered: TypeAlias = tuple[Matrix, str, Matrix, Matrix, str, Matrix]
 """Means, parametrisation and parameters of p and q, of one dtype and batch shape."""
 
-MOST_FACTORED_DIM, MOST_TURNED_DIM = 256, 64
-"""Largest dimensions of which the engine takes several items at once, or finds singular vectors."""
+MOST_FACTORED_DIM = 256
+"""Largest dimension of which the engine factors several items at once."""
 
 _Distribution = TypeVar("_Distribution", Gaussian, Categorical)
 
