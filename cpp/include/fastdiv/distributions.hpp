@@ -91,8 +91,7 @@ bool covariance_roots(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdi
                       const Gaussians<T>& p, double* out, const Options& options = {});
 
 // Compute the covariances of mixtures, dim x dim, about their means. The last axis of the batch are
-// the components, with weights(mixture, component). Their parameters are
-// diagonal or covariances.
+// the components, with weights(mixture, component). Their parameters are diagonal or covariances.
 template <class T>
 bool mixture_covariances(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                          const Gaussians<T>& components, MatrixView<double> weights,
