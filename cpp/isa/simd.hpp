@@ -260,16 +260,22 @@ inline Vec<T> one_less_exp2_scaled(Vec<T> t, T rate) {
   return t < S::smallest_exponent / -rate ? value : splat(T{1});
 }
 
+// Returns the exponent of positive normal numbers whose mantissa is between sqrt(1/2) and sqrt(2).
+// So |s| stays below 0.172 in the logarithms. Other numbers are allowed, and have any exponent.
+template <class T>
+inline IntVec<T> centred_exponent(Vec<T> x) {
+  using Int = typename Simd<T>::Int;
+  constexpr Int sqrt_half =
+      sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
+  return reinterpret_cast<IntVec<T>>(as_bits<T>(x) - sqrt_half) >> Simd<T>::mantissa_bits;
+}
+
 // Returns log2(x) of positive normal numbers, given x - 1 too. Near x = 1 only x - 1 matters, and
 // the caller may know it more accurately than x tells.
 template <class T>
 inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
   using S = Simd<T>;
-  using Int = typename S::Int;
-  constexpr Int sqrt_half =
-      sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
-  // Subtracting the bits of sqrt(1/2) first centres the mantissa on 1, so |s| stays below 0.172.
-  const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
+  const IntVec<T> exponent = centred_exponent<T>(x);
   const Vec<T> m =
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
   const Vec<T> s = (exponent == 0 ? x_less_1 : m - T{1}) / (m + T{1});
@@ -282,12 +288,9 @@ inline Vec<T> log2(Vec<T> x, Vec<T> x_less_1) {
 template <class T>
 inline Vec<T> less_log(Vec<T> x, Vec<T> t) {
   using S = Simd<T>;
-  using Int = typename S::Int;
-  constexpr Int sqrt_half =
-      sizeof(T) == 4 ? Int{0x3f3504f3} : static_cast<Int>(0x3fe6a09e667f3bcdLL);
   constexpr T huge = sizeof(T) == 4 ? static_cast<T>(0x1p126) : static_cast<T>(0x1p1022);
   constexpr T tiny = sizeof(T) == 4 ? static_cast<T>(0x1p-126) : static_cast<T>(0x1p-1022);
-  const IntVec<T> exponent = (as_int<T>(x) - sqrt_half) >> S::mantissa_bits;
+  const IntVec<T> exponent = centred_exponent<T>(x);
   const Vec<T> m =
       as_real<T>(as_bits<T>(x) - (reinterpret_cast<BitsVec<T>>(exponent) << S::mantissa_bits));
   const Vec<T> above = exponent == 0 ? t : m - T{1};
