@@ -25,7 +25,7 @@ bool kth_distances(MatrixView<T> at, MatrixView<T> x, int k, bool exclude_self, 
   const std::vector<Block> blocks = {{0, at.rows, 1, x.rows, false}};
   Workers workers(options, blocks[0].pairs() * static_cast<double>(x.cols + 20));
   KernelGroup group;
-  const ReadyGroup<T> ready(workers, {at, x}, group, Formula::direct);
+  const ReadyGroup<T> ready(workers, {at, x}, group, Formula::automatic, Purpose::distances);
   const TileList tiles(blocks, ready.pair_work(), ready.row_bytes(), Order::strips);
   const auto candidates = static_cast<std::size_t>(tile_rows * k);
   constexpr T infinity = std::numeric_limits<T>::infinity();

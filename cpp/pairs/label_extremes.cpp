@@ -21,7 +21,7 @@ bool label_extremes(MatrixView<T> x, Base metric, const std::vector<ptrdiff_t>& 
   Workers workers(options, blocks[0].pairs() * static_cast<double>(x.cols + 20));
   KernelGroup group;
   group.base = metric;
-  const ReadyGroup<T> ready(workers, {x}, group, Formula::direct);
+  const ReadyGroup<T> ready(workers, {x}, group, Formula::automatic, Purpose::distances);
   const TileList tiles(blocks, ready.pair_work(), ready.row_bytes());
   constexpr double infinity = std::numeric_limits<double>::infinity();
 

@@ -142,7 +142,7 @@ bool select(const std::vector<MatrixView<T>>& samples, Base metric, std::uint64_
   Workers workers(options, block.pairs() * static_cast<double>(x.cols + 20));
   KernelGroup group;
   group.base = metric;
-  const ReadyGroup<T> ready(workers, samples, group, Formula::direct);
+  const ReadyGroup<T> ready(workers, samples, group, Formula::automatic, Purpose::distances);
   const TileList tiles({block}, ready.pair_work(), ready.row_bytes());
   T low{};
   T high{};

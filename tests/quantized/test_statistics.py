@@ -1,5 +1,6 @@
 """Test statistics of quantised rows against those of the dequantised rows."""
 
+import math
 import os
 
 import numpy as np
@@ -256,3 +257,44 @@ def test_gradients_are_of_numbers(rng):
     a = quantize_rows(rng.normal(size=(5, 2)))
     with pytest.raises(TypeError, match=r"x must not be quantised: int8 .* pass x\.dequantize\(\)"):
         mmd2_and_grad(a, a, RBF(1.0))
+
+
+@pytest.mark.parametrize("d", [1, 3, 64, 700])
+@pytest.mark.parametrize("step", [2.0**-20, 2.0**-12])
+def test_rows_much_closer_to_each_other_than_to_zero(rng, d, step):
+    values = np.broadcast_to(rng.integers(90, 127, d).astype(np.int8), (40, d))
+    scales = (1 + step * rng.permutation(80)).astype(np.float32)
+    x, y = (fd.QuantizedRows(values, half) for half in (scales[:40], scales[40:]))
+    a, b = x.dequantize(np.float64), y.dequantize(np.float64)
+    labels = np.argsort(np.argsort(scales[:40])) // 10
+    length = median_distance(a, b)
+    per_feature = RBF(np.linspace(0.5, 2, d) * length)
+    calls = [
+        lambda u, v: median_distance(u, v),
+        lambda u, v: kl_knn(u, v, 2),
+        lambda u, v: energy_distance(u, v),
+        lambda u, v: witness(u[:1], u, v, RBF(length)),
+        lambda u, v: fd.permanova(u, labels, rng=0).statistic,
+        lambda u, v: fd.dunn_index(u, labels),
+        lambda u, v: fd.dunn_index(u, labels, metric="cityblock"),
+        lambda u, v: fd.silhouette_score(u, labels, metric="cityblock"),
+        lambda u, v: mmd2(u, v, RBF(length)),
+        lambda u, v: mmd2(u, v, per_feature),
+        lambda u, v: mmd2(u, v, fd.Laplacian(length * math.sqrt(d))),
+    ]
+    for call in calls:
+        got, expected = call(x, y), call(a, b)
+        np.testing.assert_allclose(getattr(got, "value", got), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("d", [64, 4096, 65_536])
+def test_many_equal_features(d):
+    x = fd.QuantizedRows(np.full((1, d), 100, np.int8), np.float32([1.0]))
+    y = fd.QuantizedRows(np.full((1, d), 110, np.int8), np.float32([0.7]))
+    difference = float(100 - 110 * np.float64(np.float32(0.7)))
+    for kernel, exponent in (
+        (fd.Laplacian(difference * d), 1),
+        (RBF(np.full(d, difference * math.sqrt(d))), 0.5),
+    ):
+        got = mmd2(x, y, kernel, estimator="biased").value
+        assert got == pytest.approx(2 - 2 * math.exp(-exponent), rel=1e-5)

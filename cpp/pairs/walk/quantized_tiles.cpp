@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
+#include <type_traits>
 
 #include "isa/isa.hpp"
 #include "pairs/walk/packing.hpp"
@@ -14,14 +16,16 @@ using std::ptrdiff_t;
 
 namespace {
 
-// Pairs of features that become floating point at a time. In double precision, the 48 + 144 rows of
-// a tile then take 48 KiB of the stack.
-constexpr ptrdiff_t few_pairs = 16;
+// Pairs of features that become floating point at a time. The 48 + 144 rows of a tile then take
+// 48 KiB of the stack.
+template <class U>
+constexpr ptrdiff_t few_pairs = 128 / sizeof(U);
 
 // Packs everything but the scales, which wait for the unit of the tiles. Sets reach[i] to the
-// largest |value * weight| of row i.
+// largest |value * weight| of row i, and its length to the sum of these, or of their squares.
 template <class T>
-PackedInt8 pack(Workers& workers, const MatrixView<T>& x, const double* weights, double* reach) {
+PackedInt8 pack(Workers& workers, const MatrixView<T>& x, Base base, const double* weights,
+                double* reach) {
   const int panel = isa().ops<float>().panel;
   const ptrdiff_t strips = (x.rows + tile_rows - 1) / tile_rows;
   const auto padded = static_cast<std::size_t>(strips * tile_rows);
@@ -32,21 +36,27 @@ PackedInt8 pack(Workers& workers, const MatrixView<T>& x, const double* weights,
   packed.scale = Buffer<double>(padded);
   packed.half_norm = Buffer<double>(padded);
   packed.scaled_norm = Buffer<double>(padded);
+  packed.length = Buffer<double>(padded);
+  packed.strip_error.assign(static_cast<std::size_t>(strips), 0);
   const auto pack_row = [&](ptrdiff_t i) {
     const bool inside = i < x.rows;
     const int zero = inside ? x.quantized->zero(i) : 0;
     std::int8_t* out = packed.values.data() + i / panel * panel * width + i % panel * 2;
     std::int64_t norm = 0;
     double largest = 0;
+    double length = 0;
     for (ptrdiff_t k = 0; k < width; ++k) {
       const int whole = inside && k < x.cols ? x.integer(i, k) : 0;
       out[k / 2 * 2 * panel + k % 2] = static_cast<std::int8_t>(whole + zero);
       norm += whole * whole;
-      largest = std::max(largest, std::abs(whole) * (weights == nullptr ? 1 : weights[k]));
+      const double value = std::abs(whole) * weights[k];
+      largest = std::max(largest, value);
+      length += base == Base::l1 ? value : value * value;
     }
     const auto at = static_cast<std::size_t>(i);
     packed.zero[2 * at] = packed.zero[2 * at + 1] = static_cast<std::int16_t>(zero);
     packed.half_norm[at] = 0.5 * static_cast<double>(norm);
+    packed.length[at] = length;
     // The scale of a row of zeros has no meaning, but would cancel in differences of scales.
     packed.scale[at] = norm > 0 ? static_cast<double>(x.quantized->scale[i]) : 0;
     if (inside) {
@@ -74,21 +84,24 @@ QuantizedTiles<T>::QuantizedTiles(Workers& workers, const std::vector<MatrixView
   if (base == Base::dot && by_feature_) {
     throw std::invalid_argument("dot products of quantised rows take no scale per feature");
   }
-  if (by_feature_) {
-    feature_scale_ = feature_scale;
-    feature_scale_.resize(static_cast<std::size_t>(2 * pairs_), feature_scale.empty() ? 1 : 0);
-  }
+  feature_scale_ = feature_scale;
+  feature_scale_.resize(static_cast<std::size_t>(2 * pairs_), feature_scale.empty() ? 1 : 0);
   double largest = 0;
   for (const MatrixView<T>& x : samples) {
     std::vector<double> reach(static_cast<std::size_t>(x.rows));
-    packed_.push_back(
-        pack(workers, x, by_feature_ ? feature_scale_.data() : nullptr, reach.data()));
+    packed_.push_back(pack(workers, x, base, feature_scale_.data(), reach.data()));
     largest = std::max(largest, *std::max_element(reach.begin(), reach.end()));
   }
   if (!std::isfinite(largest)) {
     throw std::invalid_argument("the scales of the features are too large for these data");
   }
   scale_ = unit ? 1 : scale_for(largest);
+  // An expanded squared distance of x and y is rounded four times, each time by up to half of
+  // eps (|x|^2 + |y|^2) / 2. Differences of rows that float holds are off by up to half of
+  // eps (|x| + |y|) along a feature.
+  const double eps = !by_feature_                 ? std::numeric_limits<double>::epsilon()
+                     : sizeof(T) == sizeof(float) ? std::numeric_limits<float>::epsilon()
+                                                  : 0;
   for (PackedInt8& packed : packed_) {
     for (std::size_t i = 0; i < packed.scale.size(); ++i) {
       packed.scale[i] *= scale_;
@@ -96,6 +109,10 @@ QuantizedTiles<T>::QuantizedTiles(Workers& workers, const std::vector<MatrixView
       const double half_norm = packed.scale[i] * packed.scaled_norm[i];
       next_norm_ = std::max(next_norm_, std::min(max_norm_, half_norm));
       max_norm_ = std::max(max_norm_, half_norm);
+      const double length = packed.scale[i] * packed.length[i];
+      double& error = packed.strip_error[i / tile_rows];
+      error = std::max(error, eps * (base == Base::l1 ? length : packed.scale[i] * length));
+      max_error_ = std::max(max_error_, error);
     }
   }
 }
@@ -103,7 +120,7 @@ QuantizedTiles<T>::QuantizedTiles(Workers& workers, const std::vector<MatrixView
 template <class T>
 void QuantizedTiles<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile) const {
   if (by_feature_) {
-    return difference(s, i, t, j, e, tile);
+    return fill_from_differences<T>(s, i, t, j, e, tile);
   }
   if (pairs_ > max_pairs) {
     return multiply_long(s, i, t, j, e, tile);
@@ -146,36 +163,50 @@ void QuantizedTiles<T>::finish(const std::int32_t* products, const double* befor
                                               e.cols, tile);
 }
 
-// Fills a tile of L1 distances, or of squared distances with a scale per feature.
 template <class T>
-[[gnu::noinline]] void QuantizedTiles<T>::difference(int s, ptrdiff_t i, int t, ptrdiff_t j,
-                                                     Extent e, T* tile) const {
-  alignas(64) T x[tile_rows * 2 * few_pairs];
-  alignas(64) T y[tile_cols * 2 * few_pairs];
-  alignas(64) T part[tile_size];
-  const TileOps<T>& tiles = isa().ops<T>();
-  const Int8Ops<T>& ops = isa().int8<T>();
+template <class U>
+[[gnu::noinline]] void QuantizedTiles<T>::fill_from_differences(int s, ptrdiff_t i, int t,
+                                                                ptrdiff_t j, Extent e,
+                                                                T* tile) const {
+  alignas(64) U x[tile_rows * 2 * few_pairs<U>];
+  alignas(64) U y[tile_cols * 2 * few_pairs<U>];
+  const TileOps<U>& tiles = isa().ops<U>();
+  const Int8Ops<U>& ops = isa().int8<U>();
   const double* x_scale = packed_[static_cast<std::size_t>(s)].scale.data() + i;
   const double* y_scale = packed_[static_cast<std::size_t>(t)].scale.data() + j;
-  for (ptrdiff_t pair = 0; pair < pairs_; pair += few_pairs) {
-    const ptrdiff_t pairs = std::min(few_pairs, pairs_ - pair);
+  const auto fill_part = [&](ptrdiff_t pair, U* out) {
+    const ptrdiff_t pairs = std::min(few_pairs<U>, pairs_ - pair);
     const Extent swapped{e.cols, e.rows, no_diagonal};
-    ops.dequantise(operands(s, i, t, j, e, pair, pairs), x_scale, feature_scale_.data() + 2 * pair,
-                   x);
-    ops.dequantise(operands(t, j, s, i, swapped, pair, pairs), y_scale,
-                   feature_scale_.data() + 2 * pair, y);
-    TileOperands<T> o{};
+    const double* feature_scale = feature_scale_.data() + 2 * pair;
+    ops.dequantise(operands(s, i, t, j, e, pair, pairs), x_scale, feature_scale, x);
+    ops.dequantise(operands(t, j, s, i, swapped, pair, pairs), y_scale, feature_scale, y);
+    TileOperands<U> o{};
     o.x = x;
     o.y = y;
     o.dim = o.stride = 2 * pairs;
     o.rows = e.rows;
     o.cols = e.cols;
-    o.factor = base_ == Base::l1 ? T{1} : T{0.5};
-    (base_ == Base::l1 ? tiles.l1 : tiles.sqdist_direct)(o, pair == 0 ? tile : part);
-    for (int r = 0; pair > 0 && r < e.rows; ++r) {
+    o.factor = base_ == Base::l1 ? U{1} : U{0.5};
+    (base_ == Base::l1 ? tiles.l1 : tiles.sqdist_direct)(o, out);
+  };
+  if constexpr (std::is_same_v<T, U>) {
+    if (pairs_ <= few_pairs<U>) {
+      return fill_part(0, tile);
+    }
+  }
+  alignas(64) U part[tile_size];
+  alignas(64) double sum[tile_size] = {};
+  for (ptrdiff_t pair = 0; pair < pairs_; pair += few_pairs<U>) {
+    fill_part(pair, part);
+    for (int r = 0; r < e.rows; ++r) {
       for (int at = r * tile_cols; at < r * tile_cols + e.cols; ++at) {
-        tile[at] += part[at];
+        sum[at] += part[at];
       }
+    }
+  }
+  for (int r = 0; r < e.rows; ++r) {
+    for (int at = r * tile_cols; at < r * tile_cols + e.cols; ++at) {
+      tile[at] = static_cast<T>(sum[at]);
     }
   }
 }
@@ -198,5 +229,9 @@ Int8Operands QuantizedTiles<T>::operands(int s, ptrdiff_t i, int t, ptrdiff_t j,
 
 template class QuantizedTiles<float>;
 template class QuantizedTiles<double>;
+template void QuantizedTiles<float>::fill_from_differences<double>(int, ptrdiff_t, int, ptrdiff_t,
+                                                                   Extent, float*) const;
+template void QuantizedTiles<double>::fill_from_differences<double>(int, ptrdiff_t, int, ptrdiff_t,
+                                                                    Extent, double*) const;
 
 }  // namespace fastdiv

@@ -18,11 +18,16 @@ struct PackedInt8 {
   Buffer<double> scale;
   Buffer<double> half_norm;
   Buffer<double> scaled_norm;
+  Buffer<double> length;  // see `pack`
+  // Per strip of tile_rows rows, the most that a row adds to the error of a distance.
+  std::vector<double> strip_error;
 };
 
 // Quantised samples packed for tiles of T. Squared distances and dot products come from exact
 // integer products, and are rounded to T once. L1 distances and scales per feature need the
 // features one by one. Some features of a tile's rows at a time then become floating point.
+// Both lose digits where rows are much closer to each other than to 0. Differences of rows in
+// double precision do not: the product of a scale and an integer is exact there.
 template <class T>
 class QuantizedTiles {
  public:
@@ -35,12 +40,22 @@ class QuantizedTiles {
   double max_norm() const { return max_norm_; }
   double next_norm() const { return next_norm_; }
 
+  // Return the most that rows add to the error of a distance: those of a strip, and any.
+  const std::vector<double>& strip_error(int s) const {
+    return packed_[static_cast<std::size_t>(s)].strip_error;
+  }
+  double max_error() const { return max_error_; }
+
   // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.
   void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
   // Like the above, for `walk_tiles`. Products of integers are exact and need no hint.
   void fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile, bool&) const {
     fill(s, i, t, j, e, tile);
   }
+  // Like the above, from differences of rows as numbers of U.
+  template <class U>
+  void fill_from_differences(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
+                             T* tile) const;
 
  private:
   Int8Operands operands(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e,
@@ -48,7 +63,6 @@ class QuantizedTiles {
   void multiply_long(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
   void finish(const std::int32_t* products, const double* before, int s, std::ptrdiff_t i, int t,
               std::ptrdiff_t j, Extent e, T* tile) const;
-  void difference(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
 
   Base base_;
   bool by_feature_;
@@ -56,8 +70,9 @@ class QuantizedTiles {
   double scale_ = 1;
   double max_norm_ = 0;
   double next_norm_ = 0;
+  double max_error_ = 0;
   std::vector<PackedInt8> packed_;
-  std::vector<double> feature_scale_;  // 2 * pairs_ of them, if by_feature_
+  std::vector<double> feature_scale_;  // 2 * pairs_ of them
 };
 
 }  // namespace fastdiv

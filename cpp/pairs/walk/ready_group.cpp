@@ -108,6 +108,8 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
       bound = plain ? HUGE_VAL : dot_bound(quantized_->max_norm(), quantized_->next_norm(), 1);
     }
     add_terms(group, bound);
+    const double error = 2 * quantized_->max_error();
+    may_cancel_ = base_ != Base::dot && error > 0 && too_inaccurate(error, 0);
     return;
   }
   Frame frame;
@@ -117,7 +119,7 @@ ReadyGroup<T>::ReadyGroup(Workers& workers, const std::vector<MatrixView<T>>& sa
   } else {
     frame = make_frame(workers, samples, group);
   }
-  direct_ = base_ == Base::l1 || formula == Formula::direct;
+  direct_ = base_ == Base::l1 || purpose == Purpose::distances;
   const double dim = static_cast<double>(dim_);
   double bound = plain ? HUGE_VAL : 2 * dim;  // scaled differences are below 2
   double error = 0;
@@ -181,7 +183,7 @@ template <class T>
 bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* tile,
                          bool& direct_hint) const {
   if (quantized_) {
-    quantized_->fill(s, i, t, j, e, tile);
+    fill_quantized(s, i, t, j, e, tile);
     return false;
   }
   constexpr double margin = 8;  // typical errors by which the smallest value may be off
@@ -209,6 +211,24 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   return true;
 }
 
+// Fills a tile again from exact differences where its values lost too many digits.
+template <class T>
+void ReadyGroup<T>::fill_quantized(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e,
+                                   T* tile) const {
+  if (!direct_) {
+    quantized_->fill(s, i, t, j, e, tile);
+    if (!may_cancel_) {
+      return;
+    }
+    const double error = largest_error(s, i, e.rows) + largest_error(t, j, e.cols);
+    const auto smallest = static_cast<double>(isa().ops<T>().smallest(tile, e));
+    if (!too_inaccurate(error, smallest - error)) {
+      return;
+    }
+  }
+  quantized_->template fill_from_differences<double>(s, i, t, j, e, tile);
+}
+
 // Tells whether some term's relative error could exceed the tolerance, for tile values t >=
 // smallest that are off by `error`. A gradient may be off by ten times the tolerance. The error of
 // centred rows stays within that part of |x - y| if eps |x|^2 < (10 tolerance)^2 / eps * t. The
@@ -217,22 +237,25 @@ template <class T>
 bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
   const double least = std::max(smallest, 0.0);
   constexpr double eps = std::numeric_limits<T>::epsilon();
-  const double sensitivity = purpose_ == Purpose::values       ? 0
-                             : purpose_ == Purpose::log_slopes ? 1 / least
-                                                               : eps / (100 * tolerance<T>) / least;
+  const double accuracy = quantized_ ? tolerance<float> : tolerance<T>;
+  const double sensitivity = purpose_ == Purpose::values      ? 0
+                             : purpose_ == Purpose::gradients ? eps / (100 * accuracy) / least
+                                                              : 1 / least;
   const double of_slope = purpose_ == Purpose::gradients ? 0.5 / (10 * least) : 0;
-  return !(sensitivity * error <= tolerance<T>) ||
+  return !(sensitivity * error <= accuracy) ||
          std::any_of(terms_.begin(), terms_.end(), [&](const ReadyTerm<T>& term) {
            const double of_term = term.ops->sensitivity(term.constants, least) +
                                   (term.ops->steep_slope ? of_slope : 0);
-           return !(of_term * error <= tolerance<T>);
+           return !(of_term * error <= accuracy);
          });
 }
 
 template <class T>
 double ReadyGroup<T>::largest_error(int sample, ptrdiff_t first, int rows) const {
-  const auto begin =
-      packed_[static_cast<std::size_t>(sample)].strip_error.begin() + first / tile_rows;
+  const std::vector<double>& strip_error =
+      quantized_ ? quantized_->strip_error(sample)
+                 : packed_[static_cast<std::size_t>(sample)].strip_error;
+  const auto begin = strip_error.begin() + first / tile_rows;
   return *std::max_element(begin, begin + (rows + tile_rows - 1) / tile_rows);
 }
 

@@ -51,7 +51,6 @@ ReadyTerm<T> make_ready(const Term& term, double length, double bound);
 // Ways to compute base values.
 enum class Formula {
   automatic,  // as fast as the accuracy asked for allows
-  direct,     // by exact differences for every tile, whatever the terms tolerate
   plain       // from dot products of the data as given. Nothing is taken out of kernel values: they
               // leave the range of T only where they are themselves outside it.
 };
@@ -63,9 +62,10 @@ inline Formula formula_in_double(const KernelGroup& group) {
 
 // Uses of tile values, which decide how exact they and the differences of rows have to be.
 enum class Purpose {
-  values,     // f(t)
-  gradients,  // f'(t) (x - y): see ReadyGroup::too_inaccurate
-  log_slopes  // t f'(t), as exact as t
+  values,      // f(t)
+  gradients,   // f'(t) (x - y): see ReadyGroup::too_inaccurate
+  log_slopes,  // t f'(t), as exact as t
+  distances    // t itself
 };
 
 // A kernel group with packed samples. It fills tiles with base values, and chooses for every tile
@@ -146,6 +146,7 @@ class ReadyGroup {
  private:
   double dot_bound(double longest, double next, double products);
   void add_terms(const KernelGroup& group, double bound);
+  void fill_quantized(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile) const;
   bool too_inaccurate(double error, double smallest) const;
   double largest_error(int sample, std::ptrdiff_t first, int rows) const;
   void scale_differences(const Frame& frame);
@@ -156,7 +157,7 @@ class ReadyGroup {
   Purpose purpose_;
   std::ptrdiff_t dim_;
   std::vector<Packed<T>> packed_;
-  std::optional<QuantizedTiles<T>> quantized_;  // in place of packed_; needs no formula
+  std::optional<QuantizedTiles<T>> quantized_;  // in place of packed_
   std::vector<ReadyTerm<T>> terms_;
   double length_ = 1;
   double underflow_error_ = 0;
