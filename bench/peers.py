@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tables import peers_table, spread_cell, table, time_cell
+from tables import check_page, peers_table, spread_cell, table, time_cell, update_page
 
 if TYPE_CHECKING:
     from measure import Samples
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 TABLES = (
     "engine",
     "pairs",
@@ -452,8 +451,8 @@ def limit_threads(threads: int) -> None:
 
 def main() -> None:
     args = arguments()
-    if args.update is not None and BEGIN not in args.update.read_text(encoding="utf-8"):
-        raise SystemExit(f"{args.update} has no line {BEGIN}")
+    if args.update is not None:
+        check_page(args.update)
     limit_threads(args.threads)
     import measure
 
@@ -472,9 +471,7 @@ def main() -> None:
         whole = {"machine": host, "rounds": args.rounds, "results": results}
         args.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     if args.update is not None:
-        page = args.update.read_text(encoding="utf-8")
-        head, tail = page.split(BEGIN)[0], page.split(END)[1]
-        args.update.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
+        update_page(args.update, text)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from measure import Samples
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,3 +44,15 @@ def peers_table(
         cells = [peer_cell(times[name], ours) if name in times else "–" for name in names]
         body.append([label, time_cell(ours), *cells])
     return table([first, "fastdiv", *names], body)
+
+
+def check_page(page: Path) -> None:
+    if BEGIN not in page.read_text(encoding="utf-8"):
+        raise SystemExit(f"{page} has no line {BEGIN}")
+
+
+def update_page(page: Path, results: str) -> None:
+    """Put results between the markers of a page."""
+    text = page.read_text(encoding="utf-8")
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    page.write_text(f"{head}{BEGIN}\n\n{results}\n{END}{tail}", encoding="utf-8")
