@@ -249,22 +249,30 @@ def test_what_a_mask_leaves_out_has_no_gradient():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", ["std", "var", "logstd", "logvar"])
 def test_one_pass_or_many_give_the_same(name, dtype):
-    """A mask is computed apart, and so is what is wrong."""
+    """A mask takes one pass if padding is valid, and is computed apart otherwise."""
     scales = [s.detach().to(dtype) for s in (positive(6, 70), positive(6, 70, seed=1))]
     means = [normal(6, 70, dtype=dtype, grad=False, seed=k) for k in (2, 3)]
-    everything = torch.ones(6, dtype=torch.bool)
     for standard in (True, False):
         results = []
-        for where in (None, everything):
-            leaves = [a.clone().requires_grad_() for a in (*means, *scales)]
+        for padding in (None, 1.0, float("nan")):
+            rows = 6 if padding is None else 7
+            where = None if padding is None else torch.arange(7) < 6
+            leaves = [a.new_full((rows, 70), padding or 0.0) for a in (*means, *scales)]
+            for leaf, a in zip(leaves, (*means, *scales), strict=True):
+                leaf[:6] = a
+                leaf.requires_grad_()
             q = {} if standard else {"q_mean": leaves[1], f"q_{name}": leaves[3]}
             values = ft.kl(leaves[0], **{name: leaves[2]}, **q, where=where)
             values.sum().backward()
-            results.append([values.detach(), *[leaf.grad for leaf in leaves]])
+            assert not values[6:].any()
+            gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+            assert not any(gradient[6:].any() for gradient in gradients)
+            results.append([values.detach()[:6], *[gradient[:6] for gradient in gradients]])
         tolerance = 1e-5 if dtype == torch.float32 else 1e-12
-        torch.testing.assert_close(*[r[0] for r in results], rtol=tolerance, atol=0)
-        for at_once, by_parts in zip(results[0][1:], results[1][1:], strict=True):
-            assert at_once is by_parts is None or torch.equal(at_once, by_parts)
+        for other in results[1:]:
+            torch.testing.assert_close(other[0], results[0][0], rtol=tolerance, atol=0)
+            for one, gradient in zip(results[0][1:], other[1:], strict=True):
+                assert torch.equal(one, gradient)
 
 
 # --- types and layouts -----------------------------------------------------------------

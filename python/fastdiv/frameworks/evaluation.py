@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastdiv import _inputs
 from fastdiv._engine.blocks import GATHERED, row_blocks
 from fastdiv._engine.types import Matrix, Values
+from fastdiv.distributions.arrays import zero_unselected
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.divergences import kl
 from fastdiv.distributions.estimates.flow import kl_flow, kl_flow_and_grad
@@ -189,23 +190,35 @@ def _kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
 
 def _diagonal_kl(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result | None:
     """Compute divergences of diagonal Gaussians of one dtype, or return None to look closer."""
-    _, name, *of_q = arrays
+    parameters = {name: a for name, a in arrays.items() if name != "where"}
+    where = arrays.get("where")
+    _, name, *of_q = parameters
     q_name = of_q[-1][2:] if of_q else name
-    if "where" in arrays or name not in DIAGONAL or q_name not in DIAGONAL:
+    if name not in DIAGONAL or q_name not in DIAGONAL:
         return None
-    mean, parameter, *q = [_inputs.array(a, name) for name, a in arrays.items()]
+    if where is not None and (where.dtype != np.bool_ or not where.any()):
+        return None
+    mean, parameter, *q = [_inputs.array(a, name) for name, a in parameters.items()]
     if any([a.dtype != mean.dtype for a in (parameter, *q)]):
         return None
     p = mean, name, parameter
     lowered = (*p, q[0], q_name, q[1]) if q else (*p, *standard_like(*p))
     threads = _inputs.threads(options["n_threads"])
+    gradients: dict[str, Matrix] = {}
     if required:
         q_gradient = any([wanted.startswith("q_") for wanted in required])
-        return diagonal_kl_and_grad(
+        whole = diagonal_kl_and_grad(
             lowered, q_gradient=q_gradient, as_given=True, n_threads=threads
         )
+        if whole is None or where is None:
+            return whole
+        gradients = whole[1]
     values = diagonal_kl(lowered, threads)
-    return None if values is None else (values, {})
+    if values is None or where is None:
+        return None if values is None else (values, {})
+    chosen = where[..., None]
+    kept = {name: np.where(chosen, a, a.dtype.type(0)) for name, a in gradients.items()}
+    return zero_unselected(values, where), kept
 
 
 def _kl_flow(arrays: Arrays, required: tuple[str, ...], options: Options) -> Result:
