@@ -19,7 +19,7 @@ def as_kernels(
     """
     kernels, single = _as_tuple(kernel, name)
     if samples is not None:
-        kernels = tuple(each._in_columns_of(samples) for each in kernels)
+        kernels = tuple([each._in_columns_of(samples) for each in kernels])
     return kernels, single
 
 

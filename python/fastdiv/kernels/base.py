@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeAlias
 
@@ -66,9 +66,9 @@ class Kernel:
         """Return the metric whose median distance is the bandwidth, or None for a number."""
         return None
 
-    def _parts(self) -> Iterator[tuple[float, Kernel]]:
-        """Yield (weight, kernel) for each summand."""
-        yield 1.0, self
+    def _parts(self) -> Iterable[tuple[float, Kernel]]:
+        """Return (weight, kernel) for each summand."""
+        return ((1.0, self),)
 
     def _term(self) -> Term:
         """Return the kernel as a term of the engine."""

@@ -38,7 +38,7 @@ def origin(
 
 def has_any_origin(kernels: Sequence[Kernel]) -> bool:
     """Tell whether some kernel has the same MMD² for every origin."""
-    return any(part.any_origin for kernel in kernels for _, part in kernel._parts())
+    return any([part.any_origin for kernel in kernels for _, part in kernel._parts()])
 
 
 def _few(rows: Sample, weights: Values | None) -> Sample:

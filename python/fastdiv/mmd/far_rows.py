@@ -60,7 +60,7 @@ def check_points(kernels: Sequence[Kernel], points: Sample, x: Sample, y: Sample
 
 
 def _has(kernels: Sequence[Kernel], kinds: tuple[type[Kernel], ...]) -> bool:
-    return any(isinstance(part, kinds) for kernel in kernels for _, part in kernel._parts())
+    return any([isinstance(part, kinds) for kernel in kernels for _, part in kernel._parts()])
 
 
 def _has_all_digits(rows: Sample) -> bool:
