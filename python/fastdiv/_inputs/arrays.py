@@ -46,6 +46,8 @@ def array(value: object, name: str) -> Matrix:
 
 def plain_array(value: object, name: str) -> NDArray[Any]:
     """Return a number or a list of numbers as an array of any dtype."""
+    if type(value) is np.ndarray and value.dtype.kind != "V":  # as bfloat16 is
+        return value
     if is_differentiated(value):
         raise TypeError(
             f"{name} must be made of concrete numbers: it is a constant, by which nothing is "

@@ -30,7 +30,10 @@ class Widened:
 
 def half_type(value: object) -> str:
     """Return "float16" or "bfloat16" for an array of such numbers, otherwise an empty text."""
-    name = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    dtype = getattr(value, "dtype", "")
+    if getattr(dtype, "itemsize", 2) != 2:  # NumPy takes microseconds to name a dtype
+        return ""
+    name = str(dtype).removeprefix("torch.")
     return name if name in ("float16", "bfloat16") else ""
 
 
