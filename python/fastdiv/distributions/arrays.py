@@ -150,7 +150,7 @@ class Named:
 
         The rows of the frame `square` are features.
         """
-        if all(type(value) in (np.ndarray, float, int) for value in values.values()):
+        if all([type(value) in (np.ndarray, float, int) for value in values.values()]):
             return None
         self.columns = features(values, square)
         rows = {name: value for name, value in values.items() if name != square}

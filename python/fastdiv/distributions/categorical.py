@@ -18,6 +18,7 @@ from fastdiv._engine.types import Matrix, Values
 from fastdiv.distributions.arrays import (
     Named,
     at,
+    broadcast,
     distinct,
     first_index,
     item,
@@ -132,7 +133,7 @@ class Categorical(ReadOnly, Named):
         self.where = None if where is None else mask(where, index, self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once
         normalisers = backend.current().categorical_normalisers(rows, name, 0, None)
-        self._normalisers = np.broadcast_to(normalisers, (*self.batch_shape, 2))
+        self._normalisers = broadcast(normalisers, (*self.batch_shape, 2))
         self._check()
 
     def _check(self) -> None:

@@ -13,6 +13,7 @@ from fastdiv._engine import backend
 from fastdiv._engine.types import Matrix, Progress, Values
 from fastdiv.distributions.arrays import (
     at,
+    broadcast,
     distinct,
     first_index,
     require,
@@ -93,9 +94,9 @@ class CategoricalPair(SideBySide[Categorical]):
         if values.dtype != dtype:
             values = np.broadcast_to(_inputs.converted(distinct(values, 1), dtype), values.shape)
         return (
-            np.broadcast_to(values, (*self.batch_shape, side.n_categories)),
+            broadcast(values, (*self.batch_shape, side.n_categories)),
             side.parametrisation,
-            np.broadcast_to(side._normalisers, (*self.batch_shape, 2)),
+            broadcast(side._normalisers, (*self.batch_shape, 2)),
         )
 
 

@@ -52,9 +52,7 @@ class SideBySide(Generic[_Distribution]):
         """Return the items to compute: `where`, or all but the padding of p and q."""
         masks = (("p", self.p.where), ("q", self.q.where))
         given = [
-            (name, np.broadcast_to(used, self.batch_shape))
-            for name, used in masks
-            if used is not None
+            (name, broadcast(used, self.batch_shape)) for name, used in masks if used is not None
         ]
         if where is None:
             chosen = np.logical_and.reduce([used for _, used in given]) if given else None
@@ -116,18 +114,19 @@ class Pair(SideBySide[Gaussian]):
         Errors call an item by its row of `names`, if given, instead of its batch index.
         """
         self.require_definite()
+        engine = backend.current()
 
         def compute(pair: Pair) -> Values:
-            return backend.current().gaussian_kl(*pair.lowered(), n_threads, progress)
+            return engine.gaussian_kl(*pair.lowered(), n_threads, progress)
 
         values = self.computed(compute, chosen)
-        if backend.current().first_nonfinite(values) < 0:
+        if engine.first_nonfinite(values) < 0:
             return values
         if self.common_dtype == np.float32:
             items = np.flatnonzero(~np.isfinite(values))
             for some in row_blocks(len(items), self._size, BATCHED):
                 wide = self._in_double(items[some]).lowered()
-                values.flat[items[some]] = backend.current().gaussian_kl(*wide, n_threads, None)
+                values.flat[items[some]] = engine.gaussian_kl(*wide, n_threads, None)
         if not np.isfinite(values).all():
             index = first_index(~np.isfinite(values))
             self.p._check()  # its arrays may have changed
@@ -156,7 +155,8 @@ class Pair(SideBySide[Gaussian]):
     @property
     def common_dtype(self) -> np.dtype[Any] | None:
         """The dtype of both, unless one has to be converted."""
-        return self.p.dtype if self.q._is_standard or self.p.dtype == self.q.dtype else None
+        dtype = self.p.mean.dtype
+        return dtype if self.q._is_standard or self.q.mean.dtype == dtype else None
 
     def require_definite(self) -> None:
         """Refuse fitted covariances that are singular."""
@@ -222,19 +222,17 @@ class Pair(SideBySide[Gaussian]):
 
     def _lowered(self, side: Gaussian, dtype: np.dtype[Any]) -> tuple[Matrix, str, Matrix]:
         """Return the mean, the parametrisation and the parameter of one side."""
-        event = (side.dim,)
-        square = event if side.is_diagonal else event * 2
-        return (
-            self._broadcast(side.mean, event, dtype),
-            side.parametrisation,
-            self._broadcast(side.parameter, square, dtype),
-        )
+        mean, parameter, batch = side.mean, side.parameter, side.batch_shape
+        if batch != self.batch_shape or mean.dtype != dtype:
+            n = len(batch)
+            mean, parameter = (self._broadcast(a, n, dtype) for a in (mean, parameter))
+        return mean, side.parametrisation, parameter
 
-    def _broadcast(self, a: Matrix, event: tuple[int, ...], dtype: np.dtype[Any]) -> Matrix:
-        """Convert and broadcast an array, without repeating what a stride of 0 repeats."""
+    def _broadcast(self, a: Matrix, n: int, dtype: np.dtype[Any]) -> Matrix:
+        """Convert an array, and broadcast its first n axes, without repeating entries."""
         if a.dtype != dtype:
             a = np.broadcast_to(_inputs.converted(distinct(a), dtype), a.shape)
-        return broadcast(a, self.batch_shape + event)
+        return broadcast(a, self.batch_shape + a.shape[n:])
 
 
 def _patiently(function: Callable[[Pair], Values], block: Pair) -> Values:
