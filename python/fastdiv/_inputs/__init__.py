@@ -40,7 +40,7 @@ from fastdiv._inputs.frames import (
     row_names,
     row_orders,
 )
-from fastdiv._inputs.half_types import Widened, half_type, root_epsilon
+from fastdiv._inputs.half_types import ROOT_EPSILON, Widened, half_type
 from fastdiv._inputs.messages import listing, shown
 from fastdiv._inputs.options import (
     ALWAYS_RAISE,
@@ -102,6 +102,7 @@ __all__ = [
     "MAX_RESAMPLES",
     "MAX_THREADS",
     "PAIRS_OF",
+    "ROOT_EPSILON",
     "TIE",
     "Order",
     "Widened",
@@ -159,7 +160,6 @@ __all__ = [
     "pvalue",
     "real",
     "restored",
-    "root_epsilon",
     "row_index",
     "row_labels",
     "row_names",

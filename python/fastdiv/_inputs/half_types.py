@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ROOT_EPSILON: Mapping[str, float] = {
+ROOT_EPSILON: Mapping[str, float] = {
     "bfloat16": 2.0**-4,
     "float16": 2.0**-5,
     "float32": 2.0**-11,
     "float64": 2.0**-26,
 }
+"""√ε of a dtype by its name."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,6 @@ def half_type(value: object) -> str:
         return ""
     name = str(dtype).removeprefix("torch.")
     return name if name in ("float16", "bfloat16") else ""
-
-
-def root_epsilon(value: object, converted: np.dtype[Any]) -> float:
-    """Return √ε of the dtype that an array has, or of the one that it was converted to."""
-    return _ROOT_EPSILON[half_type(value) or converted.name]
 
 
 def readable(value: Any) -> Any:

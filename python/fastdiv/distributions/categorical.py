@@ -127,8 +127,8 @@ class Categorical(ReadOnly, Named):
         if a.ndim == 0 or a.shape[-1] == 0:
             raise ValueError(f"{name} must have shape (..., k) with k >= 1; got shape {a.shape}")
         self.parametrisation, self.parameter = name, a
-        self._sum_tolerance = _inputs.root_epsilon(value, a.dtype)
         self._given_dtype = _inputs.half_type(value) or a.dtype.name
+        self._sum_tolerance = _inputs.ROOT_EPSILON[self._given_dtype]
         index = self._name({name: value}, self.batch_shape)
         self.where = None if where is None else mask(where, index, self.batch_shape)
         rows = distinct(a, 1)  # a row that a stride of 0 repeats is looked at once

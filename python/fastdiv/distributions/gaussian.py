@@ -198,8 +198,8 @@ class Gaussian(ReadOnly, Named):
                 f"{name} must have shape (..., {dims}) for a mean of shape {m.shape}; "
                 f"got shape {parameter.shape}"
             )
-        if name in ("cov", "precision") and _inputs.half_type(value):
-            tolerance = _inputs.root_epsilon(value, parameter.dtype)
+        if name in ("cov", "precision") and (half := _inputs.half_type(value)):
+            tolerance = _inputs.ROOT_EPSILON[half]
             parameter = blockwise(lambda part: _symmetric(part, tolerance), parameter, event_ndim=2)
         batch = _inputs.broadcast_batches(
             {"mean": m.shape[:-1], name: parameter.shape[: -len(event)]}

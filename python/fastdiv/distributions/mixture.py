@@ -98,7 +98,7 @@ class GaussianMixture(ReadOnly, Named):
         k = components.batch_shape[-1]
         w = in_float64(_inputs.array(weights, "weights"))
         half = _inputs.half_type(weights)
-        tolerance = _inputs.root_epsilon(weights, w.dtype) if half else SUM_TOLERANCE
+        tolerance = _inputs.ROOT_EPSILON[half] if half else SUM_TOLERANCE
         if w.ndim == 0 or w.shape[-1] != k:
             raise ValueError(f"weights must have shape (..., {k}); got shape {w.shape}")
         self._batch_shape = _inputs.broadcast_batches(
