@@ -73,6 +73,8 @@ def blockwise(
     The function must treat items alike, whatever comes with them. The last axes of every array,
     as many as `event_ndim`, are one item's.
     """
+    if len(arrays) == 1 and arrays[0].size <= BATCHED:
+        return np.asarray(function(*arrays))
     shapes = [a.shape[: a.ndim - event_ndim] for a in arrays]
     events = [a.shape[a.ndim - event_ndim :] for a in arrays]
     batch = np.broadcast_shapes(*shapes)

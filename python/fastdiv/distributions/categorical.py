@@ -137,6 +137,9 @@ class Categorical(ReadOnly, Named):
         self._check()
 
     def _check(self) -> None:
+        is_log = self.parametrisation == "logits"
+        if is_log and backend.current().first_nonfinite(self._normalisers) < 0:
+            return
         good = blockwise(self._is_good, self._normalisers, event_ndim=1)
         if self.where is not None:
             good = good | ~self.where

@@ -117,7 +117,7 @@ def _wrt_q(log_p: Values, log_q: Values) -> tuple[Values, Values]:
 def _row_numbers(side: Categorical, batch_shape: tuple[int, ...]) -> NDArray[np.intp]:
     """Return the number of the distribution of a side for every item of the batch."""
     numbers = np.arange(math.prod(side.batch_shape)).reshape(side.batch_shape)
-    return np.broadcast_to(numbers, batch_shape).ravel()
+    return broadcast(numbers, batch_shape).ravel()
 
 
 class _Gradient:
