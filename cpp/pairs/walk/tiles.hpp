@@ -59,8 +59,13 @@ class TileList {
       : blocks_(blocks), by_strips_(order == Order::strips) {
     // A unit of 2e7 multiply-adds takes a millisecond or less. That is short against the stop
     // hook's 50 ms, and long against handing out a unit. With a hundred thousand features and more
-    // it needs narrow tiles.
-    constexpr double unit_work = 2e7;
+    // it needs narrow tiles. Few pairs are cut into 512 units, which serve 64 threads. A strip is
+    // not, because units of strips are merged one after the other.
+    double work = 0;
+    for (const Block& block : blocks) {
+      work += block.pairs() * pair_work;
+    }
+    const double unit_work = by_strips_ ? 2e7 : std::clamp(work / 512, 2e6, 2e7);
     const double tiles = unit_work / (pair_work * tile_rows * tile_cols);
     step_ = tiles < 0.02 ? tile_rows : tile_cols;
     // Columns of 384 KiB and a strip stay in a second cache of 512 KiB. With fewer than three tiles
@@ -162,7 +167,7 @@ bool run_ordered(Workers& workers, const TileList& tiles, std::size_t slot_size,
   const auto wave = static_cast<std::int64_t>(std::clamp<std::size_t>(
       (std::size_t{1} << 22) / std::max<std::size_t>(slot_size, 1), 1, 4096));
   const auto thread_slots = buffers<double>(workers.threads(), slot_size);
-  std::vector<double> slots(static_cast<std::size_t>(std::min(wave, tiles.size())) * slot_size);
+  const Buffer<double> slots(static_cast<std::size_t>(std::min(wave, tiles.size())) * slot_size);
   for (std::int64_t first = 0; first < tiles.size(); first += wave) {
     const std::int64_t n = std::min(wave, tiles.size() - first);
     const double part = share * static_cast<double>(n) / static_cast<double>(tiles.size());
