@@ -6,6 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "core/thread_sums.hpp"
 #include "fastdiv/pair_sums.hpp"
 #include "isa/isa.hpp"
 #include "pairs/self_terms.hpp"
@@ -283,7 +284,7 @@ class FixedPoint {
   std::vector<ptrdiff_t> inaccurate() const {
     std::vector<ptrdiff_t> result;
     for (ptrdiff_t b = 0; b < n_labellings_; ++b) {
-      const Triple counts = labellings_.pairs(b, n_);
+      const Triple counts = each() ? labellings_.pairs(b, n_) : Triple{};
       for (std::size_t o = 0; o < forms_.size(); ++o) {
         if (!is_accurate(forms_[o], triple(o, b), counts)) {
           result.push_back(b);
@@ -323,13 +324,6 @@ class FixedPoint {
   void write(double* out) const;
 
  private:
-  // Integer sums of one thread: for each limb of each form, pairs inside the x group per labelling,
-  // and all pairs per row.
-  struct LabelSums {
-    std::vector<std::int64_t> inside;  // [limb slot][labelling]
-    std::vector<std::int64_t> row;     // [limb slot][row, padded]
-  };
-
   ptrdiff_t strips() const { return (n_ + tile_rows - 1) / tile_rows; }
   ptrdiff_t padded() const { return strips() * tile_rows; }
   double pairs() const { return 0.5 * static_cast<double>(n_) * static_cast<double>(n_ - 1); }
@@ -397,7 +391,7 @@ class FixedPoint {
     }
   }
 
-  bool read();
+  bool read(ptrdiff_t rows_from);
 
   Workers& workers_;
   const ReadyGroup<T>& ready_;
@@ -408,7 +402,9 @@ class FixedPoint {
   int limb_bits_;
   bool lost_digits_ = false;
   std::vector<Form<T>> forms_;
-  std::vector<LabelSums> sums_;  // per thread; the first ends up with the total
+  // Integer sums for each limb of each form: pairs inside the x group per labelling, [limb slot]
+  // [labelling], and behind them all pairs per row, [limb slot][row, padded].
+  std::vector<std::int64_t> sums_;
   std::vector<Triple> triples_;  // [form][labelling], in units of the form's scale
 };
 
@@ -420,17 +416,16 @@ bool FixedPoint<T>::sum(double share) {
   }
   const IsaOps& level = isa();
   const int threads = workers_.threads();
-  sums_.assign(static_cast<std::size_t>(threads), {});
-  for (LabelSums& s : sums_) {
-    s.inside.assign(static_cast<std::size_t>(limb_slots * n_labellings_), 0);
-    s.row.assign(static_cast<std::size_t>(limb_slots * padded()), 0);
-  }
+  const ptrdiff_t rows_from = limb_slots * n_labellings_;
+  ThreadSums<std::int64_t> thread_sums(
+      threads, static_cast<std::size_t>(limb_slots * (n_labellings_ + padded())));
   const auto limb_memory = buffers<std::int32_t>(threads, tile_size);
   const auto scratch = buffers<char>(threads, level.labelled_scratch_bytes(n_labellings_));
 
   const auto reduce = [&](const Tile<T>& tile) {
     const auto id = static_cast<std::size_t>(tile.thread);
     std::int32_t* limb = limb_memory[id].data();
+    std::int64_t* sums = thread_sums.of(tile.thread);
     const int col_strips = (tile.extent.cols + tile_rows - 1) / tile_rows;
     const auto labels_from = [&](ptrdiff_t row) {
       return words_.data() + row / tile_rows * n_labellings_;
@@ -439,37 +434,27 @@ bool FixedPoint<T>::sum(double share) {
       for_each_limb(o, [&](ptrdiff_t slot, double) {
         level.ops<T>().split_limb(entries, limb, tile.extent, limb_bits_);
         add_row_sums(limb, tile.row, tile.col, tile.extent.cols,
-                     sums_[id].row.data() + slot * padded());
+                     sums + rows_from + slot * padded());
         level.add_labelled(limb, col_strips, labels_from(tile.row), labels_from(tile.col),
-                           n_labellings_, sums_[id].inside.data() + slot * n_labellings_,
-                           scratch[id].data());
+                           n_labellings_, sums + slot * n_labellings_, scratch[id].data());
       });
     });
   };
   const TileList tiles = tile_list(n_labellings_ * limb_slots);
-  if (!walk_tiles<T>(workers_, ready_, tiles, {0, share, tile_size}, reduce)) {
-    return false;
-  }
-  for (int t = 1; t < threads; ++t) {  // integers: any order gives the same sum
-    const LabelSums& from = sums_[static_cast<std::size_t>(t)];
-    std::transform(from.inside.begin(), from.inside.end(), sums_[0].inside.begin(),
-                   sums_[0].inside.begin(), std::plus<>());
-    std::transform(from.row.begin(), from.row.end(), sums_[0].row.begin(), sums_[0].row.begin(),
-                   std::plus<>());
-  }
-  return read();
+  return walk_tiles<T>(workers_, ready_, tiles, {0, share, tile_size}, reduce) &&
+         thread_sums.move_to(workers_, sums_) && read(rows_from);
 }
 
 // Reads the triples from the integer sums: xx = q, xy = s - q, yy = total - 2s + q with q = z'Kz
 // and s = z'K1 (K's diagonal is 0).
 template <class T>
-bool FixedPoint<T>::read() {
+bool FixedPoint<T>::read(ptrdiff_t rows_from) {
   triples_.assign(forms_.size() * static_cast<std::size_t>(n_labellings_), Triple{});
   for (std::size_t o = 0; o < forms_.size(); ++o) {
     Triple* triples = triples_.data() + o * static_cast<std::size_t>(n_labellings_);
     for_each_limb(o, [&](ptrdiff_t slot, double quantum) {
-      const std::int64_t* row = sums_[0].row.data() + slot * padded();
-      const std::int64_t* inside = sums_[0].inside.data() + slot * n_labellings_;
+      const std::int64_t* row = sums_.data() + rows_from + slot * padded();
+      const std::int64_t* inside = sums_.data() + slot * n_labellings_;
       const std::int64_t total = std::accumulate(row, row + padded(), std::int64_t{0});
       workers_.for_each(n_labellings_, 0, [&](std::int64_t b, int) {
         std::int64_t s = 0;

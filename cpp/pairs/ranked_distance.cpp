@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <stdexcept>
 
+#include "core/thread_sums.hpp"
 #include "fastdiv/distances.hpp"
 #include "isa/isa.hpp"
 #include "pairs/walk/ready_group.hpp"
@@ -32,10 +32,7 @@ template <class T>
 class Selection {
  public:
   Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles)
-      : workers_(workers),
-        ready_(ready),
-        tiles_(tiles),
-        counts_(static_cast<std::size_t>(workers.threads())) {}
+      : workers_(workers), ready_(ready), tiles_(tiles), counts_(workers.threads(), digits) {}
 
   bool find(std::uint64_t rank, T* value, T* next) {
     std::uint64_t prefix = 0;
@@ -71,7 +68,7 @@ class Selection {
   // Like find, but selects from a copy of all values. That is faster while they are fewer than the
   // digits.
   bool find_among_few(std::uint64_t rank, T* value, T* next) {
-    std::vector<std::vector<T>> copies(counts_.size());
+    std::vector<std::vector<T>> copies(static_cast<std::size_t>(workers_.threads()));
     const auto reduce = [&](const Tile<T>& tile) {
       std::vector<T>& copy = copies[static_cast<std::size_t>(tile.thread)];
       for (int i = 0; i < tile.extent.rows; ++i) {
@@ -102,28 +99,17 @@ class Selection {
   // Sets total_[digit] to the number of values that have `prefix` above bit `shift` + 16 and
   // `digit` above bit `shift`.
   bool count(int shift, std::uint64_t prefix) {
-    for (auto& counts : counts_) {
-      counts.assign(digits, 0);
-    }
     const auto reduce = [&](const Tile<T>& tile) {
-      isa().ops<T>().count_digits(tile.values, tile.extent, shift, prefix,
-                                  counts_[static_cast<std::size_t>(tile.thread)].data());
+      isa().ops<T>().count_digits(tile.values, tile.extent, shift, prefix, counts_.of(tile.thread));
     };
-    if (!walk_tiles<T>(workers_, ready_, tiles_, {0, 1.0 / passes, 0}, reduce)) {
-      return false;
-    }
-    total_ = counts_[0];
-    for (std::size_t t = 1; t < counts_.size(); ++t) {
-      std::transform(total_.begin(), total_.end(), counts_[t].begin(), total_.begin(),
-                     std::plus<>());
-    }
-    return true;
+    return walk_tiles<T>(workers_, ready_, tiles_, {0, 1.0 / passes, 0}, reduce) &&
+           counts_.move_to(workers_, total_);
   }
 
   Workers& workers_;
   const ReadyGroup<T>& ready_;
   const TileList& tiles_;
-  std::vector<std::vector<std::uint64_t>> counts_;  // per thread
+  ThreadSums<std::uint64_t> counts_;
   std::vector<std::uint64_t> total_;
 };
 
