@@ -48,7 +48,7 @@ bool add_label_sums(Workers& workers, const MatrixView<T>& x, const SortedLabels
                         tile.values + r * tile_cols + c);
         });
   };
-  const auto parts = cut_into_parts<T>({x}, part_rows(x.rows, x.cols, group.terms.size()));
+  const auto parts = cut_into_parts<T>({x}, part_rows(x.rows, x.cols, group.terms.size(), false));
   // Rectangles are read in whole vectors, which may end beyond a tile.
   return walk_rounds(workers, ready, parts, share, tile_cols, reduce);
 }

@@ -61,7 +61,7 @@ class WeightedGroup {
       output.unit = std::max(output.unit, std::abs(term.weight));
     }
     const ptrdiff_t total = samples_[0]->rows.rows + samples_[1]->rows.rows;
-    part_rows_ = part_rows(total, dim_, outputs_.size());
+    part_rows_ = part_rows(total, dim_, outputs_.size(), wants_gradient());
     for (int s = 0; s < 2; ++s) {
       const ptrdiff_t n = samples_[s]->rows.rows;
       weights_[s] = padded<T>(samples_[s]->weights, n);
