@@ -98,7 +98,9 @@ class WeightedGroup {
       memory_.emplace_back(part_rows_, dim_, wants_gradient() ? outputs_.size() : 0);
     }
     const auto thread_memory = [&](int thread) -> Memory& {
-      return memory_[static_cast<std::size_t>(thread)];
+      Memory& memory = memory_[static_cast<std::size_t>(thread)];
+      memory.begin();
+      return memory;
     };
     return walk_rounds(
         workers, ready_, parts_, share, 0,
@@ -137,8 +139,9 @@ class WeightedGroup {
     return true;
   }
 
-  // Adds the part of this group to the requested results.
-  void add_to(double* out, double* log_slopes) const {
+  // Adds the part of this group to the requested results. Returns false when the hook stopped the
+  // call.
+  bool add_to(Workers& workers, double* out, double* log_slopes) const {
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const int number = outputs_[o].number;
       for (int block = 0; block < 3; ++block) {
@@ -159,10 +162,11 @@ class WeightedGroup {
           }
         }
         if (samples_[s]->gradient != nullptr) {
-          add_gradient(o, s);
+          add_gradient(workers, o, s);
         }
       }
     }
+    return !workers.stopped();
   }
 
  private:
@@ -178,14 +182,20 @@ class WeightedGroup {
         : slopes(tile_size),
           transposed(tile_size),
           row_spread(n_outputs * tile_rows * static_cast<std::size_t>(dim + 1)),
-          col_spread(n_outputs * static_cast<std::size_t>(rows * (dim + 1))) {
-      std::fill(row_spread.data(), row_spread.data() + row_spread.size(), T{0});
-      std::fill(col_spread.data(), col_spread.data() + col_spread.size(), T{0});
+          col_spread(n_outputs * static_cast<std::size_t>(rows * (dim + 1))) {}
+    // Clears the memory once, on the thread that uses it.
+    void begin() {
+      if (!begun) {
+        std::fill(row_spread.data(), row_spread.data() + row_spread.size(), T{0});
+        std::fill(col_spread.data(), col_spread.data() + col_spread.size(), T{0});
+        begun = true;
+      }
     }
     Buffer<T> slopes;
     Buffer<T> transposed;
     Buffer<T> row_spread;  // gradients of a strip of rows, from the columns of a part
     Buffer<T> col_spread;  // gradients of the columns of a part, from the rows of another
+    bool begun = false;
   };
 
   bool wants_gradient() const {
@@ -303,19 +313,23 @@ class WeightedGroup {
     }
   }
 
-  void add_gradient(std::size_t o, int s) const {
+  void add_gradient(Workers& workers, std::size_t o, int s) const {
     const int panel = isa().ops<T>().panel;
     const ptrdiff_t n = samples_[s]->rows.rows;
     const double* from =
         results_[s].gradient.data() + static_cast<ptrdiff_t>(o) * gradient_size_[s];
     T* to = samples_[s]->gradient + outputs_[o].number * n * dim_;
-    for (ptrdiff_t i = 0; i < n; ++i) {
-      const double* row = from + i / panel * panel * dim_ + i % panel;
-      for (ptrdiff_t k = 0; k < dim_; ++k) {
-        const double unit = ready_.unit()[static_cast<std::size_t>(k)] * outputs_[o].unit;
-        to[i * dim_ + k] += static_cast<T>(row[k * panel] * unit);
+    const auto add_strip = [&](std::int64_t strip, int) {
+      for (ptrdiff_t i = strip * tile_rows; i < std::min(n, (strip + 1) * tile_rows); ++i) {
+        const double* row = from + i / panel * panel * dim_ + i % panel;
+        for (ptrdiff_t k = 0; k < dim_; ++k) {
+          const double unit = ready_.unit()[static_cast<std::size_t>(k)] * outputs_[o].unit;
+          to[i * dim_ + k] += static_cast<T>(row[k * panel] * unit);
+        }
       }
-    }
+    };
+    workers.for_each((n + tile_rows - 1) / tile_rows, 0, add_strip,
+                     6 * static_cast<double>(n * dim_));
   }
 
   Samples samples_;
@@ -366,8 +380,7 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
       return false;
     }
     if (sums.is_accurate()) {
-      sums.add_to(out, log_slopes);
-      return true;
+      return sums.add_to(workers, out, log_slopes);
     }
   }
   return again_in_double<T>(
