@@ -28,10 +28,10 @@ inline std::ptrdiff_t offset(const std::vector<std::ptrdiff_t>& shape,
   return shape.empty() ? 0 : at + index * strides[0];
 }
 
-// Returns how many items, of `item_work` multiply-adds each, make a unit of work. As in TileList, a
-// unit takes about a millisecond.
+// Returns how many items, of `item_work` multiply-adds each, make a unit of work. A unit takes
+// some ten microseconds, so that many threads share ten thousand matrices of 16 x 16 evenly.
 inline std::ptrdiff_t items_per_unit(double item_work) {
-  constexpr double unit_work = 2e6;  // multiply-adds
+  constexpr double unit_work = 1e5;  // multiply-adds
   return static_cast<std::ptrdiff_t>(std::clamp(unit_work / item_work, 1.0, 4096.0));
 }
 
