@@ -32,11 +32,11 @@ double rounded_mean(const Range& r, double n) {
   return std::isfinite(centre) ? centre : 0;
 }
 
-// Returns the multiply-adds of a pass over a sample. Below 250 000 values it is not worth a
-// parallel region.
+// Returns the multiply-adds that take as long as a pass over a sample, which is 0.8 ns per value.
+// Below 62 500 values it is not worth a parallel region.
 template <class T>
 double cost(const MatrixView<T>& x) {
-  return 6.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
+  return 24.0 * static_cast<double>(x.rows) * static_cast<double>(x.cols);
 }
 
 // Features in a unit of work. A unit of a million features would outlast the stop hook's patience.
