@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <vector>
 
@@ -110,12 +111,13 @@ std::int64_t find_outside(const T* data, const std::vector<Axis>& axes, T least,
   const ptrdiff_t pieces = (inner.size + unit_values - 1) / unit_values;
   const ptrdiff_t runs_per_unit = std::max<ptrdiff_t>(1, unit_values / inner.size);
   const ptrdiff_t units = (runs + runs_per_unit - 1) / runs_per_unit * pieces;
-  std::int64_t first = -1;
+  constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
+  std::atomic<std::int64_t> first{none};
   const auto look = [&](std::int64_t unit, int) {
     const ptrdiff_t begin = unit % pieces * unit_values;
     const ptrdiff_t n = std::min(unit_values, inner.size - begin);
     const ptrdiff_t start = unit / pieces * runs_per_unit;
-    for (ptrdiff_t run = start; first < 0 && run < std::min(runs, start + runs_per_unit); ++run) {
+    for (ptrdiff_t run = start; run < std::min(runs, start + runs_per_unit); ++run) {
       ptrdiff_t at = begin * inner.stride;
       ptrdiff_t index = begin * inner.index_step;
       for (ptrdiff_t a = 1, rest = run; a < static_cast<ptrdiff_t>(axes.size()); ++a) {
@@ -124,14 +126,20 @@ std::int64_t find_outside(const T* data, const std::vector<Axis>& axes, T least,
         index += rest % axis.size * axis.index_step;
         rest /= axis.size;
       }
+      std::int64_t known = first;
+      if (known < index) {
+        return;
+      }
       const ptrdiff_t k = first_outside(data + at, inner.stride, n, least);
-      if (k < n) {
-        first = index + k * inner.index_step;
+      const std::int64_t found = k < n ? index + k * inner.index_step : none;
+      while (found < known && !first.compare_exchange_weak(known, found)) {
       }
     }
   };
-  Workers(options, 0).for_each(units, 1, look);
-  return first;
+  // A value that comes from memory takes as long as some multiply-adds.
+  const double work = 6 * static_cast<double>(runs) * static_cast<double>(inner.size);
+  Workers(options, work).for_each(units, 1, look, work);
+  return first == none ? -1 : first.load();
 }
 
 }  // namespace

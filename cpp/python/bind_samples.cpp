@@ -6,14 +6,14 @@
 namespace fastdiv::python {
 namespace {
 
-std::int64_t first_nonfinite(const py::array& x, bool positive) {
+std::int64_t first_nonfinite(const py::array& x, bool positive, int n_threads) {
   return by_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     const auto* data = static_cast<const T*>(x.data());
     const std::vector<std::ptrdiff_t> shape(x.shape(), x.shape() + x.ndim());
     const auto steps = strides<T>(x);
     std::int64_t first = -1;
-    run(1, [&](const Options& options) {
+    run(n_threads, [&](const Options& options) {
       first = fastdiv::first_nonfinite(data, shape, steps, positive, options);
     });
     return first;
@@ -34,7 +34,8 @@ py::array_t<float> quantized_products(const Sample& x, const Sample& w, int n_th
 
 void bind_samples(py::module_& m) {
   using py::arg;
-  m.def("first_nonfinite", &first_nonfinite, arg("x"), arg("positive") = false, py::pos_only());
+  m.def("first_nonfinite", &first_nonfinite, arg("x"), arg("positive") = false,
+        arg("n_threads") = 1, py::pos_only());
   m.def("quantized_products", &quantized_products, arg("x"), arg("w"), arg("n_threads"),
         py::pos_only());
 }

@@ -88,6 +88,17 @@ def test_first_nonfinite_of_any_shape(core, rng, dtype):
             assert core.first_nonfinite(given) == reference.first_nonfinite(given)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
+def test_first_nonfinite_on_many_threads(core, rng, n_threads):
+    for layout in (lambda a: a, np.asfortranarray, lambda a: a.reshape(-1, 3, 250)):
+        for _ in range(8):
+            a = np.ones((1500, 750), np.float32)
+            a.flat[rng.integers(a.size, size=rng.integers(1, 5))] = np.nan
+            given = layout(a)
+            assert core.first_nonfinite(given, False, n_threads) == reference.first_nonfinite(given)
+        assert core.first_nonfinite(layout(np.ones_like(a)), True, n_threads) == -1
+
+
 def test_config_keys(core):
     assert set(core.config()) == set(reference.config())
     assert core.config()["isa"] in core.config()["isa_available"]

@@ -85,7 +85,7 @@ def check_range(
     name: str, a: Matrix, where: NDArray[np.bool_] | None, *, positive: bool = False
 ) -> None:
     """Refuse values that are not finite, or not positive if they have to be, except for padding."""
-    if backend.current().first_nonfinite(a, positive) < 0:
+    if backend.current().first_nonfinite(a, positive, 0) < 0:
         return
     bad = ~np.isfinite(a)
     if positive:

@@ -248,9 +248,9 @@ def diagonal_kl(lowered: Lowered, n_threads: int) -> Values | None:
     """
     engine = backend.current()
     for mean, name, parameter in (lowered[:3], lowered[3:]):
-        if engine.first_nonfinite(mean) >= 0:
+        if engine.first_nonfinite(mean, False, n_threads) >= 0:
             return None
-        if engine.first_nonfinite(parameter, name in ("std", "var")) >= 0:
+        if engine.first_nonfinite(parameter, name in ("std", "var"), n_threads) >= 0:
             return None
     with np.errstate(over="ignore", invalid="ignore"):
         values = engine.gaussian_kl(*lowered, n_threads, None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.types import Progress
 
 
-def first_nonfinite(x: NDArray[Any], positive: bool = False) -> int:
+def first_nonfinite(x: NDArray[Any], positive: bool = False, n_threads: int = 1) -> int:
     """
     Return the index of the first NaN or infinity in the flattened array, or −1.
 
