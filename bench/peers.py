@@ -35,6 +35,7 @@ TABLES = (
     "dispersion",
     "distributions",
     "clustering",
+    "threads",
 )
 
 Args = argparse.Namespace
@@ -412,6 +413,12 @@ def clustering(args: Args) -> Report:
     return cases("clustering", *tables(args.rounds, args.threads))
 
 
+def threads(args: Args) -> Report:
+    from threads import tables
+
+    return cases("threads", *tables(args.rounds))
+
+
 def cases(name: str, text: str, rows: list[tuple[str, dict[str, Samples]]]) -> Report:
     results = [
         result
@@ -435,6 +442,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Args], Report]]] = {
     "dispersion": ("Within-cluster sum of squares", dispersion),
     "distributions": ("KL divergences between distributions", distributions),
     "clustering": ("Silhouettes, PERMANOVA and the energy distance", clustering),
+    "threads": ("Threads", threads),
 }
 
 
