@@ -247,7 +247,7 @@ class Gaussian(ReadOnly, Named):
         2.837877
         """
         shape = (_inputs.integer(d, "d", 1, 10**9),)
-        self = cls(np.broadcast_to(np.float32(0), shape), std=np.float32(1))
+        self = cls(np.broadcast_to(np.float32(0), shape), std=np.ones((), np.float32))
         self._is_standard = True
         return self
 
