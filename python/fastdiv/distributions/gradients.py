@@ -157,11 +157,10 @@ def _gradients(
         with np.errstate(over="ignore", invalid="ignore"):
             if not part.is_diagonal:
                 products = math.prod(part.batch_shape) * part.p.dim**3
-                means, scales_p, scales_q = patiently(partial(_full, part), products)
-            else:
-                _, means, scales_p, scales_q, _ = backend.current().diagonal_kl_and_gradients(
-                    *part.lowered(as_given="q" in sides), "q" in sides, False, n_threads
-                )
+                return patiently(partial(_full, part, sides), products)
+            _, means, scales_p, scales_q, _ = backend.current().diagonal_kl_and_gradients(
+                *part.lowered(as_given="q" in sides), "q" in sides, False, n_threads
+            )
             p_part = {"p": (means, scales_p)}
             return p_part | {"q": (-means, scales_q)} if "q" in sides else p_part
 
@@ -234,18 +233,24 @@ def _chain(g: Gaussian, log: Values) -> Values:
     return np.full_like(log, 1.0 if g.parametrisation == "logstd" else 0.5)
 
 
-def _full(pair: Pair) -> tuple[Values, Values, Values]:
+def _full(pair: Pair, sides: tuple[str, ...]) -> dict[str, tuple[Values, Values]]:
+    """Return the gradients with respect to the mean and the parameter of each side."""
     p, q = pair.p, pair.q
     (l_p, w_p), (l_q, w_q) = factor_and_whitener(p), factor_and_whitener(q)
     z = matvec(w_q, p.mean.astype(np.float64) - q.mean)
     # With M = L_q⁻¹ L_p = I + N, M Mᵀ − I and Mᵀ M − I are computed without cancellation.
     n = w_q @ (l_p - l_q)
     symmetric = n + _transposed(n)
-    outer = z[..., :, None] * z[..., None, :]
-    wrt_cov_p = 0.5 * _transposed(w_p) @ (symmetric + _transposed(n) @ n) @ w_p
-    wrt_cov_q = -0.5 * _transposed(w_q) @ (symmetric + n @ _transposed(n) + outer) @ w_q
     means = matvec(_transposed(w_q), z)
-    return means, _from_cov(p, l_p, wrt_cov_p), _from_cov(q, l_q, wrt_cov_q)
+    gradients = {}
+    if "p" in sides:
+        wrt_cov = 0.5 * _transposed(w_p) @ (symmetric + _transposed(n) @ n) @ w_p
+        gradients["p"] = means, _from_cov(p, l_p, wrt_cov)
+    if "q" in sides:
+        outer = z[..., :, None] * z[..., None, :]
+        wrt_cov = -0.5 * _transposed(w_q) @ (symmetric + n @ _transposed(n) + outer) @ w_q
+        gradients["q"] = -means, _from_cov(q, l_q, wrt_cov)
+    return gradients
 
 
 def _from_cov(g: Gaussian, lower: Values, wrt_cov: Values) -> Values:
