@@ -69,10 +69,9 @@ class CategoricalPair(SideBySide[Categorical]):
         both = {"p": self.p, "q": self.q}
         sums = {name: _Gradient(both[name], self.batch_shape) for name in sides}
         both_numbers = [_row_numbers(side, self.batch_shape) for side in both.values()]
-        everything = np.ones(values.shape, bool) if chosen is None else chosen
         with np.errstate(all="ignore"):  # impossible categories have infinite logits
             for block in index_blocks(values.size, 2 * self.p.n_categories):  # both sides
-                rows = block[everything.ravel()[block]]
+                rows = block if chosen is None else block[chosen.ravel()[block]]
                 i, j = (numbers[rows] for numbers in both_numbers)
                 log_p, log_q = self.p._rows(i), self.q._rows(j)
                 if "p" in sums:
