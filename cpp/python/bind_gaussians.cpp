@@ -32,12 +32,12 @@ Gaussians<T> gaussians(const py::array& mean, const std::string& name, const py:
           static_cast<const T*>(parameter.data()), strides<T>(parameter), scale};
 }
 
-// Return one value per pair, by compute(batch shape, dim, p, q, out, options).
-template <class Compute>
+// Return one value per pair, by compute(batch shape, dim, p, q, numbers..., out, options).
+template <class Compute, class... Numbers>
 Values values_of_gaussians(const py::array& p_mean, const std::string& p_name,
                            const py::array& p_parameter, const py::array& q_mean,
                            const std::string& q_name, const py::array& q_parameter, int n_threads,
-                           const Progress& progress, const Compute& compute) {
+                           const Progress& progress, const Compute& compute, Numbers... numbers) {
   return by_dtype(p_mean, [&](auto zero) {
     using T = decltype(zero);
     const auto p = gaussians<T>(p_mean, p_name, p_parameter);
@@ -45,7 +45,7 @@ Values values_of_gaussians(const py::array& p_mean, const std::string& p_name,
     return values_of_pairs(
         p_mean, q_mean, 1, n_threads, progress,
         [&](const auto& shape, std::ptrdiff_t dim, double* out, const Options& options) {
-          compute(shape, dim, p, q, out, options);
+          compute(shape, dim, p, q, numbers..., out, options);
         });
   });
 }
@@ -64,10 +64,7 @@ Values gaussian_renyi(const py::array& p_mean, const std::string& p_name,
                       double above_one, int n_threads) {
   return values_of_gaussians(
       p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
-      [&](const auto& shape, std::ptrdiff_t dim, const auto& p, const auto& q, double* out,
-          const Options& options) {
-        fastdiv::gaussian_renyi(shape, dim, p, q, alpha, above_one, out, options);
-      });
+      [](const auto&... of_call) { fastdiv::gaussian_renyi(of_call...); }, alpha, above_one);
 }
 
 Values gaussian_coupling(const py::array& p_mean, const std::string& p_name,
@@ -76,10 +73,7 @@ Values gaussian_coupling(const py::array& p_mean, const std::string& p_name,
                          double rest, int n_threads) {
   return values_of_gaussians(
       p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
-      [&](const auto& shape, std::ptrdiff_t dim, const auto& p, const auto& q, double* out,
-          const Options& options) {
-        fastdiv::gaussian_coupling(shape, dim, p, q, share, rest, out, options);
-      });
+      [](const auto&... of_call) { fastdiv::gaussian_coupling(of_call...); }, share, rest);
 }
 
 Values gaussian_wasserstein2(const py::array& p_mean, const std::string& p_name,
