@@ -78,7 +78,7 @@ double matrix_work(ptrdiff_t dim) {
 }
 
 // Calls visit(p items, q items, first, count, scratch) on groups of small matrices. Each item takes
-// `work` multiply-adds.
+// `work` multiply-adds. Throws if a visit returns false, as its iterations did not converge.
 template <class T, class Visit>
 bool for_each_small(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, ptrdiff_t most_dim,
                     const Gaussians<T>& p, const Gaussians<T>& q, double work,
@@ -90,26 +90,28 @@ bool for_each_small(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, pt
   const ptrdiff_t n = count(batch_shape);
   Workers workers(options, work * static_cast<double>(n));
   const auto scratch = buffers<double>(workers.threads(), ops.scratch_size(static_cast<int>(dim)));
-  return for_each_group(workers, n, ops.items, work, [&](ptrdiff_t first, int items, int thread) {
+  std::atomic<bool> converged{true};
+  const auto visit_group = [&](ptrdiff_t first, int items, int thread) {
     GaussianItem<T> p_items[max_items], q_items[max_items];
     for (int i = 0; i < items; ++i) {
       p_items[i] = item_at(p, batch_shape, first + i);
       q_items[i] = item_at(q, batch_shape, first + i);
     }
-    visit(p_items, q_items, first, items, scratch[static_cast<std::size_t>(thread)].data());
-  });
+    if (!visit(p_items, q_items, first, items, scratch[static_cast<std::size_t>(thread)].data())) {
+      converged = false;
+    }
+  };
+  const bool finished = for_each_group(workers, n, ops.items, work, visit_group);
+  if (!converged) {
+    throw std::runtime_error("the singular values of a matrix did not converge");
+  }
+  return finished;
 }
 
 // Returns the multiply-adds of Jacobi rotations of `length` numbers in some 8 sweeps.
 double jacobi_work(ptrdiff_t dim, ptrdiff_t length) {
   const double d = static_cast<double>(dim);
   return 8 * d * d * (3 * static_cast<double>(length) + 10);
-}
-
-void require_convergence(bool converged) {
-  if (!converged) {
-    throw std::runtime_error("the singular values of a matrix did not converge");
-  }
 }
 
 }  // namespace
@@ -189,6 +191,7 @@ bool gaussian_renyi(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, co
                         [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
                           op(a, b, n, static_cast<int>(dim), alpha, above_one, scratch,
                              out + first);
+                          return true;
                         });
 }
 
@@ -200,6 +203,7 @@ bool gaussian_coupling(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
   return for_each_small(batch_shape, dim, most_factored_dim, p, q, matrix_work(dim), options,
                         [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
                           op(a, b, n, static_cast<int>(dim), share, rest, scratch, out + first);
+                          return true;
                         });
 }
 
@@ -208,32 +212,20 @@ bool gaussian_wasserstein2(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t 
                            const Gaussians<T>& p, const Gaussians<T>& q, double* out,
                            const Options& options) {
   const auto op = isa().gaussian<T>().full_wasserstein2;
-  std::atomic<bool> converged{true};
-  const bool finished =
-      for_each_small(batch_shape, dim, most_turned_dim, p, q, jacobi_work(dim, 2 * dim), options,
-                     [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
-                       if (!op(a, b, n, static_cast<int>(dim), scratch, out + first)) {
-                         converged = false;
-                       }
-                     });
-  require_convergence(converged);
-  return finished;
+  return for_each_small(batch_shape, dim, most_turned_dim, p, q, jacobi_work(dim, 2 * dim), options,
+                        [&](const auto* a, const auto* b, ptrdiff_t first, int n, double* scratch) {
+                          return op(a, b, n, static_cast<int>(dim), scratch, out + first);
+                        });
 }
 
 template <class T>
 bool covariance_roots(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim,
                       const Gaussians<T>& p, double* out, const Options& options) {
   const auto op = isa().gaussian<T>().covariance_roots;
-  std::atomic<bool> converged{true};
-  const bool finished =
-      for_each_small(batch_shape, dim, most_turned_dim, p, p, jacobi_work(dim, dim), options,
-                     [&](const auto* a, const auto*, ptrdiff_t first, int n, double* scratch) {
-                       if (!op(a, n, static_cast<int>(dim), scratch, out + first * dim * dim)) {
-                         converged = false;
-                       }
-                     });
-  require_convergence(converged);
-  return finished;
+  return for_each_small(batch_shape, dim, most_turned_dim, p, p, jacobi_work(dim, dim), options,
+                        [&](const auto* a, const auto*, ptrdiff_t first, int n, double* scratch) {
+                          return op(a, n, static_cast<int>(dim), scratch, out + first * dim * dim);
+                        });
 }
 
 template <class T>
