@@ -38,7 +38,8 @@ inline int matched_gap(std::ptrdiff_t row, std::ptrdiff_t col) {
 // Orders of units.
 enum class Order {
   segments,  // All strips of a segment follow each other, so that its columns stay in the cache.
-  strips     // All segments of a strip follow each other, for reductions that finish row by row.
+  strips     // All segments of a strip follow each other, for reductions that finish row by row
+             // and have no symmetric blocks.
 };
 
 // The tiles of all blocks cut into units of about equal work: strips of rows by segments of
@@ -132,8 +133,7 @@ class TileList {
       units_ += (size + step - 1) / step;
     };
     for (std::ptrdiff_t row = 0; by_strips_ && row < block.rows; row += tile_rows) {
-      const std::ptrdiff_t col = block.symmetric ? row / segment_ * segment_ : 0;
-      add(row, col, block.cols - col, segment_);
+      add(row, 0, block.cols, segment_);
     }
     for (std::ptrdiff_t col = 0; !by_strips_ && col < block.cols; col += segment_) {
       add(0, col, block.symmetric ? std::min(block.rows, col + segment_) : block.rows, tile_rows);
