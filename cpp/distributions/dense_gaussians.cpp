@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/buffer.hpp"
+#include "distributions/scales.hpp"
 #include "isa/isa.hpp"
 
 namespace fastdiv {
@@ -177,12 +178,9 @@ bool load_factor(const Loop& loop, const GaussianItem<T>& g, int dim, const Pane
   };
   if (is_diagonal(g.scale)) {
     fill_lower(l, dim, [&](int i, int j) {
-      const double value = i == j ? static_cast<double>(g.parameter[i * g.row_stride]) : 0;
-      return i != j                     ? 0
-             : g.scale == Scale::std    ? value
-             : g.scale == Scale::var    ? std::sqrt(value)
-             : g.scale == Scale::logstd ? std::exp(value)
-                                        : std::exp(value / 2);
+      return i == j
+                 ? standard_deviation(static_cast<double>(g.parameter[i * g.row_stride]), g.scale)
+                 : 0;
     });
     return true;
   }

@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
 #include "core/buffer.hpp"
 #include "core/workers.hpp"
 #include "distributions/batch.hpp"
+#include "distributions/scales.hpp"
 #include "fastdiv/distributions.hpp"
 
 namespace fastdiv {
@@ -19,11 +19,7 @@ void add_covariance(const T* parameter, Scale scale, ptrdiff_t row, ptrdiff_t co
                     double weight, double* sum) {
   if (is_diagonal(scale)) {
     for (ptrdiff_t i = 0; i < dim; ++i) {
-      const double v = static_cast<double>(parameter[i * row]);
-      sum[i * dim + i] += weight * (scale == Scale::std      ? v * v
-                                    : scale == Scale::var    ? v
-                                    : scale == Scale::logstd ? std::exp(2 * v)
-                                                             : std::exp(v));
+      sum[i * dim + i] += weight * variance(static_cast<double>(parameter[i * row]), scale);
     }
     return;
   }
