@@ -56,22 +56,14 @@ struct Axis {
   ptrdiff_t size, stride, index_step;
 };
 
-// Merges neighbours that go on where the one before ends, in memory and in the index. There is at
-// least one axis.
-std::vector<Axis> merged(const std::vector<Axis>& axes) {
-  std::vector<Axis> result = {{1, 1, 1}};
-  for (const Axis& next : axes) {
-    Axis& last = result.back();
-    if (last.size == 1) {
-      last = next;
-    } else if (next.stride == last.size * last.stride &&
-               next.index_step == last.size * last.index_step) {
-      last.size *= next.size;
-    } else {
-      result.push_back(next);
-    }
+// Adds an axis, or lengthens the last one that it goes on, in memory and in the index.
+void append(std::vector<Axis>& axes, const Axis& next) {
+  if (!axes.empty() && next.stride == axes.back().size * axes.back().stride &&
+      next.index_step == axes.back().size * axes.back().index_step) {
+    axes.back().size *= next.size;
+  } else {
+    axes.push_back(next);
   }
-  return result;
 }
 
 // Returns the axes in an order that is quick in memory, with their index there. The fastest is
@@ -88,13 +80,16 @@ std::vector<Axis> in_memory(std::vector<Axis> axes, const T*& data) {
   }
   std::sort(axes.begin(), axes.end(),
             [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
-  axes = merged(axes);
-  if (axes[0].size < shortest) {
-    std::iter_swap(axes.begin(),
-                   std::max_element(axes.begin(), axes.end(),
+  std::vector<Axis> merged;
+  for (const Axis& axis : axes) {
+    append(merged, axis);
+  }
+  if (merged[0].size < shortest) {
+    std::iter_swap(merged.begin(),
+                   std::max_element(merged.begin(), merged.end(),
                                     [](const Axis& a, const Axis& b) { return a.size < b.size; }));
   }
-  return axes;
+  return merged;
 }
 
 // Returns the index of the first value that is not between `least` and infinity, or -1. The first
@@ -156,15 +151,20 @@ std::int64_t first_nonfinite(const T* data, const std::vector<ptrdiff_t>& shape,
       return -1;
     }
     if (shape[a] > 1 && strides[a] != 0) {
-      axes.push_back({shape[a], strides[a], index_step});
+      append(axes, {shape[a], strides[a], index_step});
     }
+  }
+  if (axes.empty()) {
+    axes.push_back({1, 1, 1});
+  }
+  if (axes.size() == 1 && axes[0].stride > 0) {  // in memory as in the index
+    return find_outside(data, axes, least, options);
   }
   const T* lowest = data;
   const std::vector<Axis> quick = in_memory(axes, lowest);
   // Only what is outside has to be found in the order of the index.
-  return find_outside(lowest, quick, least, options) < 0
-             ? -1
-             : find_outside(data, merged(axes), least, options);
+  return find_outside(lowest, quick, least, options) < 0 ? -1
+                                                         : find_outside(data, axes, least, options);
 }
 
 template std::int64_t first_nonfinite(const float*, const std::vector<ptrdiff_t>&,

@@ -16,6 +16,7 @@ std::vector<std::ptrdiff_t> strides(const py::array& a) {
   }
   constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
   std::vector<std::ptrdiff_t> in_elements;
+  in_elements.reserve(static_cast<std::size_t>(a.ndim()));
   for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
     if (a.strides(axis) % size != 0) {
       throw std::invalid_argument("strides must be multiples of the item size");
