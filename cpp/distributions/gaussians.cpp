@@ -41,13 +41,8 @@ bool for_each_group(Workers& workers, ptrdiff_t n, ptrdiff_t group, double work,
   });
 }
 
-// Least dimension at which Gaussians are computed one by one in blocks. From there on, the matrices
-// of as many items as there are lanes would fill the caches. Below it, items side by side took a
-// third of the time.
-constexpr ptrdiff_t least_dense_dim = 257;
-
-// Calls visit(i, loop) on large items. Many items run side by side. Few items, or huge ones that
-// Ctrl-C has to interrupt, run one after the other on all threads.
+// Calls visit(i, loop) on large items, which are computed in blocks. Many items run side by side.
+// Few items, or huge ones that Ctrl-C has to interrupt, run one after the other on all threads.
 template <class Visit>
 bool for_each_dense(Workers& workers, ptrdiff_t n, ptrdiff_t dim, const Visit& visit) {
   const Loop serial = [](std::int64_t units, const std::function<void(std::int64_t)>& work) {
@@ -131,7 +126,7 @@ bool gaussian_kl(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, const
   const double work = matrix_work(dim);
   Workers workers(options, work * static_cast<double>(n));
   const int d = static_cast<int>(dim);
-  if (dim >= least_dense_dim) {
+  if (dim > most_factored_dim) {
     return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
       return dense_kl(loop, item_at(p, batch_shape, i), item_at(q, batch_shape, i), d, out + i);
     });
@@ -236,7 +231,7 @@ bool matrix_status(const std::vector<ptrdiff_t>& batch_shape, ptrdiff_t dim, con
   const double work = matrix_work(dim);
   Workers workers(options, work * static_cast<double>(n));
   const int d = static_cast<int>(dim);
-  if (dim >= least_dense_dim) {
+  if (dim > most_factored_dim) {
     return for_each_dense(workers, n, dim, [&](ptrdiff_t i, const Loop& loop) {
       return dense_status(loop, item_at(p, batch_shape, i), d, status + i);
     });

@@ -35,7 +35,7 @@ Lowered: TypeAlias = tuple[Matrix, str, Matrix, Matrix, str, Matrix]
 """Means, parametrisation and parameters of p and q, of one dtype and batch shape."""
 
 MOST_FACTORED_DIM = 256
-"""Largest dimension of which the engine factors several items at once."""
+"""Largest dimension of which the engine factors several items at once: its most_factored_dim."""
 
 _Distribution = TypeVar("_Distribution", Gaussian, Categorical)
 

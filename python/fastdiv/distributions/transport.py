@@ -64,7 +64,8 @@ def _is_turned_quickly(pair: Pair) -> bool:
     Tell whether the engine finds singular vectors sooner than LAPACK does.
 
     It turns as many items at once as a vector has lanes, which take as long as one. Beyond 48
-    features, where they leave the cache, it was slower for any number of items.
+    features, where they leave the cache, it was slower for any number of items. The
+    engine's own limit, most_turned_dim, is larger and for the sake of Ctrl-C.
     """
     return pair.p.dim <= 24 or (pair.p.dim <= 48 and math.prod(pair.batch_shape) >= 8)
 
