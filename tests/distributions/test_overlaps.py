@@ -191,6 +191,16 @@ def test_wasserstein_of_fewer_rows_than_features(rng):
     np.testing.assert_allclose(turned, 9 * value, rtol=1e-9)
 
 
+@pytest.mark.parametrize("d", [5, 60])
+def test_wasserstein_of_semidefinite_fits(rng, d):
+    """Rounding may leave a negative eigenvalue. No caller can make one beyond that."""
+    x = rng.normal(size=(5000, 2)) @ rng.normal(size=(2, d))
+    p, q = fit_gaussian(x), fit_gaussian(2 * x)
+    np.testing.assert_allclose(wasserstein2(p, q), (x**2).sum() / len(x), rtol=1e-9)
+    with pytest.raises(ValueError, match="read-only"):
+        p.parameter[0, 0] = -1
+
+
 # --- refusals and limits -----------------------------------------------------------------
 
 

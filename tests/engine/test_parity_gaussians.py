@@ -155,6 +155,18 @@ def test_covariance_roots(core, rng, d, dtype):
         np.testing.assert_array_equal(core.covariance_roots(cov, 1), roots)
 
 
+@each_dtype
+@pytest.mark.parametrize("d", [1, 2, 9])
+def test_no_roots_of_indefinite_covariances(core, rng, d, dtype):
+    turn = np.linalg.qr(rng.normal(size=(4, d, d)))[0]
+    values = rng.uniform(1, 2, size=(4, d))
+    values[1, 0], values[2], values[3, -1] = -0.01, -values[2], 0
+    cov = ((turn * values[:, None]) @ turn.swapaxes(-1, -2)).astype(dtype)
+    for backend in (core, reference):
+        missing = np.isnan(backend.covariance_roots(cov, 0)).any(axis=(-2, -1))
+        np.testing.assert_array_equal(missing, [False, True, True, False])
+
+
 @pytest.mark.parametrize("ranks", [(1, 1), (2, 5), (6, 3), (0, 4), (0, 0)])
 def test_wasserstein2_of_deficient_roots(core, rng, ranks):
     d = 6

@@ -260,7 +260,11 @@ bool full_wasserstein2(const GaussianItem<T>* p, const GaussianItem<T>* q, int c
 
 // Sets each matrix of `out`, dim x dim, to a root R of a covariance, R R^T = Sigma. Its columns are
 // eigenvectors times the roots of their eigenvalues. Eigenvalues within rounding of 0 count as 0,
-// for their roots would be far from it. Returns whether all were found.
+// for their roots would be far from it. A root has NaN if others are negative. Returns whether all
+// were found.
+//
+// Rotations find the sizes of the eigenvalues. These add up to more than the trace, by twice the
+// sizes of the negative ones.
 template <class T>
 bool covariance_roots(const GaussianItem<T>* p, int count, int dim, double* scratch, double* out) {
   const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(dim) * dim * items_at_once;
@@ -268,16 +272,23 @@ bool covariance_roots(const GaussianItem<T>* p, int count, int dim, double* scra
   const Rows columns{scratch, dim, dim};  // the matrices are symmetric
   double* squares = scratch + 4 * size;
   const Lane power = scale_rows(columns);
+  Lane trace = {}, largest = {}, sizes = {};
+  for (int i = 0; i < dim; ++i) {
+    trace += columns.get(i, i);
+  }
   const bool found = make_orthogonal(columns, squares);
-  Lane largest = {};
   for (int i = 0; i < dim; ++i) {
     const Lane square = load(squares + i * items_at_once);
     largest = square > largest ? square : largest;
+    sizes += sqrt<double>(square);
   }
+  constexpr double root_of_epsilon = sizeof(T) == 4 ? 0x1p-11 : 0x1p-26;
+  const Lane numerator =
+      sizes - trace > root_of_epsilon * sizes ? splat(__builtin_nan("")) : sqrt<double>(power);
   const Lane noise = 0x1p-52 * dim * sqrt<double>(largest);
   for (int i = 0; i < dim; ++i) {
     const Lane value = sqrt<double>(load(squares + i * items_at_once));
-    const Lane scale = value > noise ? sqrt<double>(power) / sqrt<double>(value) : Lane{};
+    const Lane scale = value > noise ? numerator / sqrt<double>(value) : Lane{};
     for (int j = 0; j < dim; ++j) {
       const Lane entry = columns.get(i, j) * scale;
       for (int lane = 0; lane < count; ++lane) {

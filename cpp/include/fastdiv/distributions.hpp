@@ -87,7 +87,8 @@ bool gaussian_wasserstein2(const std::vector<std::ptrdiff_t>& batch_shape, std::
                            const Options& options = {});
 
 // Compute roots R, dim x dim, of semidefinite covariances R R^T. Eigenvalues within rounding of 0
-// count as 0. Throws if an iteration does not converge.
+// count as 0. A root has NaN if eigenvalues are negative by more than half of the digits of T.
+// Throws if an iteration does not converge.
 template <class T>
 bool covariance_roots(const std::vector<std::ptrdiff_t>& batch_shape, std::ptrdiff_t dim,
                       const Gaussians<T>& p, double* out, const Options& options = {});

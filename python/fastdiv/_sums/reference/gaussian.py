@@ -165,11 +165,14 @@ def covariance_roots(matrices: Matrix, n_threads: int) -> Values:
     """
     Return roots V √w of symmetric semidefinite matrices from eigenvalues w, (..., d, d).
 
-    Those within rounding of 0 count as 0, for their roots would be far from it.
+    Those within rounding of 0 count as 0, for their roots would be far from it. A root has NaN if
+    others are negative.
     """
     w, v = np.linalg.eigh(matrices.astype(np.float64))
     noise = matrices.shape[-1] * np.finfo(np.float64).eps * w[..., -1:]
-    return np.asarray(v * np.sqrt(np.where(w > noise, w, 0.0))[..., None, :])
+    negative = w < -_root_of_epsilon(matrices) * w[..., -1:]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(v * np.sqrt(np.where((w > noise) | negative, w, 0.0))[..., None, :])
 
 
 def mixture_covariances(
@@ -268,7 +271,7 @@ def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uin
     and 5 a zero on the diagonal.
     """
     status = np.zeros(matrices.shape[:-2], dtype=np.uint8)
-    tolerance = 2.0**-11 if matrices.dtype == np.float32 else 2.0**-26
+    tolerance = _root_of_epsilon(matrices)
     for index in np.ndindex(status.shape):
         a = matrices[index].astype(np.float64)
         diagonal = np.abs(np.diagonal(a))
@@ -281,6 +284,10 @@ def matrix_status(matrices: Matrix, name: str, n_threads: int) -> NDArray[np.uin
         else:
             status[index] = 3 * bool(np.isnan(_cholesky(a)).any())
     return status
+
+
+def _root_of_epsilon(a: Matrix) -> float:
+    return 2.0**-11 if a.dtype == np.float32 else 2.0**-26
 
 
 def _factors(name: str, parameter: Matrix) -> Values:
