@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "fastdiv/pair_sums.hpp"
-#include "pairs/self_terms.hpp"
+#include "pairs/rows/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 

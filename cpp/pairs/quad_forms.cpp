@@ -9,7 +9,7 @@
 #include "core/thread_sums.hpp"
 #include "fastdiv/pair_sums.hpp"
 #include "isa/isa.hpp"
-#include "pairs/self_terms.hpp"
+#include "pairs/rows/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_tiles.hpp"
 

@@ -8,8 +8,8 @@
 
 #include "fastdiv/weighted_sums.hpp"
 #include "isa/isa.hpp"
-#include "pairs/origin_terms.hpp"
-#include "pairs/self_terms.hpp"
+#include "pairs/rows/origin_terms.hpp"
+#include "pairs/rows/self_terms.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/walk_rounds.hpp"
 #include "pairs/walk/walk_tiles.hpp"

@@ -1,4 +1,4 @@
-#include "pairs/paired_values.hpp"
+#include "pairs/rows/paired_values.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "pairs/origin_terms.hpp"
+#include "pairs/rows/origin_terms.hpp"
 
 #include <algorithm>
 #include <functional>

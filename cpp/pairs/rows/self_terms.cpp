@@ -1,4 +1,4 @@
-#include "pairs/self_terms.hpp"
+#include "pairs/rows/self_terms.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/pairwise_sum.hpp"
-#include "pairs/paired_values.hpp"
+#include "pairs/rows/paired_values.hpp"
 #include "pairs/walk/ready_group.hpp"
 #include "pairs/walk/tiles.hpp"
 
