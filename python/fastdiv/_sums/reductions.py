@@ -53,9 +53,8 @@ def mmd2(
         return backend.current().mmd2(x, y, groups, n, n_threads, progress, pairs)
 
     def add(value: Values, factor: float, f: Function) -> None:
-        sums = np.zeros(3)
-        callback_sums.add_pair_sums(sums, factor, f, x, y, pairs, progress)
-        value += statistic(sums, pair_counts(len(x), len(y), pairs))
+        sums = pair_sums(x, y, Lowered([], [(f, factor, 0)], 1), pairs, n_threads, progress)
+        value += statistic(sums[0], pair_counts(len(x), len(y), pairs))
 
     return _total(kernels, (), compiled, add)
 
