@@ -18,9 +18,13 @@ Scale scale_from(const std::string& name) {
                        "unknown parametrisation '" + name + "'");
 }
 
-// Convert means (*batch, d) and parameters (*batch, d) or (*batch, d, d), all of T.
+// Means (*batch, d), the name of a parametrisation and parameters (*batch, d) or (*batch, d, d).
+using Arrays = std::tuple<py::array, std::string, py::array>;
+
+// Convert arrays that are all of T.
 template <class T>
-Gaussians<T> gaussians(const py::array& mean, const std::string& name, const py::array& parameter) {
+Gaussians<T> gaussians(const Arrays& arrays) {
+  const auto& [mean, name, parameter] = arrays;
   const Scale scale = scale_from(name);
   const int more_axes = is_diagonal(scale) ? 0 : 1;
   if (mean.ndim() < 1 || parameter.ndim() != mean.ndim() + more_axes ||
@@ -34,55 +38,44 @@ Gaussians<T> gaussians(const py::array& mean, const std::string& name, const py:
 
 // Return one value per pair, by compute(batch shape, dim, p, q, numbers..., out, options).
 template <class Compute, class... Numbers>
-Values values_of_gaussians(const py::array& p_mean, const std::string& p_name,
-                           const py::array& p_parameter, const py::array& q_mean,
-                           const std::string& q_name, const py::array& q_parameter, int n_threads,
+Values values_of_gaussians(const Arrays& p, const Arrays& q, int n_threads,
                            const Progress& progress, const Compute& compute, Numbers... numbers) {
+  const py::array& p_mean = std::get<0>(p);
   return by_dtype(p_mean, [&](auto zero) {
     using T = decltype(zero);
-    const auto p = gaussians<T>(p_mean, p_name, p_parameter);
-    const auto q = gaussians<T>(q_mean, q_name, q_parameter);
+    const auto p_items = gaussians<T>(p);
+    const auto q_items = gaussians<T>(q);
     return values_of_pairs(
-        p_mean, q_mean, 1, n_threads, progress,
+        p_mean, std::get<0>(q), 1, n_threads, progress,
         [&](const auto& shape, std::ptrdiff_t dim, double* out, const Options& options) {
-          compute(shape, dim, p, q, numbers..., out, options);
+          compute(shape, dim, p_items, q_items, numbers..., out, options);
         });
   });
 }
 
-Values gaussian_kl(const py::array& p_mean, const std::string& p_name, const py::array& p_parameter,
-                   const py::array& q_mean, const std::string& q_name, const py::array& q_parameter,
-                   int n_threads, const Progress& progress) {
-  return values_of_gaussians(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads,
-                             progress,
+Values gaussian_kl(const Arrays& p, const Arrays& q, int n_threads, const Progress& progress) {
+  return values_of_gaussians(p, q, n_threads, progress,
                              [](const auto&... of_call) { fastdiv::gaussian_kl(of_call...); });
 }
 
-Values gaussian_renyi(const py::array& p_mean, const std::string& p_name,
-                      const py::array& p_parameter, const py::array& q_mean,
-                      const std::string& q_name, const py::array& q_parameter, double alpha,
-                      double above_one, int n_threads) {
+Values gaussian_renyi(const Arrays& p, const Arrays& q, double alpha, double above_one,
+                      int n_threads) {
   return values_of_gaussians(
-      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
+      p, q, n_threads, std::nullopt,
       [](const auto&... of_call) { fastdiv::gaussian_renyi(of_call...); }, alpha, above_one);
 }
 
-Values gaussian_coupling(const py::array& p_mean, const std::string& p_name,
-                         const py::array& p_parameter, const py::array& q_mean,
-                         const std::string& q_name, const py::array& q_parameter, double share,
-                         double rest, int n_threads) {
+Values gaussian_coupling(const Arrays& p, const Arrays& q, double share, double rest,
+                         int n_threads) {
   return values_of_gaussians(
-      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
+      p, q, n_threads, std::nullopt,
       [](const auto&... of_call) { fastdiv::gaussian_coupling(of_call...); }, share, rest);
 }
 
-Values gaussian_wasserstein2(const py::array& p_mean, const std::string& p_name,
-                             const py::array& p_parameter, const py::array& q_mean,
-                             const std::string& q_name, const py::array& q_parameter,
-                             int n_threads) {
-  return values_of_gaussians(
-      p_mean, p_name, p_parameter, q_mean, q_name, q_parameter, n_threads, std::nullopt,
-      [](const auto&... of_call) { fastdiv::gaussian_wasserstein2(of_call...); });
+Values gaussian_wasserstein2(const Arrays& p, const Arrays& q, int n_threads) {
+  return values_of_gaussians(p, q, n_threads, std::nullopt, [](const auto&... of_call) {
+    fastdiv::gaussian_wasserstein2(of_call...);
+  });
 }
 
 using DiagonalResults = std::tuple<py::array, py::array, py::array, py::array, bool>;
@@ -105,18 +98,17 @@ DiagonalResults diagonal_results(const std::vector<py::ssize_t>& shape, const Ga
   return {values, mean_grad, p_grad, q_grad, sound};
 }
 
-DiagonalResults diagonal_kl_and_gradients(const py::array& p_mean, const std::string& p_name,
-                                          const py::array& p_parameter, const py::array& q_mean,
-                                          const std::string& q_name, const py::array& q_parameter,
-                                          bool q_gradient, bool as_given, int n_threads) {
-  return by_dtype(p_mean, [&](auto zero) {
+DiagonalResults diagonal_kl_and_gradients(const Arrays& p, const Arrays& q, bool q_gradient,
+                                          bool as_given, int n_threads) {
+  const py::array& mean = std::get<0>(p);
+  return by_dtype(mean, [&](auto zero) {
     using T = decltype(zero);
-    const auto p = gaussians<T>(p_mean, p_name, p_parameter);
-    const auto q = gaussians<T>(q_mean, q_name, q_parameter);
-    require_one_shape(p_mean, q_mean);
-    const std::vector<py::ssize_t> shape(p_mean.shape(), p_mean.shape() + p_mean.ndim());
-    return as_given ? diagonal_results<T>(shape, p, q, q_gradient, n_threads)
-                    : diagonal_results<double>(shape, p, q, q_gradient, n_threads);
+    const auto p_items = gaussians<T>(p);
+    const auto q_items = gaussians<T>(q);
+    require_one_shape(mean, std::get<0>(q));
+    const std::vector<py::ssize_t> shape(mean.shape(), mean.shape() + mean.ndim());
+    return as_given ? diagonal_results<T>(shape, p_items, q_items, q_gradient, n_threads)
+                    : diagonal_results<double>(shape, p_items, q_items, q_gradient, n_threads);
   });
 }
 
@@ -151,7 +143,7 @@ auto with_matrices(const py::array& matrices, const std::string& name, const Cal
     const auto mean_shape = batch_shape(matrices);
     const py::array_t<T> mean(mean_shape, std::vector<py::ssize_t>(mean_shape.size(), 0),
                               static_cast<const T*>(matrices.data()), matrices);
-    return call(gaussians<T>(mean, name, matrices), batch_shape(mean), last_size(matrices));
+    return call(gaussians<T>({mean, name, matrices}), batch_shape(mean), last_size(matrices));
   });
 }
 
@@ -181,7 +173,7 @@ Values mixture_covariances(const Values& weights, const ContiguousValues& means,
                            const py::array& parameters, int n_threads) {
   return by_dtype(component_means, [&](auto zero) {
     using T = decltype(zero);
-    const auto components = gaussians<T>(component_means, name, parameters);
+    const auto components = gaussians<T>({component_means, name, parameters});
     const auto items = batch_shape(component_means);
     const std::ptrdiff_t dim = last_size(component_means);
     const auto rows = view_of<double>(weights);
@@ -223,20 +215,15 @@ Values log_ratio_moments(const py::array& log_p, const py::array& log_q,
 
 void bind_gaussians(py::module_& m) {
   using py::arg;
-  m.def("gaussian_kl", &gaussian_kl, arg("p_mean"), arg("p_name"), arg("p_parameter"),
-        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("n_threads"), arg("progress"),
+  m.def("gaussian_kl", &gaussian_kl, arg("p"), arg("q"), arg("n_threads"), arg("progress"),
         py::pos_only());
-  m.def("diagonal_kl_and_gradients", &diagonal_kl_and_gradients, arg("p_mean"), arg("p_name"),
-        arg("p_parameter"), arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("q_gradient"),
-        arg("as_given"), arg("n_threads"), py::pos_only());
-  m.def("gaussian_renyi", &gaussian_renyi, arg("p_mean"), arg("p_name"), arg("p_parameter"),
-        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("alpha"), arg("above_one"),
+  m.def("diagonal_kl_and_gradients", &diagonal_kl_and_gradients, arg("p"), arg("q"),
+        arg("q_gradient"), arg("as_given"), arg("n_threads"), py::pos_only());
+  m.def("gaussian_renyi", &gaussian_renyi, arg("p"), arg("q"), arg("alpha"), arg("above_one"),
         arg("n_threads"), py::pos_only());
-  m.def("gaussian_coupling", &gaussian_coupling, arg("p_mean"), arg("p_name"), arg("p_parameter"),
-        arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("share"), arg("rest"),
+  m.def("gaussian_coupling", &gaussian_coupling, arg("p"), arg("q"), arg("share"), arg("rest"),
         arg("n_threads"), py::pos_only());
-  m.def("gaussian_wasserstein2", &gaussian_wasserstein2, arg("p_mean"), arg("p_name"),
-        arg("p_parameter"), arg("q_mean"), arg("q_name"), arg("q_parameter"), arg("n_threads"),
+  m.def("gaussian_wasserstein2", &gaussian_wasserstein2, arg("p"), arg("q"), arg("n_threads"),
         py::pos_only());
   m.def("covariance_roots", &covariance_roots, arg("matrices"), arg("n_threads"), py::pos_only());
   m.def("mixture_covariances", &mixture_covariances, arg("weights"), arg("means"),

@@ -163,7 +163,7 @@ def test_refusals(rng):
 def test_parity_of_diagonal_gradients(core, rng, p_name, q_name, dtype):
     for batch, d in (((3,), 1), ((2, 5), 7), ((), 64), ((4,), 131)):
         p, q = (gaussian(name, rng, batch, d, dtype) for name in (p_name, q_name))
-        arguments = (p.mean, p_name, p.parameter, q.mean, q_name, q.parameter)
+        arguments = (p.mean, p_name, p.parameter), (q.mean, q_name, q.parameter)
         *got, sound = core.diagonal_kl_and_gradients(*arguments, True, False, 0)
         *expected, _ = reference.diagonal_kl_and_gradients(*arguments, True, False, 1)
         assert sound
@@ -196,14 +196,14 @@ def test_parameters_that_are_not_sound(core, rng, name, dtype):
                 wrong = value.copy()
                 wrong[1, place] = bad
                 for p, q in ((wrong, value), (value, wrong), (wrong, wrong), (wrong, one)):
-                    arguments = (mean, name, p, mean, name, q, False, False, 1)
+                    arguments = (mean, name, p), (mean, name, q), False, False, 1
                     for engine in (core, reference):
                         *_, sound = engine.diagonal_kl_and_gradients(*arguments)
                         assert sound == (name.startswith("log") and np.isfinite(bad))
         other = mean.copy()
         other[1, 0] = np.inf
         for means in ((other, mean), (mean, other), (other, other)):
-            arguments = (means[0], name, value, means[1], name, value, False, False, 1)
+            arguments = (means[0], name, value), (means[1], name, value), False, False, 1
             for engine in (core, reference):
                 assert not engine.diagonal_kl_and_gradients(*arguments)[-1]
 
@@ -232,9 +232,9 @@ def test_one_dtype_stays_what_it_is(rng, monkeypatch):
     seen = []
     original = reference.gaussian_kl
 
-    def spy(*arguments):
-        seen.append({a.dtype for a in arguments if isinstance(a, np.ndarray)})
-        return original(*arguments)
+    def spy(p, q, *options):
+        seen.append({a.dtype for a in (*p, *q) if isinstance(a, np.ndarray)})
+        return original(p, q, *options)
 
     monkeypatch.setattr(reference, "gaussian_kl", spy)
     with backend.use("reference"):

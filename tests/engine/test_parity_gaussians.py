@@ -28,7 +28,7 @@ def parameter(rng, name, d, dtype, batch=BATCH):
 def pair(rng, p_name, q_name, d, dtype, batch=BATCH):
     means = rng.normal(size=(2, *batch, d)).astype(dtype)
     p, q = (parameter(rng, name, d, dtype, batch) for name in (p_name, q_name))
-    return means[0], p_name, p, means[1], q_name, q
+    return (means[0], p_name, p), (means[1], q_name, q)
 
 
 def same_as_reference(core, name, arguments, rtol=1e-11):
@@ -70,15 +70,15 @@ def test_wasserstein2(core, rng, d, dtype):
 @pytest.mark.parametrize("d", [2, 5, 16])
 def test_close_ones_keep_their_digits(core, rng, d, change):
     """Rounding errors of factors are relative to the change, not to its square."""
-    mean, name, p, *_ = pair(rng, "scale_tril", "scale_tril", d, np.float64)
+    (mean, name, p), _ = pair(rng, "scale_tril", "scale_tril", d, np.float64)
     q = p * (1 + change * np.tril(rng.normal(size=p.shape)))
-    arguments = mean, name, p, mean, name, q
+    arguments = (mean, name, p), (mean, name, q)
     rtol = 1e-12 + 1e-15 * d**2 / change
     for above_one in (-0.7, -0.5, 0.5):
         same_as_reference(core, "gaussian_renyi", (*arguments, 1 + above_one, above_one), 1e-10)
     same_as_reference(core, "gaussian_coupling", (*arguments, 0.5 / d, 0.5), 1e-10)
     same_as_reference(core, "gaussian_wasserstein2", arguments, 100 * rtol)
-    same = mean, name, p, mean, name, p
+    same = (mean, name, p), (mean, name, p)
     assert (core.gaussian_renyi(*same, 0.5, -0.5, 0) == 0).all()
     assert (core.gaussian_coupling(*same, 0.5 / d, 0.5, 0) == 0).all()
     assert (core.gaussian_wasserstein2(*same, 0) == 0).all()
@@ -92,7 +92,7 @@ def test_far_apart_scales_along_other_axes(core, rng, d, decades):
     std = 10.0 ** rng.uniform(-decades / 4, decades / 4, size=(2, *BATCH, 1, d))
     p, q = np.linalg.qr((turns * std).swapaxes(-1, -2))[1].swapaxes(-1, -2)
     mean = np.zeros((*BATCH, d))
-    arguments = mean, "scale_tril", p, mean, "scale_tril", q
+    arguments = (mean, "scale_tril", p), (mean, "scale_tril", q)
     rtol = 1e-12 * 10 ** (decades / 2)
     for above_one in (-0.99, -0.5, -1e-3):
         same_as_reference(core, "gaussian_renyi", (*arguments, 1 + above_one, above_one), rtol)
@@ -103,7 +103,7 @@ def test_far_apart_scales_along_other_axes(core, rng, d, decades):
 def test_items_do_not_depend_on_their_neighbours(core, rng):
     """One item that takes another way than those beside it in a vector."""
     arguments = pair(rng, "cov", "cov", 6, np.float64, (24,))
-    p = arguments[2]
+    p = arguments[0][2]
     p[::5] *= 1e9
     p[3::7] *= 1e-9
     for name, more in (
@@ -114,16 +114,16 @@ def test_items_do_not_depend_on_their_neighbours(core, rng):
     ):
         whole = getattr(core, name)(*arguments, *more, 0)
         for i in range(24):
-            alone = [a if isinstance(a, str) else a[i : i + 1] for a in arguments]
+            alone = [(m[i : i + 1], name, a[i : i + 1]) for m, name, a in arguments]
             np.testing.assert_array_equal(getattr(core, name)(*alone, *more, 0), whole[i : i + 1])
 
 
 def test_what_is_not_finite(core, rng):
     """Infinity where the integral diverges, NaN for invalid matrices and overflow."""
     arguments = pair(rng, "cov", "cov", 3, np.float64, (5,))
-    p, q = arguments[2], arguments[5]
+    (mean, _, p), (_, _, q) = arguments
     p[0], q[1], p[2], p[3] = -p[0], np.nan, 1e6 * p[2], q[3]
-    arguments[0][3, 0] = 1e200
+    mean[3, 0] = 1e200
     for more, expected in (((1.5, 0.5), np.inf), ((0.5, -0.5), 2)):
         got = core.gaussian_renyi(*arguments, *more, 0)
         assert np.isnan(got[[0, 1, 3]]).all()
@@ -173,12 +173,12 @@ def test_wasserstein2_of_deficient_roots(core, rng, ranks):
     p, q = rng.normal(size=(2, *BATCH, d, d))
     p[..., ranks[0] :], q[..., ranks[1] :] = 0, 0
     mean = np.zeros((*BATCH, d))
-    got = core.gaussian_wasserstein2(mean, "root", p, mean, "root", q, 0)
+    got = core.gaussian_wasserstein2((mean, "root", p), (mean, "root", q), 0)
     nuclear = np.linalg.svd(q.swapaxes(-1, -2) @ p, compute_uv=False).sum(axis=-1)
     expected = (p**2).sum(axis=(-2, -1)) + (q**2).sum(axis=(-2, -1)) - 2 * nuclear
     np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
     turn = np.linalg.qr(rng.normal(size=(*BATCH, d, d)))[0]
-    turned = core.gaussian_wasserstein2(mean, "root", p, mean, "root", p @ turn, 0)
+    turned = core.gaussian_wasserstein2((mean, "root", p), (mean, "root", p @ turn), 0)
     assert (turned < 1e-28 * (1 + (p**2).sum(axis=(-2, -1)))).all()
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastdiv._engine.quantized_rows import QuantizedRows
 from fastdiv._engine.types import (
     Codes,
+    GaussianArrays,
     Kernels,
     Matrix,
     Pairs,
@@ -170,12 +171,8 @@ class Backend(Protocol):
 
     def gaussian_kl(
         self,
-        p_mean: Matrix,
-        p_name: str,
-        p_parameter: Matrix,
-        q_mean: Matrix,
-        q_name: str,
-        q_parameter: Matrix,
+        p: GaussianArrays,
+        q: GaussianArrays,
         n_threads: int,
         progress: Progress | None,
         /,
@@ -183,12 +180,8 @@ class Backend(Protocol):
 
     def diagonal_kl_and_gradients(
         self,
-        p_mean: Matrix,
-        p_name: str,
-        p_parameter: Matrix,
-        q_mean: Matrix,
-        q_name: str,
-        q_parameter: Matrix,
+        p: GaussianArrays,
+        q: GaussianArrays,
         q_gradient: bool,
         as_given: bool,
         n_threads: int,
@@ -197,12 +190,8 @@ class Backend(Protocol):
 
     def gaussian_renyi(
         self,
-        p_mean: Matrix,
-        p_name: str,
-        p_parameter: Matrix,
-        q_mean: Matrix,
-        q_name: str,
-        q_parameter: Matrix,
+        p: GaussianArrays,
+        q: GaussianArrays,
         alpha: float,
         above_one: float,
         n_threads: int,
@@ -211,12 +200,8 @@ class Backend(Protocol):
 
     def gaussian_coupling(
         self,
-        p_mean: Matrix,
-        p_name: str,
-        p_parameter: Matrix,
-        q_mean: Matrix,
-        q_name: str,
-        q_parameter: Matrix,
+        p: GaussianArrays,
+        q: GaussianArrays,
         share: float,
         rest: float,
         n_threads: int,
@@ -225,12 +210,8 @@ class Backend(Protocol):
 
     def gaussian_wasserstein2(
         self,
-        p_mean: Matrix,
-        p_name: str,
-        p_parameter: Matrix,
-        q_mean: Matrix,
-        q_name: str,
-        q_parameter: Matrix,
+        p: GaussianArrays,
+        q: GaussianArrays,
         n_threads: int,
         /,
     ) -> Values: ...

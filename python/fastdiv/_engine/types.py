@@ -22,6 +22,9 @@ Values: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Number of each row's cluster."""
 
+GaussianArrays: TypeAlias = tuple[Matrix, str, Matrix]
+"""Means, the name of a parametrisation and parameters, of one dtype and batch shape."""
+
 GroupTerm: TypeAlias = tuple[str, tuple[float, ...], float, int]
 """One kernel of a sum: (name, params, weight, output), where output is the place of its result."""
 

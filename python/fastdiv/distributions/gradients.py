@@ -114,9 +114,9 @@ def diagonal_kl_and_grad(
     )
     if not sound:
         return None
-    gradients = {"mean": means, lowered[1]: by_p}
+    gradients = {"mean": means, lowered[0][1]: by_p}
     if q_gradient:
-        gradients |= {"q_mean": -means, f"q_{lowered[4]}": by_q}
+        gradients |= {"q_mean": -means, f"q_{lowered[1][1]}": by_q}
     return values, gradients
 
 

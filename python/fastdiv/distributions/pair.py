@@ -15,7 +15,7 @@ from fastdiv import _inputs
 from fastdiv._engine import backend
 from fastdiv._engine.blocks import BATCHED, row_blocks
 from fastdiv._engine.patience import patiently
-from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._engine.types import GaussianArrays, Matrix, Progress, Values
 from fastdiv.distributions.arrays import (
     at,
     blocks,
@@ -31,8 +31,8 @@ from fastdiv.distributions.arrays import (
 from fastdiv.distributions.categorical import Categorical
 from fastdiv.distributions.gaussian import Gaussian
 
-Lowered: TypeAlias = tuple[Matrix, str, Matrix, Matrix, str, Matrix]
-"""Means, parametrisation and parameters of p and q, of one dtype and batch shape."""
+Lowered: TypeAlias = tuple[GaussianArrays, GaussianArrays]
+"""Those of p and q, of one dtype and batch shape."""
 
 MOST_FACTORED_DIM = 256
 """Largest dimension of which the engine factors several items at once: its most_factored_dim."""
@@ -217,10 +217,10 @@ class Pair(SideBySide[Gaussian]):
         of_p = self._lowered(p, dtype)
         if q._is_standard and p.is_diagonal and not as_given:
             # A small divergence keeps its digits, and none is converted.
-            return *of_p, *standard_like(*of_p)
-        return *of_p, *self._lowered(q, dtype)
+            return of_p, standard_like(*of_p)
+        return of_p, self._lowered(q, dtype)
 
-    def _lowered(self, side: Gaussian, dtype: np.dtype[Any]) -> tuple[Matrix, str, Matrix]:
+    def _lowered(self, side: Gaussian, dtype: np.dtype[Any]) -> GaussianArrays:
         """Return the mean, the parametrisation and the parameter of one side."""
         mean, parameter, batch = side.mean, side.parameter, side.batch_shape
         if batch != self.batch_shape or mean.dtype != dtype:
@@ -247,7 +247,7 @@ def diagonal_kl(lowered: Lowered, n_threads: int) -> Values | None:
     None says that a parameter is invalid, or a divergence not finite.
     """
     engine = backend.current()
-    for mean, name, parameter in (lowered[:3], lowered[3:]):
+    for mean, name, parameter in lowered:
         if engine.first_nonfinite(mean, False, n_threads) >= 0:
             return None
         if engine.first_nonfinite(parameter, name in ("std", "var"), n_threads) >= 0:
@@ -257,7 +257,7 @@ def diagonal_kl(lowered: Lowered, n_threads: int) -> Values | None:
     return values if engine.first_nonfinite(values) < 0 else None
 
 
-def standard_like(mean: Matrix, name: str, parameter: Matrix) -> tuple[Matrix, str, Matrix]:
+def standard_like(mean: Matrix, name: str, parameter: Matrix) -> GaussianArrays:
     """Return N(0, I) in shape, dtype and parametrisation of diagonal Gaussians, in no memory."""
     means = _repeated(np.zeros(1, mean.dtype), mean.shape)
     ones = means if name.startswith("log") else _repeated(np.ones(1, mean.dtype), mean.shape)

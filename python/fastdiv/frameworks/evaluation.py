@@ -202,7 +202,7 @@ def _diagonal_kl(arrays: Arrays, required: tuple[str, ...], options: Options) ->
     if any([a.dtype != mean.dtype for a in (parameter, *q)]):
         return None
     p = mean, name, parameter
-    lowered = (*p, q[0], q_name, q[1]) if q else (*p, *standard_like(*p))
+    lowered = p, (q[0], q_name, q[1]) if q else standard_like(*p)
     threads = _inputs.threads(options["n_threads"])
     gradients: dict[str, Matrix] = {}
     if required:

@@ -45,13 +45,13 @@ def engine_gaussians(rng: Rng, dtype: type) -> Outcomes:
         return  # variances that float32 cannot hold
     if not max(p_condition, q_condition) < 100 * normals.WORST_CONDITION[dtype]:
         return  # matrices that it cannot hold
-    got, expected = both("gaussian_kl", p_mean, a, p, q_mean, b, q, 1, None)
+    got, expected = both("gaussian_kl", (p_mean, a, p), (q_mean, b, q), 1, None)
     same = np.isfinite(expected) & (expected < float(np.finfo(dtype).max) * 1e-6)
     lost = 1 + 100 * d * (p_condition + q_condition) * EPS / allowed
     bound = expected[same] * lost
     yield compare("engine.gaussian_kl", d, got[same], expected[same], bound, allowed, what)
     if names is normals.DIAGONAL:
-        arguments = (p_mean, a, p, q_mean, b, q, True, False, 1)
+        arguments = (p_mean, a, p), (q_mean, b, q), True, False, 1
         with np.errstate(over="ignore", invalid="ignore"):
             results = both("diagonal_kl_and_gradients", *arguments)
             parts = [(means, by_p, by_q) for _, means, by_p, by_q, _ in results]
@@ -96,7 +96,7 @@ def engine_full_gaussians(rng: Rng, dtype: type) -> Outcomes:
     if not max(p_condition, q_condition) < 1e4:
         return  # the public functions meet these
     allowed, what = CONTRACT[dtype], f"{a}, {b}"
-    pair = p_mean, a, p, q_mean, b, q
+    pair = (p_mean, a, p), (q_mean, b, q)
     lost = 1 + 1000 * d * p_condition * q_condition * EPS / allowed
     above_one = -float(rng.choice([0.5, rng.uniform(0.002, 0.99)]))
     rest = float(rng.uniform(0.01, 0.99))

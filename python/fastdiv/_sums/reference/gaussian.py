@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastdiv._engine.types import Matrix, Progress, Values
+from fastdiv._engine.types import GaussianArrays, Matrix, Progress, Values
 from fastdiv._sums.reference.log_ratios import exp_less_1
 from fastdiv._sums.reference.rows import report
 
@@ -13,12 +13,8 @@ DIAGONAL = ("std", "var", "logstd", "logvar")
 
 
 def gaussian_kl(
-    p_mean: Matrix,
-    p_name: str,
-    p_parameter: Matrix,
-    q_mean: Matrix,
-    q_name: str,
-    q_parameter: Matrix,
+    p: GaussianArrays,
+    q: GaussianArrays,
     n_threads: int,
     progress: Progress | None,
 ) -> Values:
@@ -30,6 +26,7 @@ def gaussian_kl(
     ½ (Σᵢ (Mᵢᵢ² − 1 − 2 log Mᵢᵢ) + Σ_{i>j} Mᵢⱼ² + |z|²). It is NaN where a matrix is not positive
     definite. Nothing cancels: the terms of Mᵢᵢ come from its logarithm, the others from M − I.
     """
+    (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter) = p, q
     difference = p_mean.astype(np.float64) - q_mean
     with np.errstate(all="ignore"):  # padding may hold anything
         if p_name in DIAGONAL and q_name in DIAGONAL:
@@ -47,12 +44,8 @@ def gaussian_kl(
 
 
 def gaussian_renyi(
-    p_mean: Matrix,
-    p_name: str,
-    p_parameter: Matrix,
-    q_mean: Matrix,
-    q_name: str,
-    q_parameter: Matrix,
+    p: GaussianArrays,
+    q: GaussianArrays,
     alpha: float,
     above_one: float,
     n_threads: int,
@@ -66,7 +59,7 @@ def gaussian_renyi(
     Σ ψ(log λ/s) + ψ(log 1/s) α/(1 − α) for α < 1. It is infinite for s ≤ 0, and NaN where a matrix
     is not positive definite or a product overflows.
     """
-    e, log, z = _whitened(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter)
+    e, log, z = _whitened(p, q)
     with np.errstate(all="ignore"):
         mixed = -above_one * e
         near = mixed > -0.5
@@ -82,12 +75,8 @@ def gaussian_renyi(
 
 
 def gaussian_coupling(
-    p_mean: Matrix,
-    p_name: str,
-    p_parameter: Matrix,
-    q_mean: Matrix,
-    q_name: str,
-    q_parameter: Matrix,
+    p: GaussianArrays,
+    q: GaussianArrays,
     share: float,
     rest: float,
     n_threads: int,
@@ -98,7 +87,7 @@ def gaussian_coupling(
     λ, z and NaN are as in `gaussian_renyi`. With the mean m = 1 + c Σ (λ − 1) it is a sum of terms
     that are never negative.
     """
-    e, log, z = _whitened(p_mean, p_name, p_parameter, q_mean, q_name, q_parameter)
+    e, log, z = _whitened(p, q)
     with np.errstate(all="ignore"):
         excess = share * e.sum(axis=-1)
         mean = np.where(excess > -0.5, 1 + excess, share * np.exp(log).sum(axis=-1) + rest)
@@ -108,11 +97,9 @@ def gaussian_coupling(
         return np.where(np.isfinite(spread), spread, np.nan)
 
 
-def _whitened(
-    p_mean: Matrix, p_name: str, p_parameter: Matrix, q_mean: Matrix, q_name: str,
-    q_parameter: Matrix,
-) -> tuple[Values, Values, Values]:  # fmt: skip
+def _whitened(p: GaussianArrays, q: GaussianArrays) -> tuple[Values, Values, Values]:
     """Return λ − 1, log λ and z, three times (..., d), or NaN where something is not finite."""
+    (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter) = p, q
     difference = p_mean.astype(np.float64) - q_mean
     with np.errstate(all="ignore"):
         l_p, l_q = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
@@ -133,12 +120,8 @@ def _whitened(
 
 
 def gaussian_wasserstein2(
-    p_mean: Matrix,
-    p_name: str,
-    p_parameter: Matrix,
-    q_mean: Matrix,
-    q_name: str,
-    q_parameter: Matrix,
+    p: GaussianArrays,
+    q: GaussianArrays,
     n_threads: int,
 ) -> Values:
     """
@@ -148,6 +131,7 @@ def gaussian_wasserstein2(
     singular vectors of BᵀA. The distance is NaN where a matrix is not positive definite or BᵀA
     overflows.
     """
+    (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter) = p, q
     difference = p_mean.astype(np.float64) - q_mean
     with np.errstate(all="ignore"):
         a, b = _factors(p_name, p_parameter), _factors(q_name, q_parameter)
@@ -201,12 +185,8 @@ def mixture_covariances(
 
 
 def diagonal_kl_and_gradients(
-    p_mean: Matrix,
-    p_name: str,
-    p_parameter: Matrix,
-    q_mean: Matrix,
-    q_name: str,
-    q_parameter: Matrix,
+    p: GaussianArrays,
+    q: GaussianArrays,
     q_gradient: bool,
     as_given: bool,
     n_threads: int,
@@ -220,7 +200,7 @@ def diagonal_kl_and_gradients(
     the dtype of the parameters if `as_given`, else float64. The last one tells whether all
     parameters are finite, all std and var > 0, and all other results finite.
     """
-    p, q = (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter)
+    (p_mean, p_name, p_parameter), (q_mean, q_name, q_parameter) = p, q
     with np.errstate(all="ignore"):  # padding may hold anything
         log_p, log_q = _log_std(p_name, p_parameter), _log_std(q_name, q_parameter)
         inverse = np.exp(-log_q)
@@ -228,7 +208,7 @@ def diagonal_kl_and_gradients(
         ratio_less_1 = np.expm1(2 * (log_p - log_q))
         p_grad = ratio_less_1 * _chain(p_name, log_p)
         q_grad = -(ratio_less_1 + z * z) * _chain(q_name, log_q)
-        exact = gaussian_kl(*p, *q, 1, None), z * inverse, p_grad
+        exact = gaussian_kl(p, q, 1, None), z * inverse, p_grad
         results = [*exact, q_grad if q_gradient else np.empty(0)]
         if as_given:
             results = [a.astype(p_mean.dtype) for a in results]
