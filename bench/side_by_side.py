@@ -65,7 +65,7 @@ def merged(runs: dict[str, Block]) -> str:
 
 def side_by_side(paths: list[Path]) -> str:
     runs = [sections(path) for path in paths]
-    machines = [dict(run[""][0].rows[1:]) for run in runs]
+    machines = [{key: value for key, value in run[""][0].rows[1:]} for run in runs]
     names = [machine["instruction set"] for machine in machines]
     if len(set(names)) < len(names):
         names = [f"{m['CPU']}, {name}" for m, name in zip(machines, names, strict=True)]
