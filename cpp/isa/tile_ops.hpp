@@ -28,6 +28,11 @@ constexpr std::ptrdiff_t feature_block = 512;
 template <class T>
 constexpr std::ptrdiff_t chain_features = sizeof(T) == 4 ? 128 : 256;
 
+// The same for sums of differences of rows. All their terms are positive, so that nothing but the
+// length of a chain bounds its error: 1.0e-6 of itself in float32.
+template <class T>
+constexpr std::ptrdiff_t difference_chain = chain_features<T> / 2;
+
 // Most features of a chain that begins with the norms of an expanded squared distance. Each of its
 // partial sums is as large as the norms and rounds like them, so in float32 a chain of 32 is off by
 // up to 1.0e-6 of itself. Longer chains begin at 0, and the norms come last: 1.1e-6 for 128. For

@@ -21,6 +21,7 @@ static_assert(tile_rows % block_rows == 0 && tile_cols % tile_rows == 0);
 // large. Rounding may leave values just below 0.
 template <class T>
 struct ExpandedSqDist {
+  static constexpr std::ptrdiff_t chain = chain_features<T>;
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum - x * y; }
   static Vec<T> finish(Vec<T> sum, T) { return sum; }
   static constexpr bool biased = true, scaled = false;
@@ -28,6 +29,7 @@ struct ExpandedSqDist {
 
 template <class T, bool Scaled>
 struct DirectSqDist {
+  static constexpr std::ptrdiff_t chain = difference_chain<T>;
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
     const Vec<T> difference = Scaled ? (x - y) * scale : x - y;
     return sum + difference * difference;
@@ -38,6 +40,7 @@ struct DirectSqDist {
 
 template <class T, bool Scaled>
 struct L1 {
+  static constexpr std::ptrdiff_t chain = difference_chain<T>;
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T scale) {
     const Vec<T> difference = abs<T>(x - y);
     return Scaled ? sum + difference * scale : sum + difference;
@@ -48,6 +51,7 @@ struct L1 {
 
 template <class T>
 struct Dot {
+  static constexpr std::ptrdiff_t chain = chain_features<T>;
   static Vec<T> step(Vec<T> sum, Vec<T> x, Vec<T> y, T) { return sum + x * y; }
   static Vec<T> finish(Vec<T> sum, T) { return sum; }
   static constexpr bool biased = false, scaled = false;
@@ -183,11 +187,10 @@ void fill(const TileOperands<T>& t, T* tile) {
   const std::ptrdiff_t block = block_features(t.dim);
   for (std::ptrdiff_t begin = 0; begin < t.dim; begin += block) {
     const std::ptrdiff_t end = t.dim - begin <= block ? t.dim : begin + block;
-    for (std::ptrdiff_t k = begin; k < end; k += chain_features<T>) {
-      const bool last = end - k <= chain_features<T>;
+    for (std::ptrdiff_t k = begin; k < end; k += Op::chain) {
+      const bool last = end - k <= Op::chain;
       add_features<T, Op, false>(
-          t, k, {last ? end - k : chain_features<T>, k == begin, last, begin == 0, end == t.dim},
-          to);
+          t, k, {last ? end - k : Op::chain, k == begin, last, begin == 0, end == t.dim}, to);
     }
   }
 }

@@ -101,12 +101,9 @@ class ReadyGroup {
 
   // Tells whether float holds too few digits of base values for kernel values whose largest mean is
   // this small. exp(-t) magnifies the rounding of t by t. The roundings of equal features all go
-  // one way. Then t is off by up to 1.1e-6 of itself, from the differences of many features by
-  // 2e-6.
+  // one way, and t is then off by up to 1.1e-6 of itself.
   bool is_deep(const ReadyTerm<T>& term, double largest_mean) const {
-    const bool from_differences = may_cancel_ || direct_;
-    const double error = from_differences && dim_ > short_chain<T> ? 2e-6 : 1.1e-6;
-    const double most = tolerance<T> / error;
+    constexpr double most = tolerance<T> / 1.1e-6;
     if (sizeof(T) > sizeof(float) || base_ == Base::dot || -std::log(largest_mean) <= most) {
       return false;
     }
