@@ -326,7 +326,8 @@ def bandwidths(args: Args) -> Report:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((args.rows, 64), dtype=np.float32)
     y = rng.standard_normal((args.rows, 64), dtype=np.float32) + np.float32(0.1)
-    kernels = [fastdiv.RBF(float(s)) for s in np.geomspace(2, 32, 10)]
+    median = float(np.sqrt(2 * 64))
+    kernels = [fastdiv.RBF(float(s)) for s in np.geomspace(median / 4, 4 * median, 10)]
     total = fastdiv.Sum(kernels)
     threads = args.threads
     calls: dict[str, Callable[[], Any]] = {

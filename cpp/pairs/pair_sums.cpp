@@ -34,29 +34,32 @@ bool add_pair_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   if (!walk_tiles<T>(workers, ready, tiles, {terms.size(), share, 0}, reduce, merge)) {
     return false;
   }
-  bool accurate = true;
   std::vector<double> largest_mean(terms.size());
+  std::vector<int> again;  // outputs that T cannot hold
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const double pairs = blocks[i / terms.size()].pairs();
-    accurate = accurate && ready.is_accurate(sums[i], pairs);
-    double& largest = largest_mean[i % terms.size()];
-    largest = std::max(largest, std::abs(sums[i]) / std::max(pairs, 1.0));
+    const std::size_t t = i % terms.size();
+    largest_mean[t] = std::max(largest_mean[t], std::abs(sums[i]) / std::max(pairs, 1.0));
+    if (!ready.is_accurate(sums[i], pairs)) {
+      again.push_back(terms[t].output);
+    }
   }
-  for (std::size_t t = 0; t < terms.size(); ++t) {
-    accurate = accurate && !ready.is_deep(terms[t], largest_mean[t]);
-  }
-  if (!accurate) {
-    return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_pair_sums(workers, wide, blocks, group, formula_in_double(group), 0, out);
-    });
+  for (const int output : ready.deep_outputs(largest_mean)) {
+    again.push_back(output);
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const std::size_t block = i / terms.size();
     const ReadyTerm<T>& term = terms[i % terms.size()];
-    out[3 * static_cast<std::size_t>(term.output) + block] +=
-        (blocks[block].symmetric ? 2 : 1) * term.weight * sums[i];
+    if (!contains(again, term.output)) {
+      out[3 * static_cast<std::size_t>(term.output) + block] +=
+          (blocks[block].symmetric ? 2 : 1) * term.weight * sums[i];
+    }
   }
-  return true;
+  return again.empty() ||
+         again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
+           return add_pair_sums(workers, wide, blocks, only(group, again), formula_in_double(group),
+                                0, out);
+         });
 }
 
 }  // namespace

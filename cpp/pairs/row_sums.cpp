@@ -54,24 +54,30 @@ bool add_row_sums(Workers& workers, const std::vector<MatrixView<T>>& samples,
   }
   const double pairs =
       weights == nullptr ? static_cast<double>(n) : std::accumulate(weights, weights + n, 0.0);
-  bool accurate =
-      std::all_of(sums.begin(), sums.end(), [&](double s) { return ready.is_accurate(s, pairs); });
+  std::vector<double> largest_mean;
+  std::vector<int> again;  // outputs that T cannot hold
   for (std::size_t t = 0; t < terms.size(); ++t) {
     const double* first = term_sums(t);
-    const double largest = *std::max_element(first, first + n_at);
-    accurate = accurate && !ready.is_deep(terms[t], largest / pairs);
+    largest_mean.push_back(*std::max_element(first, first + n_at) / pairs);
+    if (!std::all_of(first, first + n_at, [&](double s) { return ready.is_accurate(s, pairs); })) {
+      again.push_back(terms[t].output);
+    }
   }
-  if (!accurate) {
-    return again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
-      return add_row_sums(workers, wide, weights, group, formula_in_double(group), 0, out);
-    });
+  for (const int output : ready.deep_outputs(largest_mean)) {
+    again.push_back(output);
   }
   for (std::size_t t = 0; t < terms.size(); ++t) {
-    double* to = out + terms[t].output * n_at;
-    std::transform(to, to + n_at, term_sums(t), to,
-                   [&](double total, double sum) { return total + terms[t].weight * sum; });
+    if (!contains(again, terms[t].output)) {
+      double* to = out + terms[t].output * n_at;
+      std::transform(to, to + n_at, term_sums(t), to,
+                     [&](double total, double sum) { return total + terms[t].weight * sum; });
+    }
   }
-  return true;
+  return again.empty() ||
+         again_in_double(workers, samples, [&](const std::vector<MatrixView<double>>& wide) {
+           return add_row_sums(workers, wide, weights, only(group, again), formula_in_double(group),
+                               0, out);
+         });
 }
 
 }  // namespace

@@ -113,8 +113,9 @@ class WeightedGroup {
         });
   }
 
-  // Tells whether the sums are accurate although T cannot hold small kernel values.
-  bool is_accurate() const {
+  // Returns the outputs whose sums are not accurate, because T cannot hold small kernel values.
+  std::vector<int> inaccurate() const {
+    std::vector<int> outputs;
     double total[2];
     for (int s = 0; s < 2; ++s) {
       const double* weights = samples_[s]->weights;
@@ -122,28 +123,32 @@ class WeightedGroup {
     }
     const double pairs[3] = {total[0] * total[0], total[1] * total[1], total[0] * total[1]};
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      bool accurate = true;
       double largest_mean = 0;
       for (int block = 0; block < 3; ++block) {
         const double sum = std::abs(sum_of_block(o, block)) / outputs_[o].unit;
-        if (!ready_.is_accurate(sum, pairs[block])) {
-          return false;
-        }
+        accurate = accurate && ready_.is_accurate(sum, pairs[block]);
         largest_mean = std::max(largest_mean, sum / pairs[block]);
       }
       for (const ReadyTerm<T>* term : outputs_[o].terms) {
-        if (ready_.is_deep(*term, largest_mean)) {
-          return false;
-        }
+        accurate = accurate && !ready_.is_deep(*term, largest_mean);
+      }
+      if (!accurate) {
+        outputs.push_back(outputs_[o].number);
       }
     }
-    return true;
+    return outputs;
   }
 
-  // Adds the part of this group to the requested results. Returns false when the hook stopped the
-  // call.
-  bool add_to(Workers& workers, double* out, double* log_slopes) const {
+  // Adds the part of this group to the requested results, but for some outputs. Returns false when
+  // the hook stopped the call.
+  bool add_to(Workers& workers, double* out, double* log_slopes,
+              const std::vector<int>& left_out) const {
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const int number = outputs_[o].number;
+      if (contains(left_out, number)) {
+        continue;
+      }
       for (int block = 0; block < 3; ++block) {
         out[3 * number + block] += sum_of_block(o, block);
         if (log_slopes_) {
@@ -373,15 +378,20 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
                        const double* factors, const KernelGroup& group, int n_outputs,
                        Formula formula, Pairs pairs, double share, double* out,
                        double* log_slopes) {
+  std::vector<int> again;
   {
     WeightedGroup<T> sums(workers, {&x, &y}, factors, group, formula, pairs == Pairs::off_diagonal,
                           log_slopes != nullptr);
     if (!sums.run(workers, share)) {
       return false;
     }
-    if (sums.is_accurate()) {
-      return sums.add_to(workers, out, log_slopes);
+    again = sums.inaccurate();
+    if (!sums.add_to(workers, out, log_slopes, again)) {
+      return false;
     }
+  }
+  if (again.empty()) {
+    return true;
   }
   return again_in_double<T>(
       workers, {x.rows, y.rows}, [&](const std::vector<MatrixView<double>>& wide) {
@@ -390,8 +400,8 @@ bool add_weighted_sums(Workers& workers, const WeightedSample<T>& x, const Weigh
         if (!workers.clear(wide_x.gradient) || !workers.clear(wide_y.gradient)) {
           return false;
         }
-        if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, group, n_outputs,
-                               formula_in_double(group), pairs, 0, out, log_slopes)) {
+        if (!add_weighted_sums(workers, wide_x.sample, wide_y.sample, factors, only(group, again),
+                               n_outputs, formula_in_double(group), pairs, 0, out, log_slopes)) {
           return false;
         }
         wide_x.add_gradient_to(x);

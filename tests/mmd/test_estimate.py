@@ -303,6 +303,19 @@ def test_sum_is_linear(x, y, a, b):
     assert both == pytest.approx(a * one + b * two, abs=1e-9)
 
 
+def test_kernels_do_not_change_each_other(rng):
+    """Use one so narrow that float32 cannot hold its values."""
+    x, y = np.float32(rng.normal(size=(90, 40))), np.float32(rng.normal(size=(70, 40)))
+    kernels = [RBF(6.0), RBF(0.24), RBF(9.0)]
+
+    def calls(kernel):
+        yield mmd2(x, y, kernel)
+        yield witness(x[:5], x, y, kernel)
+
+    for together, *alone in zip(calls(kernels), *map(calls, kernels), strict=True):
+        np.testing.assert_array_equal(together, alone)
+
+
 @each_dtype
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_matched_rows_are_left_out(rng, dtype, weighted):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <stdexcept>
 
 #include "isa/isa.hpp"
@@ -69,6 +70,14 @@ double total_work(const std::vector<KernelGroup>& groups, ptrdiff_t dim, double 
     terms += static_cast<double>(group.terms.size());
   }
   return pairs * (static_cast<double>(dim) * static_cast<double>(groups.size()) + 10 * terms);
+}
+
+KernelGroup only(const KernelGroup& group, const std::vector<int>& outputs) {
+  KernelGroup some = group;
+  some.terms.clear();
+  std::copy_if(group.terms.begin(), group.terms.end(), std::back_inserter(some.terms),
+               [&](const Term& term) { return contains(outputs, term.output); });
+  return some;
 }
 
 template <class T>
@@ -177,6 +186,25 @@ void ReadyGroup<T>::add_terms(const KernelGroup& group, double bound) {
 template <class T>
 double ReadyGroup<T>::pair_work() const {
   return static_cast<double>(dim_) + 10.0 * (1.0 + static_cast<double>(terms_.size()));
+}
+
+template <class T>
+std::vector<int> ReadyGroup<T>::deep_outputs(const std::vector<double>& largest_mean) const {
+  std::vector<int> outputs;
+  for (const ReadyTerm<T>& term : terms_) {
+    double mean = 0;  // a lower bound of that of the output
+    double unit = 0;
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
+      if (terms_[t].output == term.output) {
+        mean = std::max(mean, std::abs(terms_[t].weight) * largest_mean[t]);
+        unit = std::max(unit, std::abs(terms_[t].weight));
+      }
+    }
+    if (is_deep(term, mean / unit) && !contains(outputs, term.output)) {
+      outputs.push_back(term.output);
+    }
+  }
+  return outputs;
 }
 
 template <class T>

@@ -60,6 +60,13 @@ inline Formula formula_in_double(const KernelGroup& group) {
   return group.base == Base::dot ? Formula::plain : Formula::automatic;
 }
 
+// Returns the terms of a group that belong to these outputs.
+KernelGroup only(const KernelGroup& group, const std::vector<int>& outputs);
+
+inline bool contains(const std::vector<int>& outputs, int output) {
+  return std::find(outputs.begin(), outputs.end(), output) != outputs.end();
+}
+
 // Uses of tile values, which decide how exact they and the differences of rows have to be.
 enum class Purpose {
   values,      // f(t)
@@ -115,6 +122,9 @@ class ReadyGroup {
     }
     return false;
   }
+  // Returns the outputs of terms that are deep beside what else they are added to, from the
+  // largest mean of each term.
+  std::vector<int> deep_outputs(const std::vector<double>& largest_mean) const;
   // Tells whether some kernel value may be too small for float by itself.
   bool may_be_deep() const {
     return std::any_of(terms_.begin(), terms_.end(),
