@@ -269,22 +269,36 @@ def test_rows_much_closer_to_each_other_than_to_zero(rng, d, step):
     labels = np.argsort(np.argsort(scales[:40])) // 10
     length = median_distance(a, b)
     per_feature = RBF(np.linspace(0.5, 2, d) * length)
-    calls = [
-        lambda u, v: median_distance(u, v),
-        lambda u, v: kl_knn(u, v, 2),
-        lambda u, v: energy_distance(u, v),
-        lambda u, v: witness(u[:1], u, v, RBF(length)),
-        lambda u, v: fd.permanova(u, labels, rng=0).statistic,
-        lambda u, v: fd.dunn_index(u, labels),
-        lambda u, v: fd.dunn_index(u, labels, metric="cityblock"),
-        lambda u, v: fd.silhouette_score(u, labels, metric="cityblock"),
-        lambda u, v: mmd2(u, v, RBF(length)),
-        lambda u, v: mmd2(u, v, per_feature),
-        lambda u, v: mmd2(u, v, fd.Laplacian(length * math.sqrt(d))),
+    calls = [  # with the size of what they add up
+        (lambda u, v: median_distance(u, v), 0),
+        (lambda u, v: kl_knn(u, v, 2), d),
+        (lambda u, v: energy_distance(u, v), 4 * length),
+        (lambda u, v: witness(u[:1], u, v, RBF(length)), 2),
+        (lambda u, v: fd.permanova(u, labels, rng=0).statistic, 0),
+        (lambda u, v: fd.dunn_index(u, labels), 0),
+        (lambda u, v: fd.dunn_index(u, labels, metric="cityblock"), 0),
+        (lambda u, v: fd.silhouette_score(u, labels, metric="cityblock"), 1),
+        (lambda u, v: mmd2(u, v, RBF(length)), 4),
+        (lambda u, v: mmd2(u, v, per_feature), 4),
+        (lambda u, v: mmd2(u, v, fd.Laplacian(length * math.sqrt(d))), 4),
     ]
-    for call in calls:
+    for call, size in calls:
         got, expected = call(x, y), call(a, b)
-        np.testing.assert_allclose(getattr(got, "value", got), expected, rtol=1e-5, atol=1e-5)
+        error = np.abs(getattr(got, "value", got) - expected).max()
+        assert error <= 1e-5 * max(size, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kernel", [Energy(), fd.Matern(0.5, 30.0), fd.Laplacian(300.0)], ids=str)
+def test_equal_pairs_have_equal_values(rng, kernel):
+    """Let labellings tie that put as many rows of each kind into either sample."""
+    kinds = quantize_rows(np.float32(rng.normal(size=(3, 90)) + 20), symmetric=False)
+    of_row = rng.integers(0, 3, 300)
+    rows = kinds[of_row]
+    permutations = rng.permuted(np.tile(np.arange(300), (400, 1)), axis=1)
+    result = mmd_test(rows[:120], rows[120:], kernel, permutations=permutations)
+    taken = of_row[permutations[:, :120]]
+    counts = (taken[..., None] == np.arange(3)).sum(axis=1)
+    assert len(np.unique(result.null_distribution)) <= len(np.unique(counts, axis=0)) < 400
 
 
 @pytest.mark.parametrize("d", [64, 4096, 65_536])

@@ -17,12 +17,12 @@ using std::ptrdiff_t;
 namespace {
 
 // Pairs of features that become floating point at a time. The 48 + 144 rows of a tile then take
-// 48 KiB of the stack.
+// 48 KiB of the stack, and the sums of more features another 110 KiB.
 template <class U>
 constexpr ptrdiff_t few_pairs = 128 / sizeof(U);
 
 // Packs everything but the scales, which wait for the unit of the tiles. Sets reach[i] to the
-// largest |value * weight| of row i, and its length to the sum of these, or of their squares.
+// largest |value * weight| of row i, and its error to the sum of these, or of their squares.
 template <class T>
 PackedInt8 pack(Workers& workers, const MatrixView<T>& x, Base base, const double* weights,
                 double* reach) {
@@ -36,27 +36,26 @@ PackedInt8 pack(Workers& workers, const MatrixView<T>& x, Base base, const doubl
   packed.scale = Buffer<double>(padded);
   packed.half_norm = Buffer<double>(padded);
   packed.scaled_norm = Buffer<double>(padded);
-  packed.length = Buffer<double>(padded);
-  packed.strip_error.assign(static_cast<std::size_t>(strips), 0);
+  packed.error = Buffer<double>(padded);
   const auto pack_row = [&](ptrdiff_t i) {
     const bool inside = i < x.rows;
     const int zero = inside ? x.quantized->zero(i) : 0;
     std::int8_t* out = packed.values.data() + i / panel * panel * width + i % panel * 2;
     std::int64_t norm = 0;
     double largest = 0;
-    double length = 0;
+    double sum = 0;
     for (ptrdiff_t k = 0; k < width; ++k) {
       const int whole = inside && k < x.cols ? x.integer(i, k) : 0;
       out[k / 2 * 2 * panel + k % 2] = static_cast<std::int8_t>(whole + zero);
       norm += whole * whole;
       const double value = std::abs(whole) * weights[k];
       largest = std::max(largest, value);
-      length += base == Base::l1 ? value : value * value;
+      sum += base == Base::l1 ? value : value * value;
     }
     const auto at = static_cast<std::size_t>(i);
     packed.zero[2 * at] = packed.zero[2 * at + 1] = static_cast<std::int16_t>(zero);
     packed.half_norm[at] = 0.5 * static_cast<double>(norm);
-    packed.length[at] = length;
+    packed.error[at] = sum;
     // The scale of a row of zeros has no meaning, but would cancel in differences of scales.
     packed.scale[at] = norm > 0 ? static_cast<double>(x.quantized->scale[i]) : 0;
     if (inside) {
@@ -102,6 +101,7 @@ QuantizedTiles<T>::QuantizedTiles(Workers& workers, const std::vector<MatrixView
   const double eps = !by_feature_                 ? std::numeric_limits<double>::epsilon()
                      : sizeof(T) == sizeof(float) ? std::numeric_limits<float>::epsilon()
                                                   : 0;
+  const bool l1 = base == Base::l1;
   for (PackedInt8& packed : packed_) {
     for (std::size_t i = 0; i < packed.scale.size(); ++i) {
       packed.scale[i] *= scale_;
@@ -109,10 +109,8 @@ QuantizedTiles<T>::QuantizedTiles(Workers& workers, const std::vector<MatrixView
       const double half_norm = packed.scale[i] * packed.scaled_norm[i];
       next_norm_ = std::max(next_norm_, std::min(max_norm_, half_norm));
       max_norm_ = std::max(max_norm_, half_norm);
-      const double length = packed.scale[i] * packed.length[i];
-      double& error = packed.strip_error[i / tile_rows];
-      error = std::max(error, eps * (base == Base::l1 ? length : packed.scale[i] * length));
-      max_error_ = std::max(max_error_, error);
+      packed.error[i] *= l1 ? eps / 2 * packed.scale[i] : eps * packed.scale[i] * packed.scale[i];
+      max_error_ = std::max(max_error_, packed.error[i]);
     }
   }
 }

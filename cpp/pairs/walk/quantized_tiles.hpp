@@ -18,16 +18,14 @@ struct PackedInt8 {
   Buffer<double> scale;
   Buffer<double> half_norm;
   Buffer<double> scaled_norm;
-  Buffer<double> length;  // see `pack`
-  // Per strip of tile_rows rows, the most that a row adds to the error of a distance.
-  std::vector<double> strip_error;
+  Buffer<double> error;  // the most that a row adds to the error of a distance
 };
 
 // Quantised samples packed for tiles of T. Squared distances and dot products come from exact
 // integer products, and are rounded to T once. L1 distances and scales per feature need the
 // features one by one. Some features of a tile's rows at a time then become floating point.
 // Both lose digits where rows are much closer to each other than to 0. Differences of rows in
-// double precision do not: the product of a scale and an integer is exact there.
+// double precision lose few: the product of a row's scale and an integer is exact there.
 template <class T>
 class QuantizedTiles {
  public:
@@ -40,10 +38,8 @@ class QuantizedTiles {
   double max_norm() const { return max_norm_; }
   double next_norm() const { return next_norm_; }
 
-  // Return the most that rows add to the error of a distance: those of a strip, and any.
-  const std::vector<double>& strip_error(int s) const {
-    return packed_[static_cast<std::size_t>(s)].strip_error;
-  }
+  // Return the most that each row of sample s, and that any row, adds to the error of a distance.
+  const double* error(int s) const { return packed_[static_cast<std::size_t>(s)].error.data(); }
   double max_error() const { return max_error_; }
 
   // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t.

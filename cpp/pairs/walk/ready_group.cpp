@@ -8,6 +8,7 @@
 
 #include "isa/isa.hpp"
 #include "pairs/walk/parameter_error.hpp"
+#include "pairs/walk/tiles.hpp"
 
 namespace fastdiv {
 
@@ -200,7 +201,7 @@ std::vector<int> ReadyGroup<T>::deep_outputs(const std::vector<double>& largest_
         unit = std::max(unit, std::abs(terms_[t].weight));
       }
     }
-    if (is_deep(term, mean / unit) && !contains(outputs, term.output)) {
+    if (unit > 0 && is_deep(term, mean / unit) && !contains(outputs, term.output)) {
       outputs.push_back(term.output);
     }
   }
@@ -239,22 +240,33 @@ bool ReadyGroup<T>::fill(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e, T* ti
   return true;
 }
 
-// Fills a tile again from exact differences where its values lost too many digits.
+// Takes values from differences in double precision where they lost too many digits. Each pair
+// decides for itself, so that equal pairs have equal values.
 template <class T>
 void ReadyGroup<T>::fill_quantized(int s, ptrdiff_t i, int t, ptrdiff_t j, Extent e,
                                    T* tile) const {
-  if (!direct_) {
-    quantized_->fill(s, i, t, j, e, tile);
-    if (!may_cancel_) {
-      return;
-    }
-    const double error = largest_error(s, i, e.rows) + largest_error(t, j, e.cols);
-    const auto smallest = static_cast<double>(isa().ops<T>().smallest(tile, e));
-    if (!too_inaccurate(error, smallest - error)) {
-      return;
+  quantized_->fill(s, i, t, j, e, tile);
+  if (!may_cancel_) {
+    return;
+  }
+  const double* row_error = quantized_->error(s) + i;
+  const double* col_error = quantized_->error(t) + j;
+  const double largest = *std::max_element(row_error, row_error + e.rows) +
+                         *std::max_element(col_error, col_error + e.cols);
+  if (!too_inaccurate(largest, static_cast<double>(isa().ops<T>().smallest(tile, e)) - largest)) {
+    return;
+  }
+  alignas(64) T exact[tile_size];
+  quantized_->template fill_from_differences<double>(s, i, t, j, e, exact);
+  for (int r = 0; r < e.rows; ++r) {
+    for (int c = 0; c < e.cols; ++c) {
+      const int at = r * tile_cols + c;
+      const double error = row_error[r] + col_error[c];
+      if (too_inaccurate(error, static_cast<double>(tile[at]) - error)) {
+        tile[at] = exact[at];
+      }
     }
   }
-  quantized_->template fill_from_differences<double>(s, i, t, j, e, tile);
 }
 
 // Tells whether some term's relative error could exceed the tolerance, for tile values t >=
@@ -280,10 +292,8 @@ bool ReadyGroup<T>::too_inaccurate(double error, double smallest) const {
 
 template <class T>
 double ReadyGroup<T>::largest_error(int sample, ptrdiff_t first, int rows) const {
-  const std::vector<double>& strip_error =
-      quantized_ ? quantized_->strip_error(sample)
-                 : packed_[static_cast<std::size_t>(sample)].strip_error;
-  const auto begin = strip_error.begin() + first / tile_rows;
+  const auto begin =
+      packed_[static_cast<std::size_t>(sample)].strip_error.begin() + first / tile_rows;
   return *std::max_element(begin, begin + (rows + tile_rows - 1) / tile_rows);
 }
 

@@ -108,9 +108,9 @@ class ReadyGroup {
 
   // Tells whether float holds too few digits of base values for kernel values whose largest mean is
   // this small. exp(-t) magnifies the rounding of t by t. The roundings of equal features all go
-  // one way, and t is then off by up to 1.1e-6 of itself.
+  // one way, and t is then off by up to 1.1e-6 of itself. Kernel values add their own rounding.
   bool is_deep(const ReadyTerm<T>& term, double largest_mean) const {
-    constexpr double most = tolerance<T> / 1.1e-6;
+    constexpr double most = tolerance<T> / 1.25e-6;
     if (sizeof(T) > sizeof(float) || base_ == Base::dot || -std::log(largest_mean) <= most) {
       return false;
     }
@@ -131,12 +131,13 @@ class ReadyGroup {
                        [&](const ReadyTerm<T>& term) { return is_deep(term, 0); });
   }
 
-  // Fixes one formula for all tiles from now on, so that equal pairs give equal values.
-  void fix_formula() { direct_ = direct_ || may_cancel_; }
+  // Fixes one formula for all tiles from now on, so that equal pairs give equal values. Those of
+  // quantised rows do so anyway.
+  void fix_formula() { direct_ = direct_ || (may_cancel_ && !quantized_); }
 
   // Fills the tile of rows [i, i + e.rows) of sample s and [j, j + e.cols) of sample t. Returns
-  // whether the values come from differences. `direct_hint` carries from tile to tile: once a tile
-  // had to be filled again from differences, its neighbours start there.
+  // whether the values come from differences of raw rows. `direct_hint` carries from tile to tile:
+  // once a tile had to be filled again from differences, its neighbours start there.
   bool fill(int s, std::ptrdiff_t i, int t, std::ptrdiff_t j, Extent e, T* tile,
             bool& direct_hint) const;
 
