@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "core/thread_sums.hpp"
@@ -32,12 +33,15 @@ template <class T>
 class Selection {
  public:
   Selection(Workers& workers, const ReadyGroup<T>& ready, const TileList& tiles)
-      : workers_(workers), ready_(ready), tiles_(tiles), counts_(workers.threads(), digits) {}
+      : workers_(workers), ready_(ready), tiles_(tiles) {}
 
   bool find(std::uint64_t rank, T* value, T* next) {
     std::uint64_t prefix = 0;
     std::uint64_t remaining = rank;
     std::size_t digit = 0;
+    if (!counts_) {
+      counts_.emplace(workers_.threads(), digits);
+    }
     for (int pass = passes - 1; pass >= 0; --pass) {
       if (!count(16 * pass, prefix)) {
         return false;
@@ -100,16 +104,17 @@ class Selection {
   // `digit` above bit `shift`.
   bool count(int shift, std::uint64_t prefix) {
     const auto reduce = [&](const Tile<T>& tile) {
-      isa().ops<T>().count_digits(tile.values, tile.extent, shift, prefix, counts_.of(tile.thread));
+      isa().ops<T>().count_digits(tile.values, tile.extent, shift, prefix,
+                                  counts_->of(tile.thread));
     };
     return walk_tiles<T>(workers_, ready_, tiles_, {0, 1.0 / passes, 0}, reduce) &&
-           counts_.move_to(workers_, total_);
+           counts_->move_to(workers_, total_);
   }
 
   Workers& workers_;
   const ReadyGroup<T>& ready_;
   const TileList& tiles_;
-  ThreadSums<std::uint64_t> counts_;
+  std::optional<ThreadSums<std::uint64_t>> counts_;  // 512 KiB per thread
   std::vector<std::uint64_t> total_;
 };
 
