@@ -29,12 +29,11 @@ class Block:
 def blocks(text: str) -> list[Block]:
     """Split Markdown into blocks."""
     result = []
-    lines = [line for line in text.splitlines() if line]
-    for is_table, group in groupby(lines, lambda line: line.startswith("|")):
-        if is_table:
+    for kind, group in groupby(text.splitlines(), lambda line: line[:1] == "|" if line else None):
+        if kind:
             rows = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in group]
             result.append(Block(rows=(rows[0], *rows[2:])))
-        else:
+        elif kind is not None:
             result += [Block(text=line) for line in group]
     return result
 
@@ -69,9 +68,11 @@ def side_by_side(paths: list[Path]) -> str:
     names = [machine["instruction set"] for machine in machines]
     if len(set(names)) < len(names):
         names = [f"{m['CPU']}, {name}" for m, name in zip(machines, names, strict=True)]
+    if len(set(names)) < len(names):
+        raise SystemExit(f"two runs have the same processor and instruction set: {names}")
     hosts = [[key, *(machine[key] for machine in machines)] for key in machines[0]]
     parts = [table(["run", *names], hosts)]
-    for title in list(runs[0])[1:]:
+    for title in dict.fromkeys(title for run in runs for title in run if title):
         have = {name: run[title] for name, run in zip(names, runs, strict=True) if title in run}
         parts.append(f"### {title}\n")
         if len({tuple(bool(block.rows) for block in each) for each in have.values()}) == 1:
