@@ -204,18 +204,17 @@ def _diagonal_kl(arrays: Arrays, required: tuple[str, ...], options: Options) ->
     p = mean, name, parameter
     lowered = p, (q[0], q_name, q[1]) if q else standard_like(*p)
     threads = _inputs.threads(options["n_threads"])
-    gradients: dict[str, Matrix] = {}
     if required:
         q_gradient = any([wanted.startswith("q_") for wanted in required])
-        whole = diagonal_kl_and_grad(
+        found = diagonal_kl_and_grad(
             lowered, q_gradient=q_gradient, as_given=True, n_threads=threads
         )
-        if whole is None or where is None:
-            return whole
-        gradients = whole[1]
-    values = diagonal_kl(lowered, threads)
-    if values is None or where is None:
-        return None if values is None else (values, {})
+    else:
+        values = diagonal_kl(lowered, threads)
+        found = None if values is None else (values, {})
+    if found is None or where is None:
+        return found
+    values, gradients = found
     chosen = where[..., None]
     kept = {name: np.where(chosen, a, a.dtype.type(0)) for name, a in gradients.items()}
     return zero_unselected(values, where), kept
