@@ -303,8 +303,8 @@ def test_sum_is_linear(x, y, a, b):
     assert both == pytest.approx(a * one + b * two, abs=1e-9)
 
 
-def test_kernels_do_not_change_each_other(rng):
-    """Use one so narrow that float32 cannot hold its values."""
+def test_other_kernels_are_not_summed_again(rng):
+    """Use one so narrow that float32 cannot hold its values, and rows that are far apart."""
     x, y = np.float32(rng.normal(size=(90, 40))), np.float32(rng.normal(size=(70, 40)))
     kernels = [RBF(6.0), RBF(0.24), RBF(9.0)]
 

@@ -60,8 +60,8 @@ class TileList {
       : blocks_(blocks), by_strips_(order == Order::strips) {
     // A unit of 2e7 multiply-adds takes a millisecond or less. That is short against the stop
     // hook's 50 ms, and long against handing out a unit. With a hundred thousand features and more
-    // it needs narrow tiles. Few pairs are cut into 512 units, which serve 64 threads. A strip is
-    // not, because units of strips are merged one after the other.
+    // it needs narrow tiles. Few pairs are cut into 512 units, which serve 64 threads. Units of
+    // strips stay large, because one thread merges what they found for each row.
     double work = 0;
     for (const Block& block : blocks) {
       work += block.pairs() * pair_work;
